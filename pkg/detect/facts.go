@@ -1,0 +1,156 @@
+package detect
+
+// Names of facts. The part before the first dot is the witness that measured it (see witness.go).
+// Units are in the comments; "truth" is 0 or 1.
+const (
+	// http: the health reply, by whatever transport (HTTP GET or an MCP resource).
+	HTTPOutcome    = "http.outcome"     // word, one of the Outcome... constants
+	HTTPStatus     = "http.status"      // HTTP status code
+	HTTPLatency    = "http.latency"     // seconds until the reply was complete, or until we gave up
+	HTTPRetryAfter = "http.retry_after" // seconds, when the server asked us to wait
+	HTTPError      = "http.error"       // word: what went wrong, without secrets
+	HTTPAnswered   = "http.answered"    // truth: this process (same unit.invocation) has answered before
+
+	// health: what the reply said (all variants normalised). Same witness as http.
+	HealthStatus      = "health.status"       // word: healthy, degraded, unhealthy, or the server's own unknown word
+	HealthDatabase    = "health.database"     // word: connected, degraded, disconnected, or the server's own word
+	HealthError       = "health.error"        // word: error/message text (evidence only; texts lie)
+	HealthUptime      = "health.uptime"       // seconds
+	PoolSize          = "pool.size"           // connections open now
+	PoolMin           = "pool.min"            // configured
+	PoolMax           = "pool.max"            // configured
+	PoolFree          = "pool.free"           // idle now
+	PoolWaiting       = "pool.waiting"        // requests waiting (always 0 on the real server)
+	PoolUtilization   = "pool.utilization"    // share of max in use, 0..1, computed by us
+	PoolReported      = "pool.reported"       // share as the server reported it, 0..1 (of size, not max)
+	HealthMemoryShare = "health.memory_share" // 0..1, when the reply carries memory
+
+	// synthetic: a configured call of real work.
+	SyntheticOK      = "synthetic.ok"      // truth
+	SyntheticError   = "synthetic.error"   // word
+	SyntheticLatency = "synthetic.latency" // seconds
+
+	// unit: the platform's view of the process.
+	UnitLoad         = "unit.load"          // word: loaded, not-found, masked, ...
+	UnitActive       = "unit.active"        // word: active, activating, deactivating, inactive, failed, reloading
+	UnitSub          = "unit.sub"           // word: running, dead, auto-restart, stop-sigterm, ...
+	UnitResult       = "unit.result"        // word: success, signal, exit-code, oom-kill, watchdog, timeout, ...
+	UnitInvocation   = "unit.invocation"    // word: id of this run; changes at every start
+	UnitMainPID      = "unit.main_pid"      // number
+	UnitSince        = "unit.since"         // Unix seconds (with fraction): left inactive at (InactiveExitTimestamp); see NPD #444
+	UnitExitCode     = "unit.exit_code"     // ExecMainStatus of the last exit
+	UnitExitKind     = "unit.exit_kind"     // word: exited, killed, dumped
+	UnitRestarts     = "unit.restarts"      // NRestarts
+	UnitPolicy       = "unit.policy"        // word: Restart= of the unit: no, always, on-failure, ...
+	UnitRestartSec   = "unit.restart_sec"   // seconds
+	UnitLimitBurst   = "unit.limit_burst"   // StartLimitBurst
+	UnitLimitWindow  = "unit.limit_window"  // seconds, StartLimitIntervalUSec
+	UnitJob          = "unit.job"           // word: type of a job queued or running now: start, stop, restart, ...
+	UnitJobOurs      = "unit.job_ours"      // truth: that job was queued by us
+	UnitDeparture    = "unit.departure"     // word, one of the Departure... constants: why it is not running
+	UnitError        = "unit.error"         // word: the platform could not be asked, and why
+	UnitWatched      = "unit.watched"       // truth: change signals of this unit are being received
+	UnitPermission   = "unit.permission"    // word: why an action would be refused, when known
+	UnitStopTimeout  = "unit.stop_timeout"  // seconds, TimeoutStopUSec
+	UnitMaintenance  = "unit.maintenance"   // word: person at work here: "package-upgrade: dpkg", ...
+	UnitOperatorNote = "unit.operator_note" // word: what the operator did, for the sentence
+
+	// memory: cgroup figures.
+	MemoryCurrent  = "cgroup.memory_current"  // bytes
+	MemoryMax      = "cgroup.memory_max"      // bytes; absent when unlimited
+	MemorySource   = "cgroup.source"          // word: systemd, cgroup, procfs
+	MemoryOOMKills = "cgroup.oom_kills"       // count since the unit's cgroup was made
+	MemoryPressure = "cgroup.memory_pressure" // PSI "some avg10", percent
+	ProcessRSS     = "process.rss"            // bytes, resident, all processes of the unit, from /proc
+	ProcessState   = "process.state"          // word: R S D T t Z (state letter of the main process)
+	ProcessFDs     = "process.fds"            // open file descriptors
+	ProcessFDLimit = "process.fd_limit"       // RLIMIT_NOFILE of the main process
+
+	// socket: what the kernel says about the port.
+	SocketConnect    = "socket.connect"    // word: ok, refused, timeout, unreachable, dns
+	SocketListening  = "socket.listening"  // truth: some process listens on the port
+	SocketBacklog    = "socket.backlog"    // connections waiting to be accepted
+	SocketOwnerPID   = "socket.owner_pid"  // pid of the listener, when it can be seen
+	SocketOwner      = "socket.owner"      // word: command name of the listener
+	SocketOwnerUnit  = "socket.owner_unit" // word: systemd unit of the listener
+	SocketOwnerOurs  = "socket.owner_ours" // truth: the listener belongs to the target's unit
+	SocketResolution = "socket.resolution" // word: ok, or why the name could not be resolved
+	SocketLatency    = "socket.latency"    // seconds to connect
+
+	// sql: the PostgreSQL witness.
+	SQLOutcome     = "sql.outcome"     // word, one of the SQL... outcome constants
+	SQLState       = "sql.state"       // word: SQLSTATE, e.g. 53300, 57P03, 28P01
+	SQLError       = "sql.error"       // word
+	SQLLatency     = "sql.latency"     // seconds for connect + SELECT 1
+	SQLMax         = "sql.max"         // max_connections
+	SQLUsed        = "sql.used"        // client sessions
+	SQLRecovery    = "sql.in_recovery" // truth: pg_is_in_recovery()
+	SQLLongestTx   = "sql.longest_tx"  // seconds, oldest open transaction
+	SQLBlocked     = "sql.blocked"     // sessions waiting for a lock
+	SQLBlocker     = "sql.blocker"     // word: pid and application of the first blocker
+	SQLReplicaLag  = "sql.replica_lag" // seconds
+	SQLIdle        = "sql.idle"        // sessions in state idle
+	SQLIdleInTx    = "sql.idle_in_tx"  // sessions idle in transaction
+	SQLActive      = "sql.active"      // sessions active
+	SQLAppSessions = "sql.app."        // prefix: sql.app.<application_name> = its sessions
+	SQLAppIdle     = "sql.app_idle."   // prefix: sql.app_idle.<application_name> = its idle sessions
+
+	// disk: file systems that matter. The rest of the name is the path.
+	DiskShare  = "disk.share."  // prefix: disk.share.<path> = used share 0..1
+	InodeShare = "disk.inodes." // prefix: disk.inodes.<path> = used share 0..1
+
+	// alert: a firing alert of an outside system (Alertmanager), as a witness.
+	AlertFiring = "alert.firing" // word: alert name; the class it maps to is in AlertClass
+	AlertClass  = "alert.class"  // word
+
+	// plain: outcome of a plain dependency's own check (Redis PING, Ollama /api/tags).
+	PlainOutcome = "plain.outcome" // word: ok, refused, timeout, error, unknown
+	PlainError   = "plain.error"   // word
+)
+
+// Outcomes of a health request (HTTPOutcome).
+const (
+	OutcomeReply     = "reply"      // a reply that we understood as a health payload
+	OutcomeNoReply   = "no-reply"   // the connection was accepted, no complete reply within the timeout
+	OutcomeRefused   = "refused"    // nothing listens
+	OutcomeReset     = "reset"      // the connection was closed before a reply
+	OutcomeConnect   = "no-connect" // connecting timed out or there is no route
+	OutcomeDNS       = "dns"        // the name could not be resolved
+	OutcomeTLS       = "tls"        // TLS failed: scheme or certificate
+	OutcomeNotFound  = "not-found"  // 404, 405, 410: wrong path or wrong server
+	OutcomeDenied    = "denied"     // 401, 403, 407: the probe lacks a credential
+	OutcomeLimited   = "limited"    // 429, or RATE_LIMIT_EXCEEDED at any status
+	OutcomeHTML      = "html"       // an HTML page instead of a payload
+	OutcomeGarbage   = "garbage"    // not JSON, truncated, or JSON without any known field
+	OutcomeTooLarge  = "too-large"  // the body exceeds the bound
+	OutcomeRedirect  = "redirect"   // a redirect that we do not follow
+	OutcomeRPC       = "rpc-error"  // an MCP/JSON-RPC error instead of a result
+	OutcomeHTTPError = "http-error" // 4xx/5xx without a payload that we understand
+)
+
+// Outcomes of the PostgreSQL witness (SQLOutcome).
+const (
+	SQLOK        = "ok"        // connected and SELECT 1 answered
+	SQLRefused   = "refused"   // connection refused, or no socket file
+	SQLFrozen    = "frozen"    // connected at TCP level, no answer within the timeout
+	SQLSaturated = "saturated" // SQLSTATE 53300: too many clients. Saturation is not death
+	SQLStarting  = "starting"  // SQLSTATE 57P03: starting up, shutting down or in recovery
+	SQLDenied    = "denied"    // SQLSTATE class 28, 3D000: our login is wrong, the server answers
+	SQLNoConnect = "no-connect"
+	SQLFailed    = "failed" // answered with another error: alive
+)
+
+// Why a unit is not running, or not the process we knew (UnitDeparture).
+const (
+	DepartureNone     = ""          // it is running, or has never run
+	DepartureStopped  = "stopped"   // a person (or another program) stopped it by a job
+	DepartureRestart  = "restarted" // a person is restarting it, or just has
+	DepartureCrash    = "crash"     // it died: signal, exit code, core dump
+	DepartureClean    = "clean"     // it ended by itself with status 0
+	DepartureSIGTERM  = "sigterm"   // somebody sent SIGTERM from outside systemd
+	DepartureOOM      = "oom-kill"  // killed for memory
+	DepartureWatchdog = "watchdog"  // systemd's watchdog killed it
+	DepartureLimit    = "start-limit-hit"
+	DepartureBySelf   = "ours" // our own action stopped it
+	DepartureUnknown  = "unknown"
+)

@@ -1,0 +1,146 @@
+// Package escalate decides who is told what about a problem, and in which order messages leave.
+//
+// It knows nothing of incidents, units or databases: it is given a [Notice] and routes it by
+// severity, tier and age to notifiers. Delivery is at least once, in order per key, from a
+// durable outbox whose rules are here (outbox.go) and whose storage and loop are elsewhere.
+// Its rules are pure: time is an argument. The notifiers in the sub-packages do the talking;
+// they never retry, because the outbox owns every retry.
+//
+// Start reading at [Notice], then [Notifier].
+package escalate
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Kind says what a notice asks of its receiver.
+type Kind string
+
+// The kinds of notice.
+const (
+	Trigger Kind = "trigger" // somebody must look: opens or re-opens an alert under Key
+	Update  Kind = "update"  // the same alert, new state; never wakes anybody
+	Resolve Kind = "resolve" // the alert under Key is over
+	Change  Kind = "change"  // for the record only: a cure that worked
+)
+
+// Severity is the vendor-neutral severity of a notice.
+type Severity string
+
+// The severities, as PagerDuty's Events API v2 names them.
+const (
+	Critical Severity = "critical"
+	Error    Severity = "error"
+	Warning  Severity = "warning"
+	Info     Severity = "info"
+)
+
+// Status is the runbook's word for where an incident stands.
+type Status string
+
+// The four words of the runbook's status format.
+const (
+	Investigating Status = "Investigating"
+	Identified    Status = "Identified"
+	Monitoring    Status = "Monitoring"
+	Resolved      Status = "Resolved"
+)
+
+// Attempt is one thing that was tried, for the message.
+type Attempt struct {
+	At     time.Time `json:"at"`
+	What   string    `json:"what"`
+	Result string    `json:"result"`
+}
+
+// Notice is one message about one alert. It is complete in itself: a notifier needs nothing
+// else to render it. It holds no secret.
+type Notice struct {
+	ID       string    `json:"id"`       // unique for ever; the idempotence key of delivery
+	Key      string    `json:"key"`      // dedup key: incident id and tier; FIFO order holds per key
+	Kind     Kind      `json:"kind"`     //
+	At       time.Time `json:"at"`       // when the decision was taken, wall clock
+	Incident string    `json:"incident"` // incident id, for the links and commands
+	Tier     int       `json:"tier"`     // 0 for the first people to be told
+	Priority string    `json:"priority"` // "P1" to "P4"
+	Severity Severity  `json:"severity"` //
+	Status   Status    `json:"status"`   //
+	Host     string    `json:"host"`     //
+	Target   string    `json:"target"`   // the culprit
+	Class    string    `json:"class"`    // failure class
+	Summary  string    `json:"summary"`  // one line: what is wrong with what
+	Since    time.Time `json:"since"`    // when the problem was first seen
+	Affected []string  `json:"affected,omitzero"`
+	Evidence []string  `json:"evidence,omitzero"` // sentences, most telling first
+	Tried    []Attempt `json:"tried,omitzero"`
+	Next     string    `json:"next"`              // what recoveryd will do next, or why it will not
+	Commands []string  `json:"commands,omitzero"` // exact commands to look further
+	Link     string    `json:"link,omitzero"`     // incident page, when one is served
+	Test     bool      `json:"test,omitzero"`     // a marked test or canary
+}
+
+// Receipt is what a channel returned for a key and needs again for its next notice: a Slack ts
+// and channel, a Statuspage incident id, the name of the routing key that was used. It is stored
+// with the outbox and never holds a secret.
+type Receipt map[string]string
+
+// Delivery is one notice on its way to one channel.
+type Delivery struct {
+	Notice  Notice
+	Prior   Receipt // receipt of the last delivered notice with the same key on this channel; nil at first
+	Attempt int     // 1 for the first try
+}
+
+// Notifier sends to one channel. Notify returns nil only when the vendor accepted the notice.
+// It makes one attempt, bounded by ctx, and never retries. The error is a *[RetryError] when
+// trying again later can help; any other error is final for this notice. No error ever contains
+// a secret. Safe for concurrent use.
+type Notifier interface {
+	Notify(ctx context.Context, d Delivery) (Receipt, error)
+}
+
+// RetryError says that the same notice may be tried again, not before After has passed.
+type RetryError struct {
+	After  time.Duration // 0: the outbox's own backoff decides
+	Reason Reason
+	Err    error
+}
+
+// Reason classes failures for metrics and for the sentence an operator reads.
+type Reason string
+
+// The closed set of reasons.
+const (
+	ReasonNetwork     Reason = "network"
+	ReasonTimeout     Reason = "timeout"
+	ReasonRateLimited Reason = "rate-limited"
+	ReasonServer      Reason = "server-error"
+	ReasonAuth        Reason = "auth"
+	ReasonRejected    Reason = "rejected"
+	ReasonConfig      Reason = "config"
+)
+
+// Error implements error.
+func (e *RetryError) Error() string {
+	if e.After > 0 {
+		return fmt.Sprintf("%s (retry after %s): %v", e.Reason, e.After, e.Err)
+	}
+	return fmt.Sprintf("%s: %v", e.Reason, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *RetryError) Unwrap() error { return e.Err }
+
+// FinalError says that trying again cannot help.
+type FinalError struct {
+	Reason Reason
+	Err    error
+}
+
+// Error implements error.
+func (e *FinalError) Error() string { return fmt.Sprintf("%s: %v", e.Reason, e.Err) }
+
+// Unwrap returns the cause.
+func (e *FinalError) Unwrap() error { return e.Err }

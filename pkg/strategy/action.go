@@ -1,0 +1,97 @@
+package strategy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Verb names one power over the host. The set is closed: an adapter declares at start which
+// verbs it supports, and the polkit rule and the PostgreSQL grants are derived from it.
+type Verb string
+
+// The verbs. Object is the unit, the database target or the URL that the verb works on.
+const (
+	UnitStart        Verb = "unit.start"          // start a stopped or failed unit; reset-failed first when args reset=yes
+	UnitStop         Verb = "unit.stop"           // stop; only playbooks and undo use it
+	UnitRestart      Verb = "unit.restart"        // stop within stop_grace, then start: a new process
+	UnitKill         Verb = "unit.kill"           // SIGKILL every process of the unit, without a stop job
+	UnitResetFailed  Verb = "unit.reset-failed"   // clear a failed state or a start limit
+	UnitSetMemoryMax Verb = "unit.set-memory-max" // args bytes: MemoryMax at run time ("infinity" allowed)
+	UnitSetEnv       Verb = "unit.set-env"        // args file, key, value: one variable in the unit's own environment file; value "" removes it
+	PGTerminateIdle  Verb = "pg.terminate-idle"   // args application, older_than: end idle sessions
+	PGTerminateLong  Verb = "pg.terminate-long"   // args application, older_than: end long transactions
+	HTTPPoolResize   Verb = "http.pool-resize"    // args url, max_size: the service's own admin API
+	CacheClean       Verb = "cache.clean"         // args dir: empty an allow-listed directory
+	CommandRun       Verb = "command.run"         // args argv (NUL separated): an operator's command, no shell
+)
+
+// Argument names used by the verbs above. Durations are Go durations, sizes are bytes.
+const (
+	ArgStopGrace   = "stop_grace"
+	ArgReset       = "reset"
+	ArgBytes       = "bytes"
+	ArgFile        = "file"
+	ArgKey         = "key"
+	ArgValue       = "value"
+	ArgApplication = "application"
+	ArgOlderThan   = "older_than"
+	ArgURL         = "url"
+	ArgMaxSize     = "max_size"
+	ArgDir         = "dir"
+	ArgArgv        = "argv"
+	ArgPlatform    = "platform" // name of the adapter that performs it
+)
+
+// Action is one effect on the host, as data: it can be printed, journaled and dry-run.
+type Action struct {
+	Verb     Verb              `json:"verb"`
+	Object   string            `json:"object"` // unit name, target name, path or URL
+	Target   string            `json:"target"` // the target whose lock and budget it uses
+	Args     map[string]string `json:"args,omitzero"`
+	Timeout  time.Duration     `json:"timeout"`           // bound of the whole effect; after it the outcome is unknown
+	Disrupts bool              `json:"disrupts,omitzero"` // ends work in progress: counts against the disruption budgets and needs two witnesses
+}
+
+// String renders the action as an operator would say it: "unit.restart codebase-mcp.service
+// (stop_grace=5s)". Arguments are in order, so that output is stable.
+func (a Action) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s", a.Verb, a.Object)
+	keys := make([]string, 0, len(a.Args))
+	for k := range a.Args {
+		if k != ArgPlatform {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	for i, k := range keys {
+		sep := ", "
+		if i == 0 {
+			sep = " ("
+		}
+		fmt.Fprintf(&b, "%s%s=%s", sep, k, a.Args[k])
+	}
+	if len(keys) > 0 {
+		b.WriteByte(')')
+	}
+	return b.String()
+}
+
+// Plan is what one rung of a ladder would do.
+type Plan struct {
+	Strategy string        `json:"strategy"`
+	Why      string        `json:"why"`              // one sentence for explain and the page
+	Actions  []Action      `json:"actions"`          // in order; the first that fails ends the plan
+	Undo     []Action      `json:"undo,omitzero"`    // takes the change back when it did not help; nil = nothing to undo
+	Keep     bool          `json:"keep,omitzero"`    // the change stays after success (and is undone later by its own rule)
+	NewRun   bool          `json:"new_run,omitzero"` // success needs a new unit.invocation
+	Settle   time.Duration `json:"settle"`           // after the last action: bad looks do not count yet
+	Verify   time.Duration `json:"verify"`           // after settle: the condition must clear within this
+}
+
+// Disrupts reports whether any action of the plan is disruptive.
+func (p Plan) Disrupts() bool {
+	return slices.ContainsFunc(p.Actions, func(a Action) bool { return a.Disrupts })
+}
