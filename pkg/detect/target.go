@@ -27,6 +27,9 @@ type Target struct {
 	Database  Database
 	// StartGrace is how long after its start the target may be silent without being judged.
 	StartGrace time.Duration
+	// StopGrace is how long a stop may take before every process of the unit is killed. The
+	// default of systemd is 90 s; a wedged process must not cost that.
+	StopGrace time.Duration
 }
 
 // Limits are the thresholds of diagnosis.

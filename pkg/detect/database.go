@@ -1,0 +1,264 @@
+package detect
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// databaseState is what our own SQL witness says of a cluster.
+type databaseState uint8
+
+const (
+	dbUnknown   databaseState = iota // not asked, or could not be asked
+	dbAlive                          // it answers us (even if only to refuse our login)
+	dbStarting                       // SQLSTATE 57P03
+	dbSaturated                      // SQLSTATE 53300: alive
+	dbDown                           // connection refused
+	dbFrozen                         // accepts, never answers
+)
+
+// stateOf reads the SQL facts. Saturation is not death, and a refused login is an answer.
+func stateOf(f Facts) databaseState {
+	switch f.Text(SQLOutcome) {
+	case SQLOK, SQLDenied, SQLFailed:
+		return dbAlive
+	case SQLSaturated:
+		return dbSaturated
+	case SQLStarting:
+		return dbStarting
+	case SQLRefused:
+		return dbDown
+	case SQLFrozen:
+		return dbFrozen
+	default: // SQLNoConnect: no route, a name that does not resolve: evidence about the path
+		return dbUnknown
+	}
+}
+
+// databaseOf returns the first database that the target needs, preferring one that is in
+// trouble, with the state our own witness gave it and whether that look is recent enough.
+func databaseOf(o Observation, b Background) (n Neighbour, st databaseState, found bool) {
+	for _, d := range b.Needs {
+		if d.Target.Kind != KindPostgres {
+			continue
+		}
+		s := dbUnknown
+		if b.fresh(d, o.At) {
+			s = stateOf(d.Observation.Facts)
+			if s == dbUnknown && d.Diagnosis.Bad() && d.Diagnosis.Class == ClassDatabase {
+				s = dbDown // judged from its unit and other services
+			}
+		}
+		if !found || worse(s, st) {
+			n, st, found = d, s, true
+		}
+	}
+	return n, st, found
+}
+
+// worse orders the states by how much they explain.
+func worse(a, b databaseState) bool {
+	order := []databaseState{dbAlive, dbUnknown, dbStarting, dbSaturated, dbDown, dbFrozen}
+	return slices.Index(order, a) > slices.Index(order, b)
+}
+
+// poolUse returns connections in use and the maximum, when the reply has them.
+func poolUse(f Facts) (used, max float64, ok bool) {
+	max, okM := f.Num(PoolMax)
+	size, okS := f.Num(PoolSize)
+	free, okF := f.Num(PoolFree)
+	if !okM || !okS || !okF || max <= 0 || size < free {
+		return 0, 0, false
+	}
+	return size - free, max, true
+}
+
+// poolFull reports a pool whose every permitted connection is open and busy. The real server
+// calls this state "disconnected".
+func poolFull(f Facts) bool {
+	used, max, ok := poolUse(f)
+	return ok && used >= max
+}
+
+// lostDatabaseCondition: the service's trouble is its database. It names the cluster as the
+// culprit; the cluster's own condition decides what is done.
+var lostDatabaseCondition = Condition{
+	Class: ClassDatabase, Kinds: []Kind{KindService}, Severity: P1,
+	Looks: 2, Clear: 2 * time.Second,
+	Summary: "the service has lost its database, or hangs on it: the cluster is the culprit",
+	Match: func(o Observation, b Background) Finding {
+		f := o.Facts
+		db, st, found := databaseOf(o, b)
+		lost := understood(f) && f.Text(HealthDatabase) == "disconnected" && !poolFull(f)
+		hangs := f.Text(HTTPOutcome) == OutcomeNoReply && !notRunning(f)
+		died := notRunning(f) && !understood(f)
+		if !lost && !hangs && !died {
+			return Finding{}
+		}
+		symptom := "the health reply says the database is disconnected" + sizeNote(f)
+		if hangs {
+			symptom = "no health reply within " + waited(f)
+		} else if died {
+			symptom = unitNote(f)
+		}
+		blame := func(c Class, what string) Finding {
+			return Finding{Verdict: Unhealthy, Class: c, Culprit: db.Target.Name,
+				Witnesses: []Witness{ByHTTP, BySQL},
+				Because:   fmt.Sprintf("%s, and %s %s", symptom, db.Target.Name, what)}
+		}
+		switch st {
+		case dbDown:
+			return blame(ClassDatabase, "refuses connections")
+		case dbFrozen:
+			return blame(ClassDatabase, "accepts connections but does not answer")
+		case dbStarting:
+			if died || lost {
+				return blame(ClassDatabase, "is still starting")
+			}
+		case dbSaturated:
+			if lost || hangs {
+				return blame(ClassPool, "has no connection left (too many clients): saturated, not dead")
+			}
+		}
+		if died || hangs {
+			return Finding{} // judged by the down and hung conditions
+		}
+		if st == dbAlive {
+			return Finding{Verdict: Unknown, Class: ClassUnknown, Witnesses: []Witness{ByHTTP},
+				Because: fmt.Sprintf("%s, but %s answers us: the witnesses disagree", symptom, db.Target.Name),
+				Advice:  "if it lasts, check the service's own database address and login; one such reply is normal after sessions were ended"}
+		}
+		size, sized := f.Num(PoolSize)
+		if !sized || size > 0 {
+			return Finding{Verdict: Unknown, Class: ClassUnknown, Witnesses: []Witness{ByHTTP},
+				Because: symptom + ": a full pool and a lost database cannot be told apart"}
+		}
+		fd := Finding{Verdict: Unhealthy, Witnesses: []Witness{ByHTTP},
+			Because: symptom + "; nothing else has seen the database"}
+		if found {
+			fd.Culprit = db.Target.Name
+			fd.Because = fmt.Sprintf("%s; %s itself could not be asked", symptom, db.Target.Name)
+		}
+		return fd
+	},
+}
+
+// sizeNote adds the pool's numbers to a sentence about the database: they tell a lost database
+// (no connection left) from a full pool.
+func sizeNote(f Facts) string {
+	size, ok := f.Num(PoolSize)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(" and %.0f connections are open", size)
+}
+
+// accusers returns the services that, seen recently, have lost this database or hang on it.
+func accusers(o Observation, b Background) []string {
+	var names []string
+	for _, n := range b.Dependents {
+		f := n.Observation.Facts
+		if n.Target.Kind != KindService || !b.fresh(n, o.At) {
+			continue
+		}
+		size, sized := f.Num(PoolSize)
+		lost := understood(f) && f.Text(HealthDatabase) == "disconnected" && sized && size == 0
+		hangs := f.Text(HTTPOutcome) == OutcomeNoReply && running(f)
+		if lost || hangs {
+			names = append(names, n.Target.Name)
+		}
+	}
+	return names
+}
+
+// clusterCondition: the PostgreSQL cluster itself is dead or frozen. Never from one witness: a
+// refused or unanswered connection needs the unit, the process table or a service to agree.
+var clusterCondition = Condition{
+	Class: ClassDatabase, Kinds: []Kind{KindPostgres}, Severity: P1,
+	Looks: 2, Clear: 2 * time.Second,
+	Ladder:  []string{"start", "restart", "kill-start"},
+	Summary: "the PostgreSQL cluster is dead (start it) or frozen (restart it, on two witnesses)",
+	Match: func(o Observation, b Background) Finding {
+		f := o.Facts
+		st := stateOf(f)
+		who := accusers(o, b)
+		var fd Finding
+		switch st {
+		case dbAlive, dbSaturated:
+			return Finding{}
+		case dbStarting:
+			return Finding{Verdict: Unknown, Class: ClassUnknown, Witnesses: []Witness{BySQL}, Final: true,
+				Because: "PostgreSQL is starting up, shutting down or recovering (SQLSTATE 57P03): it is left to finish"}
+		case dbDown:
+			fd = Finding{Verdict: Unhealthy, Witnesses: []Witness{BySQL}, Because: "PostgreSQL refuses connections"}
+		case dbFrozen:
+			fd = Finding{Verdict: Unhealthy, Witnesses: []Witness{BySQL},
+				Because: "PostgreSQL accepts connections but does not answer within " + sqlWaited(f)}
+			if s := f.Text(ProcessState); s == "T" || s == "t" || s == "D" {
+				fd.Witnesses = append(fd.Witnesses, ByProcess)
+				fd.Because += ", its postmaster is in state " + s
+			}
+		case dbUnknown:
+			if !notRunning(f) {
+				if f.Text(SQLOutcome) == SQLNoConnect {
+					return Finding{Verdict: Unknown, Class: ClassUnknown, Because: "PostgreSQL cannot be reached: " + orNone(f.Text(SQLError))}
+				}
+				return Finding{}
+			}
+			fd = Finding{Verdict: Unhealthy, Because: "PostgreSQL could not be asked"}
+		}
+		if notRunning(f) && st != dbFrozen {
+			fd.Witnesses = append(fd.Witnesses, ByUnit)
+			fd.Because += ", " + unitNote(f)
+			fd.Conclusive = st == dbDown
+			if f.Text(UnitDeparture) == DepartureStopped {
+				fd.Because += ": stopped by a person"
+			}
+		}
+		if len(who) > 0 {
+			fd.Witnesses = append(fd.Witnesses, ByDependents)
+			fd.Because += fmt.Sprintf("; %s lost it too", join(who))
+		}
+		for _, name := range f.Names() {
+			if share, ok := f.Num(name); ok && isDiskFact(name) && share >= orDefault(b.Target.Limits.DiskFull, 0.95) {
+				fd.Because += fmt.Sprintf("; its disk %s is %s full", diskPath(name), percent(share))
+				fd.Advice = "free disk space first: a cluster on a full disk does not come up"
+			}
+		}
+		return fd
+	},
+}
+
+// saturatedCondition: the cluster is alive and out of connections. Restarting it would end
+// everybody's work to cure a queue: it is never restarted for this.
+var saturatedCondition = Condition{
+	Class: ClassPool, Kinds: []Kind{KindPostgres}, Severity: P2,
+	Looks: 3, Clear: 5 * time.Second,
+	Ladder:  []string{"terminate-idle", "terminate-long"},
+	Summary: "PostgreSQL has no connection left: saturation, not death; it is never restarted for it",
+	Match: func(o Observation, b Background) Finding {
+		f := o.Facts
+		if stateOf(f) == dbSaturated {
+			return Finding{Verdict: Unhealthy, Witnesses: []Witness{BySQL},
+				Because: "PostgreSQL answers \"too many clients\" (SQLSTATE 53300): saturated, not dead",
+				Advice:  "find who holds the connections (pg_stat_activity on a reserved connection); raising max_connections needs a restart of the database and is a person's decision"}
+		}
+		used, okU := f.Num(SQLUsed)
+		max, okM := f.Num(SQLMax)
+		if okU && okM && max > 0 && used/max >= 0.9 {
+			return Finding{Verdict: Degraded, Witnesses: []Witness{BySQL},
+				Because: fmt.Sprintf("%.0f of %.0f PostgreSQL connections are used", used, max)}
+		}
+		switch f.Text(SQLOutcome) {
+		case SQLDenied:
+			return Finding{Verdict: Unknown, Class: ClassMisconfigured, Witnesses: []Witness{BySQL},
+				Because: fmt.Sprintf("PostgreSQL answers, but refuses recoveryd's own login (SQLSTATE %s)", orNone(f.Text(SQLState))),
+				Advice:  "correct the dsn of this target, or its role and pg_hba.conf"}
+		case SQLFailed:
+			return Finding{Verdict: Degraded, Class: ClassUnknown, Witnesses: []Witness{BySQL},
+				Because: fmt.Sprintf("PostgreSQL answers with an error (SQLSTATE %s: %s)", orNone(f.Text(SQLState)), f.Text(SQLError))}
+		}
+		return Finding{}
+	},
+}

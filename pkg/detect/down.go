@@ -1,0 +1,65 @@
+package detect
+
+import (
+	"fmt"
+	"time"
+)
+
+// downCondition: no process serves. Two witnesses make it conclusive: the platform says that the
+// unit is not running and the kernel refuses connections. A unit that is not running while
+// something answers healthily on its port is served by hand, and left alone.
+var downCondition = Condition{
+	Class: ClassDown, Kinds: []Kind{KindService}, Severity: P1,
+	Looks: 2, Clear: 2 * time.Second,
+	Ladder:  []string{"start", "start", "kill-start"},
+	Summary: "no process serves: the unit is not running and its port is closed",
+	Match: func(o Observation, b Background) Finding {
+		f := o.Facts
+		if !notRunning(f) {
+			return Finding{}
+		}
+		if understood(f) {
+			return Finding{Verdict: Degraded, Witnesses: []Witness{ByUnit, ByHTTP},
+				Because: fmt.Sprintf("%s, yet the port answers: served by a process outside the unit", unitNote(f)),
+				Advice:  "a server was started by hand; stop it and start the unit"}
+		}
+		fd := Finding{Verdict: Unhealthy, Witnesses: []Witness{ByUnit}, Because: unitNote(f)}
+		if refused(f) {
+			fd.Witnesses = append(fd.Witnesses, BySocket)
+			fd.Because += ", connection refused"
+			fd.Conclusive = true
+		}
+		switch f.Text(UnitDeparture) {
+		case DepartureStopped:
+			fd.Because += ": stopped by a person"
+		case DepartureLimit:
+			fd.Because += ": systemd gave up restarting it (start limit)"
+		}
+		return fd
+	},
+}
+
+// oomCondition: the process is gone because the kernel killed it for memory. Starting it again
+// without more memory usually repeats the death, so it has its own ladder.
+var oomCondition = Condition{
+	Class: ClassMemory, Kinds: []Kind{KindService}, Severity: P1,
+	Looks: 2, Clear: 2 * time.Second,
+	Ladder:  []string{"start", "raise-memory", "kill-start"},
+	Summary: "killed for memory: the unit ended with result oom-kill",
+	Match: func(o Observation, b Background) Finding {
+		f := o.Facts
+		if !notRunning(f) || understood(f) ||
+			(f.Text(UnitDeparture) != DepartureOOM && f.Text(UnitResult) != "oom-kill") {
+			return Finding{}
+		}
+		fd := Finding{Verdict: Unhealthy, Witnesses: []Witness{ByUnit}, Conclusive: refused(f),
+			Because: "killed by the kernel for memory: " + unitNote(f)}
+		if refused(f) {
+			fd.Witnesses = append(fd.Witnesses, BySocket)
+		}
+		if max, ok := f.Num(MemoryMax); ok {
+			fd.Because += ", limit " + bytesOf(max)
+		}
+		return fd
+	},
+}

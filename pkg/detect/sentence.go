@@ -1,0 +1,92 @@
+package detect
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// healthySentence is the evidence for a healthy verdict, from whichever witness answered.
+func healthySentence(o Observation, b Background) string {
+	f := o.Facts
+	var parts []string
+	if s := f.Text(HealthStatus); s != "" {
+		parts = append(parts, fmt.Sprintf("health reply says %s%s", s, latencyNote(f)))
+	}
+	if n, max, ok := poolUse(f); ok {
+		parts = append(parts, fmt.Sprintf("pool %.0f of %.0f in use", n, max))
+	}
+	if b.Target.Kind == KindPostgres && f.Text(SQLOutcome) == SQLOK {
+		s := "PostgreSQL answers SELECT 1"
+		if used, ok := f.Num(SQLUsed); ok {
+			if max, ok := f.Num(SQLMax); ok {
+				s += fmt.Sprintf(", %.0f of %.0f connections used", used, max)
+			}
+		}
+		parts = append(parts, s)
+	}
+	if f.Text(PlainOutcome) == "ok" {
+		parts = append(parts, "the dependency answers")
+	}
+	if a := f.Text(UnitActive); a != "" && len(parts) == 0 {
+		parts = append(parts, "unit is "+a)
+	}
+	if len(parts) == 0 {
+		return "nothing is known to be wrong"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func latencyNote(f Facts) string {
+	if d, ok := f.Duration(HTTPLatency); ok {
+		return " in " + short(d)
+	}
+	return ""
+}
+
+// short prints a duration as a person would say it: 3ms, 1.2s, 2m10s.
+func short(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return d.Round(10 * time.Microsecond).String()
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	default:
+		return d.Round(time.Second).String()
+	}
+}
+
+func bytesOf(v float64) string {
+	switch {
+	case v >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", v/(1<<30))
+	case v >= 1<<20:
+		return fmt.Sprintf("%.0f MiB", v/(1<<20))
+	default:
+		return fmt.Sprintf("%.0f KiB", v/(1<<10))
+	}
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.0f %%", share*100) }
+
+// unitNote describes the unit in a few words: "unit failed (result signal, killed 9)".
+func unitNote(f Facts) string {
+	a := f.Text(UnitActive)
+	if a == "" {
+		return "unit state not known"
+	}
+	s := "unit " + a
+	if sub := f.Text(UnitSub); sub != "" && sub != a && sub != "dead" {
+		s += "/" + sub
+	}
+	if r := f.Text(UnitResult); r != "" && r != "success" {
+		s += " (result " + r
+		if code, ok := f.Num(UnitExitCode); ok && f.Text(UnitExitKind) != "" {
+			s += fmt.Sprintf(", %s %.0f", f.Text(UnitExitKind), code)
+		}
+		s += ")"
+	}
+	return s
+}

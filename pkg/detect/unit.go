@@ -1,0 +1,117 @@
+package detect
+
+import "fmt"
+
+// notRunning reports that the platform was asked and no process of the unit is meant to be
+// running now (it failed, ended or was stopped). Units on their way up or down are neither.
+func notRunning(f Facts) bool {
+	switch f.Text(UnitActive) {
+	case "failed", "inactive":
+		return true
+	case "activating":
+		return f.Text(UnitSub) == "auto-restart"
+	}
+	return false
+}
+
+// running reports that the platform sees the unit's process running.
+func running(f Facts) bool {
+	switch f.Text(UnitActive) {
+	case "active", "reloading":
+		return true
+	}
+	return false
+}
+
+// refused reports that the kernel refuses connections to the health port.
+func refused(f Facts) bool {
+	return f.Text(HTTPOutcome) == OutcomeRefused || f.Text(SocketConnect) == "refused"
+}
+
+// understood reports that the health reply could be read.
+func understood(f Facts) bool { return f.Text(HTTPOutcome) == OutcomeReply }
+
+// unitCondition: the unit itself cannot be what the configuration says.
+var unitCondition = Condition{
+	Class: ClassMisconfigured, Kinds: []Kind{KindService, KindPostgres, KindPlain}, Severity: P3,
+	Looks: 3, Clear: 0,
+	Summary: "the unit named in the configuration does not exist",
+	Match: func(o Observation, b Background) Finding {
+		f := o.Facts
+		if f.Text(UnitLoad) == "not-found" && !understood(f) && f.Text(SQLOutcome) != SQLOK {
+			return Finding{
+				Verdict: Unknown, Final: true, Witnesses: []Witness{ByUnit},
+				Because: fmt.Sprintf("the unit %s does not exist on this host", b.Target.Unit),
+				Advice:  "correct `unit:` in the configuration, or install the unit; on Debian a cluster is postgresql@<version>-<name>.service",
+			}
+		}
+		return Finding{}
+	},
+}
+
+// startingCondition: a target on its way up (or down) is not judged. Starting is a state with
+// its own limit, not a failure: the grace runs from leaving inactive, since the time of becoming
+// active never comes when something keeps killing a starting unit.
+var startingCondition = Condition{
+	Class: ClassUnknown, Kinds: []Kind{KindService, KindPostgres, KindPlain}, Severity: P3,
+	Looks:   1,
+	Summary: "the target is still starting or stopping: it is not judged yet",
+	Match: func(o Observation, b Background) Finding {
+		f := o.Facts
+		switch f.Text(UnitActive) {
+		case "activating":
+			if f.Text(UnitSub) == "auto-restart" || understood(f) {
+				return Finding{}
+			}
+		case "deactivating":
+			return Finding{Verdict: Unknown, Final: true, Because: "the unit is stopping (" + unitNote(f) + ")"}
+		case "active", "reloading":
+			if understood(f) || f.Text(SQLOutcome) == SQLOK || f.Text(PlainOutcome) == "ok" || b.Answered {
+				return Finding{}
+			}
+		default:
+			return Finding{}
+		}
+		since, ok := f.Num(UnitSince)
+		if !ok {
+			return Finding{}
+		}
+		age := float64(o.At.UnixMicro())/1e6 - since
+		if grace := b.Target.StartGrace.Seconds(); age >= grace {
+			return Finding{}
+		}
+		return Finding{
+			Verdict: Unknown, Final: true,
+			Because: fmt.Sprintf("still starting: %s after leaving inactive, of a start grace of %s",
+				short(secs(age)), short(b.Target.StartGrace)),
+		}
+	},
+}
+
+// portCondition: the port belongs to somebody else, so starting the unit would only fail.
+var portCondition = Condition{
+	Class: ClassPort, Kinds: []Kind{KindService, KindPlain}, Severity: P1,
+	Looks:   2,
+	Summary: "another process listens on the target's port while its unit is not running",
+	Match: func(o Observation, b Background) Finding {
+		f := o.Facts
+		if !notRunning(f) || !f.True(SocketListening) || !f.False(SocketOwnerOurs) {
+			return Finding{}
+		}
+		who := f.Text(SocketOwner)
+		if who == "" {
+			who = "an unknown process"
+		}
+		if pid, ok := f.Num(SocketOwnerPID); ok {
+			who += fmt.Sprintf(" (pid %.0f)", pid)
+		}
+		if u := f.Text(SocketOwnerUnit); u != "" {
+			who += " of " + u
+		}
+		return Finding{
+			Verdict: Unhealthy, Witnesses: []Witness{ByUnit, BySocket}, Final: true,
+			Because: fmt.Sprintf("%s, and its port is held by %s", unitNote(f), who),
+			Advice:  "stop the process that holds the port, then start the unit; recoveryd does not kill strangers",
+		}
+	},
+}

@@ -1,0 +1,158 @@
+package detect
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// unwellCondition: the service says, or shows, that it is unwell in a way that no class above
+// explains. One witness never restarts anything; a failing call of real work is the second.
+var unwellCondition = Condition{
+	Class: ClassUnknown, Kinds: []Kind{KindService}, Severity: P2,
+	Looks: 3, For: 5 * time.Second, Clear: 5 * time.Second,
+	Ladder:  []string{"restart"},
+	Summary: "unwell for a reason that could not be told: acted on only when a call of real work fails too",
+	Match: func(o Observation, b Background) Finding {
+		f := o.Facts
+		if notRunning(f) {
+			return Finding{}
+		}
+		var ws []Witness
+		var what []string
+		switch f.Text(HTTPOutcome) {
+		case OutcomeHTTPError:
+			ws, what = append(ws, ByHTTP), append(what, fmt.Sprintf("the server answers HTTP %s without a health payload", status(f)))
+		case OutcomeReset:
+			ws, what = append(ws, ByHTTP), append(what, "the server closes the connection without a reply")
+		case OutcomeReply:
+			switch s := f.Text(HealthStatus); s {
+			case "healthy":
+			case "degraded":
+				if !f.False(SyntheticOK) {
+					return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP}, Because: "the service calls itself degraded" + reason(f)}
+				}
+			case "unhealthy":
+				ws, what = append(ws, ByHTTP), append(what, "the service calls itself unhealthy"+reason(f))
+			case "":
+			default:
+				return Finding{Verdict: Unknown, Because: fmt.Sprintf("the service calls its state %q, which is no known word", s)}
+			}
+		}
+		if f.False(SyntheticOK) {
+			ws, what = append(ws, BySynthetic), append(what, "a call of real work fails: "+orNone(f.Text(SyntheticError)))
+		}
+		if len(ws) == 0 {
+			if _, asked := f[HTTPOutcome]; !asked || f[HTTPOutcome].Err != "" {
+				why := f[HTTPOutcome].Err
+				if why == "" {
+					why = "no health check was made"
+				}
+				return Finding{Verdict: Unknown, Because: "the service's health is not known: " + why}
+			}
+			return Finding{}
+		}
+		if dep := brokenDependency(o, b); dep != "" {
+			return Finding{Verdict: Unhealthy, Class: ClassDependency, Culprit: dep, Witnesses: append(ws, ByPlain),
+				Because: strings.Join(what, "; ") + fmt.Sprintf("; %s, which it needs, does not answer", dep)}
+		}
+		return Finding{Verdict: Unhealthy, Witnesses: ws, Because: strings.Join(what, "; ")}
+	},
+}
+
+func reason(f Facts) string {
+	if t := f.Text(HealthError); t != "" {
+		return fmt.Sprintf(" (%q)", t)
+	}
+	if d := f.Text(HealthDatabase); d != "" && d != "connected" {
+		return ", database " + d
+	}
+	return ""
+}
+
+// brokenDependency names a plain dependency that was seen broken recently.
+func brokenDependency(o Observation, b Background) string {
+	for _, n := range b.Needs {
+		if n.Target.Kind == KindPlain && b.fresh(n, o.At) && n.Diagnosis.Bad() {
+			return n.Target.Name
+		}
+	}
+	return ""
+}
+
+// plainCondition: a plain dependency (Redis, Ollama, a TCP port) does not serve.
+var plainCondition = Condition{
+	Class: ClassDependency, Kinds: []Kind{KindPlain}, Severity: P2,
+	Looks: 2, Clear: 2 * time.Second,
+	Ladder:  []string{"start", "restart"},
+	Summary: "a plain dependency does not answer its own protocol",
+	Match: func(o Observation, b Background) Finding {
+		f := o.Facts
+		r, asked := f[PlainOutcome]
+		out := f.Text(PlainOutcome)
+		switch {
+		case out == "ok":
+			return Finding{}
+		case !asked || r.Err != "" || out == "unknown":
+			if notRunning(f) {
+				return Finding{Verdict: Unhealthy, Witnesses: []Witness{ByUnit}, Because: unitNote(f)}
+			}
+			return Finding{Verdict: Unknown, Class: ClassUnknown, Because: "the dependency could not be asked: " + orNone(r.Err+f.Text(PlainError))}
+		}
+		fd := Finding{Verdict: Unhealthy, Witnesses: []Witness{ByPlain},
+			Because: fmt.Sprintf("it does not answer (%s)", out)}
+		if out == "refused" {
+			fd.Witnesses = append(fd.Witnesses, BySocket)
+		}
+		if notRunning(f) {
+			fd.Witnesses = append(fd.Witnesses, ByUnit)
+			fd.Because += ", " + unitNote(f)
+			fd.Conclusive = out == "refused"
+		} else if running(f) && out == "timeout" {
+			fd.Witnesses = append(fd.Witnesses, ByUnit)
+			fd.Because += ", " + unitNote(f)
+		}
+		return fd
+	},
+}
+
+// diskCondition: a file system that matters is full. No restart makes room.
+var diskCondition = Condition{
+	Class: ClassDisk, Kinds: []Kind{KindService, KindPostgres}, Severity: P2,
+	Looks: 2, For: 10 * time.Second, Clear: 10 * time.Second,
+	Summary: "a file system that matters is full: a person must make room",
+	Match: func(o Observation, b Background) Finding {
+		full := orDefault(b.Target.Limits.DiskFull, 0.95)
+		for _, name := range o.Facts.Names() {
+			if !isDiskFact(name) {
+				continue
+			}
+			if share, ok := o.Facts.Num(name); ok && share >= full {
+				what := "space"
+				if strings.HasPrefix(name, InodeShare) {
+					what = "inodes"
+				}
+				return Finding{Verdict: Unhealthy, Witnesses: []Witness{ByDisk},
+					Because: fmt.Sprintf("%s: %s of its %s is used", diskPath(name), percent(share), what),
+					Advice:  "make room; recoveryd deletes nothing it was not told to"}
+			}
+		}
+		return Finding{}
+	},
+}
+
+// latencyCondition: it serves, too slowly.
+var latencyCondition = Condition{
+	Class: ClassLatency, Kinds: []Kind{KindService}, Severity: P2,
+	Looks: 5, For: 5 * time.Minute, Clear: 30 * time.Second,
+	Summary: "it serves, but slower than its limit for minutes",
+	Match: func(o Observation, b Background) Finding {
+		limit := b.Target.Limits.Latency
+		d, ok := o.Facts.Duration(HTTPLatency)
+		if limit == 0 || !ok || !understood(o.Facts) || d <= limit {
+			return Finding{}
+		}
+		return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP},
+			Because: fmt.Sprintf("the health reply took %s, more than %s", short(d), short(limit))}
+	},
+}

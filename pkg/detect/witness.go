@@ -1,0 +1,93 @@
+package detect
+
+import "slices"
+
+// Witness is a kind of evidence. Two facts of the same kind are one witness: asking the same
+// socket twice proves nothing new.
+type Witness string
+
+// The kinds of evidence.
+const (
+	ByHTTP       Witness = "http"       // the service's own reply, or the lack of one on an accepted connection
+	BySynthetic  Witness = "synthetic"  // a call of real work
+	ByUnit       Witness = "unit"       // the platform's view: systemd's unit state
+	BySocket     Witness = "socket"     // the kernel's view of the port: refused, nobody listens, backlog unread
+	BySQL        Witness = "sql"        // PostgreSQL itself, asked on a connection of our own
+	ByCgroup     Witness = "cgroup"     // memory accounting of the unit
+	ByProcess    Witness = "process"    // the process table: resident memory, stopped state
+	ByDependents Witness = "dependents" // health replies of the services that need this target
+	ByPlain      Witness = "plain"      // the dependency's own protocol (PING, /api/tags)
+	ByDisk       Witness = "disk"       // statfs
+	ByAlert      Witness = "alert"      // an outside system's firing alert; never enough alone, never one of a pair that restarts
+)
+
+// Pair is two kinds of evidence that together justify a disruptive action for a class.
+type Pair struct {
+	Class Class
+	A, B  Witness
+	Why   string // why the two are independent, and what they prove together
+}
+
+// Pairs is the one table of the second promise: no disruptive action without two kinds of
+// evidence that agree. A class that is not in it is never acted on disruptively.
+func Pairs() []Pair {
+	return []Pair{
+		{ClassDown, ByUnit, BySocket, "systemd says that no process runs, and the kernel refuses connections"},
+		{ClassDown, ByUnit, BySQL, "systemd says that no process runs, and PostgreSQL refuses connections"},
+		{ClassDown, ByUnit, ByPlain, "systemd says that no process runs, and the dependency does not answer its protocol"},
+		{ClassHung, ByHTTP, ByUnit, "the port accepts but no reply comes, twice, from a process that systemd sees running since before; every database it needs answers us"},
+		{ClassHung, ByHTTP, BySocket, "no reply comes, and the kernel holds connections that the process does not accept"},
+		{ClassHung, ByHTTP, ByProcess, "no reply comes, and the process table shows the process stopped"},
+		{ClassHung, ByHTTP, BySynthetic, "neither the health call nor a call of real work is answered"},
+		{ClassHung, BySocket, ByUnit, "systemd sees the process running, and the port that it served before is closed"},
+		{ClassDatabase, BySQL, ByUnit, "PostgreSQL does not answer us, and systemd says that the cluster is not running"},
+		{ClassDatabase, BySQL, ByDependents, "PostgreSQL does not answer us, and a service that needs it says the same or hangs on it"},
+		{ClassDatabase, BySQL, ByProcess, "PostgreSQL does not answer us, and its postmaster is stopped in the process table"},
+		{ClassDatabase, ByUnit, ByDependents, "systemd says that the cluster is not running, and a service has lost all its connections"},
+		{ClassPool, ByHTTP, BySQL, "the service reports a full pool, and PostgreSQL counts as many sessions of it"},
+		{ClassPool, ByHTTP, BySynthetic, "the service reports a full pool, and a call of real work fails"},
+		{ClassMemory, ByCgroup, ByProcess, "the unit's memory accounting and its processes' resident memory are both at the limit"},
+		{ClassMemory, ByCgroup, ByHTTP, "the unit is at its memory limit, and the service itself answers badly"},
+		{ClassMemory, ByUnit, BySocket, "systemd saw the kernel kill it for memory, and its port is closed"},
+		{ClassMemory, ByUnit, ByCgroup, "systemd saw the kernel kill it for memory, and the unit's counter agrees"},
+		{ClassDependency, ByPlain, ByUnit, "the dependency does not answer its protocol, and systemd says that it does not run or runs unanswering"},
+		{ClassDependency, BySocket, ByUnit, "the kernel refuses connections, and systemd says that it does not run"},
+		{ClassUnknown, ByHTTP, BySynthetic, "the service calls itself unhealthy, and a call of real work fails"},
+		{ClassLatency, ByHTTP, BySynthetic, "the health call and a call of real work are both too slow"},
+	}
+}
+
+// Agree reports whether the witnesses justify a disruptive action for the class, and which pair
+// does. For a class that operators declared, any two different kinds (alert excepted) count.
+func Agree(c Class, ws []Witness) (Pair, bool) {
+	known := false
+	for _, p := range Pairs() {
+		if p.Class != c {
+			continue
+		}
+		known = true
+		if slices.Contains(ws, p.A) && slices.Contains(ws, p.B) {
+			return p, true
+		}
+	}
+	if known || slices.Contains(builtinClasses, c) {
+		return Pair{}, false
+	}
+	var first Witness
+	for _, w := range ws {
+		switch {
+		case w == ByAlert || w == first:
+		case first == "":
+			first = w
+		default:
+			return Pair{Class: c, A: first, B: w, Why: "two kinds of evidence in the operator's rule"}, true
+		}
+	}
+	return Pair{}, false
+}
+
+var builtinClasses = []Class{ClassUnknown, ClassDown, ClassHung, ClassDatabase, ClassPool, ClassMemory,
+	ClassLatency, ClassDisk, ClassPort, ClassMisconfigured, ClassDependency}
+
+// BuiltinClasses lists the failure classes that need no configuration.
+func BuiltinClasses() []Class { return slices.Clone(builtinClasses) }

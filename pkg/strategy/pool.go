@@ -1,0 +1,109 @@
+package strategy
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// sessions makes the two plans that end sessions of one application, and of that one only.
+func sessions(in Input, verb Verb, older, def time.Duration, disrupts bool, why string) (Plan, error) {
+	database, app := in.Target.Pool.Database, in.Target.Pool.Application
+	if in.Target.Kind == detect.KindPostgres {
+		database = in.Target.Name // saturated: sessions of any application, oldest idle first
+	} else if app == "" || database == "" {
+		return Plan{}, notApplicable("pool.application or pool.database is not configured")
+	}
+	if in.Target.External {
+		return Plan{}, notApplicable("it runs on another host")
+	}
+	if older <= 0 {
+		older = def
+	}
+	return Plan{
+		Why: why,
+		Actions: []Action{{Verb: verb, Object: database, Timeout: 10 * time.Second, Disrupts: disrupts,
+			Args: map[string]string{ArgApplication: app, ArgOlderThan: older.String(), ArgPlatform: "postgres"}}},
+		// The servers report one false "disconnected" right after their sessions were ended.
+		Settle: 2 * time.Second, Verify: 15 * time.Second,
+	}, nil
+}
+
+func terminateIdle(in Input) (Plan, error) {
+	return sessions(in, PGTerminateIdle, in.Target.Pool.IdleAfter, 5*time.Minute, false,
+		"sessions that do nothing hold the connections: end the idle ones")
+}
+
+func terminateLong(in Input) (Plan, error) {
+	return sessions(in, PGTerminateLong, in.Target.Pool.LongAfter, 10*time.Minute, true,
+		"transactions that never end hold the connections: end the long ones")
+}
+
+// grown returns the next pool size: by factor, never above the cap, and always larger.
+func grown(in Input) (next int, err error) {
+	now := in.Target.Pool.Initial
+	if v, ok := in.Facts.Num(detect.PoolMax); ok && now == 0 {
+		now = int(v)
+	}
+	if now <= 0 {
+		return 0, notApplicable("the pool's present size is not known")
+	}
+	if in.Target.Pool.Cap <= 0 {
+		return 0, notApplicable("pool.cap is not configured")
+	}
+	factor := in.Target.Pool.Factor
+	if factor <= 1 {
+		factor = 1.5 // the incident runbook's adaptive sizing
+	}
+	next = min(int(math.Ceil(float64(now)*factor)), in.Target.Pool.Cap)
+	if next <= now {
+		return 0, notApplicable("the pool is at its cap of %d already", in.Target.Pool.Cap)
+	}
+	return next, nil
+}
+
+func resizePool(in Input) (Plan, error) {
+	if in.Target.Pool.AdminURL == "" {
+		return Plan{}, notApplicable("the service has no admin API (pool.admin_url)")
+	}
+	next, err := grown(in)
+	if err != nil {
+		return Plan{}, err
+	}
+	return Plan{
+		Why: "the service can enlarge its pool while it runs",
+		Actions: []Action{{Verb: HTTPPoolResize, Object: in.Target.Pool.AdminURL, Timeout: 10 * time.Second,
+			Args: map[string]string{ArgMaxSize: strconv.Itoa(next), ArgPlatform: "host"}}},
+		Settle: time.Second, Verify: 15 * time.Second, Keep: true,
+	}, nil
+}
+
+// growPool writes a larger pool into the unit's own environment file and restarts it. The real
+// server refuses to start above its limit, so a start that fails takes the change back.
+func growPool(in Input) (Plan, error) {
+	if err := controllable(in.Target); err != nil {
+		return Plan{}, err
+	}
+	p := in.Target.Pool
+	if p.EnvFile == "" || p.EnvKey == "" {
+		return Plan{}, notApplicable("pool.env_file and pool.env_key are not configured")
+	}
+	next, err := grown(in)
+	if err != nil {
+		return Plan{}, err
+	}
+	set := func(v string) Action {
+		return Action{Verb: UnitSetEnv, Object: in.Target.Unit, Timeout: 5 * time.Second,
+			Args: map[string]string{ArgFile: p.EnvFile, ArgKey: p.EnvKey, ArgValue: v}}
+	}
+	again := Action{Verb: UnitRestart, Object: in.Target.Unit, Timeout: jobTimeout(in.Target), Disrupts: true,
+		Args: map[string]string{ArgStopGrace: stopGrace(in.Target).String(), ArgReset: "yes"}}
+	return Plan{
+		Why:     "a larger pool, within its cap, needs a new process",
+		Actions: []Action{set(strconv.Itoa(next)), again},
+		Undo:    []Action{set(""), again},
+		NewRun:  true, Verify: verifyTime(in.Target), Keep: true,
+	}, nil
+}
