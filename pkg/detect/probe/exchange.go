@@ -1,0 +1,190 @@
+package probe
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// exchange performs one HTTP request after another, each on a connection of its own.
+//
+// It uses net/http's request and response formats without its Transport: that keeps connections,
+// follows deadlines in goroutines of its own and does not say in which phase a deadline passed,
+// and the phase is what tells a hung server from an unreachable one.
+type exchange struct {
+	timeout time.Duration
+	maxBody int
+	addr    string
+	tls     *tls.Config // nil for plain http
+	req     *http.Request
+	raw     []byte // the rendered request
+	dialer  net.Dialer
+
+	mu   sync.Mutex // one exchange at a time; guards what follows
+	in   *bufio.Reader
+	body []byte // reused; a Reply's Body points into it
+}
+
+func newExchange(e Endpoint) (*exchange, error) {
+	e, u, err := e.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	x := &exchange{timeout: e.Timeout, maxBody: e.MaxBody, addr: address(u)}
+	x.dialer.KeepAlive = -1 // the connection lives for one request
+	if u.Scheme == "https" {
+		if x.tls, err = e.TLS.config(u.Hostname()); err != nil {
+			return nil, err
+		}
+	}
+	if x.req, x.raw, err = e.request(u); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// do sends the request and gives the reply to use, which must not keep its body.
+func (x *exchange) do(ctx context.Context, use func(Reply)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	start := time.Now()
+	deadline := start.Add(x.timeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	r, err := x.roundTrip(ctx, deadline)
+	r.At = time.Now()
+	r.Latency = r.At.Sub(start)
+	switch allowed := deadline.Sub(start); {
+	case err == nil:
+	case errors.Is(ctx.Err(), context.Canceled):
+		// A cancelled look makes its connection fail under the reader; say why, not how.
+		r.Outcome, r.Error = FactsFromError(context.Canceled)
+	case isTimeout(err) && allowed < x.timeout*9/10:
+		// Somebody else's deadline was shorter. Not having waited is no proof of silence.
+		r.Error = fmt.Sprintf("only %v of %v were left for the request", allowed.Round(time.Millisecond), x.timeout)
+	case errors.Is(err, io.ErrUnexpectedEOF) && r.Status != 0:
+		r.Outcome = detect.OutcomeGarbage
+		r.Error = fmt.Sprintf("the reply was cut short after %d bytes of its body", len(r.Body))
+	default:
+		r.Outcome, r.Error = FactsFromError(err)
+	}
+	use(r)
+}
+
+// roundTrip returns what it got of the reply even when it also returns an error.
+func (x *exchange) roundTrip(ctx context.Context, deadline time.Time) (Reply, error) {
+	dialCtx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	conn, err := x.dialer.DialContext(dialCtx, "tcp", x.addr)
+	if err != nil {
+		return Reply{}, err
+	}
+	defer conn.Close() //nolint:errcheck // nothing depends on it
+	if err := conn.SetDeadline(deadline); err != nil {
+		return Reply{}, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if x.tls != nil {
+		secure := tls.Client(conn, x.tls)
+		if err := secure.HandshakeContext(dialCtx); err != nil {
+			return Reply{}, handshakeError(err)
+		}
+		conn = secure
+	}
+	if _, err := conn.Write(x.raw); err != nil {
+		return Reply{}, err
+	}
+	return x.receive(conn)
+}
+
+// handshakeError keeps a timeout in the handshake from looking like one while connecting, and an
+// end of the connection there from looking like a server that closes after the request.
+func handshakeError(err error) error {
+	if errors.Is(err, io.EOF) {
+		return tls.RecordHeaderError{Msg: "closed during the TLS handshake"}
+	}
+	return err
+}
+
+func (x *exchange) receive(conn io.Reader) (Reply, error) {
+	limited := &io.LimitedReader{R: conn, N: maxHeader}
+	if x.in == nil {
+		x.in = bufio.NewReaderSize(limited, 4096)
+	} else {
+		x.in.Reset(limited)
+	}
+	defer x.in.Reset(nil) // hold no closed connection
+	resp, err := x.response(limited)
+	if err != nil {
+		return Reply{}, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // the connection is closed anyway
+	r := Reply{Status: resp.StatusCode, ContentType: resp.Header.Get("Content-Type"), RetryAfter: resp.Header.Get("Retry-After")}
+	limited.N = int64(x.maxBody) + maxHeader // chunk lines and trailers come on top of the body
+	body := io.Reader(resp.Body)
+	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		zip, err := gzip.NewReader(body)
+		if err != nil {
+			return r, asProtocol(err)
+		}
+		body = zip // the bound below is for what comes out
+	}
+	x.body, r.TooLarge, err = readBound(body, x.body[:0], x.maxBody)
+	r.Body = x.body
+	if limited.N <= 0 {
+		r.TooLarge, err = true, nil
+	}
+	return r, asProtocol(err)
+}
+
+// response reads the header of the final response; informational ones before it are skipped.
+func (x *exchange) response(limited *io.LimitedReader) (*http.Response, error) {
+	for range 6 {
+		resp, err := http.ReadResponse(x.in, x.req)
+		if err != nil && limited.N <= 0 {
+			return nil, protocolError(fmt.Sprintf("a header of more than %d bytes", maxHeader))
+		}
+		if err != nil {
+			return nil, asProtocol(err)
+		}
+		if resp.StatusCode < 100 || resp.StatusCode > 199 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, nil
+		}
+	}
+	return nil, protocolError("informational responses without end")
+}
+
+// readBound appends at most limit bytes to buf and reports whether there were more.
+func readBound(r io.Reader, buf []byte, limit int) ([]byte, bool, error) {
+	for {
+		if cap(buf)-len(buf) < 512 {
+			grown := make([]byte, len(buf), min(2*cap(buf)+1024, limit+513))
+			copy(grown, buf)
+			buf = grown
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if len(buf) > limit {
+			return buf[:limit], true, nil
+		}
+		if errors.Is(err, io.EOF) {
+			return buf, false, nil
+		}
+		if err != nil {
+			return buf, false, err
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package probe
+
+import (
+	"context"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// HTTPHealth asks a service for its health over HTTP and decodes the reply with ReadHealth.
+//
+// Each look uses a new connection. Redirects are not followed and proxies of the environment are
+// not used. After a rate-limit answer it stays silent for as long as it was asked to (at most five
+// minutes, or until a new process runs) and reports http.outcome as not measured.
+type HTTPHealth struct {
+	exchange *exchange
+	hold     hold
+}
+
+var _ Witness = (*HTTPHealth)(nil)
+
+// NewHTTPHealth makes the witness. It fails on an endpoint that can never be asked.
+func NewHTTPHealth(e Endpoint) (*HTTPHealth, error) {
+	x, err := newExchange(e)
+	if err != nil {
+		return nil, err
+	}
+	return &HTTPHealth{exchange: x}, nil
+}
+
+// Name is "http".
+func (h *HTTPHealth) Name() string { return "http" }
+
+// leads names the fact that says whether the witness could look.
+func (h *HTTPHealth) leads() string { return detect.HTTPOutcome }
+
+// Look asks once.
+func (h *HTTPHealth) Look(ctx context.Context, unit detect.Facts) detect.Facts {
+	if left := h.hold.left(unit, time.Now()); left > 0 {
+		return h.hold.facts(left)
+	}
+	var f detect.Facts
+	h.exchange.do(ctx, func(r Reply) { f = ReadHealth(r) })
+	h.hold.note(f, unit, time.Now())
+	return f
+}

@@ -1,0 +1,32 @@
+package probe
+
+import (
+	"context"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// Witness measures one kind of thing about one target.
+//
+// Look returns before ctx ends or shortly after, and never fails: what it cannot see is a reading
+// made by [detect.NotMeasured]. The facts it returns belong to the caller. unit holds the
+// platform's facts of the same look (process id, invocation, state); it may be empty and must not
+// be modified. The witnesses of this package may be used by several goroutines, which then wait
+// for each other.
+type Witness interface {
+	// Name is a short constant word for logs and metrics: "http", "socket", "postgres".
+	Name() string
+	Look(ctx context.Context, unit detect.Facts) detect.Facts
+}
+
+// Facts that this package measures and that package detect does not name (yet).
+const (
+	// HTTPPing is a truth: after a health request without a reply, did the MCP server still
+	// answer a ping? A server that does is alive, and hangs on something that it needs.
+	HTTPPing = "http.ping"
+	// HostMemoryPressure, HostCPUPressure and HostIOPressure are the host's PSI "some avg10":
+	// percent of the last ten seconds in which at least one process waited.
+	HostMemoryPressure = "host.memory_pressure"
+	HostCPUPressure    = "host.cpu_pressure"
+	HostIOPressure     = "host.io_pressure"
+)
