@@ -20,6 +20,7 @@ func simulated(t *testing.T, env ...string) *target {
 }
 
 func TestWrongRepliesLookLikeTheirOrigin(t *testing.T) {
+	t.Parallel()
 	tg := simulated(t)
 	cases := []struct {
 		kind   string
@@ -66,6 +67,7 @@ func TestWrongRepliesLookLikeTheirOrigin(t *testing.T) {
 }
 
 func TestAWedgedServerAcceptsAndIgnoresSIGTERM(t *testing.T) {
+	t.Parallel()
 	tg := simulated(t)
 	tg.set("wedge")
 	require.True(t, tg.healthHangs(300*time.Millisecond))
@@ -80,6 +82,7 @@ func TestAWedgedServerAcceptsAndIgnoresSIGTERM(t *testing.T) {
 }
 
 func TestRunningRequestsAreDrained(t *testing.T) {
+	t.Parallel()
 	tg := simulated(t)
 	tg.set("latency", "delay=700ms")
 	answer := make(chan error, 1)
@@ -94,6 +97,7 @@ func TestRunningRequestsAreDrained(t *testing.T) {
 }
 
 func TestCrashes(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		how    string
 		code   int
@@ -117,6 +121,7 @@ func TestCrashes(t *testing.T) {
 }
 
 func TestFaultsAtStart(t *testing.T) {
+	t.Parallel()
 	file := shortTempDir(t) + "/faults"
 	require.NoError(t, os.WriteFile(file, []byte("crash?how=exit&code=7&delay=50ms\n"), 0o600))
 	for range 2 {
@@ -140,6 +145,7 @@ func TestFaultsAtStart(t *testing.T) {
 }
 
 func TestTheListenerCanBeClosedWhileTheProcessLives(t *testing.T) {
+	t.Parallel()
 	tg := simulated(t)
 	tg.set("close-listener")
 	require.True(t, tg.refuses())
@@ -152,6 +158,7 @@ func TestTheListenerCanBeClosedWhileTheProcessLives(t *testing.T) {
 }
 
 func TestMemoryLeakIsResident(t *testing.T) {
+	t.Parallel()
 	tg := simulated(t)
 	before := tg.residentMiB()
 	tg.set("memory-leak", "rate=1000", "limit=64")
@@ -174,6 +181,7 @@ func (tg *target) residentMiB() int {
 }
 
 func TestRateLimitCountsEveryRoute(t *testing.T) {
+	t.Parallel()
 	tg := simulated(t)
 	tg.set("rate-limit", "requests=2", "window=1h")
 	for i, want := range []int{200, 200, 500} {
@@ -184,12 +192,14 @@ func TestRateLimitCountsEveryRoute(t *testing.T) {
 }
 
 func TestStatusCanBeOverriddenWithout200Changing(t *testing.T) {
+	t.Parallel()
 	tg := simulated(t)
 	tg.set("status", "value=recovering")
 	require.Equal(t, "recovering", tg.health().Status)
 }
 
 func TestASimulatedPoolIsLabelledAndFailsLikeARealOne(t *testing.T) {
+	t.Parallel()
 	tg := simulated(t)
 	require.Contains(t, tg.health().Details, "simulated")
 	tg.set("pool-leak", "count=30")
@@ -210,6 +220,7 @@ func TestASimulatedPoolIsLabelledAndFailsLikeARealOne(t *testing.T) {
 }
 
 func TestWithoutADatabaseHealthIsAnErrorForEver(t *testing.T) {
+	t.Parallel()
 	tg := serve(t, nil)
 	r, err := tg.request(http.MethodGet, "/health/status", "", 5*time.Second)
 	require.NoError(t, err)
@@ -222,6 +233,7 @@ func TestWithoutADatabaseHealthIsAnErrorForEver(t *testing.T) {
 }
 
 func TestMistakesAtTheControlEndpointAreAnswered(t *testing.T) {
+	t.Parallel()
 	tg := simulated(t)
 	require.ErrorContains(t, tg.control.Set(t.Context(), "nonsense"), "choose from")
 	require.ErrorContains(t, tg.control.Set(t.Context(), "reply", "kind=poem"), "must be one of")

@@ -33,6 +33,7 @@ func terminate(t *testing.T, db *pgtest.Cluster) {
 // TestHealthAgainstPostgres walks through the table of measurements made on the real server: what
 // health says in each situation, with a pool of 20 to 30.
 func TestHealthAgainstPostgres(t *testing.T) {
+	t.Parallel()
 	db, tg := withDatabase(t)
 	cases := []struct {
 		name             string
@@ -88,6 +89,7 @@ func TestHealthAgainstPostgres(t *testing.T) {
 }
 
 func TestHealthWhileTheDatabaseIsDown(t *testing.T) {
+	t.Parallel()
 	db, tg := withDatabase(t)
 	tg.set("pool-leak", "count=3")
 	require.NoError(t, db.Kill())
@@ -112,6 +114,7 @@ func TestHealthWhileTheDatabaseIsDown(t *testing.T) {
 }
 
 func TestAFrozenDatabaseHangsHealthForEver(t *testing.T) {
+	t.Parallel()
 	db, tg := withDatabase(t)
 	require.NoError(t, db.Freeze())
 	answer := make(chan reply, 1)
@@ -136,6 +139,7 @@ func TestAFrozenDatabaseHangsHealthForEver(t *testing.T) {
 }
 
 func TestLeakedConnectionsAreSeenByPostgres(t *testing.T) {
+	t.Parallel()
 	db, tg := withDatabase(t)
 	conn, err := pgx.Connect(t.Context(), db.DSN("postgres", "postgres"))
 	require.NoError(t, err)
@@ -174,6 +178,7 @@ func TestLeakedConnectionsAreSeenByPostgres(t *testing.T) {
 }
 
 func TestSearchFindsWhatWasAdded(t *testing.T) {
+	t.Parallel()
 	_, tg := withDatabase(t)
 	r, err := tg.request(http.MethodPost, "/documents", `{"title":"Pools","body":"how connections leak"}`, 5*time.Second)
 	require.NoError(t, err)
@@ -217,6 +222,7 @@ func readResource(t *testing.T, session *mcp.ClientSession, uri string) object {
 }
 
 func TestPoolSettingsOutOfRangeAreFatal(t *testing.T) {
+	t.Parallel()
 	dsn := "DATABASE_URL=postgres://nobody@127.0.0.1:1/none"
 	for _, c := range []struct{ name, setting string }{
 		{"the runbook's remedy", "POOL_MAX_SIZE=200"},
@@ -243,11 +249,13 @@ func TestPoolSettingsOutOfRangeAreFatal(t *testing.T) {
 }
 
 func TestPoolMaxSizeDoesNotChangeTheReportedPool(t *testing.T) {
+	t.Parallel()
 	_, tg := withDatabase(t, "POOL_MAX_SIZE=60", "DB_POOL_SIZE=5", "DB_MAX_OVERFLOW=2")
 	require.Equal(t, map[string]int{"size": 5, "free": 5, "min_size": 5, "max_size": 7}, tg.health().Pool)
 }
 
 func TestAStuckLeakMakesTheStopDragOn(t *testing.T) {
+	t.Parallel()
 	_, tg := withDatabase(t, "DRAIN_TIMEOUT=1s")
 	tg.set("pool-leak", "count=2", "stuck=true")
 	began := time.Now()
