@@ -1,0 +1,82 @@
+package incident
+
+import (
+	"hash/fnv"
+	"math"
+	"time"
+)
+
+// settleAccounts writes off an attempt whose fate is sealed: its time to show an effect is over
+// and the condition is still there, or it came back within probation. The next rung and the
+// pause before it follow from that. It runs before the rules are asked, once per attempt.
+func (tn *turn) settleAccounts() {
+	if tn.inc == nil || len(tn.inc.Attempts) == 0 {
+		return
+	}
+	last := &tn.inc.Attempts[len(tn.inc.Attempts)-1]
+	f := tn.view()
+	switch {
+	case tn.t.Phase == Verifying && last.Verdict == "" && f&(bad|verifyOver) == bad|verifyOver && f&masked == 0:
+		last.Verdict = LadderStep(last.Result)
+	case tn.t.Phase == Probation && last.Verdict != Relapse && last.Verdict != "" && f&(bad|confirmed) == bad|confirmed && f&masked == 0:
+		last.Verdict = Relapse
+		tn.inc.Relapses++
+	default:
+		return
+	}
+	tn.change()
+	if !last.Undo && !tn.repeatable(*last) {
+		class := tn.inc.Class
+		tn.inc.Rungs[class] = max(tn.inc.Rungs[class], last.Rung+1)
+	}
+	tn.t.BackoffUntil = tn.now.Add(tn.p.backoff(tn.inc))
+}
+
+// LadderStep names why an attempt did not help, from how its action ended.
+func LadderStep(r Result) Reason {
+	switch r {
+	case ResultFailed, ResultDenied:
+		return ActionFailed
+	case ResultUnknown, ResultTimedOut:
+		return ActionUnknown
+	}
+	return "no-effect"
+}
+
+// repeatable reports whether the same rung may be tried once more: when the outcome of the only
+// attempt at it was lost, the effect may never have taken place.
+func (tn *turn) repeatable(last Attempt) bool {
+	if last.Result != ResultUnknown {
+		return false
+	}
+	n := 0
+	for _, a := range tn.inc.Attempts {
+		if a.Rung == last.Rung && a.Strategy == last.Strategy && !a.Undo {
+			n++
+		}
+	}
+	return n < 2
+}
+
+// backoff is the pause after the incident's latest failed plan. The spread is derived from the
+// incident's name and not from chance, so that a replay decides the same.
+func (p *Policy) backoff(i *Incident) time.Duration {
+	b := p.o.Limits.Backoff
+	if b.Initial <= 0 {
+		return 0
+	}
+	failed := 0
+	for _, a := range i.Attempts {
+		if a.Verdict != "" && a.Verdict != Verified && !a.Undo {
+			failed++
+		}
+	}
+	d := float64(b.Initial) * math.Pow(max(b.Factor, 1), float64(max(failed-1, 0)))
+	if b.Max > 0 {
+		d = min(d, float64(b.Max))
+	}
+	h := fnv.New32a()
+	h.Write([]byte(i.ID))
+	h.Write([]byte{byte(failed)})
+	return time.Duration(d * (1 + float64(h.Sum32()%1000)/10000))
+}

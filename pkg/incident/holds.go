@@ -1,0 +1,246 @@
+package incident
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/strategy"
+)
+
+// hold is a stated reason not to act.
+type hold struct {
+	reason Reason
+	why    string
+	until  time.Time // when it may be over; zero = not known
+}
+
+// holdOf asks every reason not to act, in the fixed order of Holds, and returns the first that
+// applies. The order puts the most dangerous question first.
+func (p *Policy) holdOf(tn *turn) (hold, bool) {
+	t, now, f := tn.t, tn.now, tn.t.Last.Facts
+	target := p.targets[t.Name]
+	lim := p.o.Limits
+	if w := tn.s.Host.Impaired; w != "" {
+		return hold{reason: HoldJournal, why: w}, true
+	}
+	if ps := tn.s.Host.Pause; ps.active(now) {
+		return hold{HoldPaused, said("everything is paused", ps), ps.Until}, true
+	}
+	if why := operatorIntent(f); why != "" {
+		return hold{reason: HoldOperator, why: why}, true
+	}
+	if t.Hold.active(now) {
+		return hold{HoldCommand, said("held", t.Hold), t.Hold.Until}, true
+	}
+	if w := f.Text(detect.UnitMaintenance); w != "" {
+		return hold{reason: HoldMaintenance, why: w}, true
+	}
+	for _, w := range p.o.Windows {
+		if until, open := w.Open(now); open && coversTarget(w.Targets, t.Name) {
+			return hold{HoldMaintenance, "maintenance window " + w.Name, until}, true
+		}
+	}
+	if t.Diagnosis.Verdict == detect.Unknown {
+		return hold{reason: HoldUnknown, why: t.Diagnosis.Because}, true
+	}
+	plan := tn.nextPlan()
+	if plan == nil {
+		return hold{}, false // nothing left to hold back
+	}
+	switch p.mode(t.Name) {
+	case Observe:
+		return hold{reason: HoldObserve, why: "observe mode; it would do: " + firstAction(plan)}, true
+	case Propose:
+		if !t.Approved {
+			return hold{reason: HoldApproval, why: "waits for approval of: " + firstAction(plan)}, true
+		}
+	}
+	if plan.Disrupts() {
+		if _, ok := detect.Agree(t.Diagnosis.Class, t.Diagnosis.Witnesses); !ok {
+			return hold{reason: HoldOneWitness, why: fmt.Sprintf("%s would disrupt, and only %s says so", firstAction(plan), witnessWords(t.Diagnosis.Witnesses))}, true
+		}
+	}
+	for _, d := range target.DependsOn {
+		if ds, ok := tn.s.Targets[d]; ok && (ds.Phase == Acting || ds.Phase == Verifying && ds.Diagnosis.Bad()) {
+			return hold{reason: HoldRecovering, why: d + ", which it needs, is being treated"}, true
+		}
+	}
+	if plan.Disrupts() {
+		busy := 0
+		for name, o := range tn.s.Targets {
+			if name != t.Name && o.Phase == Acting && o.Plan != nil && o.Plan.Disrupts() {
+				busy++
+			}
+		}
+		if busy >= lim.Concurrent {
+			return hold{reason: HoldInFlight, why: fmt.Sprintf("%d disruptive action(s) are in flight on this host, %d may be", busy, lim.Concurrent)}, true
+		}
+	}
+	if until, why := systemdAtWork(t, f, now); why != "" {
+		return hold{HoldSystemd, why, until}, true
+	}
+	if now.Before(t.BackoffUntil) {
+		return hold{HoldBackoff, fmt.Sprintf("pause until %s after a failed attempt", t.BackoffUntil.Format(time.TimeOnly)), t.BackoffUntil}, true
+	}
+	if until, full := startLimitFull(t, f, now, plan); full {
+		return hold{HoldStartLimit, "one more start now would use up systemd's start limit of the unit", until}, true
+	}
+	if until, n := spent(tn.s.Host.Actions, lim.Target, t.Name, now); n >= lim.Target.Actions && lim.Target.Actions > 0 {
+		return hold{HoldTarget, fmt.Sprintf("%d actions on it within %s, the budget is %d", n, words(lim.Target.Window), lim.Target.Actions), until}, true
+	}
+	if until, n := spent(tn.s.Host.Actions, lim.Host, "", now); n >= lim.Host.Actions && lim.Host.Actions > 0 {
+		return hold{HoldHost, fmt.Sprintf("%d actions on this host within %s, the budget is %d", n, words(lim.Host.Window), lim.Host.Actions), until}, true
+	}
+	if n := recentIncidents(tn.s.Incidents, now, lim.StormWindow); lim.StormTargets > 0 && n >= lim.StormTargets {
+		return hold{reason: HoldStorm, why: fmt.Sprintf("%d incidents began within %s: something larger is wrong", n, words(lim.StormWindow))}, true
+	}
+	return hold{}, false
+}
+
+// operatorIntent says what a person is doing or has done to the unit; "" when nothing. It looks
+// at facts only: a job that is not ours, a stop that was ordered, a mask.
+func operatorIntent(f detect.Facts) string {
+	note := f.Text(detect.UnitOperatorNote)
+	with := func(s string) string {
+		if note != "" {
+			return s + " (" + note + ")"
+		}
+		return s
+	}
+	down := f.Text(detect.UnitActive) == "inactive" || f.Text(detect.UnitActive) == "failed"
+	switch {
+	case f.Text(detect.UnitLoad) == "masked":
+		return with("a person masked the unit")
+	case f.Text(detect.UnitJob) != "" && !f.True(detect.UnitJobOurs):
+		return with("somebody queued a " + f.Text(detect.UnitJob) + " job for the unit")
+	case down && f.Text(detect.UnitDeparture) == detect.DepartureStopped:
+		return with("a person stopped the unit")
+	case down && f.Text(detect.UnitDeparture) == detect.DepartureRestart:
+		return with("a person is restarting the unit")
+	}
+	return ""
+}
+
+// systemdAtWork reports whether systemd itself restarts the unit, or is about to: a unit with
+// Restart= is failed for a moment before its automatic restart begins.
+func systemdAtWork(t *TargetState, f detect.Facts, now time.Time) (until time.Time, why string) {
+	policy := f.Text(detect.UnitPolicy)
+	if f.Text(detect.UnitSub) == "auto-restart" {
+		d, _ := f.Duration(detect.UnitRestartSec)
+		return now.Add(d), "systemd restarts it by itself (Restart=" + policy + ")"
+	}
+	// Seen within 0.1 ms on an idle host; half a second covers a busy one.
+	const moment = 500 * time.Millisecond
+	if policy != "" && policy != "no" && !t.BadSince.IsZero() && now.Sub(t.BadSince) < moment &&
+		f.Text(detect.UnitDeparture) != detect.DepartureLimit {
+		return t.BadSince.Add(moment), "the unit has Restart=" + policy + ": systemd may restart it by itself"
+	}
+	return time.Time{}, ""
+}
+
+// startLimitFull reports whether one more start by us would leave systemd no room: its limit
+// counts every start, ours too. One start is always left for a person.
+func startLimitFull(t *TargetState, f detect.Facts, now time.Time, plan *strategy.Plan) (time.Time, bool) {
+	burst, okB := f.Num(detect.UnitLimitBurst)
+	window, okW := f.Duration(detect.UnitLimitWindow)
+	if !plan.NewRun || !okB || !okW || window <= 0 || burst <= 0 {
+		return time.Time{}, false
+	}
+	var within []time.Time
+	for _, at := range t.Starts {
+		if now.Sub(at) < window {
+			within = append(within, at)
+		}
+	}
+	room := max(int(burst)-2, 1) // ours, and one for a person
+	if len(within) < room {
+		return time.Time{}, false
+	}
+	return within[len(within)-room].Add(window), true
+}
+
+// spent counts the actions within a budget's window, and says when the next is free.
+func spent(actions []ActionStamp, b Budget, target string, now time.Time) (until time.Time, n int) {
+	for _, a := range actions {
+		if target != "" && a.Target != target || now.Sub(a.At) >= b.Window {
+			continue
+		}
+		if n == 0 {
+			until = a.At.Add(b.Window)
+		}
+		n++
+	}
+	return until, n
+}
+
+func recentIncidents(open map[string]*Incident, now time.Time, window time.Duration) (n int) {
+	for _, i := range open {
+		if now.Sub(i.Opened) < window {
+			n++
+		}
+	}
+	return n
+}
+
+func coversTarget(list []string, name string) bool {
+	if list == nil {
+		return true
+	}
+	for _, n := range list {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+func said(what string, s *Standing) string {
+	out := what + " by " + s.By
+	if s.Why != "" {
+		out += ": " + s.Why
+	}
+	if !s.Until.IsZero() {
+		out += ", until " + s.Until.UTC().Format("2006-01-02 15:04 MST")
+	}
+	return out
+}
+
+func firstAction(p *strategy.Plan) string {
+	if p == nil || len(p.Actions) == 0 {
+		return "nothing"
+	}
+	out := p.Actions[0].String()
+	if n := len(p.Actions) - 1; n > 0 {
+		out += fmt.Sprintf(" and %d more", n)
+	}
+	return out
+}
+
+func witnessWords(ws []detect.Witness) string {
+	switch len(ws) {
+	case 0:
+		return "nobody"
+	case 1:
+		return "one kind of evidence (" + string(ws[0]) + ")"
+	}
+	out := "kinds of evidence that do not suffice together ("
+	for i, w := range ws {
+		if i > 0 {
+			out += ", "
+		}
+		out += string(w)
+	}
+	return out + ")"
+}
+
+// words prints a duration without trailing zero units: 10m, 1h, 90s.
+func words(d time.Duration) string {
+	s := d.Round(time.Millisecond).String()
+	for _, z := range []string{"m0s", "h0m"} {
+		if len(s) > len(z) && s[len(s)-len(z):] == z {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}

@@ -1,0 +1,231 @@
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/strategy"
+)
+
+// move is one named thing that a rule does besides changing the phase.
+type move struct {
+	name string
+	do   func(*turn)
+}
+
+// The moves. The names are printed in docs/decision-table.md.
+var (
+	again = move{"look again soon", func(tn *turn) {
+		tn.look(tn.t.Name, tn.lookDelay())
+	}}
+	lookAround = move{"look at what it needs and what needs it", func(tn *turn) {
+		for _, n := range tn.p.targets[tn.t.Name].DependsOn {
+			tn.look(n, 0)
+		}
+		for _, n := range tn.p.dependents[tn.t.Name] {
+			tn.look(n, 0)
+		}
+	}}
+	open     = move{"open the incident", openIncident}
+	join     = move{"wait in the culprit's incident", joinIncident}
+	holdBack = move{"state the reason not to act", func(tn *turn) {
+		i := tn.change()
+		if i.Held == "" {
+			i.HeldSince = tn.now // held at all since; the reason may change
+		}
+		i.Held, i.HeldWhy = tn.h.reason, tn.h.why
+		tn.why, tn.note = tn.h.reason, tn.h.why
+	}}
+	perform = move{"perform the next rung's first action", func(tn *turn) { tn.begin(tn.plan, tn.planRung, false) }}
+	next    = move{"perform the plan's next action", func(tn *turn) {
+		tn.finishAttempt()
+		tn.t.Step++
+		tn.launch(tn.change().Attempts[len(tn.inc.Attempts)-1].Rung)
+	}}
+	undo = move{"take the change back", func(tn *turn) {
+		last := tn.inc.Attempts[len(tn.inc.Attempts)-1]
+		p := strategy.Plan{Strategy: tn.t.Plan.Strategy, Why: "it did not help: take the change back",
+			Actions: tn.t.Plan.Undo, Verify: tn.t.Plan.Verify}
+		tn.begin(&p, last.Rung, true)
+	}}
+	prove = move{"prove the effect by looking", func(tn *turn) {
+		tn.finishAttempt()
+		t := tn.t
+		t.ActionEnded, t.ActionID, t.Deadline = tn.now, "", time.Time{}
+		t.SettleUntil = tn.now.Add(t.Plan.Settle)
+		t.VerifyUntil = t.SettleUntil.Add(t.Plan.Verify)
+		if tn.ev.Kind == Ended && tn.ev.Result == ResultFailed {
+			t.SettleUntil, t.VerifyUntil = tn.now, tn.now
+		}
+		t.GoodLooks, t.GoodSince = 0, time.Time{}
+		tn.look(t.Name, 0)
+	}}
+	refusal = move{"give up the ladder", func(tn *turn) {
+		tn.finishAttempt()
+		i := tn.change()
+		i.Attempts[len(i.Attempts)-1].Verdict = ActionFailed
+		i.Rungs[i.Class] = len(tn.timing(i.Class).Ladder) // the host refuses; a person must mend that first
+	}}
+	vouch = move{"record that it helped", func(tn *turn) {
+		if i := tn.change(); len(i.Attempts) > 0 {
+			i.Attempts[len(i.Attempts)-1].Verdict = Verified
+		}
+	}}
+	probate = move{"begin the probation", func(tn *turn) {
+		i := tn.change()
+		i.Held, i.HeldWhy, i.HeldSince = "", "", time.Time{}
+		if n := len(i.Attempts); n > 0 && i.Attempts[n-1].Verdict == "" {
+			i.Attempts[n-1].Verdict = ClearedByItself
+		}
+		tn.t.ProbationEnd = tn.now.Add(tn.timing(i.Class).Probation)
+		for _, n := range tn.p.dependents[tn.t.Name] {
+			tn.look(n, 0) // they recover by themselves; see it soon
+		}
+	}}
+	end = move{"close the incident", func(tn *turn) {
+		i := tn.change()
+		i.Closed, i.Outcome = tn.now, Closed
+		tn.reset()
+	}}
+	forget = move{"forget what was seen", func(tn *turn) { tn.reset() }}
+)
+
+// reset returns the target to a state in which nothing is known to be wrong.
+func (tn *turn) reset() {
+	t := tn.t
+	t.Incident, t.Plan, t.Step, t.ActionID, t.Undoing, t.Approved = "", nil, 0, "", false, false
+	t.BadSince, t.BadClass, t.BadCulprit, t.BadLooks, t.ClassSince = time.Time{}, "", "", 0, time.Time{}
+	t.RunBefore, t.Deadline, t.SettleUntil, t.VerifyUntil = "", time.Time{}, time.Time{}, time.Time{}
+	t.ActionEnded, t.ProbationEnd, t.BackoffUntil = time.Time{}, time.Time{}, time.Time{}
+}
+
+// openIncident opens the target's own incident, or brings the open one up to date.
+func openIncident(tn *turn) {
+	t, d := tn.t, tn.t.Diagnosis
+	if tn.inc == nil {
+		since := t.BadSince
+		if since.IsZero() {
+			since = t.UnknownSince
+		}
+		tn.inc = &Incident{ID: fmt.Sprintf("%s-%s", t.Name, tn.now.UTC().Format("20060102-150405")),
+			Target: t.Name, Since: since, Opened: tn.now, Rungs: map[detect.Class]int{}}
+		for n := 2; tn.s.Incidents[tn.inc.ID] != nil; n++ { // two within one second
+			tn.inc.ID = fmt.Sprintf("%s-%s-%d", t.Name, tn.now.UTC().Format("20060102-150405"), n)
+		}
+		t.Incident = tn.inc.ID
+		for name, o := range tn.s.Targets {
+			if name != t.Name && o.Phase == Held && o.BadCulprit == t.Name && !slices.Contains(tn.inc.Affected, name) {
+				tn.inc.Affected = append(tn.inc.Affected, name)
+			}
+		}
+		slices.Sort(tn.inc.Affected)
+	}
+	i := tn.change()
+	if i.Class != d.Class {
+		i.Class = d.Class
+		if sev := tn.timing(d.Class).Severity; i.Severity == detect.SeverityUnset || sev < i.Severity {
+			i.Severity = sev
+		}
+	}
+	i.Diagnosis = d
+	if tn.nextPlan(); len(tn.skipped) > 0 {
+		i.Skipped = tn.skipped
+	}
+}
+
+// joinIncident makes the target wait as a dependent: its culprit is treated, not it.
+func joinIncident(tn *turn) {
+	t, culprit := tn.t, tn.t.Diagnosis.Culprit
+	tn.note = culprit + " is the culprit"
+	tn.look(culprit, 0)
+	if tn.inc != nil { // it had an incident of its own: that one goes on when the culprit is cured
+		i := tn.change()
+		if i.Held == "" {
+			i.HeldSince = tn.now
+		}
+		i.Held, i.HeldWhy = HoldDependency, tn.note
+		return
+	}
+	cs, ok := tn.s.Targets[culprit]
+	if !ok {
+		return
+	}
+	if ci, ok := tn.s.Incidents[cs.Incident]; ok && ci.Target == culprit {
+		t.Incident = ci.ID
+		if !slices.Contains(ci.Affected, t.Name) {
+			tn.touched = copyIncident(ci)
+			tn.touched.Affected = append(tn.touched.Affected, t.Name)
+			slices.Sort(tn.touched.Affected)
+		}
+	}
+}
+
+// begin starts a plan with its first action.
+func (tn *turn) begin(p *strategy.Plan, rungNo int, undoing bool) {
+	t := tn.t
+	t.Plan, t.Step, t.Undoing = p, 0, undoing
+	t.RunBefore = t.Last.Facts.Text(detect.UnitInvocation)
+	t.BackoffUntil, t.Approved = time.Time{}, false
+	i := tn.change()
+	i.Held, i.HeldWhy, i.HeldSince = "", "", time.Time{}
+	tn.launch(rungNo)
+	if rungNo >= 0 && !undoing {
+		tn.note = p.Why
+	}
+}
+
+// actionMargin is added to an action's own timeout before the core stops waiting for its end.
+const actionMargin = 5 * time.Second
+
+// launch asks for the plan's present action, and charges it to the budgets.
+func (tn *turn) launch(rungNo int) {
+	t, i := tn.t, tn.change()
+	a := t.Plan.Actions[t.Step]
+	t.ActionID = fmt.Sprintf("%s/a%d", i.ID, len(i.Attempts)+1)
+	t.Deadline = tn.now.Add(a.Timeout + actionMargin)
+	i.Attempts = append(i.Attempts, Attempt{ID: t.ActionID, Strategy: t.Plan.Strategy, Rung: rungNo, Undo: t.Undoing,
+		Action: a.String(), Verb: a.Verb, At: tn.now})
+	tn.effect(Effect{Kind: Perform, Target: t.Name, ActionID: t.ActionID, Action: &a})
+	if t.Step == 0 { // one plan is one action of the budget, however many steps it has
+		h := tn.s.Host
+		longest := max(tn.p.o.Limits.Target.Window, tn.p.o.Limits.Host.Window)
+		h.Actions = slices.DeleteFunc(slices.Clone(h.Actions), func(x ActionStamp) bool { return tn.now.Sub(x.At) >= longest })
+		h.Actions = append(h.Actions, ActionStamp{tn.now, t.Name, t.Plan.Disrupts()})
+		tn.host, tn.s.Host = &h, h
+	}
+}
+
+// finishAttempt writes the end of the action in flight into the incident.
+func (tn *turn) finishAttempt() {
+	i := tn.change()
+	a := &i.Attempts[len(i.Attempts)-1]
+	a.Ended, a.Result, a.Detail = tn.now, tn.ev.Result, tn.ev.Detail
+	if tn.ev.Kind != Ended {
+		a.Result, a.Detail = ResultUnknown, "no end was reported in time"
+	}
+	if t := tn.t; a.Result == ResultDone && t.Step+1 < len(t.Plan.Actions) {
+		a.Verdict = NextStep
+	}
+	tn.note = a.Action + ": " + string(a.Result)
+	if a.Detail != "" {
+		tn.note += ", " + a.Detail
+	}
+}
+
+// lookDelay is how soon to look again. Suspicion and verification look much faster than the
+// configured interval, each within its own bound of probes.
+func (tn *turn) lookDelay() time.Duration {
+	t := tn.t
+	switch t.Phase {
+	case Verifying:
+		// Dense at first, when a fast service comes back, then sparser: at most 1 s.
+		return min(max(tn.now.Sub(t.ActionEnded)/4, 25*time.Millisecond), time.Second)
+	default:
+		if t.BadLooks < tn.timing(t.Diagnosis.Class).Looks {
+			return 0 // fast confirm: ask again at once
+		}
+		return 250 * time.Millisecond
+	}
+}

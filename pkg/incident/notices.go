@@ -1,0 +1,165 @@
+package incident
+
+import "time"
+
+// notices decides whether people are told something with this step. Holding back and working on
+// a problem are both fine for a while; after that somebody must know.
+func (tn *turn) notices(rec *Record) {
+	i := tn.inc
+	if i == nil {
+		tn.lonelyDependent()
+		i = tn.inc
+	}
+	if i == nil {
+		return
+	}
+	if !i.Open() {
+		switch {
+		case !i.Paged.IsZero():
+			for tier := 0; tier <= i.Tier; tier++ {
+				tn.notify(NoticeResolve, tier, i.Outcome)
+			}
+		case len(i.Attempts) > 0:
+			tn.notify(NoticeChange, 0, i.Outcome)
+		}
+		return
+	}
+	if i.Paged.IsZero() {
+		if why := tn.pageReason(); why != "" {
+			c := tn.change()
+			c.Paged, c.PagedWhy, c.Tier = tn.now, why, 0
+			tn.notify(NoticeTrigger, 0, why)
+		}
+		return
+	}
+	tiers := tn.p.o.Tiers
+	for i.Tier+1 < len(tiers) && tn.now.Sub(i.Paged) >= tiers[i.Tier+1] && tn.t.Phase != Probation && !i.Ack.active(tn.now) {
+		tn.change().Tier++
+		tn.notify(NoticeTrigger, i.Tier, TierDue)
+		if rec.Reason == NoChange {
+			rec.Reason = TierDue
+		}
+	}
+	if rec.From != rec.To {
+		tn.notify(NoticeUpdate, 0, rec.Reason)
+	}
+}
+
+// lonelyDependent opens an incident for a dependent whose culprit never came to one: otherwise
+// nobody would ever be told.
+func (tn *turn) lonelyDependent() {
+	t := tn.t
+	if t.Phase != Held || t.Reason != HoldDependency || tn.s.Incidents[t.Incident] != nil {
+		return
+	}
+	if after := tn.p.o.PageAfter.Held; after > 0 && tn.now.Sub(t.Since) >= after {
+		openIncident(tn)
+		tn.inc.Held, tn.inc.HeldSince = HoldDependency, t.Since
+		tn.inc.HeldWhy = t.Diagnosis.Culprit + " is named as the culprit, but has no confirmed problem of its own"
+	}
+}
+
+// pageReason says why people must be told now; "" = not yet.
+func (tn *turn) pageReason() Reason {
+	i, t, after := tn.inc, tn.t, tn.p.o.PageAfter
+	age := tn.now.Sub(i.Opened)
+	switch {
+	case t.Phase == Escalated:
+		return tn.t.Reason
+	case t.Phase == Held && (i.Held == HoldObserve || i.Held == HoldTarget || i.Held == HoldHost || i.Held == HoldStorm || i.Held == HoldApproval || i.Held == HoldJournal):
+		return i.Held // nobody works on it, and nothing will change soon
+	case t.Phase == Held && byPerson(i.Held):
+		if after.Operator > 0 && tn.now.Sub(i.HeldSince) >= after.Operator {
+			return HeldTooLong
+		}
+	case t.Phase == Held && after.Held > 0 && tn.now.Sub(i.HeldSince) >= after.Held:
+		return HeldTooLong
+	case after.Unresolved > 0 && age >= after.Unresolved && t.Phase != Probation && !byPerson(i.Held):
+		return UnresolvedTooLong
+	}
+	return ""
+}
+
+// byPerson reports whether the reason not to act is a person's own doing: who did it knows.
+func byPerson(r Reason) bool {
+	switch r {
+	case HoldPaused, HoldOperator, HoldCommand, HoldMaintenance:
+		return true
+	}
+	return false
+}
+
+// noticeTimes are the times at which pageReason or a tier may become due.
+func (tn *turn) noticeTimes() []time.Time {
+	var out []time.Time
+	after := tn.p.o.PageAfter
+	add := func(base time.Time, d time.Duration) {
+		if d > 0 && !base.IsZero() {
+			out = append(out, base.Add(d))
+		}
+	}
+	if tn.t.Phase == Held && tn.t.Reason == HoldDependency {
+		add(tn.t.Since, after.Held)
+	}
+	if tn.t.Diagnosis.Verdict != 0 || tn.t.UnknownLooks == 0 {
+		// a known verdict: nothing about unknowns becomes due
+	} else {
+		add(tn.t.UnknownSince, after.Unknown)
+	}
+	i := tn.inc
+	if i == nil || !i.Open() {
+		return out
+	}
+	if i.Paged.IsZero() {
+		add(i.Opened, after.Unresolved)
+		if i.Held != "" {
+			add(i.HeldSince, after.Held)
+			add(i.HeldSince, after.Operator)
+		}
+	} else if i.Tier+1 < len(tn.p.o.Tiers) {
+		add(i.Paged, tn.p.o.Tiers[i.Tier+1])
+		if i.Ack != nil {
+			out = append(out, i.Ack.Until)
+		}
+	}
+	return out
+}
+
+func (tn *turn) notify(kind NoticeKind, tier int, why Reason) {
+	tn.touched = tn.inc
+	tn.effect(Effect{Kind: Notify, Target: tn.t.Name, Notice: &Notice{Kind: kind, Tier: tier, Why: why, Next: tn.nextWords()}})
+}
+
+// nextWords says what recoveryd will do next, or why it will not.
+func (tn *turn) nextWords() string {
+	t, i := tn.t, tn.inc
+	switch t.Phase {
+	case Escalated:
+		s := "recoveryd will do nothing more by itself: "
+		switch t.Reason {
+		case LadderEnded:
+			s += "everything it may try was tried"
+		case PageFirst:
+			s += "nothing it may do can help"
+		case NoPermission:
+			s += "the host refuses the action"
+		case UnknownTooLong:
+			s += "it cannot tell what is wrong, and does not act on a guess"
+		default:
+			s += string(t.Reason)
+		}
+		if t.Diagnosis.Advice != "" {
+			s += ". " + t.Diagnosis.Advice
+		}
+		return s + ". It keeps watching and resolves this page when the target has recovered."
+	case Held:
+		return "recoveryd holds back (" + string(i.Held) + "): " + i.HeldWhy
+	case Acting:
+		return "now doing: " + t.Plan.Actions[t.Step].String()
+	case Verifying:
+		return "proving by observation that it helped"
+	case Probation:
+		return "recovered; watched for a relapse until " + t.ProbationEnd.UTC().Format("15:04:05 MST")
+	}
+	return "nothing: it is over"
+}

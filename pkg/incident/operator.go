@@ -1,0 +1,61 @@
+package incident
+
+import "fmt"
+
+// obey takes a person's word about one target.
+func (tn *turn) obey() {
+	c, t := tn.ev.Command, tn.t
+	word := &Standing{By: c.By, Why: c.Why, Since: tn.now, Until: c.Until}
+	switch c.Verb {
+	case CmdHold:
+		t.Hold = word
+	case CmdRelease:
+		t.Hold = nil
+	case CmdAck:
+		if tn.inc != nil {
+			tn.change().Ack = word
+		}
+	case CmdApprove:
+		t.Approved = true
+	case CmdRetry:
+		if tn.inc != nil {
+			clear(tn.change().Rungs)
+			t.BackoffUntil = tn.now
+		}
+	}
+	tn.note = fmt.Sprintf("%s by %s", c.Verb, c.By)
+	if c.Why != "" {
+		tn.note += ": " + c.Why
+	}
+}
+
+// hostEvent takes what concerns the whole host: a pause, or what recoveryd itself lacks.
+func (p *Policy) hostEvent(tn *turn, rec *Record) {
+	h := tn.s.Host
+	rec.Reason = OperatorSaid
+	switch c := tn.ev.Command; {
+	case tn.ev.Kind == Impaired && tn.ev.Detail == h.Impaired:
+		rec.Reason = NoChange
+		return
+	case tn.ev.Kind == Impaired:
+		h.Impaired = tn.ev.Detail
+		rec.Reason = HoldJournal
+		rec.Sentence = "recoveryd may act again"
+		if h.Impaired != "" {
+			rec.Sentence = "recoveryd may only page: " + h.Impaired
+		}
+	case c != nil && c.Verb == CmdPause:
+		h.Pause = &Standing{By: c.By, Why: c.Why, Since: tn.now, Until: c.Until}
+		rec.Sentence = said("everything is paused", h.Pause)
+	case c != nil && c.Verb == CmdResume:
+		h.Pause = nil
+		rec.Sentence = "the pause is over, by " + c.By
+	default:
+		rec.Reason = NoChange
+		return
+	}
+	tn.host = &h
+	for _, t := range p.o.Targets {
+		tn.effect(Effect{Kind: Wake, Target: t.Name, At: tn.now})
+	}
+}

@@ -1,0 +1,62 @@
+package incident
+
+// sentence says what was decided and why, in one line that a tired reader understands.
+func (tn *turn) sentence(rec Record) string {
+	because := tn.t.Diagnosis.Because
+	if because == "" {
+		because = "nothing was observed yet"
+	}
+	with := func(s, extra string) string {
+		if extra != "" {
+			return s + ": " + extra
+		}
+		return s
+	}
+	switch {
+	case rec.Event.Kind == Operator:
+		return with("a person said", tn.note)
+	case rec.Reason == NoChange && rec.From == rec.To:
+		return "no change: " + because
+	case rec.To == Held && rec.From != Held || rec.To == Held && rec.Reason != NoChange:
+		return "not acting (" + string(rec.Reason) + "): " + tn.note + "; " + because
+	}
+	switch rec.Reason {
+	case FirstSign:
+		return "first sign of trouble, asking again: " + because
+	case Confirming:
+		return "bad again, not confirmed yet: " + because
+	case Blip:
+		return "gone before it was confirmed: " + because
+	case CannotTell:
+		return "cannot tell: " + because
+	case UnknownTooLong:
+		return "a person must look, it cannot be told what is wrong: " + because
+	case Act:
+		return with("acting ("+tn.t.Plan.Strategy+": "+tn.t.Plan.Actions[0].String()+")", because)
+	case NextStep:
+		return "next action of the plan: " + tn.t.Plan.Actions[tn.t.Step].String()
+	case ActionOver, ActionFailed, OverdueAction:
+		return with("the action is over, looking whether it helped", tn.note)
+	case NoPermission:
+		return "the host refuses the action, a person must mend the permission: " + tn.ev.Detail
+	case Undo:
+		return "it did not help, taking the change back: " + tn.t.Plan.Actions[0].String()
+	case Verified:
+		return "verified: " + because
+	case ClearedByItself:
+		return "clear, though not by an action of ours: " + because
+	case DependencyCured:
+		return "clear since what it needs works again: " + because
+	case Closed:
+		return "closed: it stayed clear through probation"
+	case PageFirst:
+		return "paging at once, nothing that may be done can help: " + because
+	case LadderEnded:
+		return "everything that may be tried was tried: " + because
+	case Mended:
+		return "clear after people were told: " + because
+	case TierDue:
+		return "unresolved for too long, telling the next people: " + because
+	}
+	return because
+}

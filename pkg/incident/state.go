@@ -1,0 +1,208 @@
+package incident
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/strategy"
+)
+
+// State is everything the core knows. It is a value: Step returns a new one and leaves the old
+// one as it was. What the maps point to is never modified.
+type State struct {
+	Targets   map[string]*TargetState
+	Incidents map[string]*Incident // open ones
+	Host      Host
+	Seq       uint64 // of the last record
+}
+
+// Host is what is known about recoveryd and the host as a whole.
+type Host struct {
+	Pause    *Standing     `json:"pause,omitzero"`
+	Impaired string        `json:"impaired,omitzero"` // what recoveryd itself lacks; it may only page
+	Actions  []ActionStamp `json:"actions,omitzero"`  // within the longest budget window, oldest first
+}
+
+// ActionStamp is one performed action, for the budgets.
+type ActionStamp struct {
+	At       time.Time `json:"at"`
+	Target   string    `json:"target"`
+	Disrupts bool      `json:"disrupts"`
+}
+
+// Standing is a person's standing word: a hold, a pause, an acknowledgement.
+type Standing struct {
+	By    string    `json:"by"`
+	Why   string    `json:"why,omitzero"`
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until,omitzero"` // zero = until taken back
+}
+
+// active reports whether the word still stands.
+func (s *Standing) active(now time.Time) bool {
+	return s != nil && (s.Until.IsZero() || now.Before(s.Until))
+}
+
+// TargetState is where one target stands.
+type TargetState struct {
+	Name     string    `json:"name"`
+	Phase    Phase     `json:"phase"`
+	Since    time.Time `json:"since"`             // when this phase began
+	Reason   Reason    `json:"reason,omitzero"`   // why it is in this phase; the hold reason when held
+	Hold     *Standing `json:"hold,omitzero"`     // a person's hold on this target
+	Incident string    `json:"incident,omitzero"` // its own incident, or the one it joined as a dependent
+
+	Last      detect.Observation `json:"last,omitzero"`
+	Diagnosis detect.Diagnosis   `json:"diagnosis,omitzero"` // of Last
+
+	// The present run of looks that agree. A run of one kind ends the others.
+	BadSince     time.Time    `json:"bad_since,omitzero"` // first look that was not good, of whatever class
+	BadClass     detect.Class `json:"bad_class,omitzero"`
+	BadCulprit   string       `json:"bad_culprit,omitzero"`
+	BadLooks     int          `json:"bad_looks,omitzero"`
+	ClassSince   time.Time    `json:"class_since,omitzero"` // first look of BadClass
+	GoodSince    time.Time    `json:"good_since,omitzero"`
+	GoodLooks    int          `json:"good_looks,omitzero"`
+	UnknownSince time.Time    `json:"unknown_since,omitzero"` // first look of the present class of unknown
+	UnknownClass detect.Class `json:"unknown_class,omitzero"`
+	UnknownLooks int          `json:"unknown_looks,omitzero"`
+
+	Invocation string      `json:"invocation,omitzero"` // last seen run of the unit
+	Answered   string      `json:"answered,omitzero"`   // the run that has given a health reply
+	Starts     []time.Time `json:"starts,omitzero"`     // when new runs were seen, for systemd's start limit
+
+	// The plan in progress.
+	Plan         *strategy.Plan `json:"plan,omitzero"`
+	Step         int            `json:"step,omitzero"`
+	ActionID     string         `json:"action_id,omitzero"`
+	Deadline     time.Time      `json:"deadline,omitzero"`   // of the action in flight
+	RunBefore    string         `json:"run_before,omitzero"` // unit.invocation when the plan began
+	Undoing      bool           `json:"undoing,omitzero"`
+	SettleUntil  time.Time      `json:"settle_until,omitzero"`
+	VerifyUntil  time.Time      `json:"verify_until,omitzero"`
+	ActionEnded  time.Time      `json:"action_ended,omitzero"`
+	ProbationEnd time.Time      `json:"probation_end,omitzero"`
+	BackoffUntil time.Time      `json:"backoff_until,omitzero"`
+	Approved     bool           `json:"approved,omitzero"`
+}
+
+// Incident is one problem from its confirmation to its end.
+type Incident struct {
+	ID        string           `json:"id"`
+	Target    string           `json:"target"` // the culprit
+	Class     detect.Class     `json:"class"`
+	Severity  detect.Severity  `json:"severity"`
+	Since     time.Time        `json:"since"`  // first bad look
+	Opened    time.Time        `json:"opened"` // confirmed
+	Closed    time.Time        `json:"closed,omitzero"`
+	Outcome   Reason           `json:"outcome,omitzero"`
+	Diagnosis detect.Diagnosis `json:"diagnosis"` // latest that was bad
+	Affected  []string         `json:"affected,omitzero"`
+	// Rungs is the next rung to try of each class's ladder: a problem that changes its face and
+	// back goes on where it was.
+	Rungs     map[detect.Class]int `json:"rungs,omitzero"`
+	Skipped   []string             `json:"skipped,omitzero"` // rungs passed over, and why
+	Attempts  []Attempt            `json:"attempts,omitzero"`
+	Held      Reason               `json:"held,omitzero"` // present reason not to act
+	HeldWhy   string               `json:"held_why,omitzero"`
+	HeldSince time.Time            `json:"held_since,omitzero"`
+	Paged     time.Time            `json:"paged,omitzero"` // when the first tier was told
+	PagedWhy  Reason               `json:"paged_why,omitzero"`
+	Tier      int                  `json:"tier"` // highest tier told
+	Ack       *Standing            `json:"ack,omitzero"`
+	Relapses  int                  `json:"relapses,omitzero"`
+}
+
+// Attempt is one action that was decided, and what came of it.
+type Attempt struct {
+	ID       string        `json:"id"`
+	Strategy string        `json:"strategy"`
+	Rung     int           `json:"rung"`
+	Undo     bool          `json:"undo,omitzero"`
+	Action   string        `json:"action"`
+	Verb     strategy.Verb `json:"verb"`
+	At       time.Time     `json:"at"`
+	Ended    time.Time     `json:"ended,omitzero"`
+	Result   Result        `json:"result,omitzero"` // "" while in flight
+	Detail   string        `json:"detail,omitzero"`
+	Verdict  Reason        `json:"verdict,omitzero"` // verified, or why it did not help; "" while being proven
+}
+
+// NewState returns the state of a daemon that has seen nothing yet.
+func NewState() State {
+	return State{Targets: map[string]*TargetState{}, Incidents: map[string]*Incident{}}
+}
+
+// clone copies the maps; what they point to is shared and immutable.
+func (s State) clone() State {
+	s.Targets = maps.Clone(s.Targets)
+	s.Incidents = maps.Clone(s.Incidents)
+	return s
+}
+
+// target returns a copy of a target's state that the caller may modify.
+func (s State) target(name string) TargetState {
+	if t, ok := s.Targets[name]; ok {
+		return *t
+	}
+	return TargetState{Name: name}
+}
+
+// copyIncident returns a copy that shares no slice with the original.
+func copyIncident(i *Incident) *Incident {
+	c := *i
+	c.Affected, c.Attempts = slices.Clone(i.Affected), slices.Clone(i.Attempts)
+	c.Rungs, c.Skipped = maps.Clone(i.Rungs), slices.Clone(i.Skipped)
+	return &c
+}
+
+// Open reports whether the incident has not ended.
+func (i *Incident) Open() bool { return i.Closed.IsZero() }
+
+// Record is one decision: one journal entry, one line of history. After, Incident and Host are
+// the complete state that it leaves behind, so that replay needs no decision to be taken again.
+type Record struct {
+	Seq      uint64       `json:"seq"`
+	At       time.Time    `json:"at"`
+	Target   string       `json:"target,omitzero"`
+	From     Phase        `json:"from"`
+	To       Phase        `json:"to"`
+	Reason   Reason       `json:"reason"`
+	Sentence string       `json:"sentence"` // what was decided and why, for a tired reader
+	Event    Event        `json:"event"`
+	Effects  []Effect     `json:"effects,omitzero"`
+	After    *TargetState `json:"after,omitzero"`
+	Incident *Incident    `json:"incident,omitzero"` // as it stands after this record
+	Host     *Host        `json:"host,omitzero"`     // when it changed
+}
+
+// Durable reports whether the record must be journaled before its effects: it changed a phase,
+// a hold or an incident, was a person's word, or asks for an action or a notice.
+func (r Record) Durable() bool {
+	if r.From != r.To || r.Incident != nil || r.Host != nil || r.Event.Kind == Operator {
+		return true
+	}
+	return slices.ContainsFunc(r.Effects, func(e Effect) bool { return e.Kind == Perform || e.Kind == Notify })
+}
+
+// Fold applies a journaled record to a state: the whole of replay.
+func Fold(s State, r Record) State {
+	s = s.clone()
+	s.Seq = r.Seq
+	if r.After != nil {
+		s.Targets[r.After.Name] = r.After
+	}
+	if r.Incident != nil {
+		if r.Incident.Open() {
+			s.Incidents[r.Incident.ID] = r.Incident
+		} else {
+			delete(s.Incidents, r.Incident.ID)
+		}
+	}
+	if r.Host != nil {
+		s.Host = *r.Host
+	}
+	return s
+}

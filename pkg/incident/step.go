@@ -1,0 +1,204 @@
+package incident
+
+import (
+	"slices"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// Step is the only door into the core. It is total and deterministic: it takes the state, the
+// time and one event, and returns the state after it with the record of what was decided. The
+// caller must make the record durable (when it says so) before it carries out any effect, and
+// must use the returned state only then.
+func (p *Policy) Step(s State, now time.Time, ev Event) (State, Record) {
+	tn := p.newTurn(s, now, ev)
+	from := tn.t.Phase
+	rec := Record{Seq: s.Seq + 1, At: now, Target: ev.Target, From: from, To: from, Event: ev}
+	if _, known := p.targets[ev.Target]; !known {
+		p.hostEvent(tn, &rec)
+		return tn.commit(rec, false)
+	}
+	tn.take()
+	tn.settleAccounts()
+	table := rules()
+	for range 2 { // Watching -> Suspect -> decision, when the first look is conclusive
+		f := tn.view()
+		i := slices.IndexFunc(table[tn.t.Phase], func(r rule) bool { return f&r.need == r.need && f&r.deny == 0 })
+		r := table[tn.t.Phase][i] // the coverage test proves that one always matches
+		tn.why = r.why
+		before := tn.t.Phase
+		tn.t.Phase = r.to // moves that ask for the phase mean the new one
+		for _, m := range r.do {
+			m.do(tn)
+		}
+		if before != Watching || r.to != Suspect || f&confirmed == 0 {
+			break
+		}
+		tn.effects = slices.DeleteFunc(tn.effects, func(e Effect) bool { return e.Kind == Look && e.Target == tn.t.Name })
+	}
+	reason := tn.why
+	if tn.t.Phase != from || reason != NoChange && reason != tn.t.Reason {
+		if tn.t.Phase != from {
+			tn.t.Since = now
+		}
+		if reason != NoChange {
+			tn.t.Reason = reason
+		}
+	}
+	rec.To, rec.Reason = tn.t.Phase, reason
+	tn.notices(&rec)
+	tn.wake()
+	rec.Sentence = tn.sentence(rec)
+	return tn.commit(rec, true)
+}
+
+// take brings the target up to date with the event: the observation, a person's word.
+func (tn *turn) take() {
+	t := tn.t
+	switch tn.ev.Kind {
+	case Observed:
+		o := *tn.ev.Observation
+		if o.At.Before(t.Last.At) {
+			return // an older look that was overtaken
+		}
+		t.Last = o
+		t.Diagnosis = tn.p.Diagnose(tn.s, o)
+		if run := o.Facts.Text(detect.UnitInvocation); run != "" {
+			if run != t.Invocation && t.Invocation != "" {
+				t.Starts = append(slices.Clone(t.Starts), o.At)
+				t.Starts = t.Starts[max(len(t.Starts)-16, 0):]
+			}
+			t.Invocation = run
+			if o.Facts.Text(detect.HTTPOutcome) == detect.OutcomeReply {
+				t.Answered = run
+			}
+		}
+		tn.count(true)
+	case Operator:
+		tn.obey()
+		tn.rejudge()
+	default:
+		tn.rejudge()
+	}
+}
+
+// rejudge judges the last look again: a neighbour may have changed since.
+func (tn *turn) rejudge() {
+	if tn.t.Last.At.IsZero() {
+		return
+	}
+	was := tn.t.Diagnosis
+	tn.t.Diagnosis = tn.p.Diagnose(tn.s, tn.t.Last)
+	if d := tn.t.Diagnosis; d.Verdict != was.Verdict || d.Class != was.Class || d.Culprit != was.Culprit {
+		tn.count(false)
+	}
+}
+
+// count keeps the present run of looks that agree. A good look ends a bad run; an unknown one
+// neither ends nor lengthens it, since a target between two bad states has not recovered.
+func (tn *turn) count(newLook bool) {
+	t, d, at := tn.t, tn.t.Diagnosis, tn.t.Last.At
+	switch {
+	case d.Bad():
+		t.GoodLooks, t.GoodSince, t.UnknownLooks, t.UnknownSince, t.UnknownClass = 0, time.Time{}, 0, time.Time{}, ""
+		if t.BadSince.IsZero() {
+			t.BadSince = at
+		}
+		if t.BadClass != d.Class || t.BadCulprit != d.Culprit {
+			t.BadClass, t.BadCulprit, t.BadLooks, t.ClassSince = d.Class, d.Culprit, 0, at
+		} else if !newLook {
+			return
+		}
+		t.BadLooks++
+	case d.Good():
+		t.UnknownLooks, t.UnknownSince, t.UnknownClass = 0, time.Time{}, ""
+		if t.GoodLooks == 0 {
+			t.GoodSince = at
+		}
+		if newLook || t.GoodLooks == 0 {
+			t.GoodLooks++
+		}
+		t.BadLooks = 0
+		if tn.inc == nil {
+			t.BadSince = time.Time{}
+		}
+	default:
+		t.GoodLooks, t.GoodSince = 0, time.Time{}
+		if t.UnknownClass != d.Class || t.UnknownLooks == 0 {
+			t.UnknownClass, t.UnknownSince, t.UnknownLooks = d.Class, at, 0
+		}
+		if newLook {
+			t.UnknownLooks++
+		}
+	}
+}
+
+// commit puts the copies into the new state and completes the record.
+func (tn *turn) commit(rec Record, target bool) (State, Record) {
+	s := tn.s
+	if target {
+		s.Targets[tn.t.Name] = tn.t
+		rec.After = tn.t
+	}
+	if tn.touched != nil {
+		if was := tn.was[tn.touched.ID]; rec.From != rec.To || was == nil || material(was, tn.touched) {
+			rec.Incident = tn.touched
+		}
+		if tn.touched.Open() {
+			s.Incidents[tn.touched.ID] = tn.touched
+		} else {
+			delete(s.Incidents, tn.touched.ID)
+		}
+	}
+	if tn.host != nil {
+		rec.Host, s.Host = tn.host, *tn.host
+	}
+	rec.Effects = tn.effects
+	s.Seq = rec.Seq
+	return s, rec
+}
+
+// material reports whether an incident changed in a way that must not be lost: the wording of the
+// latest evidence is not worth a durable write at every look.
+func material(a, b *Incident) bool {
+	if a.Class != b.Class || a.Severity != b.Severity || a.Held != b.Held || a.Paged != b.Paged || a.Tier != b.Tier ||
+		a.Ack != b.Ack || a.Closed != b.Closed || a.Relapses != b.Relapses ||
+		len(a.Attempts) != len(b.Attempts) || len(a.Affected) != len(b.Affected) {
+		return true
+	}
+	n := len(b.Attempts)
+	return n > 0 && a.Attempts[n-1] != b.Attempts[n-1]
+}
+
+// wake asks to be woken at the earliest time at which something may change by itself.
+func (tn *turn) wake() {
+	t := tn.t
+	times := []time.Time{}
+	switch t.Phase {
+	case Acting:
+		times = append(times, t.Deadline.Add(time.Millisecond))
+	case Verifying:
+		times = append(times, t.SettleUntil, t.VerifyUntil)
+	case Probation:
+		times = append(times, t.ProbationEnd)
+	case Held, Suspect:
+		if tn.isHeld {
+			times = append(times, tn.h.until)
+		}
+		times = append(times, t.BackoffUntil)
+	}
+	if t.Hold != nil {
+		times = append(times, t.Hold.Until)
+	}
+	times = append(times, tn.noticeTimes()...)
+	var at time.Time
+	for _, x := range times {
+		if x.After(tn.now) && (at.IsZero() || x.Before(at)) {
+			at = x
+		}
+	}
+	if !at.IsZero() {
+		tn.effect(Effect{Kind: Wake, Target: t.Name, At: at})
+	}
+}

@@ -1,0 +1,170 @@
+package incident
+
+import (
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/strategy"
+)
+
+// turn is one step in the making: copies that may be modified, and what was decided so far.
+type turn struct {
+	p       *Policy
+	s       State // becomes the next state; its maps are already copies
+	was     map[string]*Incident
+	now     time.Time
+	ev      Event
+	t       *TargetState
+	inc     *Incident // the target's own incident, or nil
+	touched *Incident // incident that changed: own, or the one it joined
+	host    *Host     // set when the host part changed
+	effects []Effect
+	why     Reason
+	note    string // what the sentence adds
+
+	plan     *strategy.Plan // next rung, planned at most once
+	planRung int
+	planned  bool
+	skipped  []string
+	h        hold
+	isHeld   bool
+}
+
+// newTurn copies what a step may change.
+func (p *Policy) newTurn(s State, now time.Time, ev Event) *turn {
+	t := s.target(ev.Target)
+	tn := &turn{p: p, s: s.clone(), was: s.Incidents, now: now, ev: ev, t: &t}
+	if t.Since.IsZero() {
+		t.Since = now
+	}
+	if i, ok := s.Incidents[t.Incident]; ok && i.Target == t.Name {
+		tn.inc = copyIncident(i)
+	}
+	return tn
+}
+
+// timing of the class that the target is in trouble with.
+func (tn *turn) timing(c detect.Class) Timing { return tn.p.timing(tn.p.targets[tn.t.Name], c) }
+
+// change returns the own incident, marked as changed.
+func (tn *turn) change() *Incident {
+	tn.touched = tn.inc
+	return tn.inc
+}
+
+// nextPlan plans the next rung for the present diagnosis, once per step.
+func (tn *turn) nextPlan() *strategy.Plan {
+	if tn.planned {
+		return tn.plan
+	}
+	tn.planned = true
+	from := 0
+	if tn.inc != nil {
+		from = tn.inc.Rungs[tn.t.Diagnosis.Class]
+	}
+	in := strategy.Input{Diagnosis: tn.t.Diagnosis, Target: tn.p.targets[tn.t.Name], Facts: tn.t.Last.Facts}
+	rung, plan, skipped := tn.p.o.Strategies.Next(tn.timing(tn.t.Diagnosis.Class).Ladder, from, in)
+	tn.skipped = skipped
+	if rung >= 0 {
+		tn.plan, tn.planRung = &plan, rung
+	}
+	return tn.plan
+}
+
+func (tn *turn) effect(e Effect) { tn.effects = append(tn.effects, e) }
+
+func (tn *turn) look(target string, after time.Duration) {
+	for _, e := range tn.effects {
+		if e.Kind == Look && e.Target == target {
+			return
+		}
+	}
+	tn.effect(Effect{Kind: Look, Target: target, After: after})
+}
+
+// view reduces everything to the flags that the rules see.
+func (tn *turn) view() flags {
+	t, d := tn.t, tn.t.Diagnosis
+	tm := tn.timing(d.Class)
+	var f flags
+	set := func(c bool, x flags) {
+		if c {
+			f |= x
+		}
+	}
+	set(d.Bad(), bad)
+	set(d.Good(), good)
+	set(d.Bad() && d.Masked(), masked)
+	if d.Bad() {
+		enough := t.BadLooks >= tm.Looks && tn.now.Sub(t.ClassSince) >= tm.For && tn.needsSeen()
+		set(d.Conclusive || enough, confirmed)
+		target := tn.p.targets[t.Name]
+		set(target.External || len(tm.Ladder) == 0 || t.Last.Facts.Text(detect.UnitPermission) != "", pageFirst)
+		if !d.Masked() {
+			tn.planned = false
+			set(tn.nextPlan() != nil, rung)
+			tn.h, tn.isHeld = tn.p.holdOf(tn)
+			set(tn.isHeld, held)
+		}
+	}
+	class := t.BadClass
+	if tn.inc != nil {
+		class = tn.inc.Class
+	}
+	set(d.Good() && t.GoodLooks >= 2 && tn.now.Sub(t.GoodSince) >= tn.timing(class).Clear, cleared)
+	set(d.Verdict == detect.Unknown && tn.unclear(), unclear)
+	set(t.Phase == Held && tn.inc == nil, joined)
+	switch t.Phase {
+	case Acting:
+		set(tn.ev.Kind == Ended && tn.ev.ActionID == t.ActionID, ended)
+		if f&ended != 0 {
+			set(tn.ev.Result == ResultDone, endedOK)
+			set(tn.ev.Result == ResultDenied, endedDenied)
+		}
+		set(t.Plan != nil && t.Step+1 < len(t.Plan.Actions), more)
+		set(tn.now.After(t.Deadline), overdue)
+	case Verifying:
+		run := t.Last.Facts.Text(detect.UnitInvocation)
+		set(t.Plan == nil || !t.Plan.NewRun || run != "" && run != t.RunBefore, newRun)
+		after := t.Last.At.After(t.ActionEnded)
+		set(!tn.now.Before(t.SettleUntil), settled)
+		set(after && f&settled != 0 && (!tn.now.Before(t.VerifyUntil) || d.Bad() && d.Conclusive), verifyOver)
+		set(t.Plan != nil && len(t.Plan.Undo) > 0 && !t.Undoing && tn.mayUndo(), undoable)
+	case Probation:
+		set(!tn.now.Before(t.ProbationEnd), probationOver)
+	}
+	return f
+}
+
+// needsSeen reports whether everything that the target needs was looked at after its trouble
+// began: a frozen database makes a good service hang, and must be found first.
+func (tn *turn) needsSeen() bool {
+	for _, name := range tn.p.targets[tn.t.Name].DependsOn {
+		if ds, ok := tn.s.Targets[name]; !ok || ds.Last.At.Before(tn.t.BadSince) {
+			return false
+		}
+	}
+	return true
+}
+
+// unclear reports whether the unknown verdict has lasted so long that a person must look. What is
+// misconfigured will not become clearer; other unknowns get more time.
+func (tn *turn) unclear() bool {
+	t := tn.t
+	if t.UnknownClass == detect.ClassMisconfigured {
+		tm := tn.timing(detect.ClassMisconfigured)
+		return t.UnknownLooks >= tm.Looks && tn.now.Sub(t.UnknownSince) >= tm.For
+	}
+	return tn.p.o.PageAfter.Unknown > 0 && tn.now.Sub(t.UnknownSince) >= tn.p.o.PageAfter.Unknown &&
+		operatorIntent(t.Last.Facts) == "" && !t.Hold.active(tn.now)
+}
+
+// mayUndo reports whether a change may be taken back now: backoff and budgets do not forbid it,
+// a person's word and a broken journal do.
+func (tn *turn) mayUndo() bool {
+	switch tn.h.reason {
+	case HoldJournal, HoldPaused, HoldOperator, HoldCommand, HoldMaintenance, HoldObserve:
+		return false
+	}
+	return true
+}
