@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+)
+
+// Subject is one target as the engine sees it: how to look at it, and how often.
+type Subject struct {
+	Name     string
+	Looker   Looker
+	Interval time.Duration // between looks when nothing is wrong; jittered by up to a tenth
+}
+
+// Options is what an Engine is built from. All fields but Evidence are required.
+type Options struct {
+	Policy   *incident.Policy
+	Subjects []Subject
+	State    incident.State // folded from the journal, or incident.NewState()
+	Actuator Actuator
+	Journal  Journal
+	Courier  Courier
+	Evidence Evidence // nil = none is collected
+	Meter    Meter
+	Render   func(incident.Notice, incident.Incident, time.Time) escalate.Notice
+	Logger   *zap.Logger
+}
+
+// Engine runs the loop. Its methods are safe for concurrent use.
+type Engine struct {
+	o        Options
+	inbox    chan message
+	state    atomic.Pointer[incident.State]
+	policy   atomic.Pointer[incident.Policy]
+	lastLoop atomic.Int64 // Unix nanoseconds of the last handled event or idle turn
+
+	mu       sync.Mutex // guards what follows
+	watchers map[string]*watcher
+	timers   map[string]*time.Timer
+
+	work sync.WaitGroup // actions and lookers in flight
+}
+
+// message is an event, or a function to run between two events; done, when set, is closed after.
+type message struct {
+	ev   incident.Event
+	fn   func()
+	done chan incident.Record
+}
+
+// New checks the options and builds an Engine that does nothing until Run.
+func New(o Options) (*Engine, error) {
+	if o.Policy == nil || o.Actuator == nil || o.Journal == nil || o.Courier == nil || o.Meter == nil || o.Render == nil || o.Logger == nil {
+		return nil, errors.New("engine: a required option is missing")
+	}
+	e := &Engine{o: o, inbox: make(chan message, 256), watchers: map[string]*watcher{}, timers: map[string]*time.Timer{}}
+	e.state.Store(&o.State)
+	e.policy.Store(o.Policy)
+	return e, nil
+}
+
+// State returns the present state. It must not be modified.
+func (e *Engine) State() incident.State { return *e.state.Load() }
+
+// Policy returns the rule set in force.
+func (e *Engine) Policy() *incident.Policy { return e.policy.Load() }
+
+// Post hands an event to the core. It blocks while the inbox is full and gives up when ctx ends.
+func (e *Engine) Post(ctx context.Context, ev incident.Event) error {
+	select {
+	case e.inbox <- message{ev: ev}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("event for %s was not taken: %w", ev.Target, context.Cause(ctx))
+	}
+}
+
+// Ask hands an event to the core and waits for the record of what was decided.
+func (e *Engine) Ask(ctx context.Context, ev incident.Event) (incident.Record, error) {
+	m := message{ev: ev, done: make(chan incident.Record, 1)}
+	select {
+	case e.inbox <- m:
+	case <-ctx.Done():
+		return incident.Record{}, fmt.Errorf("event for %s was not taken: %w", ev.Target, context.Cause(ctx))
+	}
+	select {
+	case rec, ok := <-m.done:
+		if !ok {
+			return incident.Record{}, errors.New("the decision could not be made durable: see the log of recoveryd")
+		}
+		return rec, nil
+	case <-ctx.Done():
+		return incident.Record{}, fmt.Errorf("no decision for %s in time: %w", ev.Target, context.Cause(ctx))
+	}
+}
+
+// LookNow asks for a look at a target at once; a look in flight is abandoned, because what it
+// sees may be older than what caused this call (a unit's signal).
+func (e *Engine) LookNow(target, cause string) {
+	e.mu.Lock()
+	w := e.watchers[target]
+	e.mu.Unlock()
+	if w != nil {
+		w.interrupt(cause)
+	}
+}
+
+// Reload swaps rule set and subjects between two events. Open incidents keep their state; a
+// target that is no longer configured is forgotten by the lookers but stays in the journal.
+func (e *Engine) Reload(ctx context.Context, p *incident.Policy, subjects []Subject) error {
+	done := make(chan struct{})
+	m := message{fn: func() {
+		e.policy.Store(p)
+		e.o.Subjects = subjects
+		e.startWatchers(ctx)
+		close(done)
+	}}
+	select {
+	case e.inbox <- m:
+		<-done
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Alive reports whether the loop and every looker have completed a cycle recently; the error
+// says which has not. The watchdog and the outbound heartbeat are fed from it, never from a timer
+// of their own.
+func (e *Engine) Alive(now time.Time) error {
+	if since := now.Sub(time.Unix(0, e.lastLoop.Load())); since > loopLimit {
+		return fmt.Errorf("the decision loop has not turned for %s", since.Round(time.Second))
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	stuck := 0
+	var err error
+	for _, w := range e.watchers {
+		if since, limit := now.Sub(w.lastDone()), w.limit(); since > limit {
+			stuck++
+			err = fmt.Errorf("target %s has not been looked at for %s (limit %s)", w.s.Name, since.Round(time.Second), limit)
+		}
+	}
+	// One wedged looker is reported by metrics and readiness; only when none works any more is
+	// the daemon itself wedged.
+	if stuck > 0 && stuck == len(e.watchers) {
+		return err
+	}
+	return nil
+}
+
+// Stalled lists the targets that have not been looked at for longer than their limit.
+func (e *Engine) Stalled(now time.Time) []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var names []string
+	for _, s := range e.o.Subjects {
+		if w := e.watchers[s.Name]; w != nil && now.Sub(w.lastDone()) > w.limit() {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// loopLimit is how long the loop may go without a turn: it turns at least every idleTurn.
+const (
+	idleTurn  = time.Second
+	loopLimit = 10 * time.Second
+)
+
+// verdictOf is a shorthand for the meter.
+func verdictOf(s incident.State, target string) detect.Verdict {
+	if t, ok := s.Targets[target]; ok {
+		return t.Diagnosis.Verdict
+	}
+	return detect.Unknown
+}

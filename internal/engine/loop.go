@@ -1,0 +1,242 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+	"github.com/recoveryd/recoveryd/pkg/strategy"
+)
+
+// Run turns until ctx ends, then waits for the work in flight. Before the first look it settles
+// what an earlier process left behind: an action without an end has an unknown result, is judged
+// by observation and never repeated blindly.
+func (e *Engine) Run(ctx context.Context) error {
+	e.lastLoop.Store(time.Now().UnixNano())
+	defer e.work.Wait()
+	for _, t := range e.State().Targets {
+		if t.Phase == incident.Acting {
+			e.handle(ctx, message{ev: incident.Event{Kind: incident.Ended, Target: t.Name, ActionID: t.ActionID,
+				Result: incident.ResultUnknown, Detail: "recoveryd was restarted while the action was in flight"}})
+		}
+	}
+	e.startWatchers(ctx)
+	idle := time.NewTicker(idleTurn)
+	defer idle.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			e.stopTimers()
+			return context.Cause(ctx)
+		case m := <-e.inbox:
+			if m.fn != nil {
+				m.fn()
+			} else {
+				e.handle(ctx, m)
+			}
+		case <-idle.C:
+		}
+		now := time.Now()
+		e.lastLoop.Store(now.UnixNano())
+		e.o.Meter.Cycle(now)
+	}
+}
+
+// handle is the promise "write first, then act" in code.
+func (e *Engine) handle(ctx context.Context, m message) {
+	now := time.Now()
+	state := e.State()
+	next, rec := e.Policy().Step(state, now, m.ev)
+	if rec.Durable() {
+		if err := e.o.Journal.Append(ctx, rec, e.render(next, rec)); err != nil {
+			e.journalBroken(ctx, state, m, err)
+			if m.done != nil {
+				close(m.done)
+			}
+			return
+		}
+		if state.Host.Impaired != "" && m.ev.Kind != incident.Impaired {
+			// The journal works again: the core may act again. Posted, so that this event ends first.
+			defer e.handle(ctx, message{ev: incident.Event{Kind: incident.Impaired}})
+		}
+	}
+	e.accept(ctx, next, rec)
+	if m.done != nil {
+		m.done <- rec
+	}
+}
+
+// accept makes the state the present one and carries out the effects.
+func (e *Engine) accept(ctx context.Context, next incident.State, rec incident.Record) {
+	e.state.Store(&next)
+	e.o.Meter.Decided(rec)
+	e.log(rec)
+	queued := false
+	for _, eff := range rec.Effects {
+		switch eff.Kind {
+		case incident.Perform:
+			e.perform(ctx, eff, rec)
+		case incident.Look:
+			e.lookAfter(eff.Target, eff.After)
+		case incident.Wake:
+			e.wakeAt(ctx, eff.Target, eff.At)
+		case incident.Notify:
+			queued = true
+		}
+	}
+	if queued {
+		e.o.Courier.Wake()
+	}
+}
+
+// journalBroken handles a record that could not be made durable: the decision is dropped, the
+// core is told that it may only page, and the event is put to it again. What it then wants to say
+// leaves without a journal.
+func (e *Engine) journalBroken(ctx context.Context, state incident.State, m message, cause error) {
+	e.o.Meter.JournalFailed()
+	why := fmt.Sprintf("the journal cannot be written: %v", cause)
+	e.o.Logger.Error("journal append failed", zap.Error(cause), zap.String("target", m.ev.Target))
+	now := time.Now()
+	if state.Host.Impaired == "" {
+		var rec incident.Record
+		state, rec = e.Policy().Step(state, now, incident.Event{Kind: incident.Impaired, Detail: why})
+		e.o.Courier.Emergency([]escalate.Notice{e.impairedNotice(now, why)})
+		e.accept(ctx, state, rec)
+	}
+	next, rec := e.Policy().Step(state, now, m.ev)
+	for _, eff := range rec.Effects {
+		if eff.Kind == incident.Perform {
+			return // cannot be: the core holds every action while impaired; if it did, it is dropped here
+		}
+	}
+	if notices := e.render(next, rec); len(notices) > 0 {
+		e.o.Courier.Emergency(notices)
+	}
+	e.accept(ctx, next, rec)
+}
+
+// impairedNotice is the page about recoveryd itself.
+func (e *Engine) impairedNotice(now time.Time, why string) escalate.Notice {
+	return escalate.Notice{ID: fmt.Sprintf("recoveryd-impaired-%d", now.Unix()), Key: "recoveryd-impaired", Kind: escalate.Trigger,
+		At: now, Since: now, Priority: "P2", Severity: escalate.Error, Status: escalate.Identified, Target: "recoveryd", Class: "recoveryd",
+		Summary: "recoveryd cannot write its journal: it watches and pages, but acts on nothing", Evidence: []string{why},
+		Next:     "recoveryd acts again by itself when the journal can be written",
+		Commands: []string{"systemctl status recoveryd", "df -h /var/lib/recoveryd", "recoveryd doctor"}}
+}
+
+// render turns the notices of a record into messages.
+func (e *Engine) render(s incident.State, rec incident.Record) []escalate.Notice {
+	var out []escalate.Notice
+	for _, eff := range rec.Effects {
+		if eff.Kind != incident.Notify {
+			continue
+		}
+		inc := rec.Incident
+		if inc == nil {
+			inc = s.Incidents[s.Targets[eff.Target].Incident]
+		}
+		if inc != nil {
+			n := e.o.Render(*eff.Notice, *inc, rec.At)
+			n.ID = fmt.Sprintf("%s#%d", n.Key, rec.Seq)
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// perform runs one action beside the loop and posts its end.
+func (e *Engine) perform(ctx context.Context, eff incident.Effect, rec incident.Record) {
+	a, id := *eff.Action, eff.ActionID
+	inc := ""
+	if rec.Incident != nil {
+		inc = rec.Incident.ID
+	}
+	e.work.Go(func() {
+		// An action outlives a stop of the daemon by its own bound: abandoning a restart half-way
+		// would leave a service stopped.
+		bound, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), a.Timeout, fmt.Errorf("%s: no end within %s", a, a.Timeout))
+		defer cancel()
+		e.collect(bound, a, inc)
+		began := time.Now()
+		result, detail := e.o.Actuator.Do(bound, a)
+		e.o.Meter.Acted(a, result, time.Since(began))
+		e.o.Logger.Info("action ended", zap.String("action_id", id), zap.String("target", a.Target), zap.Stringer("action", a),
+			zap.String("result", string(result)), zap.String("detail", detail), zap.Duration("took", time.Since(began)))
+		// When the loop is gone, the missing end is found in flight by the next process.
+		_ = e.Post(ctx, incident.Event{Kind: incident.Ended, Target: a.Target, ActionID: id, Result: result, Detail: detail})
+	})
+}
+
+// collect gathers evidence. Before a disruptive action it goes first, since the action destroys
+// it; it is bounded, and never delays the cure beyond that bound. Otherwise it runs beside.
+func (e *Engine) collect(ctx context.Context, a strategy.Action, inc string) {
+	if e.o.Evidence == nil || inc == "" {
+		return
+	}
+	bounded, cancel := context.WithTimeout(ctx, evidenceLimit)
+	if a.Disrupts {
+		defer cancel()
+		e.o.Evidence.Collect(bounded, a.Target, inc)
+		return
+	}
+	e.work.Go(func() {
+		defer cancel()
+		e.o.Evidence.Collect(bounded, a.Target, inc)
+	})
+}
+
+// evidenceLimit is the most that collecting evidence may delay a cure.
+const evidenceLimit = 750 * time.Millisecond
+
+// wakeAt keeps one timer per target: the core always asks for the earliest time it needs.
+func (e *Engine) wakeAt(ctx context.Context, target string, at time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if t := e.timers[target]; t != nil {
+		t.Stop()
+	}
+	e.timers[target] = time.AfterFunc(time.Until(at), func() {
+		_ = e.Post(ctx, incident.Event{Kind: incident.Woke, Target: target}) // only fails at shutdown
+	})
+}
+
+func (e *Engine) stopTimers() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, t := range e.timers {
+		t.Stop()
+	}
+}
+
+// log writes one line per decision. Looks that change nothing are not decisions.
+func (e *Engine) log(rec incident.Record) {
+	if rec.From == rec.To && !rec.Durable() {
+		return
+	}
+	fields := []zap.Field{zap.Uint64("seq", rec.Seq), zap.String("target", rec.Target), zap.Stringer("from", rec.From),
+		zap.Stringer("phase", rec.To), zap.String("reason", string(rec.Reason))}
+	if rec.After != nil {
+		fields = append(fields, zap.String("class", string(rec.After.Diagnosis.Class)), zap.Stringer("verdict", rec.After.Diagnosis.Verdict))
+	}
+	if rec.Incident != nil {
+		fields = append(fields, zap.String("incident", rec.Incident.ID))
+	}
+	fields = append(fields, zap.String("because", rec.Sentence))
+	for _, eff := range rec.Effects {
+		switch eff.Kind {
+		case incident.Perform:
+			fields = append(fields, zap.String("action_id", eff.ActionID), zap.Stringer("action", eff.Action))
+		case incident.Notify:
+			fields = append(fields, zap.String("notice", string(eff.Notice.Kind)))
+		}
+	}
+	if rec.To == incident.Escalated && rec.From != rec.To {
+		e.o.Logger.Warn("decision", fields...)
+		return
+	}
+	e.o.Logger.Info("decision", fields...)
+}

@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+	"github.com/recoveryd/recoveryd/pkg/strategy"
+)
+
+// Looker takes one complete look at one target. It is bounded by itself and by ctx, and never
+// fails: what it could not see is NotMeasured in the facts. It is never called twice at once.
+type Looker interface {
+	Look(ctx context.Context, cause string) detect.Observation
+}
+
+// Actuator performs one action and blocks until it is over. It never retries. The detail is one
+// sentence without secrets.
+type Actuator interface {
+	Do(ctx context.Context, a strategy.Action) (result incident.Result, detail string)
+}
+
+// Journal makes a record and its notices durable in one transaction. When Append returns nil,
+// both survive a crash at any later instant.
+type Journal interface {
+	Append(ctx context.Context, rec incident.Record, notices []escalate.Notice) error
+}
+
+// Courier is told that notices were queued, and takes those that could not be made durable.
+type Courier interface {
+	// Wake says that the outbox has something new.
+	Wake()
+	// Emergency delivers notices without a journal, at once and as well as it can.
+	Emergency(notices []escalate.Notice)
+}
+
+// Evidence collects what a cure is about to destroy. It must return within its own deadline.
+type Evidence interface {
+	Collect(ctx context.Context, target, incidentID string)
+}
+
+// Meter counts. Implementations are fast and safe for concurrent use.
+type Meter interface {
+	Looked(target string, verdict detect.Verdict, took time.Duration)
+	Decided(rec incident.Record)
+	Acted(a strategy.Action, result incident.Result, took time.Duration)
+	JournalFailed()
+	Cycle(at time.Time)
+}

@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+)
+
+// Renderer turns the core's notices into messages for people. It is a value without state.
+type Renderer struct {
+	Host string // name of this host
+	Link string // base address of the status page; "" = no links
+	// Unit returns the unit name of a target, for the commands; "" when it has none.
+	Unit func(target string) string
+}
+
+// Render writes one message, complete in itself.
+func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) escalate.Notice {
+	out := escalate.Notice{
+		Key: fmt.Sprintf("%s/t%d", i.ID, n.Tier), Kind: kinds[n.Kind], At: at, Incident: i.ID, Tier: n.Tier,
+		Priority: i.Severity.String(), Severity: severity(i.Severity), Status: status(n, i), Host: r.Host,
+		Target: i.Target, Class: string(i.Class), Summary: r.summary(n, i), Since: i.Since,
+		Affected: i.Affected, Evidence: evidence(n, i), Next: n.Next, Commands: r.commands(i),
+	}
+	for _, a := range i.Attempts {
+		out.Tried = append(out.Tried, escalate.Attempt{At: a.At, What: a.Action, Result: attemptWords(a)})
+	}
+	if r.Link != "" {
+		out.Link = strings.TrimSuffix(r.Link, "/") + "/incidents/" + i.ID
+	}
+	return out
+}
+
+var kinds = map[incident.NoticeKind]escalate.Kind{
+	incident.NoticeTrigger: escalate.Trigger, incident.NoticeUpdate: escalate.Update,
+	incident.NoticeResolve: escalate.Resolve, incident.NoticeChange: escalate.Change,
+}
+
+func severity(s detect.Severity) escalate.Severity {
+	switch s {
+	case detect.P1:
+		return escalate.Critical
+	case detect.P2:
+		return escalate.Error
+	case detect.P3:
+		return escalate.Warning
+	}
+	return escalate.Info
+}
+
+// status is the runbook's word: what is known, not how anybody feels about it.
+func status(n incident.Notice, i incident.Incident) escalate.Status {
+	switch {
+	case n.Kind == incident.NoticeResolve || n.Kind == incident.NoticeChange:
+		return escalate.Resolved
+	case n.Why == incident.Verified || n.Why == incident.ClearedByItself || n.Why == incident.Mended || n.Why == incident.ActionOver:
+		return escalate.Monitoring
+	case i.Class == detect.ClassUnknown:
+		return escalate.Investigating
+	}
+	return escalate.Identified
+}
+
+func (r Renderer) summary(n incident.Notice, i incident.Incident) string {
+	what := fmt.Sprintf("%s on %s: %s", i.Target, r.Host, classWords(i.Class))
+	switch n.Kind {
+	case incident.NoticeResolve:
+		return what + ": resolved after " + span(i.Since, i.Closed)
+	case incident.NoticeChange:
+		how := "recovered by itself"
+		if n := len(i.Attempts); n > 0 {
+			how = "cured by " + i.Attempts[n-1].Action
+		}
+		return fmt.Sprintf("%s: %s after %s", what, how, span(i.Since, i.Closed))
+	}
+	switch n.Why {
+	case incident.LadderEnded:
+		plans := 0
+		for _, a := range i.Attempts {
+			if a.Verdict != incident.NextStep && !a.Undo {
+				plans++
+			}
+		}
+		return fmt.Sprintf("%s, not cured by %d attempts", what, plans)
+	case incident.PageFirst, incident.UnknownTooLong:
+		return what + ", a person must look"
+	case incident.HeldTooLong, incident.UnresolvedTooLong, incident.TierDue:
+		return what + ", unresolved since " + i.Since.UTC().Format("15:04 MST")
+	}
+	return what
+}
+
+var classText = map[detect.Class]string{
+	detect.ClassDown: "down", detect.ClassHung: "hung", detect.ClassDatabase: "database dead or frozen", detect.ClassPool: "connections used up",
+	detect.ClassMemory: "out of memory", detect.ClassLatency: "too slow", detect.ClassDisk: "disk full", detect.ClassPort: "its port is taken",
+	detect.ClassMisconfigured: "misconfigured", detect.ClassDependency: "dependency down", detect.ClassUnknown: "unwell",
+}
+
+func classWords(c detect.Class) string {
+	if w, ok := classText[c]; ok {
+		return w
+	}
+	return string(c)
+}
+
+func evidence(n incident.Notice, i incident.Incident) []string {
+	out := []string{i.Diagnosis.Because}
+	if len(i.Diagnosis.Witnesses) > 0 {
+		ws := make([]string, len(i.Diagnosis.Witnesses))
+		for k, w := range i.Diagnosis.Witnesses {
+			ws[k] = string(w)
+		}
+		out = append(out, "witnesses: "+strings.Join(ws, ", "))
+	}
+	if i.Held != "" {
+		out = append(out, fmt.Sprintf("held back (%s): %s", i.Held, i.HeldWhy))
+	}
+	for _, s := range i.Skipped {
+		out = append(out, "not tried: "+s)
+	}
+	if i.Diagnosis.Advice != "" {
+		out = append(out, "advice: "+i.Diagnosis.Advice)
+	}
+	return out
+}
+
+func attemptWords(a incident.Attempt) string {
+	s := string(a.Result)
+	if s == "" {
+		s = "in flight"
+	}
+	if a.Detail != "" {
+		s += ", " + a.Detail
+	}
+	if a.Verdict != "" && a.Verdict != incident.NextStep {
+		s += "; " + string(a.Verdict)
+	}
+	return s
+}
+
+// commands are what a person would type first.
+func (r Renderer) commands(i incident.Incident) []string {
+	out := []string{"recoveryd explain " + i.ID}
+	if r.Unit != nil {
+		if u := r.Unit(i.Target); u != "" {
+			out = append(out, "systemctl status "+u, "journalctl -u "+u+" --since '"+i.Since.UTC().Add(-5*time.Minute).Format("2006-01-02 15:04:05")+" UTC'")
+		}
+	}
+	if i.Class == detect.ClassPool || i.Class == detect.ClassDatabase {
+		out = append(out, `psql -c "SELECT application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2 ORDER BY 3 DESC"`)
+	}
+	return append(out, "recoveryd hold "+i.Target+" --for 1h --why '...'")
+}
+
+func span(from, to time.Time) string {
+	if to.IsZero() || from.IsZero() {
+		return "?"
+	}
+	return to.Sub(from).Round(100 * time.Millisecond).String()
+}
