@@ -1,0 +1,92 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// notifiers judges the channels; what belongs to one of them is judged by itself.
+func (k *checker) notifiers() {
+	var names, paths []string
+	for i, n := range k.c.Notifiers {
+		p := k.source.item("notifiers", i)
+		names, paths = append(names, n.Name), append(paths, p+".name")
+		k.among(p+".type", "notifier type", n.Type, k.known.NotifierTypes)
+	}
+	for i, s := range k.c.OnCall {
+		names, paths = append(names, s.Name), append(paths, k.source.item("oncall", i)+".name")
+	}
+	k.unique("the name", names, paths)
+	if len(k.c.Notifiers) == 0 && k.sound("notifiers") {
+		k.risk("notifiers", "nobody is told of anything: there is no notifier", "add one, such as {name: pagerduty, type: pagerduty, routing_key_file: ...}")
+	}
+}
+
+func (k *checker) notifierNames() []string {
+	var out []string
+	for _, n := range k.c.Notifiers {
+		out = append(out, n.Name)
+	}
+	return out
+}
+
+// receivers are the names that routes and tiers may use.
+func (k *checker) receivers() []string {
+	out := k.notifierNames()
+	for _, s := range k.c.OnCall {
+		out = append(out, s.Name)
+	}
+	return out
+}
+
+func (k *checker) schedules() {
+	for i, s := range k.c.OnCall {
+		p := k.source.item("oncall", i)
+		for j, n := range s.Notify { // the same person may have two turns
+			k.among(k.source.item(p+".notify", j), "notifier", n, k.notifierNames())
+		}
+		if m, err := parseMoment(s.Start); err == nil && !m.date {
+			k.fail(Problem{Path: p + ".start", What: "names no day", Got: fmt.Sprintf("%q", s.Start), Want: `a moment such as "2026-01-05 09:00"`})
+		}
+	}
+}
+
+func (k *checker) routes() {
+	for i, r := range k.c.Routes {
+		p := k.source.item("routes", i)
+		k.eachAmong(p+".classes", "failure class", r.Classes, k.classNames())
+		k.eachAmong(p+".targets", "target", r.Targets, k.targetNames())
+		k.eachAmong(p+".notify", "notifier", r.Notify, k.receivers())
+		for j, s := range r.Severity {
+			if slices.Contains(r.Severity[:j], s) {
+				k.fail(Problem{Path: k.source.item(p+".severity", j), What: "is named twice", Got: s, Hint: "remove one"})
+			}
+		}
+	}
+	before := time.Duration(-1)
+	for i, t := range k.c.Escalation.Tiers {
+		p := k.source.item("escalation.tiers", i)
+		k.eachAmong(p+".notify", "notifier", t.Notify, k.receivers())
+		if t.After <= before && k.sound(p+".after") {
+			k.fail(Problem{Path: p + ".after", What: "is not later than the tier before", Got: writeDuration(t.After), Want: "more than " + writeDuration(before)})
+		}
+		before = max(before, t.After)
+	}
+	k.silence()
+}
+
+// silence warns of the most severe incidents that no route and no tier would tell anybody.
+func (k *checker) silence() {
+	if len(k.c.Notifiers) == 0 || len(k.c.Escalation.Tiers) > 0 || !k.sound("routes", "notifiers") {
+		return
+	}
+	for _, severity := range []string{"P1", "P2"} {
+		told := slices.ContainsFunc(k.c.Routes, func(r Route) bool {
+			return len(r.Classes) == 0 && len(r.Targets) == 0 && (len(r.Severity) == 0 || slices.Contains(r.Severity, severity))
+		})
+		if !told {
+			k.risk("routes", fmt.Sprintf("no route tells anybody of every %s incident", severity), fmt.Sprintf("add {severity: [%s], notify: [...]}", severity))
+		}
+	}
+}

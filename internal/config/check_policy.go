@@ -1,0 +1,118 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// classes judges the changes to built-in failure classes.
+func (k *checker) classes() {
+	for i, o := range k.c.Classes {
+		p := k.source.item("classes", i)
+		k.among(p+".class", "failure class", o.Class, k.known.Classes)
+		k.ladder(p+".ladder", o.Ladder)
+		k.eachAmong(p+".targets", "target", o.Targets, k.targetNames())
+		for j, old := range k.c.Classes[:i] {
+			if old.Class == o.Class && o.Class != "" && overlap(old.Targets, o.Targets) {
+				k.fail(Problem{
+					Path: p + ".class", What: "is changed twice for the same targets", Got: fmt.Sprintf("%q", o.Class),
+					Hint: fmt.Sprintf("the first is in line %d", k.source.place(k.source.item("classes", j)).line),
+				})
+				break
+			}
+		}
+		if o.Looks == 0 && o.For == nil && o.Clear == nil && o.Severity == "" && o.Ladder == nil {
+			k.fail(Problem{Path: p, What: "changes nothing", Want: "looks, for, clear, severity or ladder"})
+		}
+	}
+}
+
+// overlap reports whether two entries speak of the same targets with the same authority: an entry
+// with targets comes before one without, so those two do not contradict each other.
+func overlap(a, b []string) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return len(a) == len(b)
+	}
+	return slices.ContainsFunc(a, func(n string) bool { return slices.Contains(b, n) })
+}
+
+// ladder judges the names of strategies. The same one may stand twice: it is then tried twice.
+func (k *checker) ladder(path string, rungs []string) {
+	for i, s := range rungs {
+		k.among(k.source.item(path, i), "strategy", s, k.known.Strategies)
+	}
+}
+
+// rules judges the operator's own failure classes. Their expressions are compiled elsewhere.
+func (k *checker) rules() {
+	var names, paths []string
+	for i, r := range k.c.Rules {
+		p := k.source.item("rules", i)
+		names, paths = append(names, r.Name), append(paths, p+".name")
+		if slices.Contains(k.known.Classes, r.Name) {
+			k.fail(Problem{Path: p + ".name", What: "is the name of a built-in failure class", Got: fmt.Sprintf("%q", r.Name), Hint: "choose another; to change the built-in one use classes"})
+		}
+		k.ladder(p+".ladder", r.Ladder)
+		k.eachAmong(p+".targets", "target", r.Targets, k.targetNames())
+	}
+	k.unique("the name", names, paths)
+}
+
+// budgets judges the bounds of what recoveryd does.
+func (k *checker) budgets() {
+	b := k.c.Budgets
+	if b.Backoff.Initial > b.Backoff.Max && k.sound("budgets.backoff.initial", "budgets.backoff.max") {
+		k.order("budgets.backoff.initial", "budgets.backoff.max", float64(b.Backoff.Initial), float64(b.Backoff.Max), writeDuration(b.Backoff.Initial), writeDuration(b.Backoff.Max))
+	}
+	if b.Host.Actions < b.Target.Actions && b.Host.Window >= b.Target.Window && k.sound("budgets.host.actions", "budgets.target.actions") {
+		path := "budgets.target.actions"
+		if !k.source.has(path) {
+			path = "budgets.host.actions"
+		}
+		k.risk(path, fmt.Sprintf("the host's budget (%d actions) is smaller than that of one target (%d)", b.Host.Actions, b.Target.Actions), "the target's is then never used up")
+	}
+	if n := len(k.c.Targets); n > 1 && b.Concurrent >= n {
+		k.risk("budgets.concurrent", "every target may be restarted at the same time", "keep 1 unless the targets are independent")
+	}
+}
+
+// windows judges the maintenance windows.
+func (k *checker) windows() {
+	var names, paths []string
+	for i, w := range k.c.Maintenance {
+		p := k.source.item("maintenance", i)
+		names, paths = append(names, w.Name), append(paths, p+".name")
+		k.eachAmong(p+".targets", "target", w.Targets, k.targetNames())
+		if k.source.has(p+".days") && !w.Returns() && k.sound(p+".start", p+".days") {
+			k.fail(Problem{Path: p + ".days", What: "contradicts start, which names one day", Got: w.Start, Want: `a time of day such as "02:30"`, Hint: "leave days out, or the date"})
+		}
+		for j, d := range w.Days {
+			if slices.Contains(w.Days[:j], d) {
+				k.fail(Problem{Path: k.source.item(p+".days", j), What: "is named twice", Got: d, Hint: "remove one"})
+			}
+		}
+		if w.Returns() && w.Duration >= time.Duration(longestGap(w.Days))*day {
+			k.risk(p+".duration", "the window never ends: the next one begins before", "make it shorter")
+		}
+	}
+	k.unique("the name", names, paths)
+}
+
+// longestGap is the longest time between the beginnings of two windows, in days.
+func longestGap(days []string) int {
+	longest, last := 0, -1
+	first := -1
+	for i, d := range weekdays() {
+		if !slices.Contains(days, d) {
+			continue
+		}
+		if last >= 0 {
+			longest = max(longest, i-last)
+		} else {
+			first = i
+		}
+		last = i
+	}
+	return max(longest, first+len(weekdays())-last)
+}

@@ -1,0 +1,202 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// metaUnits are Debian's units that start all clusters of PostgreSQL. They run /bin/true and stay
+// active when the cluster behind them is dead; starting them then does nothing.
+var metaUnits = []string{"postgresql.service", "postgresql@.service"}
+
+// clusterUnit is the unit of one cluster.
+var clusterUnit = regexp.MustCompile(`^postgresql@[^@]+\.service$`)
+
+func (k *checker) target(path string, t Target) {
+	k.platform(path, t)
+	k.unit(path, t)
+	k.sections(path, t)
+	k.health(path, t)
+	k.synthetic(path, t)
+	if t.Check != nil && t.Kind == KindOfPlain {
+		k.plain(path, t)
+	}
+	if t.Postgres != nil && t.Kind == KindOfPostgres {
+		k.postgres(path, t)
+	}
+	k.pool(path, t)
+	k.memory(path, t)
+	for i, d := range t.Disks {
+		if slices.Contains(t.Disks[:i], d) {
+			k.fail(Problem{Path: k.source.item(path+".disks", i), What: "is named twice", Got: d, Hint: "remove one"})
+		}
+	}
+}
+
+// platform judges who runs the target, and the keys that belong to one platform only.
+func (k *checker) platform(path string, t Target) {
+	platforms := append(slices.Clone(k.known.Platforms), PlatformNone)
+	k.among(path+".platform", "platform", t.Platform, platforms)
+	if !k.sound(path+".platform", path+".unit", path+".command", path+".external") {
+		return
+	}
+	switch {
+	case t.External && t.Platform != PlatformNone:
+		k.fail(Problem{Path: path + ".platform", What: "an external target is never acted on", Got: t.Platform, Want: PlatformNone, Hint: "leave platform out"})
+	case t.Platform == "":
+		k.fail(Problem{Path: path + ".unit", What: "is missing", Want: formWants["unit"], Hint: "or write platform: none, if recoveryd shall only watch it"})
+	case t.Platform == PlatformSystemd && t.Unit == "":
+		k.fail(Problem{Path: path + ".unit", What: "is missing", Want: formWants["unit"]})
+	case t.Platform == PlatformProcess && len(t.Command) == 0:
+		k.fail(Problem{Path: path + ".command", What: "is missing", Want: "the program and its arguments"})
+	}
+	for _, s := range []struct {
+		key, platform string
+		given         bool
+	}{
+		{"unit", PlatformSystemd, t.Unit != "" && (t.Platform == PlatformProcess || t.Platform == PlatformNone)},
+		{"command", PlatformProcess, len(t.Command) > 0},
+		{"env", PlatformProcess, len(t.Env) > 0},
+		{"dir", PlatformProcess, t.Dir != ""},
+	} {
+		if s.given && t.Platform != s.platform && t.Platform != "" {
+			k.fail(Problem{Path: path + "." + s.key, What: "has no effect", Got: "platform " + t.Platform, Want: "platform " + s.platform, Hint: "leave one of them out"})
+		}
+	}
+}
+
+// unit judges the name of the systemd unit.
+func (k *checker) unit(path string, t Target) {
+	p := path + ".unit"
+	switch {
+	case t.Unit == "":
+	case slices.Contains(metaUnits, t.Unit):
+		k.fail(Problem{
+			Path: p, What: "is Debian's meta unit, which stays active when the database is dead", Got: t.Unit,
+			Want: "the unit of the cluster", Hint: "such as postgresql@15-main.service; pg_lsclusters lists version and name",
+		})
+	case t.Unit == "recoveryd.service":
+		k.fail(Problem{Path: p, What: "recoveryd cannot recover itself", Got: t.Unit, Hint: "systemd restarts it: see WatchdogSec= in its unit"})
+	case !strings.HasSuffix(t.Unit, ".service"):
+		k.fail(Problem{Path: p, What: "is not a service unit", Got: t.Unit, Want: "a unit that ends in .service"})
+	case strings.Contains(t.Unit, "@."):
+		k.fail(Problem{Path: p, What: "is a template and not a unit", Got: t.Unit, Want: "an instance, such as " + strings.Replace(t.Unit, "@.", "@name.", 1)})
+	case clusterUnit.MatchString(t.Unit) && t.Kind == KindOfService:
+		k.risk(path+".kind", "this is a PostgreSQL cluster watched as a service", "write kind: postgres")
+	}
+}
+
+// sections judges which sections go with which kind of target.
+func (k *checker) sections(path string, t Target) {
+	if !k.sound(path + ".kind") {
+		return
+	}
+	for _, s := range []struct {
+		key, kind string
+		given     bool
+	}{
+		{"health", KindOfService, len(t.Health) > 0},
+		{"synthetic", KindOfService, len(t.Synthetic) > 0},
+		{"pool", KindOfService, k.source.has(path + ".pool")},
+		{"check", KindOfPlain, t.Check != nil},
+		{"postgres", KindOfPostgres, t.Postgres != nil},
+	} {
+		p := path + "." + s.key
+		switch {
+		case s.given && s.kind != t.Kind:
+			k.fail(Problem{Path: p, What: "has no effect", Got: "kind " + t.Kind, Want: "kind " + s.kind, Hint: "leave one of them out"})
+		case !s.given && s.kind == t.Kind && s.key != "pool" && s.key != "synthetic":
+			k.fail(Problem{Path: p, What: "is missing", Want: fmt.Sprintf("a %s section: a target of kind %s is judged by it", s.key, t.Kind)})
+		}
+	}
+}
+
+func (k *checker) pool(path string, t Target) {
+	p, pool := path+".pool", t.Pool
+	if !k.source.has(p) || t.Kind != KindOfService {
+		return
+	}
+	k.order(p+".high", p+".full", pool.High, pool.Full, fmt.Sprint(pool.High), fmt.Sprint(pool.Full))
+	if pool.Initial > pool.Cap && k.sound(p+".initial", p+".cap") {
+		k.fail(Problem{Path: p + ".initial", What: "is larger than cap", Got: fmt.Sprint(pool.Initial), Want: fmt.Sprintf("at most %d", pool.Cap)})
+	}
+	if pool.EnvFile != "" {
+		k.envFile(p, pool)
+	}
+	k.poolDatabase(p, t)
+}
+
+// mostDBPoolSize is the largest DB_POOL_SIZE that the MCP servers accept; with a larger one they
+// exit at start.
+const mostDBPoolSize = 50
+
+func (k *checker) envFile(p string, pool Pool) {
+	if pool.EnvKey == "" {
+		k.fail(Problem{Path: p + ".env_key", What: "is empty", Want: "the variable that holds the size of the pool"})
+	}
+	if pool.EnvKey == "DB_POOL_SIZE" && pool.Cap > mostDBPoolSize {
+		k.risk(p+".cap", fmt.Sprintf("the MCP servers refuse to start with a DB_POOL_SIZE above %d", mostDBPoolSize), fmt.Sprintf("keep cap at %d unless this server takes more", mostDBPoolSize))
+	}
+	// recoveryd writes there and nowhere else: another path would fail when it is needed.
+	if dir := filepath.Join(k.c.RuntimeDir, "env"); filepath.Dir(pool.EnvFile) != dir || !strings.HasSuffix(pool.EnvFile, ".env") {
+		k.fail(Problem{Path: p + ".env_file", What: "is not where recoveryd may write", Got: pool.EnvFile, Want: dir + "/NAME.env"})
+	}
+}
+
+func (k *checker) poolDatabase(p string, t Target) {
+	name := t.Pool.Database
+	if name == "" {
+		return
+	}
+	k.among(p+".database", "target", name, k.targetNames())
+	db, ok := k.c.Target(name)
+	switch {
+	case !ok:
+	case db.Kind != KindOfPostgres && db.Kind != "":
+		k.fail(Problem{Path: p + ".database", What: "is not a database", Got: fmt.Sprintf("%s, kind %s", name, db.Kind), Want: "a target of kind " + KindOfPostgres})
+	case !slices.Contains(t.DependsOn, name):
+		k.fail(Problem{Path: p + ".database", What: "the target does not depend on it", Got: name, Hint: fmt.Sprintf("add %s to depends_on", name)})
+	}
+}
+
+func (k *checker) memory(path string, t Target) {
+	p, m := path+".memory", t.Memory
+	if !k.source.has(p) {
+		return
+	}
+	k.order(p+".high", p+".full", m.High, m.Full, fmt.Sprint(m.High), fmt.Sprint(m.Full))
+	if m.Cap > 0 && m.Limit > m.Cap && k.sound(p+".limit", p+".cap") {
+		k.fail(Problem{Path: p + ".limit", What: "is larger than cap", Got: m.Limit.String(), Want: "at most " + m.Cap.String()})
+	}
+}
+
+// order reports two settings that stand the wrong way round.
+func (k *checker) order(lowPath, highPath string, low, high float64, lowText, highText string) {
+	if low <= high || !k.sound(lowPath, highPath) {
+		return
+	}
+	path, got, want := lowPath, lowText, "at most "+highText
+	if !k.source.has(lowPath) {
+		path, got, want = highPath, highText, "at least "+lowText
+	}
+	other := highPath[strings.LastIndex(highPath, ".")+1:]
+	what := "is larger than " + other
+	if path == highPath {
+		what = "is smaller than " + lowPath[strings.LastIndex(lowPath, ".")+1:]
+	}
+	k.fail(Problem{Path: path, What: what, Got: got, Want: want})
+}
+
+// isLoopback reports whether an address can only be reached from this host.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

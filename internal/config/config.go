@@ -1,0 +1,95 @@
+package config
+
+// Config is the whole configuration file, with every default filled in. It is immutable: nobody
+// writes to it or to anything it points to after [Load], so it is safe for concurrent use. Field
+// comments are the reference documentation: they say what a key does, in words for an operator.
+type Config struct {
+	// Version of the format of this file. There is one version so far.
+	Version int `yaml:"version" want:"required,min=1,max=1"`
+	// Name of this host in pages, messages and metrics.
+	Host string `yaml:"host" form:"name" shown:"the host name of the machine"`
+	// What recoveryd may do by itself: observe (look, diagnose and page, but neither act nor
+	// plan), propose (also say what it would do, and do it when an operator approves), or auto
+	// (act). A target may have its own mode.
+	Mode Mode `yaml:"mode" enum:"observe|propose|auto" default:"auto"`
+	// Directory of what must survive a reboot: the journal of incidents and the outbox of
+	// pages. recoveryd takes no action which it cannot first write down here.
+	StateDir string `yaml:"state_dir" form:"path" want:"nonempty" shown:"$STATE_DIRECTORY as set by systemd, otherwise /var/lib/recoveryd"`
+	// Directory of what lasts until the next boot: the control socket control.sock, and env/
+	// with the environment files by which a connection pool is enlarged.
+	RuntimeDir string `yaml:"runtime_dir" form:"path" want:"nonempty" shown:"$RUNTIME_DIRECTORY as set by systemd, otherwise /run/recoveryd"`
+	// What the daemon logs about itself.
+	Log Log `yaml:"log"`
+	// Metrics, the status page and the read-only API. Nothing can be changed over HTTP: control
+	// is the socket in runtime_dir.
+	HTTP HTTP `yaml:"http"`
+	// What is watched: services, databases and plain dependencies. Each name is unique.
+	Targets []Target `yaml:"targets" want:"required,nonempty"`
+	// Changes to the built-in failure classes: how many bad looks confirm a problem, how long it
+	// must last, what is tried against it.
+	Classes []ClassOverride `yaml:"classes"`
+	// Failure classes of your own, recognised by an expression over what was measured.
+	Rules []Rule `yaml:"rules"`
+	// How much recoveryd may do before it stops and asks for a person.
+	Budgets Budgets `yaml:"budgets"`
+	// When many targets fail at once, the cause is shared and restarting each of them makes it
+	// worse: recoveryd stops acting and pages once.
+	Storm Storm `yaml:"storm"`
+	// How long a problem may stay as it is before a person is told.
+	PageAfter PageAfter `yaml:"page_after"`
+	// Times in which recoveryd keeps watching and writing down, but takes no action and pages
+	// nobody for the targets named.
+	Maintenance []Window `yaml:"maintenance"`
+	// The channels by which people are told. Without any, problems are only logged.
+	Notifiers []Notifier `yaml:"notifiers"`
+	// Who is told first (tier 0). Every route that matches an incident is used.
+	Routes []Route `yaml:"routes" shown:"one route: every notifier is told of P1 and P2"`
+	// Who is told next when nobody has acknowledged and the problem is still there.
+	Escalation Escalation `yaml:"escalation"`
+	// On-call schedules. A schedule is used like a notifier: routes and tiers name it, and the
+	// notifier whose turn it is gets the message.
+	OnCall []Schedule `yaml:"oncall"`
+
+	// Warnings are settings that are legal but risky, in the order of the file.
+	Warnings []Problem `yaml:"-"`
+
+	source source
+}
+
+// source knows where in the file each key stands.
+type source struct {
+	file  string
+	at    map[string]place
+	items map[string][]string // path of a list -> paths of its items
+}
+
+// Mode says what recoveryd may do by itself.
+type Mode string
+
+// The modes, from the most careful one.
+const (
+	Observe Mode = "observe" // look and page, never act or plan
+	Propose Mode = "propose" // plan, and act when an operator approves
+	Auto    Mode = "auto"    // act
+)
+
+// Log is what the daemon logs about itself.
+type Log struct {
+	// Format of the lines on standard error: json for journald and log collectors, console for
+	// people.
+	Format string `yaml:"format" enum:"json|console" default:"json"`
+	// Least important lines that are written. debug adds every observation.
+	Level string `yaml:"level" enum:"debug|info|warn|error" default:"info"`
+}
+
+// HTTP is the server for metrics, status page and read-only API.
+type HTTP struct {
+	// Address to listen on. Empty means no HTTP server: then nothing outside can notice that
+	// recoveryd itself has died.
+	Listen string `yaml:"listen" form:"listen" default:"127.0.0.1:9465"`
+	// File with TLS and basic-auth settings, in the format of Prometheus exporters
+	// (exporter-toolkit). Needed as soon as listen is reachable from other hosts.
+	WebConfigFile string `yaml:"web_config_file" form:"path"`
+	// Address under which people reach the status page. Pages and messages link to it.
+	ExternalURL string `yaml:"external_url" form:"url"`
+}

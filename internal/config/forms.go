@@ -1,0 +1,91 @@
+package config
+
+import (
+	"net"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var (
+	nameForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$`)
+	slugForm  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+	unitForm  = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+\.[a-z]+$`)
+	tokenForm = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$") // RFC 9110 token: header names and methods
+	envForm   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	credForm  = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+)
+
+// formWants says what a text of each form looks like. The form is named in the struct tag "form".
+var formWants = map[string]string{
+	"name":     "letters, digits, . _ @ or -, at most 63, starting with a letter or digit",
+	"slug":     "lower-case letters, digits or -, at most 63, starting with a letter",
+	"unit":     "a systemd unit such as codebase-mcp.service",
+	"path":     "an absolute path",
+	"url":      "an address such as http://127.0.0.1:8000/health",
+	"address":  "host:port, such as 127.0.0.1:6379",
+	"listen":   `host:port, such as 127.0.0.1:9465, or "" for none`,
+	"token":    "a header name without spaces",
+	"method":   "GET, HEAD, POST or another HTTP method in capitals",
+	"env":      "the name of an environment variable",
+	"regexp":   "a regular expression (RE2)",
+	"timezone": "a time zone such as Europe/Berlin, UTC or Local",
+	"moment":   `a time of day such as "02:30", or a moment such as "2026-12-24 22:00"`,
+}
+
+// fits reports whether a text has the form. An unknown form fits nothing, which a test would see.
+func fits(form, s string) bool {
+	switch form {
+	case "":
+		return true
+	case "name":
+		return nameForm.MatchString(s)
+	case "slug":
+		return slugForm.MatchString(s)
+	case "unit":
+		return unitForm.MatchString(s)
+	case "path":
+		return filepath.IsAbs(s) && !strings.ContainsAny(s, "\n\r")
+	case "url":
+		return isURL(s)
+	case "address":
+		return isAddress(s, 1)
+	case "listen":
+		return isAddress(s, 0) // port 0: any free one
+
+	case "token":
+		return tokenForm.MatchString(s)
+	case "method":
+		return tokenForm.MatchString(s) && s == strings.ToUpper(s)
+	case "env":
+		return envForm.MatchString(s)
+	case "regexp":
+		_, err := regexp.Compile(s)
+		return err == nil
+	case "timezone":
+		_, err := time.LoadLocation(s)
+		return err == nil && s != ""
+	case "moment":
+		_, err := parseMoment(s)
+		return err == nil
+	}
+	return false
+}
+
+func isURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && (u.Port() == "" || isPort(u.Port(), 1))
+}
+
+func isAddress(s string, lowest int) bool {
+	_, port, err := net.SplitHostPort(s)
+	return err == nil && isPort(port, lowest)
+}
+
+func isPort(s string, lowest int) bool {
+	n, err := strconv.Atoi(s)
+	return err == nil && n >= lowest && n <= 65535
+}

@@ -1,0 +1,223 @@
+package config
+
+import (
+	"encoding"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"time"
+)
+
+// leaf reads one scalar and judges it by its tags.
+func (r *reader) leaf(path string, n *node, s Shape) any {
+	v, want := s.parse(n)
+	if n.kind == null {
+		r.problem(n.at, Problem{Path: path, What: "has no value", Want: s.describe(), Hint: "give one, or leave the key out"})
+		return nil
+	}
+	if v == nil {
+		p := Problem{Path: path, What: "is of the wrong type", Got: r.show(n, s), Want: want}
+		if n.kind == s.written() {
+			p.What = "cannot be read"
+		}
+		if s.Kind == KindDuration && n.kind == integer {
+			p.What, p.Hint = "has no unit", fmt.Sprintf("%ss is in seconds", n.text)
+		}
+		if (s.Kind == KindText || s.Kind == KindSecret) && n.kind != list && n.kind != mapping {
+			p.Hint = "put it in quotes"
+		}
+		r.problem(n.at, p)
+		return nil
+	}
+	if p, ok := s.judge(v); !ok {
+		p.Path = path
+		if p.Got == "" {
+			p.Got = r.show(n, s)
+		}
+		r.problem(n.at, p)
+		return nil
+	}
+	return v
+}
+
+// parse turns a scalar into the Go type of the key. It returns nil and what is wanted when that
+// cannot be done.
+func (s Shape) parse(n *node) (v any, want string) {
+	switch s.Kind {
+	case KindText:
+		if n.kind == text {
+			return reflect.ValueOf(n.text).Convert(s.goType).Interface(), ""
+		}
+		return nil, "text"
+	case KindSecret:
+		if n.kind == text {
+			return NewSecret(n.text), ""
+		}
+		return nil, "text"
+	case KindTruth:
+		if n.kind == truth {
+			return n.text == "true", ""
+		}
+		return nil, "true or false"
+	case KindInteger, KindNumber:
+		return s.parseNumber(n)
+	case KindDuration:
+		if n.kind == text || n.kind == integer && n.text == "0" {
+			if d, err := parseDuration(n.text); err == nil {
+				return d, ""
+			}
+		}
+		return nil, "a duration such as 500ms, 30s, 1h30m or 2d"
+	case KindSize:
+		if n.kind == text || n.kind == integer {
+			if size, err := parseSize(n.text); err == nil {
+				return size, ""
+			}
+		}
+		return nil, "a size such as 512MiB, 2GiB or 500MB"
+	case KindParsed:
+		if n.kind == list || n.kind == mapping {
+			return nil, "text"
+		}
+		p := reflect.New(s.goType)
+		if err := p.Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.text)); err != nil {
+			return nil, "something else: " + err.Error()
+		}
+		return p.Elem().Interface(), ""
+	}
+	return nil, fmt.Sprintf("nothing: a %s cannot be configured", s.goType)
+}
+
+func (s Shape) parseNumber(n *node) (any, string) {
+	if s.Kind == KindNumber {
+		f, err := strconv.ParseFloat(n.text, 64)
+		if n.kind != integer && n.kind != decimal || err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+			return nil, "a number such as 0.95"
+		}
+		return f, ""
+	}
+	if n.kind != integer {
+		return nil, "a whole number"
+	}
+	v := reflect.New(s.goType).Elem()
+	switch i, err := strconv.ParseInt(n.text, 0, 64); {
+	case err != nil:
+		return nil, "a whole number"
+	case v.CanInt() && !v.OverflowInt(i):
+		v.SetInt(i)
+	case v.CanUint() && i >= 0 && !v.OverflowUint(uint64(i)):
+		v.SetUint(uint64(i))
+	default:
+		return nil, "a smaller whole number"
+	}
+	return v.Interface(), ""
+}
+
+// written is the kind of node by which a key is usually written.
+func (s Shape) written() kind {
+	switch s.Kind {
+	case KindTruth:
+		return truth
+	case KindInteger:
+		return integer
+	case KindNumber:
+		return decimal
+	}
+	return text
+}
+
+// judge compares a value with the bounds in the tags of its key.
+func (s Shape) judge(v any) (Problem, bool) {
+	switch s.Kind {
+	case KindText:
+		return s.judgeText(reflect.ValueOf(v).String())
+	case KindSecret:
+		if s.Required && !v.(Secret).IsSet() {
+			return Problem{What: "is empty", Want: s.describe()}, false
+		}
+	case KindInteger, KindNumber, KindDuration, KindSize:
+		return s.judgeRange(v)
+	}
+	return Problem{}, true
+}
+
+func (s Shape) judgeText(v string) (Problem, bool) {
+	switch {
+	case v == "" && (s.Required || s.NonEmpty):
+		return Problem{What: "is empty", Got: `""`, Want: s.describe()}, false
+	case v == "":
+		return Problem{}, true // as if the key were absent
+	case len(s.Enum) > 0:
+		for _, e := range s.Enum {
+			if e == v {
+				return Problem{}, true
+			}
+		}
+		return Problem{What: "unknown value", Want: oneOf(s.Enum), Hint: didYouMean(v, s.Enum)}, false
+	case !fits(s.Form, v):
+		return Problem{What: "is not acceptable", Want: formWants[s.Form]}, false
+	}
+	return Problem{}, true
+}
+
+func (s Shape) judgeRange(v any) (Problem, bool) {
+	n := amount(v)
+	switch {
+	case s.Min != "" && n < s.bound(s.Min):
+		return Problem{What: "is too small", Want: "at least " + s.Min}, false
+	case s.Above != "" && n <= s.bound(s.Above):
+		return Problem{What: "is too small", Want: "more than " + s.Above}, false
+	case s.Max != "" && n > s.bound(s.Max):
+		return Problem{What: "is too large", Want: "at most " + s.Max}, false
+	}
+	return Problem{}, true
+}
+
+// bound reads a bound in a struct tag, which is written as in the file. A bound that cannot be
+// read is a mistake in the program; it panics, and every test that loads anything finds it.
+func (s Shape) bound(tag string) float64 {
+	v, want := s.parse(plain(tag))
+	if v == nil {
+		panic(fmt.Sprintf("config: bound %q of %s.%s: want %s", tag, s.Type, s.Field, want))
+	}
+	return amount(v)
+}
+
+// amount makes values comparable with their bounds. Durations and sizes stay exact up to 2^53,
+// which is a hundred days in nanoseconds and eight petabytes.
+func amount(v any) float64 {
+	switch v := v.(type) {
+	case time.Duration:
+		return float64(v)
+	case Size:
+		return float64(v)
+	}
+	rv := reflect.ValueOf(v)
+	switch {
+	case rv.CanInt():
+		return float64(rv.Int())
+	case rv.CanUint():
+		return float64(rv.Uint())
+	}
+	return rv.Float()
+}
+
+// show renders what is written, for a message. What may be a secret is only described.
+func (r *reader) show(n *node, s Shape) string {
+	if n.kind == list || n.kind == mapping || n.kind == null {
+		return n.kind.String()
+	}
+	if s.Hidden || r.foreign && (s.Kind == KindText || n.kind == text) {
+		return n.kind.String()
+	}
+	const most = 60
+	shown := []rune(n.text)
+	if len(shown) > most {
+		shown = append(shown[:most], '…')
+	}
+	if n.kind == text {
+		return strconv.Quote(string(shown))
+	}
+	return string(shown)
+}

@@ -1,0 +1,201 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// Known holds the names that exist in this build, for checking those in the file. A name that is
+// not listed is a problem, so an empty list means that there is nothing of that sort.
+type Known struct {
+	Strategies    []string // for ladders
+	Classes       []string // built-in failure classes
+	NotifierTypes []string
+	Platforms     []string // "none" is always known besides
+
+	// WithoutSecrets leaves secrets where they are: files, environment variables and
+	// credentials are not looked at, and the [Secret] values are not set. For checking a file on
+	// another machine than its own.
+	WithoutSecrets bool
+}
+
+// Load reads and checks a configuration file. The error is a *[ProblemsError] with everything
+// that is wrong, never only the first mistake. It is the one path for the daemon and for
+// "recoveryd validate".
+func Load(path string, known Known) (*Config, error) {
+	data, err := readFile(path)
+	if err != nil {
+		p := Problem{File: path, What: err.Error()}
+		if se, ok := errors.AsType[*sourceError](err); ok {
+			p.What, p.Hint = se.what, se.hint
+		}
+		return nil, &ProblemsError{Problems: []Problem{p}}
+	}
+	return Parse(path, data, known)
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &sourceError{"the file does not exist", "name the configuration with --config, or start from the example minimal.yaml"}
+	case errors.Is(err, fs.ErrPermission):
+		return nil, &sourceError{"the file cannot be read: permission denied", fmt.Sprintf("let recoveryd read it: chgrp recoveryd %s && chmod 0640 %s", path, path)}
+	case err != nil:
+		return nil, &sourceError{"the file cannot be read: " + cause(err), "check the path"}
+	}
+	defer f.Close() // read only: nothing to lose
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, &sourceError{"is a directory", "name the file in it"}
+	}
+	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1)) // Parse refuses what is larger
+	if err != nil {
+		return nil, &sourceError{"the file cannot be read: " + cause(err), "check the disk"}
+	}
+	return data, nil
+}
+
+// cause is an error of the file system without the path, which stands in front already.
+func cause(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}
+
+// Parse checks a configuration that has been read already; name stands for the file in messages.
+// The error is a *[ProblemsError].
+func Parse(name string, data []byte, known Known) (*Config, error) {
+	r := newReader(name, Keys(), !known.WithoutSecrets)
+	c, err := decode(data, func(data []byte) (map[string]any, error) {
+		tree := parseTree(data, func(at place, what, hint string) { r.problem(at, Problem{What: what, Hint: hint}) })
+		if tree == nil {
+			return nil, &ProblemsError{Problems: inOrder(r.problems)}
+		}
+		return r.section("", tree, r.root).(map[string]any), nil
+	})
+	if pe, ok := errors.AsType[*ProblemsError](err); ok {
+		return nil, pe
+	}
+	if err != nil {
+		// The reader and the struct disagree: a mistake in the program, not in the file.
+		r.problem(place{1, 1}, Problem{What: "cannot be decoded: " + strings.ReplaceAll(err.Error(), "\n", " ")})
+		return nil, &ProblemsError{Problems: inOrder(r.problems)}
+	}
+	c.source = r.source
+	c.compute()
+	(&checker{reader: r, c: c, known: known}).all()
+	if len(r.problems) > 0 {
+		return nil, &ProblemsError{Problems: inOrder(r.problems), Warnings: inOrder(r.warnings)}
+	}
+	c.Warnings = inOrder(r.warnings)
+	return c, nil
+}
+
+// compute fills in the defaults that depend on the host or on other keys. Together with the
+// default tags, which the reader applies, these are all defaults there are.
+func (c *Config) compute() {
+	if c.Host == "" {
+		c.Host, _ = os.Hostname() // without a name the host stays ""; pages still carry the target
+	}
+	if c.StateDir == "" {
+		c.StateDir = directory("STATE_DIRECTORY", "/var/lib/recoveryd")
+	}
+	if c.RuntimeDir == "" {
+		c.RuntimeDir = directory("RUNTIME_DIRECTORY", "/run/recoveryd")
+	}
+	for i := range c.Targets {
+		c.Targets[i].compute(c.Mode)
+	}
+	if c.Routes == nil && len(c.Notifiers) > 0 {
+		all := Route{Severity: []string{"P1", "P2"}}
+		for _, n := range c.Notifiers {
+			all.Notify = append(all.Notify, n.Name)
+		}
+		c.Routes = []Route{all}
+	}
+	for i := range c.Rules {
+		if r := &c.Rules[i]; r.Because == "" {
+			r.Because = fmt.Sprintf("rule %s holds: %s", r.Name, r.When)
+		}
+	}
+	for i := range c.Maintenance {
+		if w := &c.Maintenance[i]; w.Days == nil && w.Returns() {
+			w.Days = weekdays()
+		}
+	}
+}
+
+func (t *Target) compute(mode Mode) {
+	if t.Mode == "" {
+		t.Mode = mode
+	}
+	if t.Platform == "" {
+		switch {
+		case t.External:
+			t.Platform = PlatformNone
+		case t.Unit != "":
+			t.Platform = PlatformSystemd
+		case len(t.Command) > 0:
+			t.Platform = PlatformProcess
+		}
+	}
+	for i := range t.Health {
+		if h := &t.Health[i]; h.Method == "" && h.Type == TypeHTTP {
+			h.Method = "GET"
+		}
+	}
+	for i := range t.Synthetic {
+		if s := &t.Synthetic[i]; s.Method == "" && s.Type == TypeHTTP {
+			s.Method = "GET"
+			if s.Body != "" {
+				s.Method = "POST"
+			}
+		}
+	}
+}
+
+// directory is what systemd set up for us, which may be several separated by colons.
+func directory(env, otherwise string) string {
+	if first, _, _ := strings.Cut(os.Getenv(env), ":"); first != "" {
+		return first
+	}
+	return otherwise
+}
+
+// At makes a problem with the position of a key, for what only the caller can find wrong with it:
+// a rule that does not compile, a unit that does not exist. The path is written as in [Problem];
+// of a key that is not in the file it is the nearest parent that is.
+func (c *Config) At(path, what string) Problem {
+	at := c.source.place(path)
+	return Problem{File: c.source.file, Line: at.line, Col: at.col, Path: path, What: what}
+}
+
+// ItemPath is the path of an item of a list, as [Config.At] and the messages write it:
+// ItemPath("targets", 0) is "targets[codebase-mcp]".
+func (c *Config) ItemPath(list string, i int) string { return c.source.item(list, i) }
+
+func (s source) item(list string, i int) string {
+	if items := s.items[list]; i < len(items) {
+		return items[i]
+	}
+	return fmt.Sprintf("%s[%d]", list, i)
+}
+
+// File is the name under which the configuration was loaded.
+func (c *Config) File() string { return c.source.file }
+
+// Target returns the target of that name.
+func (c *Config) Target(name string) (Target, bool) {
+	for _, t := range c.Targets {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return Target{}, false
+}

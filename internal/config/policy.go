@@ -1,0 +1,120 @@
+package config
+
+import "time"
+
+// ClassOverride changes a failure class. What is not written keeps its built-in value.
+type ClassOverride struct {
+	// The failure class to change: a built-in one.
+	Class string `yaml:"class" want:"required"`
+	// Number of bad looks in a row that confirm the problem.
+	Looks int `yaml:"looks" want:"min=1,max=100" unit:"looks" shown:"as built in"`
+	// Time that the problem must last before it is confirmed. 0s: looks alone decide.
+	For *time.Duration `yaml:"for" want:"max=1d" shown:"as built in"`
+	// Time that the problem must stay away before it is over.
+	Clear *time.Duration `yaml:"clear" want:"max=1d" shown:"as built in"`
+	// Severity of its incidents, P1 (highest) to P4.
+	Severity string `yaml:"severity" enum:"P1|P2|P3|P4" shown:"as built in"`
+	// What is tried, mildest first. Each name is a strategy.
+	Ladder []string `yaml:"ladder" want:"nonempty" shown:"as built in"`
+	// Targets for which this holds. An entry with targets comes before one without.
+	Targets []string `yaml:"targets" want:"nonempty" shown:"all targets"`
+}
+
+// Rule is a failure class of the operator's own.
+type Rule struct {
+	// Name of the class in pages, logs and metrics. Unique, and not that of a built-in class.
+	Name string `yaml:"name" form:"slug" want:"required"`
+	// Expression over the measured facts which is true while the problem is there. A fact
+	// that could not be measured makes it neither true nor false.
+	When string `yaml:"when" want:"required"`
+	// Number of bad looks in a row that confirm the problem.
+	Looks int `yaml:"looks" default:"2" want:"min=1,max=100" unit:"looks"`
+	// Time that it must be true before the problem is confirmed.
+	For time.Duration `yaml:"for" default:"30s" want:"max=1d"`
+	// Time that it must be false before the problem is over.
+	Clear time.Duration `yaml:"clear" default:"30s" want:"max=1d"`
+	// Severity of its incidents, P1 (highest) to P4.
+	Severity string `yaml:"severity" enum:"P1|P2|P3|P4" default:"P3"`
+	// What is tried, mildest first. Each name is a strategy. Without a ladder a person is told
+	// and nothing is tried.
+	Ladder []string `yaml:"ladder" want:"nonempty"`
+	// The sentence that explains the problem in a page.
+	Because string `yaml:"because" shown:"rule <name> holds: <when>"`
+	// Targets to which the rule applies.
+	Targets []string `yaml:"targets" want:"nonempty" shown:"all targets"`
+}
+
+// Budgets bound what recoveryd does by itself.
+type Budgets struct {
+	// Actions on one target.
+	Target Budget `yaml:"target"`
+	// Actions on this host, all targets together.
+	Host HostBudget `yaml:"host"`
+	// Waiting between two actions on the same target.
+	Backoff Backoff `yaml:"backoff"`
+	// Disruptive actions (a restart, a kill) that may run at the same time on this host.
+	Concurrent int `yaml:"concurrent" default:"1" want:"min=1,max=100" unit:"actions"`
+}
+
+// Budget is a number of actions in a sliding time window.
+type Budget struct {
+	// Number of actions. After that a person is told and nothing more is tried until older ones
+	// have left the window.
+	Actions int `yaml:"actions" default:"4" want:"min=1,max=1000" unit:"actions"`
+	// Length of the window.
+	Window time.Duration `yaml:"window" default:"1h" want:"min=1m,max=7d"`
+}
+
+// HostBudget is a Budget with the default of the whole host.
+type HostBudget struct {
+	// Number of actions on all targets together.
+	Actions int `yaml:"actions" default:"10" want:"min=1,max=1000" unit:"actions"`
+	// Length of the window.
+	Window time.Duration `yaml:"window" default:"1h" want:"min=1m,max=7d"`
+}
+
+// Backoff is how waiting grows.
+type Backoff struct {
+	// Waiting after the first action.
+	Initial time.Duration `yaml:"initial" default:"5s" want:"min=100ms,max=1h"`
+	// How much longer each further waiting is.
+	Factor float64 `yaml:"factor" default:"2" want:"above=1,max=10" unit:"factor"`
+	// The longest waiting.
+	Max time.Duration `yaml:"max" default:"5m" want:"min=100ms,max=1d"`
+}
+
+// Storm is when failures count as one shared failure.
+type Storm struct {
+	// Number of new incidents within window that make a storm.
+	Targets int `yaml:"targets" default:"5" want:"min=2,max=1000" unit:"incidents"`
+	// Length of the window.
+	Window time.Duration `yaml:"window" default:"1m" want:"min=1s,max=1h"`
+}
+
+// PageAfter is how long a problem may stay as it is before a person is told. The page that ends
+// a ladder comes at once and is not affected.
+type PageAfter struct {
+	// Recovery is held back (by a dependency, an operator, a budget) for this long.
+	Held time.Duration `yaml:"held" default:"5m" want:"min=10s,max=1d"`
+	// The state of a target could not be told for this long.
+	Unknown time.Duration `yaml:"unknown" default:"10m" want:"min=10s,max=1d"`
+	// An incident is open for this long, whatever is being done about it.
+	Unresolved time.Duration `yaml:"unresolved" default:"15m" want:"min=10s,max=1d"`
+}
+
+// Window is a time in which recoveryd takes no action: once, or again and again.
+type Window struct {
+	// Name of the window in messages. Unique.
+	Name string `yaml:"name" form:"name" want:"required"`
+	// Targets for which it holds.
+	Targets []string `yaml:"targets" want:"nonempty" shown:"all targets"`
+	// When it begins: a time of day ("02:30") for a window that returns, or a moment
+	// ("2026-12-24 22:00") for one that happens once.
+	Start string `yaml:"start" form:"moment" want:"required"`
+	// How long it lasts.
+	Duration time.Duration `yaml:"duration" want:"required,min=1m,max=7d"`
+	// Time zone of start.
+	Timezone string `yaml:"timezone" form:"timezone" default:"Local" want:"nonempty"`
+	// Days on which a returning window begins.
+	Days []string `yaml:"days" enum:"mon|tue|wed|thu|fri|sat|sun" want:"nonempty" shown:"every day"`
+}

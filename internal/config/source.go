@@ -1,0 +1,113 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// The suffixes of the twins of a secret key: "dsn" may be written as "dsn_file", "dsn_env" or
+// "dsn_credential" instead, so that the text itself does not stand in the file.
+const (
+	fromFile       = "_file"
+	fromEnv        = "_env"
+	fromCredential = "_credential"
+)
+
+// twins lists the suffixes in the order of the documentation.
+var twins = []string{fromFile, fromEnv, fromCredential}
+
+// maxSecret bounds a secret file, in bytes; the longest sensible one is a chain of certificates.
+const maxSecret = 64 << 10
+
+// sourceError is why a secret could not be had, and what to do about it.
+type sourceError struct{ what, hint string }
+
+func (e *sourceError) Error() string { return e.what + "; " + e.hint }
+
+// secretFrom fetches a secret from the place that a twin names. The warning, when not "", says
+// that the place is not well protected. The errors never contain what the place holds.
+func secretFrom(suffix, place, key string) (s Secret, warning string, err error) {
+	switch suffix {
+	case fromFile:
+		text, warning, err := secretFile(place)
+		return newSecret(text, "file "+place), warning, err
+	case fromEnv:
+		text, ok := os.LookupEnv(place)
+		if !ok || text == "" {
+			return Secret{}, "", &sourceError{
+				fmt.Sprintf("environment variable %s is not set", place),
+				fmt.Sprintf("set it with Environment= or EnvironmentFile= in recoveryd.service, or use %s%s", key, fromFile),
+			}
+		}
+		return newSecret(text, "environment variable "+place), "", nil
+	case fromCredential:
+		dir := os.Getenv("CREDENTIALS_DIRECTORY")
+		hint := fmt.Sprintf("add LoadCredential=%s:/path/to/the/file to recoveryd.service", place)
+		if dir == "" {
+			return Secret{}, "", &sourceError{
+				"there are no systemd credentials here ($CREDENTIALS_DIRECTORY is not set)", hint + ", or check the file without secrets",
+			}
+		}
+		text, _, err := secretFile(filepath.Join(dir, place)) // its mode is systemd's business
+		if se, ok := errors.AsType[*sourceError](err); ok {
+			se.hint = hint
+		}
+		return newSecret(text, "credential "+place), "", err
+	}
+	return Secret{}, "", fmt.Errorf("unknown kind of secret %q", suffix)
+}
+
+// secretFile reads a secret from a file and drops the line ends that editors add.
+func secretFile(path string) (text, warning string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", "", fileError(path, err)
+	}
+	defer f.Close() // read only: nothing to lose
+	info, err := f.Stat()
+	if err != nil {
+		return "", "", fileError(path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return "", "", &sourceError{fmt.Sprintf("secret file %s is not a regular file", path), "name the file that holds the secret"}
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return "", "", fileError(path, err)
+	}
+	text = strings.TrimRight(string(data), "\r\n")
+	switch {
+	case len(data) > maxSecret:
+		return "", "", &sourceError{fmt.Sprintf("secret file %s is larger than %s", path, Size(maxSecret)), "is this the right file?"}
+	case text == "":
+		return "", "", &sourceError{fmt.Sprintf("secret file %s is empty", path), "write the secret into it"}
+	case strings.ContainsRune(text, 0):
+		return "", "", &sourceError{fmt.Sprintf("secret file %s holds binary data", path), "is this the right file?"}
+	}
+	if info.Mode().Perm()&0o004 != 0 {
+		warning = fmt.Sprintf("secret file %s can be read by every user of this host", path)
+	}
+	return text, warning, nil
+}
+
+func fileError(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &sourceError{fmt.Sprintf("secret file %s does not exist", path), "create it with mode 0640, group recoveryd"}
+	case errors.Is(err, fs.ErrPermission):
+		return &sourceError{
+			fmt.Sprintf("secret file %s cannot be read: permission denied", path),
+			fmt.Sprintf("let recoveryd read it: chgrp recoveryd %s && chmod 0640 %s", path, path),
+		}
+	}
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return &sourceError{fmt.Sprintf("secret file %s cannot be read: %v", path, err), "check the path"}
+}

@@ -1,0 +1,163 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// MaxSize bounds a configuration file, in bytes. A hundred targets take about 60 KiB; a larger
+// file is the wrong file.
+const MaxSize = 256 << 10
+
+// maxTokens bounds the words of a file, because the YAML parser's time grows with the square of
+// the number of keys in one mapping: at this bound it stays below two seconds.
+const maxTokens = 40_000
+
+// parseTree turns the text into a tree, or reports why it cannot. It returns nil after a report.
+func parseTree(data []byte, report func(place, string, string)) (root *node) {
+	if !readable(data, report) {
+		return nil
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	failed := false
+	tell := func(at place, what, hint string) {
+		failed = true
+		report(at, what, hint)
+	}
+	// The parser is a library fed with whatever an operator may write: should it panic, that is
+	// a file that cannot be read and not a daemon that cannot be started or reloaded.
+	defer func() {
+		if r := recover(); r != nil {
+			report(place{1, 1}, "is not YAML that can be read", "validate it with another YAML tool to find the place")
+			root = nil
+		}
+	}()
+	tokens := lexer.Tokenize(string(data))
+	if !bounded(tokens, tell) {
+		return nil
+	}
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		syntaxError(data, err, tell)
+		return nil
+	}
+	body := document(file, tell)
+	if body == nil {
+		return nil
+	}
+	p := planter{anchors: map[string]ast.Node{}, open: map[string]bool{}, report: tell}
+	root = p.plant(body, 0)
+	if root.kind != mapping {
+		tell(root.at, "the file must be a mapping of keys to values, such as version: 1", "")
+	}
+	if failed {
+		return nil
+	}
+	return root
+}
+
+// document returns the body of the only document of the file.
+func document(file *ast.File, report func(place, string, string)) ast.Node {
+	var body ast.Node
+	for _, d := range file.Docs {
+		switch {
+		case d.Body == nil:
+		case body == nil:
+			body = d.Body
+		default:
+			report(at(d.Body), "a second document begins here", "one file holds one configuration: remove the line ---")
+			return nil
+		}
+	}
+	if body == nil {
+		report(place{1, 1}, "the file is empty", "start with: version: 1")
+	}
+	return body
+}
+
+// readable reports whether the bytes can be text: small enough, UTF-8, no control characters.
+func readable(data []byte, report func(place, string, string)) bool {
+	if len(data) > MaxSize {
+		report(place{1, 1}, fmt.Sprintf("the file is too large (got %s, want at most %s)", Size(len(data)), Size(MaxSize)), "is this the right file?")
+		return false
+	}
+	line, col := 1, 1
+	for rest := data; len(rest) > 0; {
+		r, n := utf8.DecodeRune(rest)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			report(place{line, col}, fmt.Sprintf("not UTF-8 (got byte 0x%02x)", rest[0]), "save the file as UTF-8")
+			return false
+		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f:
+			report(place{line, col}, fmt.Sprintf("control character 0x%02x", r), "remove it")
+			return false
+		case r == '\n':
+			line, col = line+1, 0
+		}
+		col++
+		rest = rest[n:]
+	}
+	return true
+}
+
+// bounded refuses what would take the parser too long or too deep.
+func bounded(tokens token.Tokens, report func(place, string, string)) bool {
+	if len(tokens) > maxTokens {
+		report(place{1, 1}, fmt.Sprintf("the file has too many words (got %d, want at most %d)", len(tokens), maxTokens), "is this the right file?")
+		return false
+	}
+	flow, line, onLine := 0, 0, 0
+	for _, t := range tokens {
+		if t.Position.Line != line {
+			line, onLine = t.Position.Line, 0
+		}
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			flow++
+		case token.SequenceEndType, token.MappingEndType:
+			flow--
+		case token.SequenceEntryType, token.MappingKeyType, token.AnchorType, token.TagType:
+			onLine++
+		}
+		if flow > maxDepth || onLine > maxDepth {
+			report(place{max(1, t.Position.Line), max(1, t.Position.Column)}, "nested too deeply", "")
+			return false
+		}
+	}
+	return true
+}
+
+// syntaxError reports the parser's complaint, and every tab in an indentation, which is the usual
+// cause that the parser names badly.
+func syntaxError(data []byte, err error, report func(place, string, string)) {
+	tabs := false
+	for i, line := range strings.Split(string(data), "\n") {
+		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+		if c := strings.IndexByte(indent, '\t'); c >= 0 && strings.TrimSpace(line) != "" {
+			report(place{i + 1, c + 1}, "a tab in the indentation", "indent with spaces")
+			tabs = true
+		}
+	}
+	if tabs {
+		return
+	}
+	var ye yaml.Error
+	if !errors.As(err, &ye) {
+		report(place{1, 1}, "not valid YAML", "")
+		return
+	}
+	where := place{1, 1}
+	if t := ye.GetToken(); t != nil && t.Position != nil {
+		where = place{max(1, t.Position.Line), max(1, t.Position.Column)}
+	}
+	report(where, "not valid YAML: "+ye.GetMessage(), "") // the message alone: Error() would quote the file
+}

@@ -1,0 +1,133 @@
+package config
+
+import "time"
+
+// The kinds of target.
+const (
+	KindOfService  = "service"
+	KindOfPostgres = "postgres"
+	KindOfPlain    = "plain"
+)
+
+// The platform that can do nothing. Every other platform is named in [Known].
+const PlatformNone = "none"
+
+// The built-in platforms which have keys of their own here.
+const (
+	PlatformSystemd = "systemd"
+	PlatformProcess = "process"
+)
+
+// Target is one thing that is watched.
+type Target struct {
+	// Name of the target in pages, logs, metrics and commands. Unique.
+	Name string `yaml:"name" form:"name" want:"required"`
+	// What it is: service (a server with a health check), postgres (a PostgreSQL cluster), or
+	// plain (a dependency with a simple check: Redis, Ollama, any TCP or HTTP server).
+	Kind string `yaml:"kind" enum:"service|postgres|plain" want:"required"`
+	// Who runs it: systemd, process (a child of recoveryd), or none (recoveryd can only watch
+	// it).
+	Platform string `yaml:"platform" shown:"systemd when unit is set, process when command is set, none when external is true"`
+	// The systemd unit. For PostgreSQL on Debian this is the unit of the cluster, such as
+	// postgresql@15-main.service: postgresql.service stays active when the cluster is dead.
+	Unit string `yaml:"unit" form:"unit"`
+	// Program and arguments, for platform process. No shell is involved.
+	Command []string `yaml:"command"`
+	// Environment of the program, for platform process, besides that of recoveryd.
+	Env []Variable `yaml:"env"`
+	// Working directory of the program, for platform process.
+	Dir string `yaml:"dir" form:"path" shown:"the working directory of recoveryd"`
+	// It runs on another host: recoveryd names it as the culprit, and never acts on it.
+	External bool `yaml:"external" default:"false"`
+	// Targets that it needs in order to work. When one of them fails there is one incident, for
+	// that one, and this target waits for it.
+	DependsOn []string `yaml:"depends_on" form:"name"`
+	// Severity of every incident of this target, P1 (highest) to P4.
+	Severity string `yaml:"severity" enum:"P1|P2|P3|P4" shown:"the severity of the failure class"`
+	// What recoveryd may do with this target by itself. It replaces the mode at the top.
+	Mode Mode `yaml:"mode" enum:"observe|propose|auto" shown:"mode at the top of the file"`
+	// Time after its start in which the target may be silent without being judged.
+	StartGrace time.Duration `yaml:"start_grace" default:"30s" want:"max=1h"`
+	// Time that the target gets to stop by itself before it is killed. systemd's own 90 s are
+	// never waited for: a hung server uses all of them.
+	StopGrace time.Duration `yaml:"stop_grace" default:"5s" want:"min=100ms,max=10m"`
+	// Time between two looks. The daemon varies it a little, so that targets are not all asked
+	// at the same instant.
+	Interval time.Duration `yaml:"interval" default:"5s" want:"min=100ms,max=1h"`
+	// How a service is asked for its health. One check is enough for most; with several, each is
+	// asked at every look.
+	Health []HealthCheck `yaml:"health" want:"nonempty"`
+	// Calls of real work, which prove more than a health check does.
+	Synthetic []SyntheticCheck `yaml:"synthetic"`
+	// How a plain dependency is asked.
+	Check *PlainCheck `yaml:"check"`
+	// How a PostgreSQL cluster is asked.
+	Postgres *Postgres `yaml:"postgres"`
+	// The connection pool of a service: when it is full, and how it may be relieved.
+	Pool Pool `yaml:"pool"`
+	// The memory of the target: when it is short, and how far its limit may be raised.
+	Memory Memory `yaml:"memory"`
+	// Answer time above which the target counts as degraded. 0s: answer times are not judged.
+	Latency time.Duration `yaml:"latency" default:"0s" want:"max=10m"`
+	// Directories whose file systems must not be full. The one of a database counts most: a
+	// full disk is not cured by a restart.
+	Disks []string `yaml:"disks" form:"path"`
+	// Share of a file system in use from which on it counts as full.
+	DiskFull float64 `yaml:"disk_full" default:"0.95" want:"above=0,max=1" unit:"share, 0 to 1"`
+}
+
+// Variable is one environment variable.
+type Variable struct {
+	// Name of the variable.
+	Name string `yaml:"name" form:"env" want:"required"`
+	// Its value.
+	Value Secret `yaml:"value" want:"required" literal:"fine"`
+}
+
+// Pool is what is known about the connection pool of a service.
+type Pool struct {
+	// application_name of its sessions in PostgreSQL. With it recoveryd can end idle or stuck
+	// sessions of this service and of no other.
+	Application string `yaml:"application"`
+	// Name of the target (kind postgres) that the pool connects to.
+	Database string `yaml:"database" form:"name"`
+	// Environment file by which the pool is enlarged, such as /run/recoveryd/env/NAME.env: it must
+	// be in the directory env of runtime_dir. recoveryd writes it, and the unit must read it with
+	// EnvironmentFile=-. Empty: the pool is never enlarged.
+	EnvFile string `yaml:"env_file" form:"path"`
+	// Variable in that file which holds the size of the pool.
+	EnvKey string `yaml:"env_key" form:"env" default:"DB_POOL_SIZE"`
+	// Size of the pool as the service is configured. 0: read it from the health reply.
+	Initial int `yaml:"initial" default:"0" want:"min=0,max=10000" unit:"connections"`
+	// The pool is never enlarged above this. 50 is the most that the MCP servers accept: with
+	// more they refuse to start.
+	Cap int `yaml:"cap" default:"50" want:"min=1,max=10000" unit:"connections"`
+	// How much larger the pool becomes at one time.
+	Factor float64 `yaml:"factor" default:"1.5" want:"above=1,max=10" unit:"factor"`
+	// Sessions that have been idle for longer than this may be ended when the pool is full.
+	IdleAfter time.Duration `yaml:"idle_after" default:"5m" want:"min=1s"`
+	// Transactions that are older than this may be ended when the pool is full.
+	LongAfter time.Duration `yaml:"long_after" default:"10m" want:"min=1s"`
+	// Address of the service's own interface for resizing (POST {"max_size": n}). Empty: it has
+	// none.
+	AdminURL string `yaml:"admin_url" form:"url"`
+	// Share of the maximum in use from which on the pool counts as exhausted.
+	Full float64 `yaml:"full" default:"0.95" want:"above=0,max=1" unit:"share, 0 to 1"`
+	// Share of the maximum in use from which on the service counts as degraded.
+	High float64 `yaml:"high" default:"0.8" want:"above=0,max=1" unit:"share, 0 to 1"`
+}
+
+// Memory is what is known about the memory of a target.
+type Memory struct {
+	// Memory that the target may use, when its unit has no MemoryMax= of its own. 0: no limit is
+	// known.
+	Limit Size `yaml:"limit" default:"0"`
+	// MemoryMax of the unit is never raised above this. 0: it is never raised.
+	Cap Size `yaml:"cap" default:"0"`
+	// How much the limit is raised at one time.
+	Factor float64 `yaml:"factor" default:"1.5" want:"above=1,max=10" unit:"factor"`
+	// Share of the limit in use from which on memory is the problem.
+	Full float64 `yaml:"full" default:"0.95" want:"above=0,max=1" unit:"share, 0 to 1"`
+	// Share of the limit in use from which on the target counts as degraded.
+	High float64 `yaml:"high" default:"0.8" want:"above=0,max=1" unit:"share, 0 to 1"`
+}

@@ -1,0 +1,190 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// kind says what a node of the file is.
+type kind uint8
+
+const (
+	null kind = iota
+	truth
+	integer
+	decimal
+	text
+	list
+	mapping
+)
+
+// words are the kinds as an operator calls them.
+var words = [...]string{"nothing", "true or false", "a number", "a number", "text", "a list", "a mapping"}
+
+func (k kind) String() string { return words[k] }
+
+// place is a position in the file; the zero value is "no position".
+type place struct{ line, col int }
+
+// node is one value of the file with its position. Anchors, aliases and merge keys are resolved.
+type node struct {
+	kind    kind
+	at      place
+	text    string // scalars: the value as written, without quotes
+	number  any    // integer: int64 or uint64; decimal: float64
+	items   []*node
+	entries []entry
+}
+
+// entry is one key of a mapping. Keys may repeat; the reader reports that.
+type entry struct {
+	key    string
+	at     place
+	value  *node
+	merged bool // came by "<<" and yields to a key written here
+}
+
+// The bounds of a tree. A configuration of a host with a hundred targets has about 4000 values,
+// nested eight deep. The bound on values also stops aliases of aliases of aliases.
+const (
+	maxDepth  = 32
+	maxValues = 50_000
+)
+
+// planter converts the parser's tree into ours.
+type planter struct {
+	anchors map[string]ast.Node
+	open    map[string]bool // anchors being resolved now: an alias to one of them is endless
+	values  int
+	report  func(place, string, string)
+	stop    bool
+}
+
+func at(n ast.Node) place {
+	if t := n.GetToken(); t != nil && t.Position != nil {
+		return place{max(1, t.Position.Line), max(1, t.Position.Column)}
+	}
+	return place{1, 1}
+}
+
+// plant returns the node for n, or a null node after reporting why there is none.
+func (p *planter) plant(n ast.Node, depth int) *node {
+	if n == nil {
+		return &node{at: place{1, 1}}
+	}
+	out := &node{at: at(n)}
+	if p.values++; p.stop || p.values > maxValues || depth > maxDepth {
+		if !p.stop {
+			p.report(out.at, "too many values, or nested too deeply", "a configuration needs far fewer; are there aliases of aliases?")
+		}
+		p.stop = true
+		return out
+	}
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		out.kind = mapping
+		if len(n.Values) > 0 && !n.IsFlowStyle {
+			out.at = at(n.Values[0].Key)
+		}
+		for _, v := range n.Values {
+			p.entry(out, v, depth)
+		}
+	case *ast.MappingValueNode:
+		out.kind, out.at = mapping, at(n.Key)
+		p.entry(out, n, depth)
+	case *ast.SequenceNode:
+		out.kind = list
+		for _, v := range n.Values {
+			out.items = append(out.items, p.plant(v, depth+1))
+		}
+	case *ast.AnchorNode:
+		name := n.Name.GetToken().Value
+		p.anchors[name] = n.Value
+		p.open[name] = true
+		out = p.plant(n.Value, depth+1)
+		delete(p.open, name)
+	case *ast.AliasNode:
+		return p.alias(n, out, depth)
+	case *ast.TagNode:
+		p.report(out.at, "YAML tags are not supported", "leave "+n.GetToken().Value+" out")
+	default:
+		scalar(n, out)
+	}
+	return out
+}
+
+func (p *planter) alias(n *ast.AliasNode, out *node, depth int) *node {
+	name := n.Value.GetToken().Value
+	target, ok := p.anchors[name]
+	switch {
+	case !ok:
+		p.report(out.at, fmt.Sprintf("there is no anchor &%s before this alias", name), "")
+		return out
+	case p.open[name]:
+		p.report(out.at, fmt.Sprintf("alias *%s stands inside its own anchor", name), "")
+		return out
+	}
+	return p.plant(target, depth+1)
+}
+
+func (p *planter) entry(out *node, v *ast.MappingValueNode, depth int) {
+	if v.Key.IsMergeKey() {
+		p.merge(out, p.plant(v.Value, depth+1))
+		return
+	}
+	var key ast.Node = v.Key
+	if k, ok := key.(*ast.MappingKeyNode); ok {
+		key = k.Value
+	}
+	k := &node{at: at(key)}
+	scalar(key, k)
+	if k.kind == null && k.text == "" {
+		p.report(k.at, "a key must be a plain word", "")
+		return
+	}
+	out.entries = append(out.entries, entry{key: k.text, at: k.at, value: p.plant(v.Value, depth+1)})
+}
+
+// merge adds the keys of "<<: *anchor" or "<<: [*a, *b]".
+func (p *planter) merge(out, from *node) {
+	switch from.kind {
+	case mapping:
+		for _, e := range from.entries {
+			e.merged = true
+			out.entries = append(out.entries, e)
+		}
+	case list:
+		for _, item := range from.items {
+			if item.kind != mapping {
+				p.report(item.at, "only mappings can be merged with <<", "")
+				continue
+			}
+			p.merge(out, item)
+		}
+	default:
+		p.report(from.at, "only mappings can be merged with <<", "")
+	}
+}
+
+func scalar(n ast.Node, out *node) {
+	switch n := n.(type) {
+	case *ast.NullNode:
+		out.kind, out.text = null, n.GetToken().Value
+	case *ast.BoolNode:
+		out.kind, out.text = truth, strconv.FormatBool(n.Value)
+	case *ast.IntegerNode:
+		out.kind, out.text, out.number = integer, n.GetToken().Value, n.Value
+	case *ast.FloatNode:
+		out.kind, out.text, out.number = decimal, n.GetToken().Value, n.Value
+	case *ast.InfinityNode:
+		out.kind, out.text, out.number = decimal, n.GetToken().Value, n.Value
+	case *ast.NanNode:
+		out.kind, out.text = text, n.GetToken().Value // no setting can be "not a number"
+	case *ast.StringNode:
+		out.kind, out.text = text, n.Value
+	case *ast.LiteralNode:
+		out.kind, out.text = text, n.Value.Value
+	}
+}

@@ -1,0 +1,107 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+)
+
+// twin reads a secret key in whichever way it is written: dsn, dsn_file, dsn_env or
+// dsn_credential. found is false when there is none of the twins, and for a text of a notifier
+// that is written plainly and is not declared a secret: then the key is read like any other.
+func (r *reader) twin(path string, n *node, f Shape, in Shape, given map[string]*node) (v any, found bool) {
+	var suffix string
+	var from *node
+	for _, t := range twins {
+		other, ok := given[f.Key+t]
+		if _, own := in.field(f.Key + t); !ok || own {
+			continue
+		}
+		delete(given, f.Key+t)
+		r.source.at[path+t] = other.at
+		if other.kind == text && other.text == "" {
+			continue // bearer_token_file: "" says that there is none
+		}
+		if n != nil && (n.kind != text || n.text != "") || from != nil {
+			r.problem(other.at, Problem{Path: path, What: fmt.Sprintf("is given twice, also as %s%s", f.Key, t), Hint: "keep one of them"})
+			continue
+		}
+		suffix, from = t, other
+	}
+	switch {
+	case from != nil:
+		r.source.at[path] = from.at
+		return r.twinned(path+suffix, f, suffix, from), true
+	case n == nil:
+		return nil, false
+	case f.Hidden && n.kind == text && n.text != "":
+		r.literal(path, n, f)
+	}
+	return nil, false
+}
+
+// twinned fetches the secret that a twin points to.
+func (r *reader) twinned(path string, f Shape, suffix string, n *node) any {
+	want, ok := "", n.kind == text
+	switch suffix {
+	case fromFile:
+		want, ok = "the absolute path of a file", ok && filepath.IsAbs(n.text)
+	case fromEnv:
+		want, ok = "the name of an environment variable, in capitals", ok && capitals.MatchString(n.text)
+	case fromCredential:
+		want, ok = "the name of a systemd credential", ok && credForm.MatchString(n.text) && strings.Trim(n.text, ".") != ""
+	}
+	if !ok { // not shown: this may be the secret itself, at the wrong key
+		r.problem(n.at, Problem{Path: path, What: "is not acceptable", Want: want})
+		return nil
+	}
+	if !r.resolve {
+		return r.secret(f, Secret{source: new(strings.TrimPrefix(suffix, "_") + " " + n.text)})
+	}
+	s, warning, err := secretFrom(suffix, n.text, f.Key)
+	if warning != "" {
+		r.warn(n.at, Problem{Path: path, What: warning, Hint: fmt.Sprintf("chmod 0640 %s", n.text)})
+	}
+	if err != nil {
+		p := Problem{Path: path, What: err.Error()}
+		if se, ok := errors.AsType[*sourceError](err); ok {
+			p.What, p.Hint = se.what, se.hint
+		}
+		r.problem(n.at, p)
+		return nil
+	}
+	return r.secret(f, s)
+}
+
+// secret gives a secret the type of its key: Secret here, text in a notifier's struct.
+func (r *reader) secret(f Shape, s Secret) any {
+	if f.Kind == KindSecret {
+		return s
+	}
+	return reflect.ValueOf(s.Reveal()).Convert(f.goType).Interface()
+}
+
+// variable is what an operator writes who expects shell expansion.
+var variable = regexp.MustCompile(`^\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?$`)
+
+// capitals are the names taken for environment variables with secrets. Small letters are refused,
+// because a token written at the wrong key would otherwise appear in a message as a name.
+var capitals = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
+
+// password finds a password in a PostgreSQL connection string, of either form.
+var password = regexp.MustCompile(`(^|\s)password\s*=|^[a-z]+://[^/@]*:[^/@]+@|[?&]password=`)
+
+// literal warns of a secret that stands in the file itself.
+func (r *reader) literal(path string, n *node, f Shape) {
+	if m := variable.FindStringSubmatch(n.text); m != nil {
+		r.warn(n.at, Problem{Path: path, What: "is taken as it stands: variables are not expanded", Hint: fmt.Sprintf("write %s%s: %s", f.Key, fromEnv, strings.ToUpper(m[1]))})
+		return
+	}
+	if f.Literal == "fine" || f.Literal == "dsn" && !password.MatchString(n.text) {
+		return
+	}
+	r.warn(n.at, Problem{Path: path, What: "a secret stands in this file", Hint: fmt.Sprintf("put it into a file of its own and name that with %s%s", f.Key, fromFile)})
+}
