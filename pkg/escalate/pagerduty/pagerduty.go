@@ -1,0 +1,295 @@
+// Package pagerduty pages people through PagerDuty's Events API v2.
+//
+// It decides how a notice becomes an event: trigger and resolve under dedup_key = Notice.Key,
+// change events for cures that worked, and nothing for an update (a trigger that arrives after
+// somebody resolved the alert by hand would page again). A resolve goes out with the routing key
+// that the alert was opened with, because PagerDuty drops a resolve that comes with another; the
+// receipt carries the key's name and fingerprint, never the key. It never retries and never
+// sends an event without a dedup_key.
+//
+// Start reading at [Config], then [Notifier.Notify].
+package pagerduty
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
+)
+
+// DefaultEndpoint is PagerDuty's US region; accounts in the EU use https://events.eu.pagerduty.com.
+const DefaultEndpoint = "https://events.pagerduty.com"
+
+// Config is a channel's section.
+type Config struct {
+	// RoutingKey is the 32-character integration key of an "Events API v2" integration.
+	RoutingKey string `yaml:"routing_key" secret:"true"`
+	// RoutingKeys names several keys, for rotation without a stuck page: the first one (after
+	// RoutingKey, if that is set) opens alerts, the others only resolve what they once opened.
+	RoutingKeys []Key `yaml:"routing_keys"`
+	// Endpoint is scheme and host of the API. Empty: DefaultEndpoint.
+	Endpoint string `yaml:"endpoint"`
+	// Changes sends a change event for a cure that worked. Unset: yes, unless the key is a
+	// ruleset key (it starts with R), for which PagerDuty has no change events.
+	Changes *bool `yaml:"changes"`
+	// Severities overrides the severity per priority; empty ones keep the notice's own.
+	Severities Severities `yaml:"severities"`
+	// Templates overrides texts.
+	Templates escalate.Templates `yaml:"templates"`
+	// HTTP says how the vendor is reached.
+	HTTP wire.Config `yaml:"http"`
+}
+
+// Key is a routing key with a name that may appear in receipts and messages.
+type Key struct {
+	Name string `yaml:"name"`
+	Key  string `yaml:"key" secret:"true"`
+}
+
+// Severities maps the runbook's priorities to PagerDuty's severities.
+type Severities struct {
+	P1 escalate.Severity `yaml:"p1"`
+	P2 escalate.Severity `yaml:"p2"`
+	P3 escalate.Severity `yaml:"p3"`
+	P4 escalate.Severity `yaml:"p4"`
+}
+
+// Keys of the receipt.
+const (
+	receiptKey      = "routing_key"    // name of the routing key that the alert was opened with
+	receiptKeyPrint = "routing_key_id" // its fingerprint: a renamed key is still the same key
+	receiptDedup    = "dedup_key"
+	receiptState    = "state"
+
+	stateOpen     = "open"
+	stateResolved = "resolved"
+)
+
+// routing is a key in use.
+type routing struct {
+	name, print string
+	key         wire.Secret
+}
+
+// Notifier sends to one PagerDuty service. It is immutable and safe for concurrent use.
+type Notifier struct {
+	client     *wire.Client
+	endpoint   string
+	keys       []routing // the first opens alerts
+	changes    bool
+	severities map[string]escalate.Severity
+	messages   *escalate.Messages
+}
+
+var (
+	_ escalate.Notifier  = (*Notifier)(nil)
+	_ escalate.Previewer = (*Notifier)(nil)
+)
+
+var keyShape = regexp.MustCompile(`^[A-Za-z0-9]{32}$`)
+
+// New makes a notifier from its decoded section. The error names every problem.
+func New(decode func(any) error) (escalate.Notifier, error) {
+	var cfg Config
+	if err := decode(&cfg); err != nil {
+		return nil, err
+	}
+	n := &Notifier{endpoint: strings.TrimSuffix(cfg.Endpoint, "/")}
+	if n.endpoint == "" {
+		n.endpoint = DefaultEndpoint
+	}
+	var errs []error
+	if u, err := url.Parse(n.endpoint); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		errs = append(errs, errors.New("endpoint: not a URL such as "+DefaultEndpoint))
+	}
+	keys, secrets, err := routingKeys(cfg)
+	errs = append(errs, err)
+	n.keys = keys
+	n.severities, err = severities(cfg.Severities)
+	errs = append(errs, err)
+	n.messages, err = escalate.NewMessages(cfg.Templates)
+	errs = append(errs, err)
+	n.client, err = wire.New("pagerduty", cfg.HTTP, secrets...)
+	errs = append(errs, err)
+	if len(keys) > 0 {
+		ruleset := strings.HasPrefix(keys[0].key.Reveal(), "R")
+		n.changes = !ruleset
+		if cfg.Changes != nil {
+			n.changes = *cfg.Changes
+			if n.changes && ruleset {
+				errs = append(errs, errors.New("changes: PagerDuty takes no change events for a ruleset key (it starts with R); use the integration key of a service"))
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func routingKeys(cfg Config) (keys []routing, secrets []string, err error) {
+	all := cfg.RoutingKeys
+	if cfg.RoutingKey != "" {
+		all = append([]Key{{Key: cfg.RoutingKey}}, all...)
+	}
+	if len(all) == 0 {
+		return nil, nil, errors.New("routing_key: missing; create an \"Events API v2\" integration on the PagerDuty service and put its integration key here")
+	}
+	var errs []error
+	names := map[string]bool{}
+	for i, k := range all {
+		where := fmt.Sprintf("routing_keys[%d]", i)
+		if i == 0 && cfg.RoutingKey != "" {
+			where = "routing_key"
+		}
+		secrets = append(secrets, k.Key)
+		if !keyShape.MatchString(k.Key) {
+			errs = append(errs, fmt.Errorf("%s: an integration key has 32 letters and digits (got %d characters)", where, len(k.Key)))
+			continue
+		}
+		// 32 bits of a digest identify a key among a handful and give nothing of it away.
+		sum := sha256.Sum256([]byte(k.Key))
+		r := routing{name: k.Name, print: hex.EncodeToString(sum[:4]), key: wire.NewSecret(k.Key)}
+		if r.name == "" {
+			r.name = "key-" + r.print
+		}
+		if names[r.name] {
+			errs = append(errs, fmt.Errorf("%s: the name %q is used twice", where, r.name))
+		}
+		names[r.name] = true
+		keys = append(keys, r)
+	}
+	return keys, secrets, errors.Join(errs...)
+}
+
+func severities(s Severities) (map[string]escalate.Severity, error) {
+	all := map[string]escalate.Severity{"P1": s.P1, "P2": s.P2, "P3": s.P3, "P4": s.P4}
+	for _, p := range []string{"P1", "P2", "P3", "P4"} {
+		if v := all[p]; v != "" && !known(v) {
+			return nil, fmt.Errorf("severities.%s: want critical, error, warning or info (got %q)", strings.ToLower(p), v)
+		}
+	}
+	return all, nil
+}
+
+func known(s escalate.Severity) bool {
+	switch s {
+	case escalate.Critical, escalate.Error, escalate.Warning, escalate.Info:
+		return true
+	}
+	return false
+}
+
+// Notify implements escalate.Notifier. Only a 202 is success; it proves that PagerDuty took the
+// event, not that a person was paged. The receipt of an update or a change is the prior one.
+func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+	path, key, body, err := n.event(d)
+	if err != nil {
+		return nil, err
+	}
+	if path == "" {
+		return maps.Clone(d.Prior), nil
+	}
+	req, err := http.NewRequest(http.MethodPost, n.endpoint+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, n.client.Final(escalate.ReasonConfig, err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	reply, err := n.client.Do(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.client.Verdict(req.URL, reply, wire.Rules{Accept: []int{http.StatusAccepted}}); err != nil {
+		return nil, err
+	}
+	if d.Notice.Kind == escalate.Change {
+		return maps.Clone(d.Prior), nil
+	}
+	r := escalate.Receipt{
+		receiptKey: key.name, receiptKeyPrint: key.print,
+		receiptDedup: DedupKey(d.Notice.Key), receiptState: stateOpen,
+	}
+	if d.Notice.Kind == escalate.Resolve {
+		r[receiptState] = stateResolved
+	}
+	return r, nil
+}
+
+// Preview implements escalate.Previewer.
+func (n *Notifier) Preview(d escalate.Delivery) ([]byte, error) {
+	path, _, body, err := n.event(d)
+	if path == "" && err == nil {
+		return []byte("(nothing: PagerDuty is not told of a " + string(d.Notice.Kind) + ")\n"), nil
+	}
+	return []byte(n.client.Redact(string(body))), err
+}
+
+// event renders d: the API path ("" when PagerDuty is not told), the routing key and the body.
+func (n *Notifier) event(d escalate.Delivery) (path string, key routing, body []byte, err error) {
+	switch d.Notice.Kind {
+	case escalate.Trigger:
+		key = n.openingKey(d.Prior)
+		body, err = n.alert(d.Notice, "trigger", key)
+		return "/v2/enqueue", key, body, err
+	case escalate.Resolve:
+		if key, err = n.resolvingKey(d.Prior); err != nil {
+			return "", key, nil, err
+		}
+		body, err = n.alert(d.Notice, "resolve", key)
+		return "/v2/enqueue", key, body, err
+	case escalate.Change:
+		if !n.changes {
+			return "", key, nil, nil
+		}
+		body, err = n.change(d.Notice, n.keys[0])
+		return "/v2/change/enqueue", n.keys[0], body, err
+	case escalate.Update:
+		return "", key, nil, nil
+	}
+	return "", key, nil, n.client.Final(escalate.ReasonRejected, fmt.Errorf("unknown kind of notice %q", d.Notice.Kind))
+}
+
+// openingKey is the key for a trigger: the one the alert is open under, so that PagerDuty
+// recognises the repetition, else the current one.
+func (n *Notifier) openingKey(prior escalate.Receipt) routing {
+	if prior[receiptState] == stateOpen {
+		if k, ok := n.find(prior); ok {
+			return k
+		}
+	}
+	return n.keys[0]
+}
+
+// resolvingKey is the key that the alert was opened with. Without a receipt no trigger was ever
+// accepted as far as we know, and the current key is as good as any.
+func (n *Notifier) resolvingKey(prior escalate.Receipt) (routing, error) {
+	if prior[receiptKey] == "" && prior[receiptKeyPrint] == "" {
+		return n.keys[0], nil
+	}
+	if k, ok := n.find(prior); ok {
+		return k, nil
+	}
+	// PagerDuty would answer 202 to a resolve with another key, and drop it. The reason is not
+	// ReasonConfig: nothing is wrong with the channel, and other pages must not wait for this.
+	return routing{}, n.client.Final(escalate.ReasonRejected, fmt.Errorf(
+		"the alert was opened with routing key %q, which is no longer configured (or has another value now): resolve it by hand, or list the old key under routing_keys", prior[receiptKey]))
+}
+
+func (n *Notifier) find(prior escalate.Receipt) (routing, bool) {
+	for _, k := range n.keys {
+		if k.print == prior[receiptKeyPrint] {
+			return k, true
+		}
+	}
+	return routing{}, false
+}
