@@ -1,0 +1,268 @@
+package slack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/slack-go/slack"
+
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
+)
+
+// Keys of the receipt.
+const (
+	receiptChannel = "channel" // the channel's id: an edit takes no name
+	receiptTS      = "ts"      // the parent message
+	receiptTier    = "tier"    // the highest tier that was broadcast
+	receiptStatus  = "status"
+)
+
+// web is the notifier that uses the Web API.
+type web struct {
+	client  *wire.Client
+	api     *slack.Client
+	base    *url.URL
+	channel string
+	render  renderer
+}
+
+var (
+	_ escalate.Notifier  = (*web)(nil)
+	_ escalate.Previewer = (*web)(nil)
+)
+
+func newWeb(client *wire.Client, cfg Config, render renderer) *web {
+	base := strings.TrimSuffix(cfg.APIURL, "/") + "/"
+	u, err := url.Parse(base)
+	if err != nil {
+		u = new(url.URL) // New has parsed it before
+	}
+	return &web{
+		client: client, base: u, channel: cfg.Channel, render: render,
+		// No retry option: the outbox owns every retry.
+		api: slack.New(cfg.Token, slack.OptionAPIURL(base), slack.OptionHTTPClient(transport{client, u})),
+	}
+}
+
+// String keeps the token, which the library holds as a plain string, out of every print.
+func (w *web) String() string { return "slack channel " + w.channel }
+
+// GoString does the same for %#v.
+func (w *web) GoString() string { return w.String() }
+
+// Notify implements escalate.Notifier. An edit comes before the reply in the thread: it may be
+// repeated without harm when the reply fails and the whole notice is tried again.
+func (w *web) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+	n := d.Notice
+	channel, ts := d.Prior[receiptChannel], d.Prior[receiptTS]
+	if n.Kind == escalate.Change {
+		return w.record(ctx, d)
+	}
+	if ts == "" || channel == "" {
+		return w.open(ctx, n)
+	}
+	switch err := w.edit(ctx, n, channel, ts); code(err) {
+	case "message_not_found":
+		return w.open(ctx, n) // somebody deleted it
+	case "edit_window_closed", "cant_update_message":
+		// The workspace forbids the edit: the thread has the state then.
+	default:
+		if err != nil {
+			return nil, err
+		}
+	}
+	told, _ := strconv.Atoi(d.Prior[receiptTier])
+	broadcast := n.Kind == escalate.Trigger && n.Tier > told
+	text := w.render.step(n)
+	options := []slack.MsgOption{slack.MsgOptionTS(ts)}
+	if broadcast {
+		text = "Escalated to tier " + strconv.Itoa(n.Tier) + ". " + text
+		options = append(options, slack.MsgOptionBroadcast())
+	}
+	if n.Kind == escalate.Trigger {
+		text = w.render.mentioned(n, text)
+	}
+	if _, _, err := w.post(ctx, channel, text, nil, options...); err != nil {
+		return nil, err
+	}
+	r := receipt(n, channel, ts)
+	r[receiptTier] = strconv.Itoa(max(told, n.Tier))
+	return r, nil
+}
+
+func receipt(n escalate.Notice, channel, ts string) escalate.Receipt {
+	return escalate.Receipt{
+		receiptChannel: channel, receiptTS: ts,
+		receiptTier: strconv.Itoa(n.Tier), receiptStatus: string(n.Status),
+	}
+}
+
+// open posts a parent message.
+func (w *web) open(ctx context.Context, n escalate.Notice) (escalate.Receipt, error) {
+	blocks, text := w.render.state(n)
+	text = w.render.mentioned(n, text)
+	channel, ts, err := w.post(ctx, w.channel, text, w.withMention(n, blocks))
+	if tooMuch(code(err)) {
+		channel, ts, err = w.post(ctx, w.channel, w.render.mentioned(n, w.render.plain(n)), nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return receipt(n, channel, ts), nil
+}
+
+// withMention adds a line that notifies: a mention in the fallback text alone does not.
+func (w *web) withMention(n escalate.Notice, blocks []slack.Block) []slack.Block {
+	if w.render.mention == "" || n.Kind != escalate.Trigger {
+		return blocks
+	}
+	line := slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, w.render.mention, false, false), nil, nil)
+	return append([]slack.Block{line}, blocks...)
+}
+
+// edit brings the parent message to the current state. The mention stays out: an edit notifies
+// nobody, and the message should read the same.
+func (w *web) edit(ctx context.Context, n escalate.Notice, channel, ts string) error {
+	blocks, text := w.render.state(n)
+	_, _, _, err := w.api.UpdateMessageContext(ctx, channel, ts,
+		slack.MsgOptionText(text, false), slack.MsgOptionBlocks(blocks...))
+	if tooMuch(code(err)) {
+		// An edit without blocks would keep the old ones; an empty list clears them.
+		_, _, _, err = w.api.UpdateMessageContext(ctx, channel, ts,
+			slack.MsgOptionText(w.render.plain(n), false), slack.MsgOptionBlocks())
+	}
+	return w.classified(err)
+}
+
+// record notes a cure that worked: in the thread when there is one, else as a message of one line.
+func (w *web) record(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+	text := escape(icon(d.Notice)+" "+w.render.messages.Title(d.Notice), maxText)
+	channel := w.channel
+	var options []slack.MsgOption
+	if ts := d.Prior[receiptTS]; ts != "" {
+		channel = d.Prior[receiptChannel]
+		options = append(options, slack.MsgOptionTS(ts))
+	}
+	if _, _, err := w.post(ctx, channel, text, nil, options...); err != nil {
+		return nil, err
+	}
+	return maps.Clone(d.Prior), nil
+}
+
+// post posts a message and insists on the ts that Slack gives to what it really took.
+func (w *web) post(ctx context.Context, channel, text string, blocks []slack.Block, options ...slack.MsgOption) (id, ts string, err error) {
+	options = append(options, slack.MsgOptionText(text, false), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl())
+	if len(blocks) > 0 {
+		options = append(options, slack.MsgOptionBlocks(blocks...))
+	}
+	id, ts, err = w.api.PostMessageContext(ctx, channel, options...)
+	if err != nil {
+		return "", "", w.classified(err)
+	}
+	if id == "" || ts == "" {
+		return "", "", w.client.Retry(escalate.ReasonServer, 0, errors.New("ok without channel and ts: not an answer of chat.postMessage"))
+	}
+	return id, ts, nil
+}
+
+// classified passes on what transport has classed, and treats anything else the library says as
+// a reply that was not understood.
+func (w *web) classified(err error) error {
+	if err == nil {
+		return nil
+	}
+	if r, ok := errors.AsType[*escalate.RetryError](err); ok {
+		return r
+	}
+	if f, ok := errors.AsType[*escalate.FinalError](err); ok {
+		return f
+	}
+	return w.client.Retry(escalate.ReasonServer, 0, err)
+}
+
+// Preview implements escalate.Previewer: the blocks and text of the parent message.
+func (w *web) Preview(d escalate.Delivery) ([]byte, error) {
+	blocks, text := w.render.state(d.Notice)
+	return json.MarshalIndent(map[string]any{
+		"channel": w.channel, "text": w.render.mentioned(d.Notice, text),
+		"blocks": w.withMention(d.Notice, blocks), "thread": w.render.step(d.Notice),
+	}, "", "  ")
+}
+
+// apiError is a refusal in a reply with status 200.
+type apiError struct{ code string }
+
+// Error implements error.
+func (e *apiError) Error() string {
+	if hint := hints(e.code); hint != "" {
+		return fmt.Sprintf("refused: %s (%s)", e.code, hint)
+	}
+	return "refused: " + e.code
+}
+
+// code returns Slack's word for a refusal, "" for any other error.
+func code(err error) string {
+	if e, ok := errors.AsType[*apiError](err); ok {
+		return e.code
+	}
+	return ""
+}
+
+// tooMuch reports whether a refusal is about the form of the message: plain text may still pass.
+func tooMuch(refusal string) bool {
+	switch refusal {
+	case "msg_too_long", "msg_blocks_too_long", "invalid_blocks", "invalid_blocks_format":
+		return true
+	}
+	return false
+}
+
+// transport is the library's HTTP client: it bounds, classifies and redacts, so that the library
+// only ever sees replies that say ok.
+type transport struct {
+	client *wire.Client
+	base   *url.URL
+}
+
+// Do makes the exchange and returns a reply only when it is a complete ok:true.
+func (t transport) Do(req *http.Request) (*http.Response, error) {
+	reply, err := t.client.Do(req.Context(), req)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.client.Verdict(t.base, reply, wire.Rules{Accept: []int{http.StatusOK}}); err != nil {
+		return nil, err
+	}
+	if reply.Err != nil {
+		return nil, reply.Err
+	}
+	var said struct {
+		OK    *bool  `json:"ok"`
+		Error string `json:"error"`
+	}
+	if err := json.Unmarshal(reply.Body, &said); err != nil || said.OK == nil || (!*said.OK && said.Error == "") {
+		return nil, t.client.Retry(escalate.ReasonServer, 0, fmt.Errorf("%s://%s did not answer as Slack does: %q", t.base.Scheme, t.base.Host, t.client.Snippet(reply.Body)))
+	}
+	if !*said.OK {
+		refusal := &apiError{code: escalate.Cut(escalate.OneLine(said.Error), 80)}
+		retry, reason := classify(said.Error)
+		if retry {
+			return nil, t.client.Retry(reason, t.client.RetryAfter(reply), refusal)
+		}
+		return nil, t.client.Final(reason, refusal)
+	}
+	return &http.Response{
+		StatusCode: reply.Status, Status: http.StatusText(reply.Status), Header: reply.Header,
+		Body: io.NopCloser(bytes.NewReader(reply.Body)), Request: req,
+	}, nil
+}
