@@ -83,7 +83,7 @@ func (e UnitEnd) retrying() bool { return e.Active == "activating" && e.Sub == "
 
 // whyRunning says how the present process came to be, when a person had a hand in it.
 func whyRunning(e UnitEnd) (string, string) {
-	if e.Live && !e.JobOurs && isRestart(e.Job) {
+	if e.Live && !e.JobOurs && e.WithWhy != DepartureBySelf && isRestart(e.Job) {
 		return DepartureRestart, "it was restarted by a job that is not ours"
 	}
 	return DepartureNone, "it is running"

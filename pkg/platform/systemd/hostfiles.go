@@ -1,0 +1,249 @@
+package systemd
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/platform/proctable"
+)
+
+// hostFiles reads the kernel's files of the host that systemd runs on.
+type hostFiles struct {
+	root string
+
+	once   sync.Mutex // guards mounts
+	mounts *cgroupMounts
+}
+
+// cgroupMounts are where the cgroup hierarchies are mounted, without root; "" = not mounted.
+type cgroupMounts struct {
+	unified  string // cgroup2: the whole tree on a v2 host, systemd's own part of it on a hybrid one
+	memoryV1 string
+	systemd  string // name=systemd, on a v1 host
+}
+
+func (h *hostFiles) path(elem ...string) string {
+	return filepath.Join(append([]string{h.root}, elem...)...)
+}
+
+// cgroups finds the mounts once; they do not move while the host is up.
+func (h *hostFiles) cgroups() cgroupMounts {
+	h.once.Lock()
+	defer h.once.Unlock()
+	if h.mounts != nil {
+		return *h.mounts
+	}
+	b, err := os.ReadFile(h.path("proc/self/mounts"))
+	if err != nil { // the root of another host has no self
+		b, err = os.ReadFile(h.path("proc/1/mounts"))
+	}
+	if err != nil {
+		return cgroupMounts{}
+	}
+	m := parseMounts(b)
+	h.mounts = &m
+	return m
+}
+
+func parseMounts(b []byte) (m cgroupMounts) {
+	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
+		f := strings.Fields(s.Text()) // source, mount point, type, options
+		if len(f) < 4 {
+			continue
+		}
+		opts := "," + f[3] + ","
+		switch {
+		case f[2] == "cgroup2" && m.unified == "":
+			m.unified = f[1]
+		case f[2] == "cgroup" && strings.Contains(opts, ",memory,"):
+			m.memoryV1 = f[1]
+		case f[2] == "cgroup" && strings.Contains(opts, ",name=systemd,"):
+			m.systemd = f[1]
+		}
+	}
+	return m
+}
+
+// addHostFacts adds what /proc and /sys/fs/cgroup tell of a unit, and whether a person is at
+// work on the host.
+func (a *Adapter) addHostFacts(f detect.Facts, p unitProps) {
+	a.host.addMemory(f, p)
+	a.host.addProcesses(f, p)
+	if m := a.host.maintenance(); m != "" {
+		f[detect.UnitMaintenance] = detect.Word(m)
+	}
+}
+
+// addMemory adds the cgroup.* facts: from systemd where it has them, else from the cgroup's own
+// files, which exist whenever some controller accounts memory.
+func (h *hostFiles) addMemory(f detect.Facts, p unitProps) {
+	if p.cgroup == "" {
+		return // it has no processes
+	}
+	m := h.cgroups()
+	v2, v1 := "", ""
+	if m.unified != "" {
+		v2 = h.path(m.unified, p.cgroup)
+	}
+	if m.memoryV1 != "" {
+		v1 = h.path(m.memoryV1, p.cgroup)
+	}
+	switch {
+	case p.memCurrent != notSet:
+		f[detect.MemoryCurrent] = detect.Num(float64(p.memCurrent))
+		f[detect.MemorySource] = detect.Word("systemd")
+	default:
+		n, err := firstNumber(v2, "memory.current", v1, "memory.usage_in_bytes")
+		if err != nil {
+			f[detect.MemoryCurrent] = detect.NotMeasured("no memory accounting for this unit: " + err.Error())
+			break
+		}
+		f[detect.MemoryCurrent] = detect.Num(float64(n))
+		f[detect.MemorySource] = detect.Word("cgroup")
+	}
+	if limit := h.limit(p, v2, v1); limit != notSet {
+		f[detect.MemoryMax] = detect.Num(float64(limit))
+	}
+	if n, err := keyed(v2, "memory.events", "oom_kill"); err == nil {
+		f[detect.MemoryOOMKills] = detect.Num(float64(n))
+	} else if n, err := keyed(v1, "memory.oom_control", "oom_kill"); err == nil {
+		f[detect.MemoryOOMKills] = detect.Num(float64(n))
+	}
+	if b, err := os.ReadFile(filepath.Join(v2, "memory.pressure")); err == nil && v2 != "" {
+		if v, ok := someAvg10(b); ok {
+			f[detect.MemoryPressure] = detect.Num(v)
+		}
+	}
+}
+
+// limit is the unit's memory limit in bytes; notSet when it has none. A limit that some other
+// hand wrote into the cgroup counts too: the kernel enforces the file.
+func (h *hostFiles) limit(p unitProps, v2, v1 string) uint64 {
+	n, err := firstNumber(v2, "memory.max", v1, "memory.limit_in_bytes")
+	if err != nil {
+		return p.memMax
+	}
+	// v1 says "unlimited" as the largest multiple of a page.
+	if n >= 1<<62 {
+		n = notSet
+	}
+	return min(n, p.memMax)
+}
+
+// firstNumber reads a number from the v2 file, or from the v1 file when there is none.
+func firstNumber(v2, name2, v1, name1 string) (uint64, error) {
+	var err error
+	for _, f := range [][2]string{{v2, name2}, {v1, name1}} {
+		if f[0] == "" {
+			continue
+		}
+		var b []byte
+		if b, err = os.ReadFile(filepath.Join(f[0], f[1])); err != nil {
+			continue
+		}
+		s := strings.TrimSpace(string(b))
+		if s == "max" {
+			return notSet, nil
+		}
+		return strconv.ParseUint(s, 10, 64)
+	}
+	if err == nil {
+		err = fmt.Errorf("no cgroup file system is mounted")
+	}
+	return 0, err
+}
+
+// keyed reads one value of a "key value" file.
+func keyed(dir, name, key string) (uint64, error) {
+	if dir == "" {
+		return 0, os.ErrNotExist
+	}
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if k, v, ok := strings.Cut(strings.TrimSpace(line), " "); ok && k == key {
+			return strconv.ParseUint(v, 10, 64)
+		}
+	}
+	return 0, os.ErrNotExist
+}
+
+// someAvg10 reads the share of the last ten seconds in which some process waited for memory, in
+// percent, from a pressure file.
+func someAvg10(b []byte) (float64, bool) {
+	for line := range strings.Lines(string(b)) {
+		rest, ok := strings.CutPrefix(line, "some avg10=")
+		if !ok {
+			continue
+		}
+		v, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+		return v, err == nil
+	}
+	return 0, false
+}
+
+// addProcesses adds the process.* facts: the state of the main process, and the resident memory
+// of all processes, an independent witness beside the cgroup's accounting.
+func (h *hostFiles) addProcesses(f detect.Facts, p unitProps) {
+	if p.mainPID == 0 {
+		return
+	}
+	main := int(p.mainPID)
+	table := proctable.Table(h.path("proc"))
+	s, err := table.State(main)
+	if err != nil {
+		f[detect.ProcessState] = detect.NotMeasured(err.Error())
+		f[detect.ProcessRSS] = detect.NotMeasured(err.Error())
+		return
+	}
+	f[detect.ProcessState] = detect.Word(s)
+	// The pids in cgroup.procs are numbers of our own process table, whatever root is.
+	rss, err := proctable.Table("/proc").Resident(h.members(p.cgroup))
+	if err != nil {
+		rss, err = table.Resident(table.Tree(main))
+	}
+	if err != nil {
+		f[detect.ProcessRSS] = detect.NotMeasured(err.Error())
+	} else {
+		f[detect.ProcessRSS] = detect.Num(float64(rss))
+	}
+	if n, limit, err := table.Files(main); err == nil { // only root and the owner may look
+		f[detect.ProcessFDs] = detect.Num(float64(n))
+		if limit > 0 {
+			f[detect.ProcessFDLimit] = detect.Num(float64(limit))
+		}
+	}
+}
+
+// maxMembers bounds the work for a unit with very many processes.
+const maxMembers = 512
+
+// members lists the processes of a cgroup, without sub-groups: services rarely have them.
+func (h *hostFiles) members(cgroup string) (pids []int) {
+	m := h.cgroups()
+	for _, mount := range []string{m.unified, m.systemd} {
+		if mount == "" || cgroup == "" {
+			continue
+		}
+		b, err := os.ReadFile(h.path(mount, cgroup, "cgroup.procs"))
+		if err != nil {
+			continue
+		}
+		for _, w := range bytes.Fields(b) {
+			if pid, err := strconv.Atoi(string(w)); err == nil && pid > 0 && len(pids) < maxMembers {
+				pids = append(pids, pid)
+			}
+		}
+		break
+	}
+	return pids
+}

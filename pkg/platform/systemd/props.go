@@ -1,0 +1,134 @@
+package systemd
+
+import (
+	"encoding/hex"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// notSet is how systemd says "no value" and "infinity" in unsigned properties.
+const notSet = ^uint64(0)
+
+// unitProps are the properties of a service unit that matter here. Times are microseconds, as
+// systemd has them; monotonic ones count from boot.
+type unitProps struct {
+	load, active, sub, result, policy string
+	invocation                        string // hexadecimal; "" when it has none
+	mainPID, controlPID               uint32
+	exitCode, exitStatus              int32 // ExecMainCode: 1 exited, 2 killed, 3 dumped
+	restarts, limitBurst              uint32
+	limitWindow, restartDelay         uint64
+	stopTimeout                       uint64
+	leftInactive                      uint64 // wall clock, InactiveExitTimestamp
+	activeEnter, activeExit           uint64 // monotonic
+	inactiveExit, mainExit            uint64 // monotonic
+	changed                           uint64 // monotonic, StateChangeTimestamp; 0 = freshly loaded
+	condition                         bool   // ConditionResult
+	conditionAt                       uint64 // monotonic; 0 = never asked
+	job                               uint32 // 0 = none
+	cgroup                            string
+	memCurrent, memMax                uint64
+	deps                              []string // units whose stop is passed on to this one
+}
+
+// apply takes over the properties that a signal or a GetAll carries. Deps are only complete
+// after a GetAll; signals do not carry them.
+func (p *unitProps) apply(m map[string]dbus.Variant) {
+	for name, v := range m {
+		p.set(name, v.Value())
+	}
+}
+
+func (p *unitProps) set(name string, v any) {
+	switch name {
+	case "LoadState":
+		set(&p.load, v)
+	case "ActiveState":
+		set(&p.active, v)
+	case "SubState":
+		set(&p.sub, v)
+	case "Result":
+		set(&p.result, v)
+	case "Restart":
+		set(&p.policy, v)
+	case "InvocationID":
+		if b, ok := v.([]byte); ok {
+			p.invocation = hex.EncodeToString(b)
+		}
+	case "MainPID":
+		set(&p.mainPID, v)
+	case "ControlPID":
+		set(&p.controlPID, v)
+	case "ExecMainCode":
+		set(&p.exitCode, v)
+	case "ExecMainStatus":
+		set(&p.exitStatus, v)
+	case "NRestarts":
+		set(&p.restarts, v)
+	case "StartLimitBurst":
+		set(&p.limitBurst, v)
+	case "StartLimitIntervalUSec":
+		set(&p.limitWindow, v)
+	case "RestartUSec":
+		set(&p.restartDelay, v)
+	case "TimeoutStopUSec":
+		set(&p.stopTimeout, v)
+	case "InactiveExitTimestamp":
+		set(&p.leftInactive, v)
+	case "ActiveEnterTimestampMonotonic":
+		set(&p.activeEnter, v)
+	case "ActiveExitTimestampMonotonic":
+		set(&p.activeExit, v)
+	case "InactiveExitTimestampMonotonic":
+		set(&p.inactiveExit, v)
+	case "ExecMainExitTimestampMonotonic":
+		set(&p.mainExit, v)
+	case "StateChangeTimestampMonotonic":
+		set(&p.changed, v)
+	case "ConditionResult":
+		set(&p.condition, v)
+	case "ConditionTimestampMonotonic":
+		set(&p.conditionAt, v)
+	case "Job":
+		if pair, ok := v.([]any); ok && len(pair) == 2 {
+			set(&p.job, pair[0])
+		}
+	case "ControlGroup":
+		set(&p.cgroup, v)
+	case "MemoryCurrent":
+		set(&p.memCurrent, v)
+	case "MemoryMax":
+		set(&p.memMax, v)
+	case "Requires", "BindsTo", "PartOf", "StopPropagatedFrom":
+		if names, ok := v.([]string); ok {
+			p.deps = append(p.deps, names...)
+		}
+	}
+}
+
+// set stores v when it has the expected type; a property of another type (another version of
+// systemd) is as if it were missing.
+func set[T any](dst *T, v any) {
+	if x, ok := v.(T); ok {
+		*dst = x
+	}
+}
+
+// fromGetAll decodes the reply to GetAll. Properties that the reply lacks are "not set".
+func fromGetAll(m map[string]dbus.Variant) unitProps {
+	p := unitProps{memCurrent: notSet, memMax: notSet}
+	p.apply(m)
+	return p
+}
+
+func (p *unitProps) exitKind() string {
+	switch p.exitCode {
+	case 1:
+		return "exited"
+	case 2:
+		return "killed"
+	case 3:
+		return "dumped"
+	}
+	return ""
+}

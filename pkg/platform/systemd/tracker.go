@@ -1,0 +1,255 @@
+package systemd
+
+import (
+	"time"
+
+	"github.com/godbus/dbus/v5"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// tracker is what the signals of one unit have told. It does no I/O; the session that owns it
+// holds its lock while calling it.
+//
+// systemd sends two signals per change, the service's properties first and the unit's second, and
+// promises that order so that clients can treat the pair as one change. So only the second makes
+// the tracker move.
+type tracker struct {
+	unit  string
+	own   *ledger
+	cause func(*tracker, int) (unit, why string) // which other unit took this one along
+
+	props  unitProps
+	known  bool           // props have been read
+	synced bool           // props are current: signals have been received since they were read
+	cur    *job           // the job on the unit
+	ep     *episode       // since it left active, or gave up becoming so; nil while it runs
+	by     *job           // the job that brought the present process, until that job is over
+	last   detect.Facts   // what was reported last
+	queue  []*dbus.Signal // signals received while properties are being read
+	gap    bool           // signals may have been lost since props were current
+	asking bool           // properties are being read
+}
+
+type job struct {
+	id      uint32
+	typ     string // "" until it is known
+	during  bool   // first seen while a call of ours was under way
+	end     string // result, "" while it runs
+	seen    time.Time
+	with    string // unit that took this one along
+	withWhy string
+	running bool // the unit was running when the job was first seen
+}
+
+type episode struct {
+	from   string
+	job    *job   // on the unit when it left; nil = none
+	killed bool   // by our own kill
+	failed string // Result while it was failed: clearing the failed state clears it
+	at     time.Time
+}
+
+// takeAlong is how far apart two units may leave and still be believed to belong together.
+const takeAlong = 5 * time.Second
+
+func stateOf(p unitProps) string {
+	if p.active == "activating" && (p.sub == "auto-restart" || p.sub == "auto-restart-queued") {
+		return detect.FromAutoRestart
+	}
+	return p.active
+}
+
+func isUp(state string) bool {
+	return state == "active" || state == "reloading" || state == "refreshing"
+}
+
+// snapshot takes over properties that were read as a whole.
+func (t *tracker) snapshot(p unitProps, now time.Time) {
+	before, known := t.props, t.known
+	unbroken := known && !t.gap
+	p = keepLastRun(p, before)
+	t.props, t.known, t.synced, t.gap, t.asking = p, true, true, false, false
+	switch {
+	case p.job == 0:
+		t.cur = nil
+	case t.cur == nil || t.cur.id != p.job:
+		t.jobSeen(p.job, isUp(stateOf(p)), now)
+	}
+	switch {
+	case unbroken:
+		t.move(before, now)
+	case known && stateOf(before) == stateOf(p) && before.invocation == p.invocation:
+		// Nothing happened while nobody looked: what was known still holds.
+	default:
+		t.ep, t.by = nil, nil
+	}
+}
+
+// keepLastRun fills in what is known of the last run when systemd has unloaded the unit since:
+// then everything of it reads as never started.
+func keepLastRun(p, before unitProps) unitProps {
+	if p.changed != 0 || before.changed == 0 || p.active != "inactive" || before.active != "inactive" {
+		return p
+	}
+	before.load, before.policy, before.job, before.cgroup = p.load, p.policy, p.job, p.cgroup
+	before.mainPID, before.controlPID, before.deps = 0, 0, p.deps
+	before.memCurrent, before.memMax = p.memCurrent, p.memMax
+	return before
+}
+
+// changed takes over a PropertiesChanged signal. It reports whether the change is complete.
+func (t *tracker) changed(iface string, m map[string]dbus.Variant, now time.Time) bool {
+	before := t.props
+	t.props.apply(m)
+	if iface != unitIf {
+		return false
+	}
+	if id := t.props.job; id != 0 && (t.cur == nil || t.cur.id != id) {
+		t.jobSeen(id, isUp(stateOf(before)), now)
+	}
+	t.move(before, now)
+	return true
+}
+
+// move notes what a change of state means. before are the properties until now; the main
+// process's share of them may already be the new one.
+func (t *tracker) move(before unitProps, now time.Time) {
+	from, to := stateOf(before), stateOf(t.props)
+	switch {
+	case isUp(from) && isUp(to):
+		if before.invocation != t.props.invocation && t.cur != nil {
+			t.by = t.cur
+			t.by.typ = "restart"
+		}
+	case isUp(to):
+		t.by = nil
+		if t.ep != nil && t.ep.job != nil && t.ep.job == t.cur && isUp(t.ep.from) {
+			t.by = t.cur // one job stopped it and brought it back
+			t.by.typ = "restart"
+		}
+		t.ep = nil
+	case isUp(from),
+		from == "activating" && to != "activating",
+		from == detect.FromAutoRestart && (to == "inactive" || to == "failed"):
+		t.ep = &episode{from: from, job: t.cur, killed: t.own.killed(t.unit), at: now}
+		t.by = nil
+	}
+	if to == "failed" && t.ep != nil {
+		t.ep.failed = t.props.result
+	}
+}
+
+// jobSeen notes that a job is on the unit, which was running or not before.
+func (t *tracker) jobSeen(id uint32, running bool, now time.Time) {
+	if t.cur == nil || t.cur.id != id {
+		t.cur = &job{id: id, during: t.own.busy(t.unit), seen: now, running: running}
+	}
+}
+
+// jobType notes the type of a job. A restart becomes a start for its second half: when the unit
+// left meanwhile, a start says nothing about why.
+func (t *tracker) jobType(id uint32, typ string) {
+	for _, j := range []*job{t.cur, t.episodeJob()} {
+		if j == nil || j.id != id || (j.typ != "" && j.typ != detect.JobUnknown) {
+			continue
+		}
+		j.typ = typ
+		if typ == "start" && j.running && t.ep != nil && t.ep.job == j {
+			j.typ = detect.JobUnknown
+		}
+	}
+}
+
+func (t *tracker) episodeJob() *job {
+	if t.ep == nil {
+		return nil
+	}
+	return t.ep.job
+}
+
+// jobRemoved notes the end of a job.
+func (t *tracker) jobRemoved(id uint32, result string) {
+	for _, j := range []*job{t.cur, t.episodeJob()} {
+		if j != nil && j.id == id {
+			j.end = result
+		}
+	}
+	if t.cur != nil && t.cur.id == id {
+		t.cur = nil
+		t.props.job = 0
+	}
+	if t.by != nil && t.by.id == id {
+		t.by = nil // reported while the job ran
+	}
+}
+
+// lost says that signals may have been missed.
+func (t *tracker) lost() {
+	t.synced, t.gap, t.asking, t.queue = false, true, false, nil
+}
+
+// end is what is known of why the unit is not running.
+func (t *tracker) end(depth int) detect.UnitEnd {
+	e := endOf(t.props)
+	var j *job
+	switch {
+	case t.ep != nil:
+		e.Live, e.From, e.Killed = true, t.ep.from, t.ep.killed
+		if t.ep.failed != "" && e.Active == "inactive" && e.Result == "success" {
+			e.Result = t.ep.failed // its failed state was cleared since
+		}
+		j = t.ep.job
+	case t.by != nil:
+		e.Live, j = true, t.by
+	}
+	if j == nil {
+		return e
+	}
+	e.Job, e.JobEnd = j.typ, j.end
+	if e.Job == "" {
+		e.Job = detect.JobUnknown
+	}
+	e.JobOurs = t.own.ours(t.unit, j.id, j.during)
+	if !e.JobOurs && j.with == "" && depth > 0 {
+		j.with, j.withWhy = t.cause(t, depth-1)
+	}
+	e.With, e.WithWhy = j.with, j.withWhy
+	return e
+}
+
+// facts are the unit.* facts as the signals tell them.
+func (t *tracker) facts() detect.Facts {
+	typ := ""
+	if t.cur != nil {
+		if typ = t.cur.typ; typ == "" {
+			typ = detect.JobUnknown
+		}
+	}
+	f := unitFacts(t.props, typ)
+	if t.cur != nil {
+		f[detect.UnitJobOurs] = detect.Flag(t.own.ours(t.unit, t.cur.id, t.cur.during))
+	}
+	addDeparture(f, t.end(maxDepth))
+	f[detect.UnitWatched] = detect.Flag(t.synced)
+	return f
+}
+
+// maxDepth bounds the search for the unit that took others along.
+const maxDepth = 3
+
+// view is what a session knows of a unit, for Inspect.
+type view struct {
+	props   unitProps
+	end     detect.UnitEnd
+	jobID   uint32
+	jobType string
+}
+
+// describes reports whether the view is of the same state and run as the properties.
+func (v view) describes(p unitProps) bool {
+	return stateOf(v.props) == stateOf(p) && v.props.invocation == p.invocation
+}
+
+// fill adds what is known of the last run of a unit that systemd has unloaded since.
+func (v view) fill(p unitProps) unitProps { return keepLastRun(p, v.props) }
