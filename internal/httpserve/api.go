@@ -1,0 +1,98 @@
+package httpserve
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+)
+
+// Status is the answer of GET /api/v1/status.
+type Status struct {
+	Version  string             `json:"version"`
+	Now      time.Time          `json:"now"`
+	Alive    bool               `json:"alive"`
+	Impaired string             `json:"impaired,omitzero"` // what recoveryd itself lacks
+	Pause    *incident.Standing `json:"pause,omitzero"`
+	Targets  []Target           `json:"targets"` // in the order of the configuration
+	Channels any                `json:"channels,omitzero"`
+}
+
+// Target is one watched target, as it stands now.
+type Target struct {
+	Name      string             `json:"name"`
+	Kind      detect.Kind        `json:"kind"`
+	Unit      string             `json:"unit,omitzero"`
+	DependsOn []string           `json:"depends_on,omitzero"`
+	Phase     incident.Phase     `json:"phase"`
+	Since     time.Time          `json:"since"`
+	Reason    incident.Reason    `json:"reason,omitzero"`
+	Verdict   detect.Verdict     `json:"verdict"`
+	Class     detect.Class       `json:"class,omitzero"`
+	Culprit   string             `json:"culprit,omitzero"`
+	Because   string             `json:"because"`
+	Witnesses []detect.Witness   `json:"witnesses,omitzero"`
+	Incident  string             `json:"incident,omitzero"`
+	Hold      *incident.Standing `json:"hold,omitzero"`
+	LookedAt  time.Time          `json:"looked_at,omitzero"`
+	Facts     detect.Facts       `json:"facts,omitzero"`
+}
+
+// StatusOf renders a state; it is shared by the API and the status page.
+func StatusOf(d Daemon, now time.Time) Status {
+	st, p := d.State(), d.Policy()
+	out := Status{Version: d.Version(), Now: now, Alive: d.Alive(now) == nil, Impaired: st.Host.Impaired, Pause: st.Host.Pause, Channels: d.Channels()}
+	for _, t := range p.Targets() {
+		v := Target{Name: t.Name, Kind: t.Kind, Unit: t.Unit, DependsOn: t.DependsOn, Because: "not looked at yet"}
+		if ts := st.Targets[t.Name]; ts != nil {
+			dg := ts.Diagnosis
+			v.Phase, v.Since, v.Incident, v.Hold = ts.Phase, ts.Since, ts.Incident, ts.Hold
+			if ts.Phase != incident.Watching {
+				v.Reason = ts.Reason
+			}
+			v.Verdict, v.Class, v.Culprit, v.Because, v.Witnesses = dg.Verdict, dg.Class, dg.Culprit, dg.Because, dg.Witnesses
+			v.LookedAt, v.Facts = ts.Last.At, ts.Last.Facts
+		}
+		out.Targets = append(out.Targets, v)
+	}
+	return out
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	reply(w, StatusOf(s.o.Daemon, time.Now()))
+}
+
+func (s *Server) incidents(w http.ResponseWriter, r *http.Request) {
+	limit := 100
+	if v := r.URL.Query().Get("limit"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > 10000 {
+			refuse(w, http.StatusBadRequest, "limit %q is not a number from 1 to 10000", v)
+			return
+		}
+		limit = n
+	}
+	list, err := s.o.Daemon.Incidents(r.Context(), r.URL.Query().Get("open") == "1", limit)
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, "%v", err)
+		return
+	}
+	reply(w, list)
+}
+
+// History is the answer of GET /api/v1/incidents/{id}.
+type History struct {
+	Incident incident.Incident `json:"incident"`
+	Records  []incident.Record `json:"records"`
+}
+
+func (s *Server) incident(w http.ResponseWriter, r *http.Request) {
+	i, recs, err := s.o.Daemon.Incident(r.Context(), r.PathValue("id"))
+	if err != nil {
+		refuse(w, http.StatusNotFound, "%v", err)
+		return
+	}
+	reply(w, History{i, recs})
+}

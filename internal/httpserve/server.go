@@ -1,0 +1,199 @@
+package httpserve
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/exporter-toolkit/web"
+	"go.uber.org/zap"
+
+	"github.com/recoveryd/recoveryd/pkg/incident"
+)
+
+// Daemon is what the server asks of the running daemon. Implementations are safe for concurrent
+// use.
+type Daemon interface {
+	State() incident.State
+	Policy() *incident.Policy
+	// Ask hands an event to the core and returns what was decided.
+	Ask(context.Context, incident.Event) (incident.Record, error)
+	// Alive says why the daemon is wedged; nil when it is not.
+	Alive(time.Time) error
+	// Ready says why the daemon is not of use now; nil when it is.
+	Ready(context.Context) error
+	// Incidents lists incidents, newest first; Incident returns one and its records.
+	Incidents(ctx context.Context, open bool, limit int) ([]incident.Incident, error)
+	Incident(ctx context.Context, id string) (incident.Incident, []incident.Record, error)
+	// Channels describes the delivery of notices per channel.
+	Channels() any
+	Version() string
+}
+
+// Options configures a Server.
+type Options struct {
+	Daemon   Daemon
+	Gatherer prometheus.Gatherer
+	Logger   *zap.Logger
+	Listen   string       // TCP address; "" = none
+	WebFile  string       // exporter-toolkit file with TLS and basic auth; "" = plain
+	Socket   string       // path of the control socket; "" = none
+	Pages    http.Handler // the status page, or nil
+}
+
+// Server is the TCP and the unix server of one daemon.
+type Server struct {
+	o    Options
+	tcp  *http.Server
+	unix *http.Server
+	lis  net.Listener
+}
+
+// New opens the listeners, so that an address in use is an error at start and not a line in a
+// log at night.
+func New(o Options) (*Server, error) {
+	s := &Server{o: o}
+	if o.Listen != "" {
+		l, err := net.Listen("tcp", o.Listen)
+		if err != nil {
+			return nil, fmt.Errorf("listen on http.listen %s: %w (change http.listen, or stop what holds the port)", o.Listen, err)
+		}
+		s.lis = l
+		s.tcp = &http.Server{Handler: s.routes(false), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
+	}
+	if o.Socket != "" {
+		if err := s.openSocket(); err != nil {
+			if s.lis != nil {
+				_ = s.lis.Close() // the first error is the one to report
+			}
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Addr is the TCP address in use, for tests that listen on port 0; nil without one.
+func (s *Server) Addr() net.Addr {
+	if s.lis == nil {
+		return nil
+	}
+	return s.lis.Addr()
+}
+
+// Serve answers on TCP until Stop. It returns nil after Stop.
+func (s *Server) Serve() error {
+	if s.tcp == nil {
+		return nil
+	}
+	flags := &web.FlagConfig{WebListenAddresses: &[]string{}, WebSystemdSocket: new(bool), WebConfigFile: &s.o.WebFile}
+	err := web.Serve(s.lis, s.tcp, flags, slog.New(slog.DiscardHandler))
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("http server on %s: %w", s.o.Listen, err)
+}
+
+// Stop ends both servers; requests in flight get until ctx ends.
+func (s *Server) Stop(ctx context.Context) error {
+	var errs []error
+	for _, srv := range []*http.Server{s.tcp, s.unix} {
+		if srv != nil {
+			errs = append(errs, srv.Shutdown(ctx))
+		}
+	}
+	if s.o.Socket != "" {
+		if err := os.Remove(s.o.Socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// routes lists everything that is answered.
+func (s *Server) routes(control bool) http.Handler {
+	m := http.NewServeMux()
+	m.Handle("GET /metrics", promhttp.HandlerFor(s.o.Gatherer, promhttp.HandlerOpts{}))
+	m.HandleFunc("GET /livez", s.livez)
+	m.HandleFunc("GET /readyz", s.readyz)
+	m.HandleFunc("GET /api/v1/status", s.status)
+	m.HandleFunc("GET /api/v1/incidents", s.incidents)
+	m.HandleFunc("GET /api/v1/incidents/{id}", s.incident)
+	if control {
+		m.HandleFunc("POST /api/v1/command", s.command)
+	}
+	if s.o.Pages != nil {
+		m.Handle("GET /", s.o.Pages)
+	}
+	return m
+}
+
+func (s *Server) livez(w http.ResponseWriter, _ *http.Request) {
+	if err := s.o.Daemon.Alive(time.Now()); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "alive")
+}
+
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
+	defer cancel()
+	if err := s.o.Daemon.Ready(ctx); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ready")
+}
+
+// reply writes JSON; refuse writes an error that says what to do.
+func reply(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(v) // the client is gone: nobody is left to tell
+}
+
+func refuse(w http.ResponseWriter, code int, format string, args ...any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": fmt.Sprintf(format, args...)})
+}
+
+// openSocket makes the control socket. A socket file that nobody answers on is left over from a
+// killed daemon and is replaced.
+func (s *Server) openSocket() error {
+	path := s.o.Socket
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return fmt.Errorf("control socket: %w (set runtime_dir to a directory that recoveryd may write)", err)
+	}
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		_ = c.Close()
+		return fmt.Errorf("control socket %s: another recoveryd answers on it (stop it first, or use another runtime_dir)", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return fmt.Errorf("control socket: %w (set runtime_dir to a directory that recoveryd may write)", err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	s.unix = &http.Server{Handler: s.routes(true), ReadHeaderTimeout: 5 * time.Second, ConnContext: rememberPeer}
+	go func() {
+		if err := s.unix.Serve(guarded{l}); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.o.Logger.Error("control socket ended", zap.Error(err))
+		}
+	}()
+	return nil
+}
