@@ -89,3 +89,6 @@ func isPort(s string, lowest int) bool {
 	n, err := strconv.Atoi(s)
 	return err == nil && n >= lowest && n <= 65535
 }
+
+// FormText says in words what a text of that form looks like, for the documentation.
+func FormText(form string) string { return formWants[form] }

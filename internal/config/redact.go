@@ -81,7 +81,7 @@ func applies(section any, key string) bool {
 func redactField(v reflect.Value, f Shape) yaml.MapSlice {
 	if f.Kind == KindSecret {
 		s := v.Interface().(Secret)
-		for suffix, source := range map[string]string{fromFile: "file ", fromEnv: "environment variable ", fromCredential: "credential "} {
+		for suffix, source := range sourceWords {
 			if where, ok := strings.CutPrefix(s.Source(), source); ok {
 				return yaml.MapSlice{{Key: f.Key + suffix, Value: where}}
 			}

@@ -21,6 +21,11 @@ const (
 // twins lists the suffixes in the order of the documentation.
 var twins = []string{fromFile, fromEnv, fromCredential}
 
+// sourceWords is how Secret.Source begins for each twin; the place follows.
+var sourceWords = map[string]string{
+	fromFile: "file ", fromEnv: "environment variable ", fromCredential: "credential ",
+}
+
 // maxSecret bounds a secret file, in bytes; the longest sensible one is a chain of certificates.
 const maxSecret = 64 << 10
 
@@ -35,7 +40,7 @@ func secretFrom(suffix, place, key string) (s Secret, warning string, err error)
 	switch suffix {
 	case fromFile:
 		text, warning, err := secretFile(place)
-		return newSecret(text, "file "+place), warning, err
+		return newSecret(text, sourceWords[suffix]+place), warning, err
 	case fromEnv:
 		text, ok := os.LookupEnv(place)
 		if !ok || text == "" {
@@ -44,7 +49,7 @@ func secretFrom(suffix, place, key string) (s Secret, warning string, err error)
 				fmt.Sprintf("set it with Environment= or EnvironmentFile= in recoveryd.service, or use %s%s", key, fromFile),
 			}
 		}
-		return newSecret(text, "environment variable "+place), "", nil
+		return newSecret(text, sourceWords[suffix]+place), "", nil
 	case fromCredential:
 		dir := os.Getenv("CREDENTIALS_DIRECTORY")
 		hint := fmt.Sprintf("add LoadCredential=%s:/path/to/the/file to recoveryd.service", place)
@@ -57,25 +62,25 @@ func secretFrom(suffix, place, key string) (s Secret, warning string, err error)
 		if se, ok := errors.AsType[*sourceError](err); ok {
 			se.hint = hint
 		}
-		return newSecret(text, "credential "+place), "", err
+		return newSecret(text, sourceWords[suffix]+place), "", err
 	}
 	return Secret{}, "", fmt.Errorf("unknown kind of secret %q", suffix)
 }
 
 // secretFile reads a secret from a file and drops the line ends that editors add.
 func secretFile(path string) (text, warning string, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", "", fileError(path, err)
+	}
+	if !info.Mode().IsRegular() { // asked before opening: opening a pipe would wait for its writer
+		return "", "", &sourceError{fmt.Sprintf("secret file %s is not a regular file", path), "name the file that holds the secret"}
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return "", "", fileError(path, err)
 	}
 	defer f.Close() // read only: nothing to lose
-	info, err := f.Stat()
-	if err != nil {
-		return "", "", fileError(path, err)
-	}
-	if !info.Mode().IsRegular() {
-		return "", "", &sourceError{fmt.Sprintf("secret file %s is not a regular file", path), "name the file that holds the secret"}
-	}
 	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	if err != nil {
 		return "", "", fileError(path, err)
@@ -110,4 +115,19 @@ func fileError(path string, err error) error {
 		err = pe.Err
 	}
 	return &sourceError{fmt.Sprintf("secret file %s cannot be read: %v", path, err), "check the path"}
+}
+
+// Twin is one of the keys that may stand for a secret key.
+type Twin struct {
+	Suffix string // "_file": dsn may be written as dsn_file
+	Text   string // what the key holds, for the documentation
+}
+
+// Twins lists the twins of every secret key.
+func Twins() []Twin {
+	return []Twin{
+		{fromFile, "read from this file (absolute path)"},
+		{fromEnv, "read from this environment variable of recoveryd"},
+		{fromCredential, "read from this systemd credential (LoadCredential= in recoveryd.service)"},
+	}
 }

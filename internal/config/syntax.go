@@ -159,5 +159,22 @@ func syntaxError(data []byte, err error, report func(place, string, string)) {
 	if t := ye.GetToken(); t != nil && t.Position != nil {
 		where = place{max(1, t.Position.Line), max(1, t.Position.Column)}
 	}
-	report(where, "not valid YAML: "+ye.GetMessage(), "") // the message alone: Error() would quote the file
+	what, hint := plainWords(ye.GetMessage())
+	report(where, "not valid YAML: "+what, hint)
+}
+
+// plainWords says the parser's commonest complaints as an operator would. It gets the message
+// alone, because the whole error would quote the file, and with it perhaps a secret.
+func plainWords(message string) (what, hint string) {
+	switch message {
+	case "unexpected key name":
+		return "a line is neither a key nor a list item", "write key: value, with a space after the colon"
+	case "mapping value is not allowed in this context":
+		return "a second colon in one line", "put the value in quotes, or begin a new line"
+	case "value is not allowed in this context":
+		return "the indentation does not fit", "indent keys of one mapping alike"
+	case "could not find end character of double-quoted text", "could not find end character of single-quoted text":
+		return "a quote is not closed", ""
+	}
+	return message, ""
 }

@@ -54,16 +54,17 @@ type Target struct {
 	// Time between two looks. The daemon varies it a little, so that targets are not all asked
 	// at the same instant.
 	Interval time.Duration `yaml:"interval" default:"5s" want:"min=100ms,max=1h"`
-	// How a service is asked for its health. One check is enough for most; with several, each is
-	// asked at every look.
+	// How a service is asked for its health. Required for kind service. One check is enough for
+	// most; with several, each is asked at every look.
 	Health []HealthCheck `yaml:"health" want:"nonempty"`
-	// Calls of real work, which prove more than a health check does.
+	// Calls of real work, which prove more than a health check does. Only for kind service.
 	Synthetic []SyntheticCheck `yaml:"synthetic"`
-	// How a plain dependency is asked.
+	// How a plain dependency is asked. Required for kind plain.
 	Check *PlainCheck `yaml:"check"`
-	// How a PostgreSQL cluster is asked.
+	// How a PostgreSQL cluster is asked. Required for kind postgres.
 	Postgres *Postgres `yaml:"postgres"`
-	// The connection pool of a service: when it is full, and how it may be relieved.
+	// The connection pool of a service: when it is full, and how it may be relieved. Only for
+	// kind service.
 	Pool Pool `yaml:"pool"`
 	// The memory of the target: when it is short, and how far its limit may be raised.
 	Memory Memory `yaml:"memory"`

@@ -59,7 +59,7 @@ func (r *reader) twinned(path string, f Shape, suffix string, n *node) any {
 		return nil
 	}
 	if !r.resolve {
-		return r.secret(f, Secret{source: new(strings.TrimPrefix(suffix, "_") + " " + n.text)})
+		return r.secret(f, newSecret("", sourceWords[suffix]+n.text))
 	}
 	s, warning, err := secretFrom(suffix, n.text, f.Key)
 	if warning != "" {

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+
+	"github.com/invopop/jsonschema"
+
+	"github.com/recoveryd/recoveryd/internal/config"
+)
+
+// The patterns of values that are text in YAML and have a form of their own.
+const (
+	durationPattern = `^(0|([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h|d|w))+)$`
+	sizePattern     = `^[0-9]+(\.[0-9]+)?( ?([KkMmGgTt]([Ii]?[Bb])?|[Bb]))?$`
+)
+
+// schemaJSON renders the JSON schema. It says what one key can say; what several keys say
+// together is left to "recoveryd validate".
+func schemaJSON(root config.Shape, texts comments) ([]byte, error) {
+	s := schemaOf(root, texts)
+	s.Version = jsonschema.Version
+	s.Title = "recoveryd configuration"
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(s); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func schemaOf(f config.Shape, texts comments) *jsonschema.Schema {
+	s := &jsonschema.Schema{Description: texts.of(f)}
+	switch f.Kind {
+	case config.KindSection:
+		sectionSchema(s, f, texts)
+		return s
+	case config.KindList:
+		s.Type, s.Items = "array", schemaOf(*f.Elem, texts)
+		if f.NonEmpty {
+			s.MinItems = new(uint64(1))
+		}
+		return s
+	case config.KindTruth:
+		s.Type = "boolean"
+	case config.KindInteger, config.KindNumber:
+		s.Type = map[config.Kind]string{config.KindInteger: "integer", config.KindNumber: "number"}[f.Kind]
+		s.Minimum, s.Maximum, s.ExclusiveMinimum = json.Number(f.Min), json.Number(f.Max), json.Number(f.Above)
+	case config.KindDuration:
+		s.OneOf = []*jsonschema.Schema{{Type: "string", Pattern: durationPattern}, {Const: 0}}
+	case config.KindSize:
+		s.OneOf = []*jsonschema.Schema{{Type: "string", Pattern: sizePattern}, {Type: "integer", Minimum: "0"}}
+	case config.KindFree:
+		s.Type = "object"
+	default:
+		s.Type = "string"
+		if f.Required || f.NonEmpty {
+			s.MinLength = new(uint64(1))
+		}
+	}
+	for _, e := range f.Enum {
+		s.Enum = append(s.Enum, e)
+	}
+	s.Default = defaultValue(f)
+	return s
+}
+
+// sectionSchema describes a mapping. A secret may be written under any of its names.
+func sectionSchema(s *jsonschema.Schema, f config.Shape, texts comments) {
+	s.Type = "object"
+	s.Properties = jsonschema.NewProperties()
+	if f.Rest == "" {
+		s.AdditionalProperties = jsonschema.FalseSchema
+	}
+	for _, k := range f.Fields {
+		s.Properties.Set(k.Key, schemaOf(k, texts))
+		names := []string{k.Key}
+		if k.Kind == config.KindSecret {
+			for _, t := range config.Twins() {
+				s.Properties.Set(k.Key+t.Suffix, &jsonschema.Schema{Type: "string", Description: k.Key + ", " + t.Text})
+				names = append(names, k.Key+t.Suffix)
+			}
+		}
+		switch {
+		case k.Required && len(names) == 1:
+			s.Required = append(s.Required, k.Key)
+		case k.Required:
+			s.AllOf = append(s.AllOf, &jsonschema.Schema{AnyOf: anyRequired(names)})
+		}
+	}
+}
+
+func anyRequired(names []string) []*jsonschema.Schema {
+	out := make([]*jsonschema.Schema, len(names))
+	for i, n := range names {
+		out[i] = &jsonschema.Schema{Required: []string{n}}
+	}
+	return out
+}
+
+// defaultValue is the default in the type that JSON has for it.
+func defaultValue(f config.Shape) any {
+	switch {
+	case f.Default == "":
+		return nil
+	case f.Kind == config.KindTruth:
+		return f.Default == "true"
+	case f.Kind == config.KindInteger, f.Kind == config.KindNumber:
+		return json.Number(f.Default)
+	case f.Kind == config.KindSize:
+		if n, err := strconv.ParseUint(f.Default, 10, 64); err == nil {
+			return n
+		}
+	}
+	return f.Default
+}
