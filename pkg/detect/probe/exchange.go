@@ -13,8 +13,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/recoveryd/recoveryd/pkg/detect"
 )
 
 // exchange performs one HTTP request after another, each on a connection of its own.
@@ -54,8 +52,9 @@ func newExchange(e Endpoint) (*exchange, error) {
 	return x, nil
 }
 
-// do sends the request and gives the reply to use, which must not keep its body.
-func (x *exchange) do(ctx context.Context, use func(Reply)) {
+// do sends the request and gives use what came of it: the reply, whose body use must not keep,
+// and the error that made it incomplete. Outcome and Error of the reply are filled in.
+func (x *exchange) do(ctx context.Context, use func(Reply, error)) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	start := time.Now()
@@ -66,21 +65,17 @@ func (x *exchange) do(ctx context.Context, use func(Reply)) {
 	r, err := x.roundTrip(ctx, deadline)
 	r.At = time.Now()
 	r.Latency = r.At.Sub(start)
-	switch allowed := deadline.Sub(start); {
+	switch {
 	case err == nil:
 	case errors.Is(ctx.Err(), context.Canceled):
-		// A cancelled look makes its connection fail under the reader; say why, not how.
-		r.Outcome, r.Error = FactsFromError(context.Canceled)
-	case isTimeout(err) && allowed < x.timeout*9/10:
-		// Somebody else's deadline was shorter. Not having waited is no proof of silence.
-		r.Error = fmt.Sprintf("only %v of %v were left for the request", allowed.Round(time.Millisecond), x.timeout)
+		err = context.Canceled // the connection failed under the reader because we cut it
+	case isTimeout(err) && deadline.Sub(start) < x.timeout*9/10:
+		err = hurriedError{deadline.Sub(start), x.timeout}
 	case errors.Is(err, io.ErrUnexpectedEOF) && r.Status != 0:
-		r.Outcome = detect.OutcomeGarbage
-		r.Error = fmt.Sprintf("the reply was cut short after %d bytes of its body", len(r.Body))
-	default:
-		r.Outcome, r.Error = FactsFromError(err)
+		err = protocolError(fmt.Sprintf("the reply was cut short after %d bytes of its body", len(r.Body)))
 	}
-	use(r)
+	r.Outcome, r.Error = FactsFromError(err)
+	use(r, err)
 }
 
 // roundTrip returns what it got of the reply even when it also returns an error.

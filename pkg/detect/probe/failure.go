@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
 )
@@ -58,6 +59,14 @@ type protocolError string
 
 func (e protocolError) Error() string { return "protocol error: " + string(e) }
 
+// hurriedError says that a request was given up before its own timeout, because somebody else's
+// deadline was shorter. Not having waited is no proof of silence.
+type hurriedError struct{ had, want time.Duration }
+
+func (e hurriedError) Error() string {
+	return fmt.Sprintf("only %v of %v were left for the request", e.had.Round(time.Millisecond), e.want)
+}
+
 // asProtocol makes a protocolError of what a decoder complained about. Errors of the connection,
 // among them its end, pass unchanged.
 func asProtocol(err error) error {
@@ -80,6 +89,9 @@ func classify(err error) (failure, string) {
 	}
 	if f, s, ok := classifyName(err); ok {
 		return f, s
+	}
+	if h, ok := errors.AsType[hurriedError](err); ok {
+		return failOurs, h.Error()
 	}
 	if s, ok := tlsSentence(err); ok {
 		return failTLS, s

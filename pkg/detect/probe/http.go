@@ -40,7 +40,7 @@ func (h *HTTPHealth) Look(ctx context.Context, unit detect.Facts) detect.Facts {
 		return h.hold.facts(left)
 	}
 	var f detect.Facts
-	h.exchange.do(ctx, func(r Reply) { f = ReadHealth(r) })
+	h.exchange.do(ctx, func(r Reply, _ error) { f = ReadHealth(r) })
 	h.hold.note(f, unit, time.Now())
 	return f
 }

@@ -1,0 +1,281 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+const (
+	// DefaultDeadline of one whole look: the platform, then the slowest witness (a request of
+	// DefaultTimeout and the ping after it), and a little room.
+	DefaultDeadline = 5 * time.Second
+	// DefaultInspect bounds the question to the platform. A healthy D-Bus answers in milliseconds;
+	// one that does not must not keep the witnesses from looking.
+	DefaultInspect = 500 * time.Millisecond
+	// lateness is how long after the deadline we still wait for witnesses that were told to stop.
+	lateness = 250 * time.Millisecond
+)
+
+// Inspect asks the platform about the target's unit, like platform.Adapter's method for one unit.
+// The facts count even with an error; the error says what is missing.
+type Inspect func(ctx context.Context) (detect.Facts, error)
+
+// LookerConfig says how one target is looked at.
+type LookerConfig struct {
+	Target    string    // its name, copied into each observation; required
+	Inspect   Inspect   // nil when the target has no platform
+	Witnesses []Witness // the order does not matter; facts of the same name should not be measured twice
+	// Deadline of one look; DefaultDeadline when 0. It should exceed the timeouts of the
+	// witnesses: what a deadline cuts short was not measured.
+	Deadline time.Duration
+	// InspectTimeout bounds Inspect; DefaultInspect when 0.
+	InspectTimeout time.Duration
+}
+
+// Looker takes complete looks at one target. It is safe for concurrent use: a newer look calls
+// the one before it off, and what that one had not seen yet is then not measured.
+type Looker struct {
+	config  LookerConfig
+	inspect chan struct{} // one place: taken while Inspect runs
+	seats   []seat
+
+	mu       sync.Mutex // guards what follows
+	callOff  context.CancelCauseFunc
+	turn     int
+	answered string // the invocation that gave a health reply
+}
+
+// seat is the place of one witness. It is taken while the witness looks, so that one that ignores
+// its deadline is never started a second time.
+type seat struct {
+	witness Witness
+	taken   chan struct{}
+}
+
+var errNewerLook = errors.New("a newer look began")
+
+// NewLooker makes a Looker.
+func NewLooker(c LookerConfig) (*Looker, error) {
+	if c.Target == "" {
+		return nil, errors.New("a looker needs the name of its target")
+	}
+	if c.Deadline < 0 || c.InspectTimeout < 0 {
+		return nil, fmt.Errorf("target %s: the deadlines of a look must not be negative", c.Target)
+	}
+	if c.Deadline == 0 {
+		c.Deadline = DefaultDeadline
+	}
+	if c.InspectTimeout == 0 {
+		c.InspectTimeout = DefaultInspect
+	}
+	l := &Looker{config: c, inspect: make(chan struct{}, 1)}
+	for _, w := range c.Witnesses {
+		l.seats = append(l.seats, seat{witness: w, taken: make(chan struct{}, 1)})
+	}
+	return l, nil
+}
+
+// Look takes one look, for the given cause ("poll", "signal", "again", "verify", "asked"). It
+// returns at the deadline at the latest, plus a quarter of a second. It never fails.
+func (l *Looker) Look(ctx context.Context, cause string) detect.Observation {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, l.config.Deadline)
+	defer cancel()
+	ctx, done := l.begin(ctx)
+	defer done()
+
+	unit := l.platform(ctx)
+	facts := maps.Clone(unit)
+	if facts == nil {
+		facts = detect.Facts{}
+	}
+	for _, f := range l.ask(ctx, unit) {
+		for name, r := range f {
+			if old, measured := facts[name]; !measured || old.Err != "" || r.Err == "" {
+				facts[name] = r
+			}
+		}
+	}
+	l.remember(facts)
+	return detect.Observation{
+		Target: l.config.Target, At: start, Cause: cause, Facts: facts,
+		Took: time.Since(start).Seconds(),
+	}
+}
+
+// Close ends what witnesses keep between looks.
+func (l *Looker) Close() error {
+	var errs []error
+	for _, s := range l.seats {
+		if c, ok := s.witness.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// begin calls the look before this one off.
+func (l *Looker) begin(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.callOff != nil {
+		l.callOff(errNewerLook)
+	}
+	l.callOff = cancel
+	l.turn++
+	turn := l.turn
+	return ctx, func() {
+		cancel(nil)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.turn == turn {
+			l.callOff = nil
+		}
+	}
+}
+
+// platform asks the platform first: the witnesses need the process id.
+func (l *Looker) platform(ctx context.Context) detect.Facts {
+	if l.config.Inspect == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.config.InspectTimeout)
+	defer cancel()
+	type result struct {
+		facts detect.Facts
+		err   error
+	}
+	answer := make(chan result, 1)
+	failed := func(why string) detect.Facts {
+		return detect.Facts{detect.UnitActive: detect.NotMeasured(why), detect.UnitError: detect.Word(why)}
+	}
+	select {
+	case l.inspect <- struct{}{}:
+	case <-ctx.Done():
+		return failed("the platform has not answered an earlier question")
+	}
+	go func() { // ends when Inspect does; never started twice
+		defer func() { <-l.inspect }()
+		var r result
+		defer func() {
+			if p := recover(); p != nil {
+				r.err = fmt.Errorf("the platform adapter failed: %v", p)
+			}
+			answer <- r
+		}()
+		r.facts, r.err = l.config.Inspect(ctx)
+	}()
+	select {
+	case r := <-answer:
+		if r.err == nil {
+			return r.facts
+		}
+		f := failed(clean(r.err.Error(), maxSentence))
+		maps.Copy(f, r.facts)
+		return f
+	case <-ctx.Done():
+		if errors.Is(context.Cause(ctx), errNewerLook) {
+			return failed(errNewerLook.Error())
+		}
+		return failed(fmt.Sprintf("the platform did not answer within %v", l.config.InspectTimeout))
+	}
+}
+
+// ask lets all witnesses look at the same time and returns what came back.
+func (l *Looker) ask(ctx context.Context, unit detect.Facts) []detect.Facts {
+	type result struct {
+		seat  int
+		facts detect.Facts
+	}
+	results := make(chan result, len(l.seats)) // room for all: nobody waits to deliver
+	for i := range l.seats {
+		go func() { // ends when the witness does; never started twice
+			results <- result{i, l.seats[i].look(ctx, unit)}
+		}()
+	}
+	got := make([]detect.Facts, len(l.seats))
+	var late <-chan time.Time // set when the time is up
+	over := ctx.Done()
+	for range l.seats {
+		select {
+		case r := <-results:
+			got[r.seat] = r.facts
+			continue
+		case <-over:
+			t := time.NewTimer(lateness)
+			defer t.Stop()
+			late, over = t.C, nil
+		case <-late:
+			return l.missing(got)
+		}
+		select { // the time is up, but this turn of the loop still owes one result
+		case r := <-results:
+			got[r.seat] = r.facts
+		case <-late:
+			return l.missing(got)
+		}
+	}
+	return got
+}
+
+// missing says which witnesses did not come back.
+func (l *Looker) missing(got []detect.Facts) []detect.Facts {
+	for i, f := range got {
+		if f == nil {
+			w := l.seats[i].witness
+			got[i] = notLooked(w, fmt.Sprintf("the %s witness did not come back in time", w.Name()))
+		}
+	}
+	return got
+}
+
+func (s seat) look(ctx context.Context, unit detect.Facts) (f detect.Facts) {
+	select {
+	case s.taken <- struct{}{}:
+		defer func() { <-s.taken }()
+	case <-ctx.Done():
+		return notLooked(s.witness, fmt.Sprintf("the %s witness is still busy with an earlier look", s.witness.Name()))
+	}
+	// A witness reads what a sick server sends. A fault in it must not end the daemon that is to
+	// heal the server; it shows in the facts.
+	defer func() {
+		if p := recover(); p != nil {
+			f = notLooked(s.witness, clean(fmt.Sprintf("the %s witness failed: %v", s.witness.Name(), p), maxSentence))
+		}
+	}()
+	if f = s.witness.Look(ctx, unit); f == nil {
+		f = detect.Facts{}
+	}
+	return f
+}
+
+// notLooked makes the facts of a witness that did not look: its leading fact, or one in its name.
+func notLooked(w Witness, why string) detect.Facts {
+	name := w.Name() + ".outcome"
+	if l, ok := w.(interface{ leads() string }); ok {
+		name = l.leads()
+	}
+	return detect.Facts{name: detect.NotMeasured(why)}
+}
+
+// remember keeps which process has answered, and adds http.answered.
+func (l *Looker) remember(f detect.Facts) {
+	id := f.Text(detect.UnitInvocation)
+	if _, asked := f[detect.HTTPOutcome]; !asked || id == "" {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if f.Text(detect.HTTPOutcome) == detect.OutcomeReply {
+		l.answered = id
+	}
+	f[detect.HTTPAnswered] = detect.Flag(l.answered == id)
+}

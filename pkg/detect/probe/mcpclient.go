@@ -1,0 +1,219 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// MCPEndpoint says where and how to speak MCP.
+type MCPEndpoint struct {
+	// Endpoint.URL is that of the MCP endpoint: http://host:8000/mcp, or .../sse with SSE. Method
+	// and Body are not used. Timeout bounds each call, session set-up included.
+	Endpoint
+	// SSE selects the older transport (2024-11-05) instead of streamable HTTP.
+	SSE bool
+}
+
+// protocolVersion is what we propose. The real servers (mcp 1.16.0) know it or answer with their
+// own; proposing the newest would cost one more request at each new session.
+const protocolVersion = "2025-06-18"
+
+// mcpClient keeps one MCP session and makes it anew when it is lost: a server that restarts
+// forgets its sessions, which is no failure.
+type mcpClient struct {
+	endpoint Endpoint
+	sse      bool
+	header   http.Header
+	base     *http.Transport
+	client   *mcp.Client
+
+	mu      sync.Mutex // one call at a time; guards what follows
+	tap     *tap
+	session *mcp.ClientSession
+	end     context.CancelFunc
+}
+
+func newMCPClient(e MCPEndpoint) (*mcpClient, error) {
+	ep, u, err := e.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	base, err := newTransport(ep, u.Hostname(), u.Scheme == "https")
+	if err != nil {
+		return nil, err
+	}
+	header := ep.header(u)
+	u.User, u.Fragment = nil, ""
+	ep.URL = u.String()
+	impl := &mcp.Implementation{Name: "recoveryd", Version: "1"}
+	// No capabilities: we only ask.
+	client := mcp.NewClient(impl, &mcp.ClientOptions{Capabilities: &mcp.ClientCapabilities{}})
+	return &mcpClient{endpoint: ep, sse: e.SSE, header: header, base: base, client: client}, nil
+}
+
+// do performs one call, in a session that is kept from earlier looks when there is one. A kept
+// session that turns out to be lost is replaced and the call repeated, once.
+func (c *mcpClient) do(ctx context.Context, call func(context.Context, *mcp.ClientSession) error) error {
+	for {
+		kept := c.session != nil
+		if err := c.connect(ctx); err != nil {
+			c.drop()
+			return err
+		}
+		c.tap.reset()
+		err := call(ctx, c.session)
+		if err == nil {
+			return nil
+		}
+		lost := c.lost(err)
+		if !lost {
+			return err
+		}
+		c.drop() // the tap stays: what it saw tells what went wrong
+		if !kept || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// lost reports whether a session cannot be used any more.
+func (c *mcpClient) lost(err error) bool {
+	if isTimeout(err) || errors.Is(err, context.Canceled) {
+		return false // the next call shows
+	}
+	c.tap.mu.Lock()
+	defer c.tap.mu.Unlock()
+	if b := c.tap.bad; b != nil {
+		// 400 and 404 are how servers say that they do not know the session.
+		return b.Status == http.StatusBadRequest || b.Status == http.StatusNotFound || !rejected(err)
+	}
+	if _, isRPC := errors.AsType[*jsonrpc.Error](err); isRPC && c.tap.err == nil {
+		return false
+	}
+	return true
+}
+
+// rejected reports an error after which the SDK keeps its connection.
+func rejected(err error) bool {
+	e, ok := errors.AsType[*jsonrpc.Error](err)
+	return ok && e != nil
+}
+
+// connect makes a session when there is none. ctx bounds the set-up, not the session.
+func (c *mcpClient) connect(ctx context.Context) error {
+	if c.session != nil {
+		return nil
+	}
+	c.tap = newTap(c.base, c.header, c.endpoint.MaxBody)
+	hc := &http.Client{
+		Transport:     c.tap,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	var transport mcp.Transport = &mcp.StreamableClientTransport{
+		Endpoint: c.endpoint.URL, HTTPClient: hc, MaxRetries: -1, DisableStandaloneSSE: true, MaxEventSize: c.endpoint.MaxBody,
+	}
+	if c.sse {
+		transport = &mcp.SSEClientTransport{Endpoint: c.endpoint.URL, HTTPClient: hc, MaxEventSize: c.endpoint.MaxBody}
+	}
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	c.end = end
+	detach := context.AfterFunc(ctx, end)
+	session, err := c.client.Connect(life, transport, &mcp.ClientSessionOptions{ProtocolVersion: protocolVersion})
+	if !detach() && err == nil { // ctx ended in the last moment, and took the session with it
+		c.session = session
+		return ctx.Err()
+	}
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	c.session = session
+	return err
+}
+
+// drop gives the session up without telling the server.
+func (c *mcpClient) drop() {
+	if c.tap != nil {
+		c.tap.dropped.Store(true)
+	}
+	if c.end != nil {
+		c.end()
+	}
+	if c.session != nil {
+		_ = c.session.Close() // sends nothing any more
+	}
+	c.session, c.end = nil, nil
+}
+
+// close ends the session politely.
+func (c *mcpClient) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session == nil {
+		return nil
+	}
+	err := c.session.Close()
+	c.drop()
+	if err != nil {
+		return fmt.Errorf("end the MCP session: %w", errors.New(clean(bare(err), maxSentence)))
+	}
+	return nil
+}
+
+// failure describes a failed call as a Reply, for ReadHealth.
+func (c *mcpClient) failure(ctx context.Context, err, hurried error) Reply {
+	var r Reply
+	switch _, s := classify(err); {
+	case errors.Is(ctx.Err(), context.Canceled):
+		_, r.Error = FactsFromError(context.Canceled)
+		return r
+	case hurried != nil && isTimeout(err):
+		r.Error = hurried.Error()
+		return r
+	case c.tap == nil:
+		r.Outcome, r.Error = detect.OutcomeGarbage, s
+		return r
+	}
+	c.tap.mu.Lock()
+	defer c.tap.mu.Unlock()
+	if b := c.tap.bad; b != nil {
+		return *b
+	}
+	r.Status = c.tap.status
+	rpc, isRPC := errors.AsType[*jsonrpc.Error](err)
+	switch {
+	case errors.Is(c.tap.err, errTooLarge):
+		r.Outcome, r.Error = detect.OutcomeTooLarge, fmt.Sprintf("the body is larger than %d bytes", c.endpoint.MaxBody)
+	case isTimeout(err) && !c.tap.connected:
+		r.Outcome, r.Error = detect.OutcomeConnect, "no answer to the connection request"
+	case isTimeout(err):
+		r.Outcome, r.Error = detect.OutcomeNoReply, "the connection was accepted, and no complete answer came in time"
+	case c.tap.err != nil:
+		r.Outcome, r.Error = FactsFromError(c.tap.err)
+	case c.tap.ended:
+		r.Outcome, r.Error = detect.OutcomeReset, "the server ended the event stream before its answer"
+	case isRPC:
+		r.Outcome, r.Error = detect.OutcomeRPC, fmt.Sprintf("code %d: %s", rpc.Code, rpc.Message)
+	default:
+		// The transport worked to the end; what it carried was not MCP.
+		r.Outcome, r.Error = detect.OutcomeGarbage, "what came is not MCP: "+bare(err)
+	}
+	return r
+}
+
+// stamp adds what every reply has.
+func stamp(r Reply, start time.Time) Reply {
+	if r.At.IsZero() {
+		r.At = time.Now()
+	}
+	r.Latency = time.Since(start)
+	return r
+}

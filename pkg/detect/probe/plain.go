@@ -1,0 +1,211 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// Words of plain.outcome.
+const (
+	plainOK      = "ok"
+	plainRefused = "refused" // nothing listens
+	plainTimeout = "timeout" // accepted or not, no answer in time
+	plainError   = "error"   // it answered, and not as it should
+	plainUnknown = "unknown" // evidence about the probe (name, TLS, credential, path), not about the server
+)
+
+// plainFacts makes the two facts of a plain witness.
+func plainFacts(outcome, why string) detect.Facts {
+	f := detect.Facts{detect.PlainOutcome: detect.Word(outcome)}
+	if why = clean(why, maxSentence); why != "" {
+		f[detect.PlainError] = detect.Word(why)
+	}
+	return f
+}
+
+// plainFailure maps a transport error to the words of plain.outcome.
+func plainFailure(err error) detect.Facts {
+	kind, why := classify(err)
+	switch kind {
+	case failOurs:
+		return detect.Facts{detect.PlainOutcome: detect.NotMeasured(why)}
+	case failRefused:
+		return plainFacts(plainRefused, why)
+	case failConnectTime, failNoReply:
+		return plainFacts(plainTimeout, why)
+	case failReset, failProtocol:
+		return plainFacts(plainError, why)
+	}
+	return plainFacts(plainUnknown, why)
+}
+
+// TCP checks that a connection can be made. It proves that the kernel accepts for a listening
+// program, not that the program works.
+type TCP struct {
+	addr    string
+	timeout time.Duration
+}
+
+var _ Witness = (*TCP)(nil)
+
+// NewTCP makes the witness for a host:port. A timeout of 0 means DefaultTimeout.
+func NewTCP(addr string, timeout time.Duration) (*TCP, error) {
+	if err := checkAddr(addr); err != nil {
+		return nil, err
+	}
+	return &TCP{addr: addr, timeout: orTimeout(timeout)}, nil
+}
+
+// Name is "tcp".
+func (t *TCP) Name() string { return "tcp" }
+
+func (t *TCP) leads() string { return detect.PlainOutcome }
+
+// Look connects and closes.
+func (t *TCP) Look(ctx context.Context, _ detect.Facts) detect.Facts {
+	conn, err := dial(ctx, t.addr, t.timeout)
+	if err != nil {
+		return plainFailure(err)
+	}
+	_ = conn.Close()
+	return plainFacts(plainOK, "")
+}
+
+// Match says what an answer must look like.
+type Match struct {
+	Status   []int  // accepted HTTP status codes; any of 200..299 when empty
+	Contains string // must occur in the body
+	Excludes string // must not occur in the body
+}
+
+// check returns why an answer does not match, or "".
+func (m Match) check(status int, body []byte) string {
+	switch {
+	case len(m.Status) == 0 && (status < 200 || status > 299):
+		return fmt.Sprintf("HTTP status %d", status)
+	case len(m.Status) > 0 && !slices.Contains(m.Status, status):
+		return fmt.Sprintf("HTTP status %d, want %v", status, m.Status)
+	}
+	return m.text(body)
+}
+
+// text returns why a body does not match, or "".
+func (m Match) text(body []byte) string {
+	switch {
+	case m.Contains != "" && !bytes.Contains(body, []byte(m.Contains)):
+		return fmt.Sprintf("the answer does not contain %q", cut(m.Contains, 60))
+	case m.Excludes != "" && bytes.Contains(body, []byte(m.Excludes)):
+		return fmt.Sprintf("the answer contains %q", cut(m.Excludes, 60))
+	}
+	return ""
+}
+
+// HTTPPlain checks a dependency by one HTTP request, for servers whose answer is no health
+// payload.
+type HTTPPlain struct {
+	name     string
+	exchange *exchange
+	match    Match
+}
+
+var _ Witness = (*HTTPPlain)(nil)
+
+// NewHTTPPlain makes the witness.
+func NewHTTPPlain(e Endpoint, m Match) (*HTTPPlain, error) {
+	x, err := newExchange(e)
+	if err != nil {
+		return nil, err
+	}
+	return &HTTPPlain{name: "http-plain", exchange: x, match: m}, nil
+}
+
+func joinPath(base, path string) (string, error) {
+	u, err := url.JoinPath(base, path)
+	if err != nil {
+		return "", errors.New("the URL cannot be parsed (want http://host:port)")
+	}
+	return u, nil
+}
+
+// NewOllama makes a witness for an Ollama server: GET /api/tags must list models. The URL is
+// that of the server, such as http://localhost:11434, without the path.
+func NewOllama(e Endpoint) (*HTTPPlain, error) {
+	u, err := joinPath(e.URL, "/api/tags")
+	if err != nil {
+		return nil, err
+	}
+	e.URL = u
+	h, err := NewHTTPPlain(e, Match{Contains: `"models"`})
+	if err != nil {
+		return nil, err
+	}
+	h.name = "ollama"
+	return h, nil
+}
+
+// Name is "http-plain" or "ollama".
+func (h *HTTPPlain) Name() string { return h.name }
+
+func (h *HTTPPlain) leads() string { return detect.PlainOutcome }
+
+// Look asks once.
+func (h *HTTPPlain) Look(ctx context.Context, _ detect.Facts) detect.Facts {
+	var f detect.Facts
+	h.exchange.do(ctx, func(r Reply, err error) { f = h.judge(r, err) })
+	return f
+}
+
+func (h *HTTPPlain) judge(r Reply, err error) detect.Facts {
+	if err != nil {
+		return plainFailure(err)
+	}
+	why := h.match.check(r.Status, r.Body)
+	if why == "" {
+		return plainFacts(plainOK, "")
+	}
+	// A wrong path, a missing credential or a rate limit is the probe's fault, not the server's.
+	switch facts := ReadHealth(r); facts.Text(detect.HTTPOutcome) {
+	case detect.OutcomeDenied, detect.OutcomeNotFound, detect.OutcomeRedirect, detect.OutcomeLimited, detect.OutcomeTLS:
+		return plainFacts(plainUnknown, facts.Text(detect.HTTPError))
+	}
+	return plainFacts(plainError, why)
+}
+
+// dial connects with a timeout of its own inside ctx.
+func dial(ctx context.Context, addr string, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	d := net.Dialer{KeepAlive: -1}
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+func checkAddr(addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || host == "" || port == "" {
+		return fmt.Errorf("the address %q is not host:port", addr)
+	}
+	return nil
+}
+
+func orTimeout(d time.Duration) time.Duration {
+	if d <= 0 {
+		return DefaultTimeout
+	}
+	return d
+}

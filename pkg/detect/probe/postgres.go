@@ -1,0 +1,214 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// PostgresConfig says how to log in.
+type PostgresConfig struct {
+	// DSN is a URL or key=value string. What it leaves out is taken as libpq does, from PG*
+	// variables and the password file. With sslmode=prefer a server without TLS is asked twice,
+	// so a local one is best given sslmode=disable.
+	DSN Secret
+	// ConnectTimeout bounds the connection and login; StatementTimeout the one query, on the
+	// server and here. Two seconds each when 0, so that both fit into one look.
+	ConnectTimeout, StatementTimeout time.Duration
+}
+
+// sqlTimeout is the default for the login and for the query.
+const sqlTimeout = 2 * time.Second
+
+// Postgres asks a PostgreSQL cluster on one short-lived connection for each look: an independent
+// witness of what services say about their database.
+//
+// The login should be a role with pg_monitor, and one that may use the reserved connections
+// (superuser, or pg_use_reserved_connections since version 16), so that it still sees a cluster
+// whose ordinary connections are used up. Without either it says so.
+type Postgres struct {
+	config    *pgconn.Config
+	connect   time.Duration
+	statement time.Duration
+}
+
+var _ Witness = (*Postgres)(nil)
+
+// NewPostgres makes the witness. An error never shows the DSN.
+func NewPostgres(c PostgresConfig) (*Postgres, error) {
+	config, err := pgconn.ParseConfig(string(c.DSN))
+	if err != nil {
+		return nil, errors.New("the PostgreSQL DSN cannot be parsed: " + clean(bare(err), maxSentence))
+	}
+	p := &Postgres{config: config, connect: c.ConnectTimeout, statement: c.StatementTimeout}
+	if p.connect <= 0 {
+		p.connect = sqlTimeout
+	}
+	if p.statement <= 0 {
+		p.statement = sqlTimeout
+	}
+	config.ConnectTimeout = 0 // the context's deadline decides, for all addresses together
+	set := func(name, value string) {
+		if _, given := config.RuntimeParams[name]; !given {
+			config.RuntimeParams[name] = value
+		}
+	}
+	set("application_name", "recoveryd")
+	set("statement_timeout", strconv.FormatInt(p.statement.Milliseconds(), 10))
+	set("lock_timeout", strconv.FormatInt(p.statement.Milliseconds(), 10))
+	set("default_transaction_read_only", "on")
+	return p, nil
+}
+
+// Name is "postgres".
+func (p *Postgres) Name() string { return "postgres" }
+
+func (p *Postgres) leads() string { return detect.SQLOutcome }
+
+// Look logs in, asks one query, and logs out.
+func (p *Postgres) Look(ctx context.Context, _ detect.Facts) detect.Facts {
+	f := detect.Facts{}
+	start := time.Now()
+	conn, err := p.login(ctx)
+	if err == nil {
+		defer p.logout(ctx, conn)
+		err = p.ask(ctx, conn, f)
+	}
+	f[detect.SQLLatency] = detect.Num(time.Since(start).Seconds())
+	outcome, why := judgeSQL(ctx, err)
+	if outcome == "" {
+		f[detect.SQLOutcome] = detect.NotMeasured(why)
+		return f
+	}
+	f[detect.SQLOutcome] = detect.Word(outcome)
+	if why != "" {
+		f[detect.SQLError] = detect.Word(why)
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code != "" {
+		f[detect.SQLState] = detect.Word(clean(pg.Code, 5))
+	}
+	return f
+}
+
+// acceptedError marks what went wrong after the server's kernel had accepted the connection.
+type acceptedError struct{ error }
+
+func (e acceptedError) Unwrap() error { return e.error }
+
+func (p *Postgres) login(ctx context.Context) (*pgconn.PgConn, error) {
+	ctx, cancel, hurried := within(ctx, p.connect)
+	defer cancel()
+	var accepted atomic.Bool
+	config := p.config.Copy()
+	dialer := net.Dialer{KeepAlive: -1}
+	config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dialer.DialContext(ctx, network, addr)
+		accepted.Store(err == nil)
+		return conn, err
+	}
+	conn, err := pgconn.ConnectConfig(ctx, config)
+	switch {
+	case err == nil:
+		return conn, nil
+	case hurried != nil && isTimeout(err):
+		return nil, hurried
+	case accepted.Load():
+		return nil, acceptedError{err}
+	}
+	return nil, err
+}
+
+// within bounds ctx by a timeout. When less than that is left in ctx, hurried is the error to
+// report instead of a timeout.
+func within(ctx context.Context, timeout time.Duration) (_ context.Context, _ context.CancelFunc, hurried error) {
+	if d, ok := ctx.Deadline(); ok {
+		if left := time.Until(d); left < timeout*9/10 {
+			hurried = hurriedError{left, timeout}
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	return ctx, cancel, hurried
+}
+
+// logout says goodbye, so that the server logs no lost connection, but does not wait for long.
+func (p *Postgres) logout(ctx context.Context, conn *pgconn.PgConn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 250*time.Millisecond)
+	defer cancel()
+	_ = conn.Close(ctx)
+}
+
+// judgeSQL names the outcome of a look. It is empty when nothing was learnt about the server.
+func judgeSQL(ctx context.Context, err error) (outcome, why string) {
+	if err == nil {
+		return detect.SQLOK, ""
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return "", "the look was called off"
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return judgeState(pg.Code), clean(pg.Message, maxSentence)
+	}
+	kind, why := classify(err)
+	_, accepted := errors.AsType[acceptedError](err)
+	switch kind {
+	case failOurs:
+		return "", why
+	case failRefused:
+		return detect.SQLRefused, why
+	case failNoReply, failConnectTime:
+		if accepted || kind == failNoReply {
+			return detect.SQLFrozen, "PostgreSQL accepted the connection and did not answer in time"
+		}
+		return detect.SQLNoConnect, why
+	case failProtocol:
+		return detect.SQLFailed, why
+	case failOther:
+		if accepted { // it said something, and it was no PostgreSQL error
+			return detect.SQLNoConnect, "what answers is not PostgreSQL, or refuses TLS: " + why
+		}
+	}
+	return detect.SQLNoConnect, why
+}
+
+// judgeState maps a SQLSTATE. Whoever answers with one is alive.
+func judgeState(code string) string {
+	switch {
+	case code == "53300": // too_many_connections
+		return detect.SQLSaturated
+	case code == "57P03": // cannot_connect_now: starting up, shutting down, in recovery
+		return detect.SQLStarting
+	case strings.HasPrefix(code, "28"), // invalid authorization
+		code == "3D000", // no such database
+		code == "42501": // no privilege to connect
+		return detect.SQLDenied
+	}
+	return detect.SQLFailed
+}
+
+// ask runs the query and adds its facts.
+func (p *Postgres) ask(ctx context.Context, conn *pgconn.PgConn, f detect.Facts) error {
+	// The server cancels the statement by itself; half a second later we do.
+	ctx, cancel, hurried := within(ctx, p.statement+500*time.Millisecond)
+	defer cancel()
+	results, err := conn.Exec(ctx, activityQuery).ReadAll()
+	if err != nil && hurried != nil && isTimeout(err) {
+		return hurried
+	}
+	if err != nil {
+		return acceptedError{err}
+	}
+	if len(results) != 1 || len(results[0].Rows) == 0 {
+		return acceptedError{protocolError(fmt.Sprintf("%d results", len(results)))}
+	}
+	readActivity(results[0].Rows, f)
+	return nil
+}

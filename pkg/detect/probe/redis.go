@@ -1,0 +1,119 @@
+package probe
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// Redis checks a Redis (or compatible) server with PING on a new connection.
+//
+// Two commands of a protocol of text lines need no client library.
+type Redis struct {
+	addr           string
+	user, password string
+	timeout        time.Duration
+}
+
+var _ Witness = (*Redis)(nil)
+
+// RedisConfig says where and how to ask.
+type RedisConfig struct {
+	Addr     string // host:port
+	User     string // for servers with ACLs; needs Password
+	Password Secret // AUTH is sent only when set
+	Timeout  time.Duration
+}
+
+// NewRedis makes the witness.
+func NewRedis(c RedisConfig) (*Redis, error) {
+	if err := checkAddr(c.Addr); err != nil {
+		return nil, err
+	}
+	if c.User != "" && c.Password == "" {
+		return nil, errors.New("a Redis user needs a password")
+	}
+	return &Redis{addr: c.Addr, user: c.User, password: string(c.Password), timeout: orTimeout(c.Timeout)}, nil
+}
+
+// Name is "redis".
+func (r *Redis) Name() string { return "redis" }
+
+func (r *Redis) leads() string { return detect.PlainOutcome }
+
+// Look sends AUTH when a password is configured, and PING.
+func (r *Redis) Look(ctx context.Context, _ detect.Facts) detect.Facts {
+	conn, err := dial(ctx, r.addr, r.timeout)
+	if err != nil {
+		return plainFailure(err)
+	}
+	defer conn.Close() //nolint:errcheck // nothing depends on it
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	answer, err := r.ping(conn)
+	switch {
+	case err != nil && errors.Is(ctx.Err(), context.Canceled):
+		return plainFailure(ctx.Err())
+	case err != nil:
+		return plainFailure(err)
+	case answer == "+PONG":
+		return plainFacts(plainOK, "")
+	}
+	// An error names its kind first: -NOAUTH, -LOADING, -MISCONF, -BUSY.
+	kind, _, _ := strings.Cut(strings.TrimPrefix(answer, "-"), " ")
+	switch kind {
+	case "NOAUTH", "WRONGPASS", "NOPERM":
+		return plainFacts(plainUnknown, "the server answers and refuses our login: "+kind)
+	}
+	return plainFacts(plainError, "PING was answered with "+strconv.Quote(clean(answer, 100)))
+}
+
+// ping returns the first answer that is not +OK to AUTH, without the line end.
+func (r *Redis) ping(conn net.Conn) (string, error) {
+	var b strings.Builder
+	auth := r.password != ""
+	switch {
+	case auth && r.user != "":
+		command(&b, "AUTH", r.user, r.password)
+	case auth:
+		command(&b, "AUTH", r.password)
+	}
+	command(&b, "PING")
+	if _, err := io.WriteString(conn, b.String()); err != nil {
+		return "", err
+	}
+	in := bufio.NewReaderSize(conn, 512) // an answer is one short line
+	if auth {
+		if line, err := readLine(in); err != nil || line != "+OK" {
+			return line, err
+		}
+	}
+	return readLine(in)
+}
+
+// command writes one command as an array of strings.
+func command(b *strings.Builder, words ...string) {
+	fmt.Fprintf(b, "*%d\r\n", len(words))
+	for _, w := range words {
+		fmt.Fprintf(b, "$%d\r\n%s\r\n", len(w), w)
+	}
+}
+
+func readLine(in *bufio.Reader) (string, error) {
+	line, err := in.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		return "", protocolError("a line without end")
+	}
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimRight(string(line), "\r\n"), nil
+}

@@ -1,0 +1,105 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// Synthetic asks a service for real work, such as a search, and checks the answer. It is an
+// independent witness of the health reply: servers say healthy while every call fails, and
+// unhealthy while they serve.
+//
+// Real work costs the service something. After a good answer it is therefore not asked again for
+// the configured interval, and then reports nothing at all; after a bad one, or when a new process
+// runs, it is asked at each look.
+//
+// synthetic.ok is not measured when the answer speaks of the probe and not of the service: a
+// wrong path, a missing credential, a rate limit, arguments that the tool does not accept.
+type Synthetic struct {
+	call  caller
+	every time.Duration
+	hold  hold
+
+	mu         sync.Mutex // guards what follows
+	goodUntil  time.Time
+	invocation string
+}
+
+var _ Witness = (*Synthetic)(nil)
+
+// caller performs one call of real work.
+type caller interface {
+	call(ctx context.Context) answer
+	Close() error
+}
+
+// answer is what came of a call. At most one of bad and unknown is set; the call was good when
+// both are empty.
+type answer struct {
+	bad     string // the service failed, and how
+	unknown string // nothing can be said about the service, and why
+	facts   detect.Facts
+}
+
+func newSynthetic(c caller, every time.Duration) (*Synthetic, error) {
+	if every < 0 {
+		return nil, fmt.Errorf("the interval %v of a synthetic check is negative", every)
+	}
+	return &Synthetic{call: c, every: every}, nil
+}
+
+// Name is "synthetic".
+func (s *Synthetic) Name() string { return "synthetic" }
+
+func (s *Synthetic) leads() string { return detect.SyntheticOK }
+
+// Close ends the MCP session, when there is one.
+func (s *Synthetic) Close() error { return s.call.Close() }
+
+// Look makes the call when it is due.
+func (s *Synthetic) Look(ctx context.Context, unit detect.Facts) detect.Facts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	start := time.Now()
+	id := unit.Text(detect.UnitInvocation)
+	if start.Before(s.goodUntil) && id == s.invocation {
+		return detect.Facts{}
+	}
+	if left := s.hold.left(unit, start); left > 0 {
+		return detect.Facts{detect.SyntheticOK: detect.NotMeasured(holdSentence(left))}
+	}
+	a := s.call.call(ctx)
+	f := detect.Facts{detect.SyntheticLatency: detect.Num(time.Since(start).Seconds())}
+	s.goodUntil, s.invocation = time.Time{}, id
+	switch {
+	case a.unknown != "":
+		f[detect.SyntheticOK] = detect.NotMeasured(clean(a.unknown, maxSentence))
+	case a.bad != "":
+		f[detect.SyntheticOK] = detect.Flag(false)
+		f[detect.SyntheticError] = detect.Word(clean(a.bad, maxSentence))
+	default:
+		f[detect.SyntheticOK] = detect.Flag(true)
+		s.goodUntil = start.Add(s.every)
+	}
+	s.hold.note(a.facts, unit, time.Now())
+	return f
+}
+
+// fromFacts judges a call that gave no answer to match, by the http.* facts of its reply.
+func fromFacts(f detect.Facts) answer {
+	a := answer{facts: f}
+	why := f.Text(detect.HTTPError)
+	switch out := f.Text(detect.HTTPOutcome); out {
+	case "":
+		a.unknown = f[detect.HTTPOutcome].Err
+	case detect.OutcomeDNS, detect.OutcomeTLS, detect.OutcomeNotFound, detect.OutcomeDenied, detect.OutcomeLimited, detect.OutcomeRedirect:
+		a.unknown = or(why, out)
+	default:
+		a.bad = or(why, out)
+	}
+	return a
+}
