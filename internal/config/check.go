@@ -15,6 +15,9 @@ type checker struct {
 }
 
 func (k *checker) all() {
+	if k.c.Version != 1 {
+		k.fail(Problem{Path: "version", What: "is a version that this build does not read", Got: fmt.Sprint(k.c.Version), Want: "1"})
+	}
 	k.targetsTogether()
 	for i, t := range k.c.Targets {
 		k.target(k.source.item("targets", i), t)

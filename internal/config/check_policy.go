@@ -22,7 +22,7 @@ func (k *checker) classes() {
 				break
 			}
 		}
-		if o.Looks == 0 && o.For == nil && o.Clear == nil && o.Severity == "" && o.Ladder == nil {
+		if k.soundBelow(p) && o.Looks == 0 && o.For == nil && o.Clear == nil && o.Severity == "" && o.Ladder == nil {
 			k.fail(Problem{Path: p, What: "changes nothing", Want: "looks, for, clear, severity or ladder"})
 		}
 	}

@@ -4,8 +4,8 @@ package config
 // writes to it or to anything it points to after [Load], so it is safe for concurrent use. Field
 // comments are the reference documentation: they say what a key does, in words for an operator.
 type Config struct {
-	// Version of the format of this file. There is one version so far.
-	Version int `yaml:"version" want:"required,min=1,max=1"`
+	// Version of the format of this file. There is one version so far: 1.
+	Version int `yaml:"version" want:"required"`
 	// Name of this host in pages, messages and metrics.
 	Host string `yaml:"host" form:"name" shown:"the host name of the machine"`
 	// What recoveryd may do by itself: observe (look, diagnose and page, but neither act nor

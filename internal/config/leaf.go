@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,7 +23,10 @@ func (r *reader) leaf(path string, n *node, s Shape) any {
 			p.What = "cannot be read"
 		}
 		if s.Kind == KindDuration && n.kind == integer {
-			p.What, p.Hint = "has no unit", fmt.Sprintf("%ss is in seconds", n.text)
+			p.What, p.Hint = "has no unit", fmt.Sprintf("write %ss for seconds", n.text)
+		}
+		if s.Kind == KindTruth {
+			p.Hint = map[string]string{"yes": "write true", "on": "write true", "no": "write false", "off": "write false"}[strings.ToLower(n.text)]
 		}
 		if (s.Kind == KindText || s.Kind == KindSecret) && n.kind != list && n.kind != mapping {
 			p.Hint = "put it in quotes"
@@ -134,7 +138,7 @@ func (s Shape) judge(v any) (Problem, bool) {
 		return s.judgeText(reflect.ValueOf(v).String())
 	case KindSecret:
 		if s.Required && !v.(Secret).IsSet() {
-			return Problem{What: "is empty", Want: s.describe()}, false
+			return Problem{What: "is empty", Got: `""`, Want: s.describe()}, false
 		}
 	case KindInteger, KindNumber, KindDuration, KindSize:
 		return s.judgeRange(v)
@@ -169,7 +173,11 @@ func (s Shape) judgeRange(v any) (Problem, bool) {
 	case s.Above != "" && n <= s.bound(s.Above):
 		return Problem{What: "is too small", Want: "more than " + s.Above}, false
 	case s.Max != "" && n > s.bound(s.Max):
-		return Problem{What: "is too large", Want: "at most " + s.Max}, false
+		p := Problem{What: "is too large", Want: "at most " + s.Max}
+		if s.Unit == "share" && n <= 100 {
+			p.Hint = fmt.Sprintf("write %v for %v %%", n/100, n)
+		}
+		return p, false
 	}
 	return Problem{}, true
 }

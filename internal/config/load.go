@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -115,7 +116,9 @@ func (c *Config) compute() {
 	if c.Routes == nil && len(c.Notifiers) > 0 {
 		all := Route{Severity: []string{"P1", "P2"}}
 		for _, n := range c.Notifiers {
-			all.Notify = append(all.Notify, n.Name)
+			if !slices.Contains(all.Notify, n.Name) {
+				all.Notify = append(all.Notify, n.Name)
+			}
 		}
 		c.Routes = []Route{all}
 	}

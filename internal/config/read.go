@@ -216,6 +216,8 @@ func (s Shape) describe() string {
 		return "a duration such as 30s"
 	case s.Kind == KindSection:
 		return mapping.String()
+	case s.Kind == KindText:
+		return text.String()
 	}
 	return "a " + string(s.Kind)
 }
@@ -272,6 +274,16 @@ func (s source) place(path string) place {
 		path = path[:max(0, strings.LastIndexAny(path, ".["))]
 	}
 	return place{1, 1}
+}
+
+// soundBelow reports whether nothing is known to be wrong at the path or inside it.
+func (r *reader) soundBelow(path string) bool {
+	for p := range r.broken {
+		if strings.HasPrefix(p, path+".") {
+			return false
+		}
+	}
+	return r.sound(path)
 }
 
 // sound reports whether nothing is known to be wrong at any of the paths or above them, so that

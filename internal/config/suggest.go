@@ -6,14 +6,14 @@ import (
 )
 
 // didYouMean returns `did you mean "x"?` for the candidate nearest to a misspelt word, or "".
-// Case, hyphens and underscores do not count as differences; otherwise a third of the letters may
-// differ, at least one.
+// Case, hyphens and underscores do not count as differences; otherwise about a third of the letters
+// may differ, at least one.
 func didYouMean(word string, candidates []string) string {
 	plain := func(s string) string {
 		return strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(s))
 	}
 	w := []rune(plain(word))
-	best, at := "", max(1, len(w)/3)+1
+	best, at := "", max(1, (len(w)+1)/3)+1
 	for _, c := range candidates {
 		if d := distance(w, []rune(plain(c)), at); d < at {
 			best, at = c, d

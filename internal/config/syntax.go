@@ -173,6 +173,12 @@ func plainWords(message string) (what, hint string) {
 		return "a second colon in one line", "put the value in quotes, or begin a new line"
 	case "value is not allowed in this context":
 		return "the indentation does not fit", "indent keys of one mapping alike"
+	case "sequence end token ']' not found":
+		return "a [ is not closed", ""
+	case "could not find flow mapping end token '}'":
+		return "a { is not closed", ""
+	case "',' or ']' must be specified", "',' or '}' must be specified":
+		return "a comma or a closing bracket is missing before this", ""
 	case "could not find end character of double-quoted text", "could not find end character of single-quoted text":
 		return "a quote is not closed", ""
 	}

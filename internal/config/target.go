@@ -74,7 +74,7 @@ type Target struct {
 	// full disk is not cured by a restart.
 	Disks []string `yaml:"disks" form:"path"`
 	// Share of a file system in use from which on it counts as full.
-	DiskFull float64 `yaml:"disk_full" default:"0.95" want:"above=0,max=1" unit:"share, 0 to 1"`
+	DiskFull float64 `yaml:"disk_full" default:"0.95" want:"above=0,max=1" unit:"share"`
 }
 
 // Variable is one environment variable.
@@ -113,9 +113,9 @@ type Pool struct {
 	// none.
 	AdminURL string `yaml:"admin_url" form:"url"`
 	// Share of the maximum in use from which on the pool counts as exhausted.
-	Full float64 `yaml:"full" default:"0.95" want:"above=0,max=1" unit:"share, 0 to 1"`
+	Full float64 `yaml:"full" default:"0.95" want:"above=0,max=1" unit:"share"`
 	// Share of the maximum in use from which on the service counts as degraded.
-	High float64 `yaml:"high" default:"0.8" want:"above=0,max=1" unit:"share, 0 to 1"`
+	High float64 `yaml:"high" default:"0.8" want:"above=0,max=1" unit:"share"`
 }
 
 // Memory is what is known about the memory of a target.
@@ -128,7 +128,7 @@ type Memory struct {
 	// How much the limit is raised at one time.
 	Factor float64 `yaml:"factor" default:"1.5" want:"above=1,max=10" unit:"factor"`
 	// Share of the limit in use from which on memory is the problem.
-	Full float64 `yaml:"full" default:"0.95" want:"above=0,max=1" unit:"share, 0 to 1"`
+	Full float64 `yaml:"full" default:"0.95" want:"above=0,max=1" unit:"share"`
 	// Share of the limit in use from which on the target counts as degraded.
-	High float64 `yaml:"high" default:"0.8" want:"above=0,max=1" unit:"share, 0 to 1"`
+	High float64 `yaml:"high" default:"0.8" want:"above=0,max=1" unit:"share"`
 }

@@ -62,7 +62,16 @@ type planter struct {
 	stop    bool
 }
 
+// at is where a node begins. The parser gives the colon for a mapping; we want its first key.
 func at(n ast.Node) place {
+	switch m := n.(type) {
+	case *ast.MappingNode:
+		if len(m.Values) > 0 && !m.IsFlowStyle {
+			return at(m.Values[0].Key)
+		}
+	case *ast.MappingValueNode:
+		return at(m.Key)
+	}
 	if t := n.GetToken(); t != nil && t.Position != nil {
 		return place{max(1, t.Position.Line), max(1, t.Position.Column)}
 	}
@@ -85,14 +94,11 @@ func (p *planter) plant(n ast.Node, depth int) *node {
 	switch n := n.(type) {
 	case *ast.MappingNode:
 		out.kind = mapping
-		if len(n.Values) > 0 && !n.IsFlowStyle {
-			out.at = at(n.Values[0].Key)
-		}
 		for _, v := range n.Values {
 			p.entry(out, v, depth)
 		}
 	case *ast.MappingValueNode:
-		out.kind, out.at = mapping, at(n.Key)
+		out.kind = mapping
 		p.entry(out, n, depth)
 	case *ast.SequenceNode:
 		out.kind = list
