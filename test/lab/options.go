@@ -91,7 +91,7 @@ func (o Options) complete() (Options, error) {
 	}
 	if !o.Bare {
 		if target := filepath.Join(o.Binaries, "mcp-target"); o.Binaries == "" || !exists(target) {
-			return o, fmt.Errorf("lab %s: Options.Binaries (%q) must hold mcp-target: run lab.BuildBinaries", o.Name, o.Binaries)
+			return o, fmt.Errorf("lab %s: Options.Binaries (%q) must hold mcp-target: see lab.Binaries", o.Name, o.Binaries)
 		}
 	}
 	for path := range o.Files {

@@ -1,4 +1,4 @@
-// Package labtest ties labs to tests: a lab that ends with its test, programs that are built once,
+// Package labtest ties labs to tests: a lab that ends with its test, programs that are up to date,
 // and the journal of a failed test kept where go test keeps artifacts.
 //
 // It skips a test on a machine that cannot run labs, with the reason, and never for another
@@ -9,7 +9,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/recoveryd/recoveryd/test/lab"
@@ -53,41 +52,14 @@ func Require(t testing.TB) {
 	}
 }
 
-// built remembers the directories of Build, by what is in them, for this test process.
-type built struct {
-	mu   sync.Mutex
-	dirs map[string]string
-}
-
-var binaries = built{dirs: map[string]string{}} // the one cache of a test process
-
-// Build builds programs ("mcp-target", "recoveryd") from the working tree, once for each test
-// process, and returns the directory that holds them, for Options.Binaries.
+// Build returns a directory with programs ("mcp-target", "recoveryd") of the working tree, for
+// Options.Binaries.
 func Build(t testing.TB, names ...string) string {
 	t.Helper()
-	binaries.mu.Lock()
-	defer binaries.mu.Unlock()
-	key := filepath.Join(names...)
-	if dir, ok := binaries.dirs[key]; ok {
-		return dir
-	}
-	cache, err := lab.CacheDir()
+	dir, err := lab.Binaries(t.Context(), names...)
 	if err != nil {
-		t.Fatalf("build programs for the lab: %v", err)
+		t.Fatalf("programs for the lab: %v", err)
 	}
-	// Not t.TempDir: the directory outlives the test that asks first. One directory a package of
-	// tests would be enough; one for each process keeps parallel runs of go test apart.
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		t.Fatalf("build programs for the lab: %v", err)
-	}
-	dir, err := os.MkdirTemp("", "recoveryd-lab-bin-")
-	if err != nil {
-		t.Fatalf("build programs for the lab: %v", err)
-	}
-	if err := lab.BuildBinaries(t.Context(), dir, names...); err != nil {
-		t.Fatalf("build programs for the lab: %v", err)
-	}
-	binaries.dirs[key] = dir
 	return dir
 }
 

@@ -17,7 +17,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"time"
 
 	"github.com/recoveryd/recoveryd/test/lab"
@@ -118,16 +117,12 @@ func start(ctx context.Context, args []string) error {
 	if flags.NArg() != 1 {
 		return errUsage
 	}
-	cache, err := lab.CacheDir()
-	if err != nil {
-		return err
-	}
-	bin := filepath.Join(cache, "bin")
 	names := []string{"mcp-target"}
 	if *daemon {
 		names = append(names, "recoveryd")
 	}
-	if err := lab.BuildBinaries(ctx, bin, names...); err != nil {
+	bin, err := lab.Binaries(ctx, names...)
+	if err != nil {
 		return err
 	}
 	began := time.Now()
