@@ -1,0 +1,95 @@
+package escalate
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// The rules return a changed book and leave the one they were given as it was, so that a caller
+// whose store failed still has the old one.
+
+func (b ChannelBook) clone() ChannelBook {
+	b.Rows = slices.Clone(b.Rows)
+	b.Keys = maps.Clone(b.Keys)
+	if b.Keys == nil {
+		b.Keys = map[string]KeyState{}
+	}
+	return b
+}
+
+// edit returns a copy and the index of a row in it, or -1.
+func (b ChannelBook) edit(seq uint64) (ChannelBook, int) {
+	i, found := slices.BinarySearchFunc(b.Rows, seq, func(q Queued, s uint64) int {
+		switch {
+		case q.Seq < s:
+			return -1
+		case q.Seq > s:
+			return 1
+		}
+		return 0
+	})
+	if !found {
+		return b, -1
+	}
+	return b.clone(), i
+}
+
+// put stores a row, or removes it when it no longer waits.
+func (b *ChannelBook) put(i int, q Queued) {
+	if q.State == Waiting {
+		b.Rows[i] = q
+		return
+	}
+	b.Rows = slices.Delete(b.Rows, i, i+1)
+}
+
+// setKey records a delivered row.
+func (b *ChannelBook) setKey(q Queued, got Receipt, now time.Time) KeyState {
+	k, known := b.Keys[q.Key]
+	if !known {
+		k = KeyState{Channel: q.Channel, Key: q.Key}
+	}
+	switch q.Kind {
+	case Trigger, Update:
+		k.Open = true
+	case Resolve:
+		k.Open = false
+	case Change:
+	}
+	if got != nil {
+		k.Receipt = got
+	}
+	k.At = now
+	b.Keys[q.Key] = k
+	return k
+}
+
+// touchKey records that a row ended without a recorded success: the key is known from now on,
+// and open if the vendor may have the row.
+func (b *ChannelBook) touchKey(q Queued, now time.Time) KeyState {
+	k, known := b.Keys[q.Key]
+	if !known {
+		k = KeyState{Channel: q.Channel, Key: q.Key}
+	}
+	k.Open = k.Open || q.alerts() && q.arrived()
+	k.At = now
+	b.Keys[q.Key] = k
+	return k
+}
+
+// Add returns the book with further rows, in order of Seq.
+func (b ChannelBook) Add(rows []Queued, keys []KeyState) ChannelBook {
+	b = b.clone()
+	for _, q := range rows {
+		if n := len(b.Rows); n == 0 || b.Rows[n-1].Seq < q.Seq {
+			b.Rows = append(b.Rows, q)
+		}
+	}
+	for _, k := range keys {
+		if _, known := b.Keys[k.Key]; !known {
+			b.Keys[k.Key] = k
+		}
+	}
+	return b
+}

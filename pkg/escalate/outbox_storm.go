@@ -1,0 +1,200 @@
+package escalate
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// stormLines bounds what the summary of a storm lists; the rest is a number.
+const stormLines = 20
+
+// storms counts the triggers of the channel. When there are more than StormOver within
+// StormWindow, the further ones, and those of the window which have not been tried yet, are
+// demoted to updates, and one trigger for the whole storm takes their place. It is resolved when
+// all of them are. Pages that already left stay as they are, and a trigger that is worse than
+// everything the storm has told is never demoted. Resolved are the Resolve rows that waited.
+func (r OutboxRules) storms(b *ChannelBook, resolved []Queued, now time.Time) (Edits, time.Time) {
+	c := b.State
+	c.Storms = cloneStorms(c.Storms)
+	changed := closeMembers(c.Storms, resolved)
+	rows, grown, counted := r.count(b, &c)
+
+	e := Edits{Rows: rows}
+	var wake time.Time
+	kept := c.Storms[:0]
+	for _, s := range c.Storms {
+		over := len(s.Open) == 0
+		if over && !now.Before(s.Until) {
+			e.New = append(e.New, r.stormRows(c.Channel, s, Resolve, now)...)
+			continue
+		}
+		if over {
+			wake = earlier(wake, s.Until)
+		}
+		if grown[s.Key] {
+			kind := Update
+			if !s.Told {
+				kind, s.Told = Trigger, true
+			}
+			e.New = append(e.New, r.stormRows(c.Channel, s, kind, now)...)
+		}
+		kept = append(kept, s)
+	}
+	c.Storms = kept
+	if counted || changed || len(e.New) > 0 {
+		b.State = c
+		e.Channels = append(e.Channels, c)
+	}
+	return e, wake
+}
+
+// count looks at the triggers that were not counted yet and demotes what belongs to a storm.
+func (r OutboxRules) count(b *ChannelBook, c *ChannelState) (rows []Queued, grown map[string]bool, counted bool) {
+	grown = map[string]bool{}
+	for i, q := range b.Rows {
+		if q.Seq <= c.Counted || q.Kind != Trigger || q.Origin != FromDecision {
+			continue
+		}
+		counted = true
+		c.Counted = q.Seq
+		c.Recent = append(within(c.Recent, q.Enqueued, r.StormWindow), q.Enqueued.UnixNano())
+		if r.StormOver <= 0 || len(c.Recent) <= r.StormOver || r.Public[c.Channel] {
+			continue
+		}
+		s := r.current(c, q)
+		s.Until = q.Enqueued.Add(r.StormWindow)
+		for j := range b.Rows[:i+1] {
+			m := b.Rows[j]
+			fresh := m.Kind == Trigger && m.Origin == FromDecision && m.Attempts == 0 &&
+				m.Enqueued.After(q.Enqueued.Add(-r.StormWindow))
+			if !fresh || s.Told && worse(m.Notice.Severity, s.Worst) {
+				continue
+			}
+			m.Kind, m.Why = Update, "told with one page for many: "+s.Key
+			b.Rows[j] = m
+			rows = append(rows, m)
+			grown[s.Key] = s.join(m) || grown[s.Key]
+		}
+	}
+	return rows, grown, counted
+}
+
+// current is the storm that a trigger belongs to: the one under way, or a new one.
+func (r OutboxRules) current(c *ChannelState, q Queued) *Storm {
+	if n := len(c.Storms); n > 0 && !q.Enqueued.After(c.Storms[n-1].Until) {
+		return &c.Storms[n-1]
+	}
+	c.Storms = append(c.Storms, Storm{
+		Key:   fmt.Sprintf("storm/%s/%s/%d-%d", r.Host, c.Channel, q.Enqueued.Unix(), q.Seq),
+		Since: q.Enqueued,
+		Open:  map[string]uint64{},
+		First: q.Notice,
+		Worst: Info,
+	})
+	return &c.Storms[len(c.Storms)-1]
+}
+
+// join adds a trigger and reports whether the storm's page has something new to tell.
+func (s *Storm) join(q Queued) bool {
+	_, again := s.Open[q.Key]
+	s.Open[q.Key] = q.Seq
+	if worse(q.Notice.Severity, s.Worst) {
+		s.Worst = q.Notice.Severity
+	}
+	if again {
+		return false
+	}
+	s.Count++
+	if len(s.Lines) < stormLines {
+		s.Lines = append(s.Lines, line(q.Notice))
+	}
+	if t := q.Notice.Target; t != "" && !slices.Contains(s.Targets, t) && len(s.Targets) < stormLines {
+		s.Targets = append(s.Targets, t)
+	}
+	return true
+}
+
+// closeMembers takes resolved keys out of the storms.
+func closeMembers(storms []Storm, resolved []Queued) (changed bool) {
+	for _, s := range storms {
+		for _, q := range resolved {
+			if seq, member := s.Open[q.Key]; member && seq < q.Seq {
+				delete(s.Open, q.Key)
+				changed = true
+			}
+		}
+	}
+	return changed
+}
+
+func (r OutboxRules) stormRows(channel string, s Storm, kind Kind, now time.Time) []Queued {
+	n := Notice{
+		ID:       fmt.Sprintf("%s#%s-%d", s.Key, kind, s.Count),
+		Key:      s.Key,
+		Kind:     kind,
+		At:       now,
+		Incident: s.First.Incident,
+		Tier:     s.First.Tier,
+		Priority: s.First.Priority,
+		Severity: s.Worst,
+		Status:   Investigating,
+		Host:     s.First.Host,
+		Target:   s.First.Target,
+		Class:    "storm",
+		Since:    s.Since,
+		Affected: s.Targets,
+		Evidence: slices.Clone(s.Lines),
+		Next:     "the single alerts follow as updates of low severity; this page is resolved when all of them are",
+	}
+	n.Summary = fmt.Sprintf("%d alerts within %s on %s, first: %s", s.Count, r.StormWindow, n.Host, line(s.First))
+	if more := s.Count - len(s.Lines); more > 0 {
+		n.Evidence = append(n.Evidence, fmt.Sprintf("and %d more", more))
+	}
+	if kind == Resolve {
+		n.Status = Resolved
+		n.Summary = fmt.Sprintf("all %d alerts of the storm on %s are over", s.Count, n.Host)
+		n.Next = "nothing"
+	}
+	rows := NewQueued(now, n, channel)
+	for i := range rows {
+		rows[i].Origin = FromStorm
+	}
+	return rows
+}
+
+// worse reports whether a needs more attention than b. A severity outside the closed set is
+// taken for the worst: what cannot be understood is not hidden.
+func worse(a, b Severity) bool { return weight(a) > weight(b) }
+
+func weight(s Severity) int {
+	switch s {
+	case Info:
+		return 1
+	case Warning:
+		return 2
+	case Error:
+		return 3
+	case Critical:
+		return 4
+	}
+	return 5
+}
+
+func cloneStorms(storms []Storm) []Storm {
+	storms = slices.Clone(storms)
+	for i := range storms {
+		storms[i].Open = maps.Clone(storms[i].Open)
+		storms[i].Lines = slices.Clone(storms[i].Lines)
+		storms[i].Targets = slices.Clone(storms[i].Targets)
+	}
+	return storms
+}
+
+// within keeps the times of the window that ends at to. A time after it is from before a step of
+// the clock.
+func within(ms []int64, to time.Time, window time.Duration) []int64 {
+	first, last := to.Add(-window).UnixNano(), to.UnixNano()
+	return slices.DeleteFunc(slices.Clone(ms), func(t int64) bool { return t <= first || t > last })
+}
