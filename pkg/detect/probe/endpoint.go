@@ -82,6 +82,7 @@ func (e Endpoint) withDefaults() (Endpoint, *url.URL, error) {
 	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
 		return e, nil, fmt.Errorf("the URL %s is not one of http or https with a host", u.Redacted())
 	}
+	u.RawQuery = strings.ReplaceAll(u.RawQuery, " ", "%20") // people write it so; the wire does not take it
 	if e.Method == "" {
 		e.Method = http.MethodGet
 	}

@@ -114,8 +114,14 @@ func handshakeError(err error) error {
 	return err
 }
 
-func (x *exchange) receive(conn io.Reader) (Reply, error) {
-	limited := &io.LimitedReader{R: conn, N: maxHeader}
+func (x *exchange) receive(conn io.Reader) (r Reply, err error) {
+	watched := &watchedReader{Reader: conn}
+	limited := &io.LimitedReader{R: watched, N: maxHeader}
+	defer func() {
+		if err != nil && watched.failed != nil {
+			err = watched.failed
+		}
+	}()
 	if x.in == nil {
 		x.in = bufio.NewReaderSize(limited, 4096)
 	} else {
@@ -127,7 +133,7 @@ func (x *exchange) receive(conn io.Reader) (Reply, error) {
 		return Reply{}, err
 	}
 	defer resp.Body.Close() //nolint:errcheck // the connection is closed anyway
-	r := Reply{Status: resp.StatusCode, ContentType: resp.Header.Get("Content-Type"), RetryAfter: resp.Header.Get("Retry-After")}
+	r = Reply{Status: resp.StatusCode, ContentType: resp.Header.Get("Content-Type"), RetryAfter: resp.Header.Get("Retry-After")}
 	limited.N = int64(x.maxBody) + maxHeader // chunk lines and trailers come on top of the body
 	body := io.Reader(resp.Body)
 	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
@@ -143,6 +149,21 @@ func (x *exchange) receive(conn io.Reader) (Reply, error) {
 		r.TooLarge, err = true, nil
 	}
 	return r, asProtocol(err)
+}
+
+// watchedReader keeps the error of a connection. The parser of a header line forgets it when part
+// of the line had come, and would call a slow server malformed.
+type watchedReader struct {
+	io.Reader
+	failed error
+}
+
+func (w *watchedReader) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.failed = err
+	}
+	return n, err
 }
 
 // response reads the header of the final response; informational ones before it are skipped.

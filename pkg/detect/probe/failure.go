@@ -113,7 +113,7 @@ func classify(err error) (failure, string) {
 		return failRefused, "connection refused by" + or(where, " the server")
 	case dialing && errors.Is(err, syscall.ENOENT):
 		return failRefused, "there is no socket" + where
-	case dialing && errors.Is(err, syscall.EAGAIN) && !isTimeout(err):
+	case dialing && errors.Is(err, syscall.EAGAIN): // before the timeouts, since Go calls it one
 		// Only a unix socket says this: its backlog is full, so somebody listens and does not accept.
 		return failNoReply, "the backlog of the socket" + where + " is full: nobody accepts"
 	case isAny(err, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EHOSTDOWN, syscall.EAFNOSUPPORT):

@@ -204,21 +204,15 @@ func (l *Looker) ask(ctx context.Context, unit detect.Facts) []detect.Facts {
 	got := make([]detect.Facts, len(l.seats))
 	var late <-chan time.Time // set when the time is up
 	over := ctx.Done()
-	for range l.seats {
+	for n := 0; n < len(l.seats); {
 		select {
 		case r := <-results:
 			got[r.seat] = r.facts
-			continue
+			n++
 		case <-over:
 			t := time.NewTimer(lateness)
 			defer t.Stop()
 			late, over = t.C, nil
-		case <-late:
-			return l.missing(got)
-		}
-		select { // the time is up, but this turn of the loop still owes one result
-		case r := <-results:
-			got[r.seat] = r.facts
 		case <-late:
 			return l.missing(got)
 		}

@@ -1,0 +1,328 @@
+package probe
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// brief is the timeout of requests that are meant to run into it.
+const brief = 200 * time.Millisecond
+
+func healthyBody(t testing.TB) string {
+	b, err := os.ReadFile("testdata/replies/a-healthy.json")
+	require.NoError(t, err)
+	return string(b)
+}
+
+func newHTTP(t testing.TB, e Endpoint) *HTTPHealth {
+	h, err := NewHTTPHealth(e)
+	require.NoError(t, err)
+	return h
+}
+
+// raw starts a TCP server that handles each connection with serve.
+func raw(t testing.TB, serve func(*net.TCPConn)) (url string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close() //nolint:errcheck // a test server
+				serve(c.(*net.TCPConn))
+			}()
+		}
+	}()
+	return "http://" + l.Addr().String() + "/health/status"
+}
+
+// request reads one request header.
+func request(c net.Conn) {
+	buf := make([]byte, 4096)
+	_, _ = c.Read(buf)
+}
+
+// silence holds a connection until the other side closes it.
+func silence(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
+
+const (
+	noStatus  = -1
+	anyStatus = -2 // it depends on when the reset overtakes the header
+)
+
+func TestHTTPHealthOnWhatServersDo(t *testing.T) {
+	healthy := healthyBody(t)
+	write := func(s string) func(*net.TCPConn) {
+		return func(c *net.TCPConn) { request(c); _, _ = io.WriteString(c, s) }
+	}
+	zipped := func(s string) string {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, _ = io.WriteString(z, s)
+		_ = z.Close()
+		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", b.Len(), b.String())
+	}
+	cases := []struct {
+		name    string
+		serve   func(*net.TCPConn)
+		outcome string
+		status  float64
+		why     string // part of http.error
+	}{
+		{"a plain reply", write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + healthy), detect.OutcomeReply, 200, ""},
+		{"a chunked reply", write(fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(healthy), healthy)), detect.OutcomeReply, 200, ""},
+		{"HTTP/1.0", write("HTTP/1.0 503 Service Unavailable\r\n\r\n" + healthy), detect.OutcomeReply, 503, ""},
+		{"informational responses come first", write("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n" + healthy), detect.OutcomeReply, 200, ""},
+		{"informational responses for ever", write(strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 50)), detect.OutcomeGarbage, noStatus, "without end"},
+		{"compressed though nobody asked", write(zipped(healthy)), detect.OutcomeReply, 200, ""},
+		{"a small body that unpacks to a huge one", write(zipped(strings.Repeat(" ", 64<<20))), detect.OutcomeTooLarge, 200, "larger than"},
+		{"a compressed body that is none", write("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nnot gzip at all"), detect.OutcomeGarbage, 200, "protocol"},
+		{"a body beyond the bound", write("HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", 2<<20)), detect.OutcomeTooLarge, 200, "larger than"},
+		{"a chunk line without end", write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;" + strings.Repeat("x", 2<<20)), detect.OutcomeGarbage, 200, "protocol"},
+		{"a header beyond the bound", write("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2<<20)), detect.OutcomeGarbage, noStatus, "header"},
+		{"closes without a word", request1(func(c *net.TCPConn) {}), detect.OutcomeReset, noStatus, "closed"},
+		{"resets the connection", request1(func(c *net.TCPConn) { _ = c.SetLinger(0) }), detect.OutcomeReset, noStatus, "reset"},
+		{"cut short", write("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + healthy), detect.OutcomeGarbage, 200, "cut short"},
+		{"reset in the middle of the body", request1(func(c *net.TCPConn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"+healthy)
+			_ = c.SetLinger(0)
+		}), detect.OutcomeReset, anyStatus, "reset"},
+		{"accepts and never answers", silenceTCP, detect.OutcomeNoReply, noStatus, "no complete answer"},
+		{"sends a header and hangs", request1(func(c *net.TCPConn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{")
+			silence(c)
+		}), detect.OutcomeNoReply, 200, "no complete answer"},
+		{"drips one byte at a time", request1(func(c *net.TCPConn) {
+			tick := time.NewTicker(brief / 10)
+			defer tick.Stop()
+			for range tick.C {
+				if _, err := io.WriteString(c, "H"); err != nil {
+					return
+				}
+			}
+		}), detect.OutcomeNoReply, noStatus, "no complete answer"},
+		{"speaks another protocol", write("-ERR unknown command 'GET'\r\n"), detect.OutcomeGarbage, noStatus, "protocol"},
+		{"redirects", write("HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"), detect.OutcomeRedirect, 301, "not followed"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHTTP(t, Endpoint{URL: raw(t, c.serve), Timeout: brief})
+			f := h.Look(t.Context(), nil)
+			checkFacts(t, f)
+			require.Equal(t, c.outcome, f.Text(detect.HTTPOutcome), "%v", f)
+			require.Contains(t, f.Text(detect.HTTPError), c.why)
+			if v, ok := f.Num(detect.HTTPStatus); c.status != anyStatus {
+				require.Equal(t, c.status == noStatus, !ok)
+				require.True(t, !ok || v == c.status)
+			}
+			d, ok := f.Duration(detect.HTTPLatency)
+			require.True(t, ok)
+			require.Less(t, d, brief+time.Second)
+			if c.outcome == detect.OutcomeNoReply {
+				require.GreaterOrEqual(t, d, brief)
+			}
+			// The witness is reused: a second look must be as good as the first.
+			require.Equal(t, c.outcome, h.Look(t.Context(), nil).Text(detect.HTTPOutcome))
+		})
+	}
+}
+
+func silenceTCP(c *net.TCPConn) { silence(c) }
+
+func request1(serve func(*net.TCPConn)) func(*net.TCPConn) {
+	return func(c *net.TCPConn) { request(c); serve(c) }
+}
+
+func TestHTTPHealthWithoutAServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	require.NoError(t, l.Close())
+	f := newHTTP(t, Endpoint{URL: "http://" + addr + "/"}).Look(t.Context(), nil)
+	require.Equal(t, detect.OutcomeRefused, f.Text(detect.HTTPOutcome))
+	require.Equal(t, "connection refused by "+addr, f.Text(detect.HTTPError))
+
+	f = newHTTP(t, Endpoint{URL: "http://no-such-host.invalid/"}).Look(t.Context(), nil)
+	require.Equal(t, detect.OutcomeDNS, f.Text(detect.HTTPOutcome))
+}
+
+func TestHTTPHealthSendsWhatWasConfigured(t *testing.T) {
+	var got *http.Request
+	var body string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		got, body = r, string(b)
+		_, _ = io.WriteString(w, `{"status":"healthy"}`)
+	}))
+	defer s.Close()
+	h := newHTTP(t, Endpoint{
+		URL: strings.Replace(s.URL, "http://", "http://someone:pass@", 1) + "/search?q=a b", Method: "POST",
+		Header: http.Header{"X-Probe": {"1"}}, Bearer: "token-of-ours", Body: []byte(`{"q":1}`),
+	})
+	f := h.Look(t.Context(), nil)
+	require.Equal(t, "healthy", f.Text(detect.HealthStatus))
+	require.Equal(t, "POST", got.Method)
+	require.Equal(t, "Bearer token-of-ours", got.Header.Get("Authorization"))
+	require.Equal(t, "1", got.Header.Get("X-Probe"))
+	require.Equal(t, "recoveryd", got.Header.Get("User-Agent"))
+	require.Equal(t, `{"q":1}`, body)
+	require.True(t, got.Close, "a connection of its own for each look")
+
+	h = newHTTP(t, Endpoint{URL: strings.Replace(s.URL, "http://", "http://someone:pass@", 1)})
+	h.Look(t.Context(), nil)
+	user, pass, ok := got.BasicAuth()
+	require.True(t, ok)
+	require.Equal(t, "someone:pass", user+":"+pass)
+}
+
+func TestHTTPHealthOverTLS(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"status":"healthy"}`)
+	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains about handshakes that are meant to fail
+	s.StartTLS()
+	defer s.Close()
+	ca := t.TempDir() + "/ca.pem"
+	require.NoError(t, os.WriteFile(ca, certificatePEM(s.Certificate().Raw), 0o600))
+	look := func(e Endpoint) detect.Facts { return newHTTP(t, e).Look(t.Context(), nil) }
+
+	f := look(Endpoint{URL: s.URL})
+	require.Equal(t, detect.OutcomeTLS, f.Text(detect.HTTPOutcome))
+	require.Contains(t, f.Text(detect.HTTPError), "unknown authority")
+
+	f = look(Endpoint{URL: s.URL, TLS: TLS{CAFile: ca}})
+	require.Equal(t, detect.OutcomeReply, f.Text(detect.HTTPOutcome), "%v", f)
+
+	f = look(Endpoint{URL: s.URL, TLS: TLS{CAFile: ca, ServerName: "another.example"}})
+	require.Equal(t, detect.OutcomeTLS, f.Text(detect.HTTPOutcome))
+	require.Contains(t, f.Text(detect.HTTPError), "another name")
+
+	f = look(Endpoint{URL: s.URL, TLS: TLS{SkipVerify: true}})
+	require.Equal(t, detect.OutcomeReply, f.Text(detect.HTTPOutcome))
+
+	f = look(Endpoint{URL: strings.Replace(s.URL, "https", "http", 1)})
+	require.Equal(t, detect.OutcomeTLS, f.Text(detect.HTTPOutcome), "plain http to a TLS port: %v", f)
+
+	plain := httptest.NewServer(s.Config.Handler)
+	defer plain.Close()
+	f = look(Endpoint{URL: strings.Replace(plain.URL, "http", "https", 1)})
+	require.Equal(t, detect.OutcomeTLS, f.Text(detect.HTTPOutcome), "https to a plain port: %v", f)
+
+	f = look(Endpoint{URL: strings.Replace(raw(t, silenceTCP), "http", "https", 1), Timeout: brief})
+	require.Equal(t, detect.OutcomeNoReply, f.Text(detect.HTTPOutcome), "a handshake that nobody answers: %v", f)
+}
+
+func TestHTTPHealthStaysSilentAsLongAsItWasAsked(t *testing.T) {
+	var asked atomic.Int32
+	body, err := os.ReadFile("testdata/replies/task-rate-limited.json")
+	require.NoError(t, err)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Retry-After", "59")
+		w.WriteHeader(500)
+		_, _ = w.Write(body)
+	}))
+	defer s.Close()
+	h := newHTTP(t, Endpoint{URL: s.URL})
+	one := detect.Facts{detect.UnitInvocation: detect.Word("one")}
+	f := h.Look(t.Context(), one)
+	require.Equal(t, detect.OutcomeLimited, f.Text(detect.HTTPOutcome))
+
+	f = h.Look(t.Context(), one)
+	require.EqualValues(t, 1, asked.Load())
+	require.Contains(t, f[detect.HTTPOutcome].Err, "not asked: the server limits requests")
+	left, _ := f.Num(detect.HTTPRetryAfter)
+	require.InDelta(t, 59, left, 1)
+
+	// A new process has a new limiter: verification after a restart must not wait for the old one.
+	h.Look(t.Context(), detect.Facts{detect.UnitInvocation: detect.Word("two")})
+	require.EqualValues(t, 2, asked.Load())
+}
+
+func TestHoldIsBoundedAndOnlyForRateLimits(t *testing.T) {
+	now := time.Unix(1000, 0)
+	limited := func(wait detect.Reading) detect.Facts {
+		return detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeLimited), detect.HTTPRetryAfter: wait}
+	}
+	for _, c := range []struct {
+		name string
+		f    detect.Facts
+		want time.Duration
+	}{
+		{"what it asks for", limited(detect.Num(30)), 30 * time.Second},
+		{"a minute when it does not say", detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeLimited)}, time.Minute},
+		{"a minute when it says something unreadable", limited(detect.NotMeasured("soon")), time.Minute},
+		{"five minutes at most", limited(detect.Num(86400)), 5 * time.Minute},
+		{"not for an unhealthy reply with a wait", detect.Facts{
+			detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HTTPRetryAfter: detect.Num(60)}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var h hold
+			h.note(c.f, nil, now)
+			require.Equal(t, c.want, h.left(nil, now))
+			require.Zero(t, h.left(nil, now.Add(c.want)))
+		})
+	}
+}
+
+func TestALookThatIsCalledOffOrCutShortProvesNothing(t *testing.T) {
+	url := raw(t, silenceTCP)
+	h := newHTTP(t, Endpoint{URL: url, Timeout: 10 * time.Second})
+
+	ctx, cancel := context.WithCancel(t.Context())
+	stop := time.AfterFunc(brief, cancel)
+	defer stop.Stop()
+	f := h.Look(ctx, nil)
+	require.Equal(t, "the look was called off", f[detect.HTTPOutcome].Err)
+
+	ctx, cancel = context.WithTimeout(t.Context(), brief)
+	defer cancel()
+	f = h.Look(ctx, nil)
+	require.Contains(t, f[detect.HTTPOutcome].Err, "of 10s were left for the request")
+
+	f = h.Look(ctx, nil) // no time at all
+	require.NotEmpty(t, f[detect.HTTPOutcome].Err, "%v", f)
+}
+
+func TestNewHTTPHealthRefusesWhatCannotWork(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		e          Endpoint
+	}{
+		{"no URL", "not one of http or https", Endpoint{}},
+		{"another scheme", "not one of http or https", Endpoint{URL: "unix:///run/x"}},
+		{"no host", "not one of http or https", Endpoint{URL: "http:///path"}},
+		{"an unreadable URL with a password", "cannot be parsed", Endpoint{URL: "http://u:hunter2@[::1/"}},
+		{"a password in a URL of another scheme", "not one of http or https", Endpoint{URL: "ftp://u:hunter2@host/"}},
+		{"a CA file that is not there", "read the CA file", Endpoint{URL: "https://h/", TLS: TLS{CAFile: "/nonexistent"}}},
+		{"a certificate without its key", "needs both", Endpoint{URL: "https://h/", TLS: TLS{CertFile: "/x"}}},
+		{"a negative timeout", "negative", Endpoint{URL: "http://h/", Timeout: -1}},
+		{"a method that is none", "make the request", Endpoint{URL: "http://h/", Method: "GET /"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := NewHTTPHealth(c.e)
+			require.ErrorContains(t, err, c.want)
+			require.NotContains(t, err.Error(), "hunter2")
+		})
+	}
+}

@@ -1,0 +1,185 @@
+package probe
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+func plainWords(f detect.Facts) string {
+	if r := f[detect.PlainOutcome]; r.Err != "" {
+		return "! " + r.Err
+	}
+	return strings.TrimSpace(f.Text(detect.PlainOutcome) + " " + f.Text(detect.PlainError))
+}
+
+func closedPort(t testing.TB) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	require.NoError(t, l.Close())
+	return addr
+}
+
+func hostPort(url string) string {
+	addr, _, _ := strings.Cut(strings.TrimPrefix(url, "http://"), "/")
+	return addr
+}
+
+func TestTCP(t *testing.T) {
+	look := func(addr string) string {
+		w, err := NewTCP(addr, brief)
+		require.NoError(t, err)
+		return plainWords(w.Look(t.Context(), nil))
+	}
+	require.Equal(t, "ok", look(hostPort(raw(t, silenceTCP))))
+	closed := closedPort(t)
+	require.Equal(t, "refused connection refused by "+closed, look(closed))
+	require.Contains(t, look("no-such-host.invalid:1"), "unknown the name")
+	_, err := NewTCP("localhost", 0)
+	require.ErrorContains(t, err, "not host:port")
+}
+
+func TestHTTPPlainAndOllama(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/api/tags":
+			_, _ = io.WriteString(w, `{"models":[{"name":"nomic-embed-text:latest"}]}`)
+		case "/ok":
+			_, _ = io.WriteString(w, "pong")
+		case "/teapot":
+			w.WriteHeader(418)
+		case "/sick":
+			http.Error(w, "no disk", 500)
+		case "/secret":
+			w.WriteHeader(401)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer s.Close()
+	plain := func(path string, m Match) string {
+		w, err := NewHTTPPlain(Endpoint{URL: s.URL + path, Timeout: brief}, m)
+		require.NoError(t, err)
+		return plainWords(w.Look(t.Context(), nil))
+	}
+	require.Equal(t, "ok", plain("/ok", Match{}))
+	require.Equal(t, "ok", plain("/ok", Match{Contains: "pong", Excludes: "error"}))
+	require.Equal(t, `error the answer does not contain "ping"`, plain("/ok", Match{Contains: "ping"}))
+	require.Equal(t, `error the answer contains "pong"`, plain("/ok", Match{Excludes: "pong"}))
+	require.Equal(t, "ok", plain("/teapot", Match{Status: []int{200, 418}}))
+	require.Equal(t, "error HTTP status 418", plain("/teapot", Match{}))
+	require.Equal(t, "error HTTP status 500", plain("/sick", Match{}))
+	require.Equal(t, "unknown 401 Unauthorized", plain("/secret", Match{}), "the probe lacks a credential; the server answers")
+	require.Equal(t, "ok", plain("/secret", Match{Status: []int{401}}))
+	require.Contains(t, plain("/nothing", Match{}), "unknown 404", "a wrong path says nothing about the server")
+
+	ollama := func(url string) string {
+		w, err := NewOllama(Endpoint{URL: url, Timeout: brief})
+		require.NoError(t, err)
+		require.Equal(t, "ollama", w.Name())
+		return plainWords(w.Look(t.Context(), nil))
+	}
+	require.Equal(t, "ok", ollama(s.URL))
+	require.Equal(t, "ok", ollama(s.URL+"/"))
+	require.Contains(t, ollama("http://"+closedPort(t)), "refused")
+	require.Contains(t, ollama(raw(t, silenceTCP)), "timeout")
+	require.Contains(t, ollama(raw(t, request1(func(*net.TCPConn) {}))), "error the connection was closed")
+}
+
+// redisServer starts Debian's Redis on a free loopback port and returns its address and process.
+func redisServer(t *testing.T, args ...string) (string, *os.Process) {
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Skip("SKIPPED: redis-server is not installed (apt-get install --no-install-recommends redis-server); the Redis witness was not tried on a real server")
+	}
+	addr := closedPort(t)
+	_, port, _ := net.SplitHostPort(addr)
+	cmd := exec.Command(path, append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir(), "--daemonize", "no"}, args...)...)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if strings.Contains(lines.Text(), "Ready to accept connections") {
+			go func() { _, _ = io.Copy(io.Discard, out) }()
+			return addr, cmd.Process
+		}
+	}
+	t.Fatal("redis-server did not start")
+	return "", nil
+}
+
+func TestRedisOnARealServer(t *testing.T) {
+	addr, process := redisServer(t)
+	look := func(c RedisConfig) string {
+		c.Timeout = brief
+		w, err := NewRedis(c)
+		require.NoError(t, err)
+		return plainWords(w.Look(t.Context(), nil))
+	}
+	require.Equal(t, "ok", look(RedisConfig{Addr: addr}))
+	require.Contains(t, look(RedisConfig{Addr: addr, Password: "hunter2"}), "error", "a password where none is set")
+
+	require.NoError(t, process.Signal(syscall.SIGSTOP))
+	require.Contains(t, look(RedisConfig{Addr: addr}), "timeout", "frozen: it accepts and does not answer")
+	require.NoError(t, process.Signal(syscall.SIGCONT))
+	require.Equal(t, "ok", look(RedisConfig{Addr: addr}))
+
+	require.NoError(t, process.Kill())
+	_, _ = process.Wait()
+	require.Contains(t, look(RedisConfig{Addr: addr}), "refused")
+}
+
+func TestRedisWithAPassword(t *testing.T) {
+	addr, _ := redisServer(t, "--requirepass", "hunter2", "--user", "watch", "on", ">hunter3", "+ping")
+	look := func(user string, password Secret) string {
+		w, err := NewRedis(RedisConfig{Addr: addr, User: user, Password: password, Timeout: time.Second})
+		require.NoError(t, err)
+		s := plainWords(w.Look(t.Context(), nil))
+		require.NotContains(t, s, "hunter")
+		return s
+	}
+	require.Equal(t, "ok", look("", "hunter2"))
+	require.Equal(t, "ok", look("watch", "hunter3"))
+	require.Contains(t, look("", ""), "unknown the server answers and refuses our login: NOAUTH")
+	require.Contains(t, look("", "wrong"), "unknown the server answers and refuses our login: WRONGPASS")
+}
+
+func TestRedisOnOddServers(t *testing.T) {
+	for _, c := range []struct{ name, says, want string }{
+		{"loading its data", "-LOADING Redis is loading the dataset in memory\r\n", "error PING was answered with"},
+		{"another protocol", "HTTP/1.1 400 Bad Request\r\n\r\n", "error PING was answered with"},
+		{"a line without end", strings.Repeat("x", 4096), "error the answer breaks the protocol: a line without end"},
+		{"nothing", "", "error the connection was closed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			url := raw(t, request1(func(conn *net.TCPConn) { _, _ = io.WriteString(conn, c.says) }))
+			w, err := NewRedis(RedisConfig{Addr: hostPort(url), Timeout: time.Second})
+			require.NoError(t, err)
+			require.Contains(t, plainWords(w.Look(t.Context(), nil)), c.want)
+		})
+	}
+	w, err := NewRedis(RedisConfig{Addr: hostPort(raw(t, silenceTCP)), Timeout: time.Minute})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	stop := time.AfterFunc(brief, cancel)
+	defer stop.Stop()
+	require.Equal(t, "! the look was called off", plainWords(w.Look(ctx, nil)))
+	_, err = NewRedis(RedisConfig{Addr: "h:" + strconv.Itoa(6379), User: "x"})
+	require.ErrorContains(t, err, "needs a password")
+}
