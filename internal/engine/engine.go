@@ -42,6 +42,7 @@ type Engine struct {
 	inbox    chan message
 	state    atomic.Pointer[incident.State]
 	policy   atomic.Pointer[incident.Policy]
+	actuator atomic.Pointer[Actuator]
 	lastLoop atomic.Int64 // Unix nanoseconds of the last handled event or idle turn
 
 	mu       sync.Mutex // guards what follows
@@ -66,6 +67,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{o: o, inbox: make(chan message, 256), watchers: map[string]*watcher{}, timers: map[string]*time.Timer{}}
 	e.state.Store(&o.State)
 	e.policy.Store(o.Policy)
+	e.actuator.Store(&o.Actuator)
 	return e, nil
 }
 
@@ -115,12 +117,13 @@ func (e *Engine) LookNow(target, cause string) {
 	}
 }
 
-// Reload swaps rule set and subjects between two events. Open incidents keep their state; a
+// Reload swaps rule set, subjects and actuator between two events. Open incidents keep their state; a
 // target that is no longer configured is forgotten by the lookers but stays in the journal.
-func (e *Engine) Reload(ctx context.Context, p *incident.Policy, subjects []Subject) error {
+func (e *Engine) Reload(ctx context.Context, p *incident.Policy, subjects []Subject, act Actuator) error {
 	done := make(chan struct{})
 	m := message{fn: func() {
 		e.policy.Store(p)
+		e.actuator.Store(&act)
 		e.o.Subjects = subjects
 		e.startWatchers(ctx)
 		close(done)

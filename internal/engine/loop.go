@@ -162,7 +162,7 @@ func (e *Engine) perform(ctx context.Context, eff incident.Effect, rec incident.
 		defer cancel()
 		e.collect(bound, a, inc)
 		began := time.Now()
-		result, detail := e.o.Actuator.Do(bound, a)
+		result, detail := (*e.actuator.Load()).Do(bound, a)
 		e.o.Meter.Acted(a, result, time.Since(began))
 		e.o.Logger.Info("action ended", zap.String("action_id", id), zap.String("target", a.Target), zap.Stringer("action", a),
 			zap.String("result", string(result)), zap.String("detail", detail), zap.Duration("took", time.Since(began)))
