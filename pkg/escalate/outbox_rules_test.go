@@ -176,6 +176,12 @@ func TestATroubleIsToldOnceAndResolvedWhenTheChannelWorksAgain(t *testing.T) {
 	b, e, _ = r.Tidy(b, at.Add(time.Hour), others)
 	require.Empty(t, e.New, "told once")
 
+	silent := b.clone()
+	silent.Rows = nil // all collapsed meanwhile
+	silent, e, _ = r.Tidy(silent, at.Add(time.Hour), others)
+	require.Empty(t, e.New, "nothing was seen to work, so it is not over")
+	require.NotNil(t, silent.State.Trouble)
+
 	at = at.Add(time.Hour)
 	b, _ = once(r, b, DeliveryResult{OK: true}, at)
 	b, e, wake = r.Tidy(b, at, others)
