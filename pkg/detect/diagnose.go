@@ -151,10 +151,11 @@ func Builtin() []Condition {
 	}
 }
 
-// ConditionFor returns the condition of a class for a kind of target, for its timing and ladder.
-// The second result is false when no condition declares it.
+// ConditionFor returns the condition whose timing and ladder hold for a class on a kind of target:
+// the last one that declares it, since special cases are judged before the general one. The second
+// result is false when none does.
 func ConditionFor(c Class, k Kind, extra []Condition) (Condition, bool) {
-	for _, cond := range slices.Concat(Builtin(), extra) {
+	for _, cond := range slices.Backward(slices.Concat(Builtin(), extra)) {
 		if cond.Class == c && slices.Contains(cond.Kinds, k) {
 			return cond, true
 		}

@@ -44,7 +44,7 @@ var downCondition = Condition{
 var oomCondition = Condition{
 	Class: ClassMemory, Kinds: []Kind{KindService}, Severity: P1,
 	Looks: 2, Clear: 2 * time.Second,
-	Ladder:  []string{"start", "raise-memory", "kill-start"},
+	Ladder:  []string{"restart", "raise-memory", "kill-start"}, // of a dead unit, a restart is a start
 	Summary: "killed for memory: the unit ended with result oom-kill",
 	Match: func(o Observation, b Background) Finding {
 		f := o.Facts

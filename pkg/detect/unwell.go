@@ -33,6 +33,9 @@ var unwellCondition = Condition{
 					return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP}, Because: "the service calls itself degraded" + reason(f)}
 				}
 			case "unhealthy":
+				if explained(f) {
+					break // judged above: the reply itself says what it is about
+				}
 				ws, what = append(ws, ByHTTP), append(what, "the service calls itself unhealthy"+reason(f))
 			case "":
 			default:
@@ -58,6 +61,15 @@ var unwellCondition = Condition{
 		}
 		return Finding{Verdict: Unhealthy, Witnesses: ws, Because: strings.Join(what, "; ")}
 	},
+}
+
+// explained reports whether an unhealthy reply is about the database or about the service's own
+// health check: other conditions judge those, and know better than to call the service sick.
+func explained(f Facts) bool {
+	if f.Text(HealthDatabase) == "disconnected" {
+		return true
+	}
+	return settled(f, func(c Class, because, _ string) Finding { return Finding{Because: because} }).Because != ""
 }
 
 func reason(f Facts) string {
