@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recoveryd/recoveryd/internal/httpserve"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+)
+
+// operatorCmds are a person's words to the running daemon. Each is recorded with who said it.
+func (c *cli) operatorCmds() []*cobra.Command {
+	type word struct {
+		verb        incident.CommandVerb
+		use, short  string
+		arg         string // "target", "incident" or ""
+		why, forHow bool
+	}
+	var out []*cobra.Command
+	for _, x := range []word{
+		{incident.CmdHold, "hold TARGET", "Leave a target alone: watch and page, but do not act", "target", true, true},
+		{incident.CmdRelease, "release TARGET", "End the hold of a target", "target", true, false},
+		{incident.CmdPause, "pause", "Act on nothing until resumed", "", true, true},
+		{incident.CmdResume, "resume", "End the pause", "", true, false},
+		{incident.CmdAck, "ack INCIDENT", "Say that somebody is on it: no further tier is told meanwhile", "incident", true, true},
+		{incident.CmdApprove, "approve INCIDENT", "Allow what was proposed for an incident", "incident", true, false},
+		{incident.CmdRetry, "retry TARGET", "Begin the ladder of a target's incident anew", "target", true, false},
+	} {
+		cmd := httpserve.Command{Verb: x.verb}
+		cc := &cobra.Command{Use: x.use, Short: x.short, Args: argsFor(x.arg)}
+		cc.Flags().StringVar(&cmd.By, "by", caller(), "who says so")
+		if x.why {
+			cc.Flags().StringVar(&cmd.Why, "why", "", "the reason, for the record")
+		}
+		if x.forHow {
+			cc.Flags().StringVar(&cmd.For, "for", "", "how long, such as 30m or 2h (default: until taken back)")
+		}
+		cc.RunE = func(run *cobra.Command, args []string) error {
+			switch x.arg {
+			case "target":
+				cmd.Target = args[0]
+			case "incident":
+				cmd.Incident = args[0]
+			}
+			var a httpserve.Answer
+			if err := c.call(run.Context(), http.MethodPost, "/api/v1/command", cmd, &a); err != nil {
+				return err
+			}
+			if c.output == "json" {
+				return c.json(a)
+			}
+			_, err := fmt.Fprintln(c.out, a.Sentence)
+			return err
+		}
+		out = append(out, cc)
+	}
+	return out
+}
+
+// argsFor wants one argument when the command has an object, and none otherwise.
+func argsFor(object string) cobra.PositionalArgs {
+	if object == "" {
+		return cobra.NoArgs
+	}
+	return cobra.ExactArgs(1)
+}

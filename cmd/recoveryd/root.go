@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recoveryd/recoveryd/internal/app"
+	"github.com/recoveryd/recoveryd/internal/config"
+)
+
+// defaultConfig is where the package installs the configuration.
+const defaultConfig = "/etc/recoveryd/recoveryd.yaml"
+
+// cli is what all verbs share.
+type cli struct {
+	out, err io.Writer
+	config   string // --config
+	output   string // -o: text or json
+	socket   string // --socket
+}
+
+// newRoot builds the whole command line.
+func newRoot(out, err io.Writer) *cobra.Command {
+	c := &cli{out: out, err: err}
+	root := &cobra.Command{
+		Use:   "recoveryd",
+		Short: "Watch services, cure what can be cured, page people with the evidence when it cannot",
+		Long: `recoveryd watches the services of one host, finds out what is really wrong, does the mildest
+thing that cures it, proves by looking that it worked, and pages people when it did not.
+
+Exit codes: 0 all well; 1 something is wrong or the command failed; 2 bad configuration, bad
+arguments, or (check) it cannot be told.`,
+		SilenceUsage: true, SilenceErrors: true, Version: version,
+	}
+	root.SetOut(out)
+	root.SetErr(err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, e error) error {
+		return &exitError{exitUsage, fmt.Errorf("%w (see: %s --help)", e, cmd.CommandPath())}
+	})
+	p := root.PersistentFlags()
+	p.StringVarP(&c.config, "config", "c", defaultConfig, "configuration file")
+	p.StringVarP(&c.output, "output", "o", "text", "output format: text or json")
+	p.StringVar(&c.socket, "socket", "", "control socket of the daemon (default: control.sock in its runtime_dir)")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if c.output != "text" && c.output != "json" {
+			return &exitError{exitUsage, fmt.Errorf("-o %q is unknown (want text or json)", c.output)}
+		}
+		return nil
+	}
+	root.AddCommand(c.runCmd(), c.validateCmd(), c.checkCmd(), c.diagnoseCmd(), c.statusCmd(), c.incidentsCmd(), c.explainCmd(), c.versionCmd())
+	root.AddCommand(c.operatorCmds()...)
+	root.AddCommand(extraCmds(c)...)
+	return root
+}
+
+// load reads the configuration and prints every problem of it.
+func (c *cli) load() (*config.Config, error) {
+	cfg, err := config.Load(c.config, app.Known())
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	for _, w := range cfg.Warnings {
+		fmt.Fprintln(c.err, "warning:", w)
+	}
+	return cfg, nil
+}
+
+// socketPath finds the control socket: the flag, the configuration when it can be read, or the
+// packaged default.
+func (c *cli) socketPath() string {
+	if c.socket != "" {
+		return c.socket
+	}
+	known := app.Known()
+	known.WithoutSecrets = true
+	if cfg, err := config.Load(c.config, known); err == nil {
+		return filepath.Join(cfg.RuntimeDir, app.SocketName)
+	}
+	if dir := os.Getenv("RUNTIME_DIRECTORY"); dir != "" {
+		return filepath.Join(dir, app.SocketName)
+	}
+	return filepath.Join("/run/recoveryd", app.SocketName)
+}
+
+// json prints a value for machines.
+func (c *cli) json(v any) error {
+	e := json.NewEncoder(c.out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// versionCmd prints what is running.
+func (c *cli) versionCmd() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print version and commit", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if c.output == "json" {
+				return c.json(map[string]string{"version": version, "commit": commit})
+			}
+			_, err := fmt.Fprintf(c.out, "recoveryd %s (commit %s)\n", version, commit)
+			return err
+		}}
+}
+
+// stateDir finds the journal's directory: the flag, the configuration when it can be read, or
+// the packaged default.
+func (c *cli) stateDir(flag string) string {
+	if flag != "" {
+		return flag
+	}
+	known := app.Known()
+	known.WithoutSecrets = true
+	if cfg, err := config.Load(c.config, known); err == nil {
+		return cfg.StateDir
+	}
+	return "/var/lib/recoveryd"
+}

@@ -1,0 +1,315 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/engine"
+	"github.com/recoveryd/recoveryd/internal/httpserve"
+	"github.com/recoveryd/recoveryd/internal/journal"
+	"github.com/recoveryd/recoveryd/internal/metrics"
+	"github.com/recoveryd/recoveryd/internal/outbox"
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+	"github.com/recoveryd/recoveryd/pkg/platform"
+)
+
+// SocketName is the control socket's name in the runtime directory.
+const SocketName = "control.sock"
+
+// stopLimit bounds an orderly stop: the actions in flight have bounds of their own and are found
+// again by the next process if this is not enough.
+const stopLimit = 20 * time.Second
+
+// Options is what an App is made of.
+type Options struct {
+	ConfigPath      string
+	Config          *config.Config
+	Logger          *zap.Logger
+	Version, Commit string
+	DryRun          bool // observe every target, whatever the configuration says
+	// Adapters replaces or adds platform adapters by name; for the demonstration.
+	Adapters map[string]platform.Adapter
+}
+
+// App is one daemon. Build it with New, run it once.
+type App struct {
+	o        Options
+	log      *zap.Logger
+	journal  *journal.Journal
+	engine   *engine.Engine
+	outbox   *outbox.Outbox
+	metrics  *metrics.Metrics
+	server   *httpserve.Server
+	adapters map[string]platform.Adapter
+	config   atomic.Pointer[config.Config]
+	cleanups []cleanup
+
+	mu        sync.Mutex // guards what follows
+	stopWatch context.CancelFunc
+}
+
+// cleanup is one named thing to undo at the end.
+type cleanup struct {
+	name string
+	do   func(context.Context) error
+}
+
+// onStop registers what undoes the step just taken.
+func (a *App) onStop(name string, do func(context.Context) error) {
+	a.cleanups = append(a.cleanups, cleanup{name, do})
+}
+
+// New builds a daemon and starts nothing that acts. When a step fails, the steps before it are
+// undone. A *ConfigError says that the configuration is to blame.
+func New(ctx context.Context, o Options) (_ *App, err error) {
+	a := &App{o: o, log: o.Logger}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Stop())
+		}
+	}()
+	if o.DryRun {
+		observeOnly(o.Config)
+	}
+	a.config.Store(o.Config)
+	c := o.Config
+	policy, err := PolicyOf(c)
+	if err != nil {
+		return nil, &ConfigError{err}
+	}
+	notifiers, err := notifiersOf(c)
+	if err != nil {
+		return nil, &ConfigError{err}
+	}
+	if err := os.MkdirAll(filepath.Join(c.RuntimeDir, "env"), 0o750); err != nil {
+		return nil, fmt.Errorf("runtime_dir: %w (let recoveryd create it: RuntimeDirectory=recoveryd in the unit)", err)
+	}
+	if a.journal, err = journal.Open(ctx, journal.Options{Dir: c.StateDir, Logger: a.log}); err != nil {
+		return nil, err
+	}
+	a.onStop("journal", func(context.Context) error { return a.journal.Close() })
+	state, err := restore(ctx, a.journal)
+	if err != nil {
+		return nil, err
+	}
+	a.metrics = metrics.New(o.Version, o.Commit)
+	a.metrics.Targets(names(c))
+	a.metrics.Restore(state)
+	a.metrics.Reloaded(true, time.Now())
+	if a.adapters, err = adaptersOf(ctx, c, a.log); err != nil {
+		return nil, &ConfigError{err}
+	}
+	for name, ad := range o.Adapters {
+		a.adapters[name] = ad
+	}
+	subjects, err := subjectsOf(c, a.adapters)
+	if err != nil {
+		return nil, &ConfigError{err}
+	}
+	if a.outbox, err = outbox.New(ctx, outbox.Options{Store: a.journal, Notifiers: notifiers, Logger: a.log}); err != nil {
+		return nil, err
+	}
+	a.engine, err = engine.New(engine.Options{Policy: policy, Subjects: subjects, State: state, Actuator: actuator(a.adapters),
+		Journal: ledger{a.journal, a.channels}, Courier: courier{a}, Meter: a.metrics, Render: a.render, Logger: a.log})
+	if err != nil {
+		return nil, err
+	}
+	a.server, err = httpserve.New(httpserve.Options{Daemon: daemonView{a}, Gatherer: a.metrics.Registry, Logger: a.log,
+		Listen: c.HTTP.Listen, WebFile: c.HTTP.WebConfigFile, Socket: filepath.Join(c.RuntimeDir, SocketName)})
+	if err != nil {
+		return nil, err
+	}
+	a.onStop("servers", a.server.Stop)
+	return a, nil
+}
+
+// Run turns until ctx ends or a part fails; every value on reload reads the configuration anew.
+// It stops everything before it returns. The error is nil after an orderly stop.
+func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	part := func(name string, run func() error) {
+		wg.Go(func() {
+			err := run()
+			if ctx.Err() == nil { // nothing may end before it is told to
+				cancel(fmt.Errorf("%s ended: %w", name, errors.Join(err, errEnded)))
+			}
+		})
+	}
+	// The outbox outlives the engine, so that the last notices of the engine still leave.
+	out, stopOutbox := context.WithCancel(context.WithoutCancel(ctx))
+	outDone := make(chan struct{})
+	go func() {
+		defer close(outDone)
+		if err := a.outbox.Run(out); err != nil && out.Err() == nil {
+			cancel(fmt.Errorf("outbox ended: %w", err))
+		}
+	}()
+	part("http server", a.server.Serve)
+	part("decision loop", func() error { return a.engine.Run(ctx) })
+	part("service manager", func() error { return a.supervise(ctx) })
+	part("snapshots", func() error { return a.snapshots(ctx) })
+	a.watchUnits(ctx, &wg)
+	a.log.Info("recoveryd is running", zap.String("version", a.o.Version), zap.String("commit", a.o.Commit),
+		zap.Int("targets", len(a.Config().Targets)), zap.String("config", a.o.ConfigPath), zap.String("mode", string(a.Config().Mode)))
+	for done := false; !done; {
+		select {
+		case <-ctx.Done():
+			done = true
+		case <-reload:
+			a.reload(ctx, &wg)
+		}
+	}
+	cause := context.Cause(ctx)
+	a.log.Info("stopping", zap.Error(cause))
+	a.notifyStopping()
+	stopErr := a.stopServers()
+	wg.Wait()
+	stopOutbox()
+	<-outDone
+	if errors.Is(cause, errEnded) {
+		return errors.Join(cause, stopErr, a.Stop())
+	}
+	return errors.Join(stopErr, a.Stop())
+}
+
+var errEnded = errors.New("a part of recoveryd ended by itself")
+
+// stopServers ends the servers first, so that their goroutines end.
+func (a *App) stopServers() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return a.server.Stop(ctx)
+}
+
+// Stop undoes what New did, last first. It is idempotent.
+func (a *App) Stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	var errs []error
+	for i := len(a.cleanups) - 1; i >= 0; i-- {
+		if err := a.cleanups[i].do(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", a.cleanups[i].name, err))
+		}
+	}
+	a.cleanups = nil
+	return errors.Join(errs...)
+}
+
+// Config is the configuration in force.
+func (a *App) Config() *config.Config { return a.config.Load() }
+
+// Addr is the address of the HTTP server, "" when there is none.
+func (a *App) Addr() string {
+	if ad := a.server.Addr(); ad != nil {
+		return ad.String()
+	}
+	return ""
+}
+
+// watchUnits starts one watcher per adapter that can tell of changes; each change makes the
+// target be looked at at once.
+func (a *App) watchUnits(ctx context.Context, wg *sync.WaitGroup) {
+	wctx, stop := context.WithCancel(ctx)
+	a.mu.Lock()
+	if a.stopWatch != nil {
+		a.stopWatch()
+	}
+	a.stopWatch = stop
+	a.mu.Unlock()
+	for name, ad := range a.adapters {
+		w, ok := ad.(platform.Watcher)
+		if !ok {
+			continue
+		}
+		byUnit := map[string][]string{}
+		var units []string
+		for _, t := range a.Config().Targets {
+			if u := targetOf(t).Unit; t.Platform == name && u != "" && !t.External {
+				byUnit[u] = append(byUnit[u], t.Name)
+				units = append(units, u)
+			}
+		}
+		wg.Go(func() {
+			err := w.Watch(wctx, units, func(c platform.Change) {
+				for _, target := range byUnit[c.Unit] {
+					a.engine.LookNow(target, "signal")
+				}
+			})
+			if err != nil && wctx.Err() == nil {
+				a.log.Error("unit changes are not watched; polls go on", zap.String("platform", name), zap.Error(err))
+			}
+		})
+	}
+}
+
+// snapshots stores the state now and then, so that a restart replays little.
+func (a *App) snapshots(ctx context.Context) error {
+	t := time.NewTicker(10 * time.Minute)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			if err := saveSnapshot(ctx, a.journal, a.engine.State()); err != nil {
+				a.log.Warn("snapshot not stored; the next start replays more", zap.Error(err))
+			}
+		}
+	}
+}
+
+// render is the engine's way from a decision to a message.
+func (a *App) render(n incident.Notice, i incident.Incident, at time.Time) escalate.Notice {
+	c := a.Config()
+	return engine.Renderer{Host: c.Host, Link: c.HTTP.ExternalURL, Unit: func(target string) string {
+		if t, ok := c.Target(target); ok {
+			return t.Unit
+		}
+		return ""
+	}}.Render(n, i, at)
+}
+
+// channels routes one notice by the configuration in force.
+func (a *App) channels(n escalate.Notice) []string {
+	return router{a.Config()}.Channels(n, n.At)
+}
+
+// courier connects the engine to the outbox.
+type courier struct{ a *App }
+
+// Wake says that the outbox has something new.
+func (c courier) Wake() { c.a.outbox.Wake() }
+
+// Emergency delivers without a journal.
+func (c courier) Emergency(ns []escalate.Notice) {
+	for _, n := range ns {
+		c.a.outbox.Emergency(n, c.a.channels(n)...)
+	}
+}
+
+// observeOnly turns every target into one that is only watched.
+func observeOnly(c *config.Config) {
+	c.Mode = config.Observe
+	for i := range c.Targets {
+		c.Targets[i].Mode = config.Observe
+	}
+}
+
+func names(c *config.Config) (out []string) {
+	for _, t := range c.Targets {
+		out = append(out, t.Name)
+	}
+	return out
+}

@@ -1,0 +1,55 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+)
+
+// Check looks once at every target, all at the same time, and says what it sees and would do. It
+// acts on nothing.
+func Check(ctx context.Context, c *config.Config) ([]incident.Glimpse, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	policy, err := PolicyOf(c)
+	if err != nil {
+		return nil, err
+	}
+	adapters, err := adaptersOf(ctx, c, zap.NewNop())
+	if err != nil {
+		return nil, err
+	}
+	subjects, err := subjectsOf(c, adapters)
+	if err != nil {
+		return nil, err
+	}
+	looks := make([]detect.Observation, len(subjects))
+	var wg sync.WaitGroup
+	for i, s := range subjects {
+		wg.Go(func() { looks[i] = s.Looker.Look(ctx, "asked") })
+	}
+	wg.Wait()
+	return policy.Glance(looks, time.Now()), nil
+}
+
+// CheckParts builds everything that a configuration asks for and throws it away: what only the
+// built parts can find wrong (a ladder, a rule, a notifier's own keys) is found here too.
+func CheckParts(c *config.Config) error {
+	if _, err := PolicyOf(c); err != nil {
+		return fmt.Errorf("%s: %w", c.File(), err)
+	}
+	if _, err := notifiersOf(c); err != nil {
+		return err
+	}
+	if _, err := subjectsOf(c, nil); err != nil {
+		return fmt.Errorf("%s: %w", c.File(), err)
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/recoveryd/recoveryd/internal/journal"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+)
+
+// History reads incidents from a journal. It works beside a running daemon and without one.
+type History struct{ j *journal.Journal }
+
+// OpenHistory opens the journal in dir for reading.
+func OpenHistory(ctx context.Context, dir string) (*History, error) {
+	j, err := journal.Open(ctx, journal.Options{Dir: dir, ReadOnly: true})
+	if err != nil {
+		return nil, fmt.Errorf("open the journal: %w", err)
+	}
+	return &History{j}, nil
+}
+
+// Close releases the journal.
+func (h *History) Close() error { return h.j.Close() }
+
+// Incidents lists incidents, newest first.
+func (h *History) Incidents(ctx context.Context, open bool, limit int) ([]incident.Incident, error) {
+	rows, err := h.j.Incidents(ctx, journal.Filter{Open: open, Limit: limit})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]incident.Incident, 0, len(rows))
+	for _, r := range rows {
+		var i incident.Incident
+		if err := json.Unmarshal(r.Body, &i); err != nil {
+			return nil, fmt.Errorf("incident %s in the journal: %w", r.ID, err)
+		}
+		out = append(out, i)
+	}
+	return out, nil
+}
+
+// Incident returns one incident and its records in order.
+func (h *History) Incident(ctx context.Context, id string) (incident.Incident, []incident.Record, error) {
+	var i incident.Incident
+	row, err := h.j.Incident(ctx, id)
+	if err != nil {
+		return i, nil, fmt.Errorf("incident %q: %w (see: recoveryd incidents)", id, err)
+	}
+	if err := json.Unmarshal(row.Body, &i); err != nil {
+		return i, nil, fmt.Errorf("incident %s in the journal: %w", id, err)
+	}
+	entries, err := h.j.Entries(ctx, id)
+	if err != nil {
+		return i, nil, err
+	}
+	recs := make([]incident.Record, 0, len(entries))
+	for _, e := range entries {
+		var r incident.Record
+		if err := json.Unmarshal(e.Body, &r); err != nil {
+			return i, nil, fmt.Errorf("record %d in the journal: %w", e.Seq, err)
+		}
+		recs = append(recs, r)
+	}
+	return i, recs, nil
+}

@@ -1,0 +1,93 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/recoveryd/recoveryd/internal/journal"
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+)
+
+// ledger writes the core's records into the journal, together with the notices that they ask
+// for, in one transaction.
+type ledger struct {
+	j     *journal.Journal
+	route func(escalate.Notice) []string
+}
+
+// Append makes a record and its notices durable.
+func (l ledger) Append(ctx context.Context, rec incident.Record, notices []escalate.Notice) error {
+	body, err := json.Marshal(rec)
+	if err != nil {
+		return fmt.Errorf("encode record %d: %w", rec.Seq, err)
+	}
+	e := journal.Entry{Seq: rec.Seq, At: rec.At, Target: rec.Target, From: rec.From.String(), To: rec.To.String(), Reason: string(rec.Reason), Body: body}
+	c := journal.Commit{}
+	if i := rec.Incident; i != nil {
+		e.Incident = i.ID
+		ib, err := json.Marshal(i)
+		if err != nil {
+			return fmt.Errorf("encode incident %s: %w", i.ID, err)
+		}
+		c.Incidents = []journal.IncidentRow{{ID: i.ID, Target: i.Target, Class: string(i.Class), Severity: i.Severity.String(),
+			Phase: rec.To.String(), Summary: i.Diagnosis.Because, Opened: i.Opened, Closed: i.Closed, Body: ib}}
+	} else if rec.After != nil {
+		e.Incident = rec.After.Incident
+	}
+	c.Entries = []journal.Entry{e}
+	for _, n := range notices {
+		c.Queue = append(c.Queue, escalate.NewQueued(rec.At, n, l.route(n)...)...)
+	}
+	return l.j.Append(ctx, c)
+}
+
+// snapshot is the state as it is stored from time to time, so that replay stays short.
+type snapshot struct {
+	Targets   map[string]*incident.TargetState `json:"targets"`
+	Incidents map[string]*incident.Incident    `json:"incidents"`
+	Host      incident.Host                    `json:"host"`
+}
+
+// restore folds the journal into the state in which an earlier process left it.
+func restore(ctx context.Context, j *journal.Journal) (incident.State, error) {
+	s := incident.NewState()
+	seq, body, err := j.Snapshot(ctx)
+	if err != nil {
+		return s, fmt.Errorf("read the snapshot: %w", err)
+	}
+	if len(body) > 0 {
+		var snap snapshot
+		if err := json.Unmarshal(body, &snap); err != nil {
+			return s, fmt.Errorf("read the snapshot at record %d: %w", seq, err)
+		}
+		s.Seq, s.Host = seq, snap.Host
+		for k, v := range snap.Targets {
+			s.Targets[k] = v
+		}
+		for k, v := range snap.Incidents {
+			s.Incidents[k] = v
+		}
+	}
+	for e, err := range j.Replay(ctx, seq) {
+		if err != nil {
+			return s, fmt.Errorf("replay: %w", err)
+		}
+		var rec incident.Record
+		if err := json.Unmarshal(e.Body, &rec); err != nil {
+			return s, fmt.Errorf("replay record %d: %w", e.Seq, err)
+		}
+		s = incident.Fold(s, rec)
+	}
+	return s, nil
+}
+
+// saveSnapshot stores the present state.
+func saveSnapshot(ctx context.Context, j *journal.Journal, s incident.State) error {
+	body, err := json.Marshal(snapshot{s.Targets, s.Incidents, s.Host})
+	if err != nil {
+		return fmt.Errorf("encode the snapshot: %w", err)
+	}
+	return j.SaveSnapshot(ctx, s.Seq, body)
+}

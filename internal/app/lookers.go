@@ -1,0 +1,228 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/engine"
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/detect/probe"
+	"github.com/recoveryd/recoveryd/pkg/platform"
+)
+
+// subjectsOf builds the lookers of every target. Errors name the target.
+func subjectsOf(c *config.Config, adapters map[string]platform.Adapter) ([]engine.Subject, error) {
+	var out []engine.Subject
+	for _, t := range c.Targets {
+		l, err := lookerOf(t, adapters[t.Platform])
+		if err != nil {
+			return nil, fmt.Errorf("target %s: %w", t.Name, err)
+		}
+		out = append(out, engine.Subject{Name: t.Name, Looker: l, Interval: t.Interval})
+	}
+	return out, nil
+}
+
+// lookerOf builds one target's looker from its checks.
+func lookerOf(t config.Target, ad platform.Adapter) (*probe.Looker, error) {
+	lc := probe.LookerConfig{Target: t.Name, Deadline: deadlineOf(t)}
+	if ad != nil && t.Unit != "" || t.Platform == platformProcess {
+		unit := targetOf(t).Unit
+		lc.Inspect = func(ctx context.Context) (detect.Facts, error) { return ad.Inspect(ctx, unit) }
+	}
+	for _, h := range t.Health {
+		w, err := healthOf(h)
+		if err != nil {
+			return nil, fmt.Errorf("health check %s: %w", redactURL(h.URL), err)
+		}
+		// The port and the processes are looked at when the health reply is missing or bad, and
+		// when memory runs short: on a quiet day they would tell nothing and cost the most.
+		var extra []probe.Witness
+		if addr := addressOf(h.URL); addr != "" {
+			s, err := probe.NewSocket(probe.SocketConfig{Addr: addr, Unit: t.Unit, Timeout: time.Second})
+			if err != nil {
+				return nil, fmt.Errorf("health check %s: %w", redactURL(h.URL), err)
+			}
+			extra = append(extra, s)
+		}
+		extra = append(extra, probe.NewProcess())
+		lc.Witnesses = append(lc.Witnesses, suspicious{first: w, extra: extra, memory: uint64(t.Memory.Limit), high: t.Memory.High})
+	}
+	for _, s := range t.Synthetic {
+		w, err := syntheticOf(s)
+		if err != nil {
+			return nil, fmt.Errorf("synthetic check %s: %w", s.Name, err)
+		}
+		lc.Witnesses = append(lc.Witnesses, w)
+	}
+	if p := t.Postgres; p != nil {
+		w, err := probe.NewPostgres(probe.PostgresConfig{DSN: probe.Secret(p.DSN.Reveal()), ConnectTimeout: p.ConnectTimeout, StatementTimeout: p.StatementTimeout})
+		if err != nil {
+			return nil, err
+		}
+		lc.Witnesses = append(lc.Witnesses, suspicious{first: w, extra: []probe.Witness{probe.NewProcess()}})
+	}
+	if t.Check != nil {
+		w, err := plainOf(*t.Check)
+		if err != nil {
+			return nil, fmt.Errorf("check: %w", err)
+		}
+		lc.Witnesses = append(lc.Witnesses, w)
+	}
+	paths := t.Disks
+	if t.Postgres != nil && t.Postgres.DataDir != "" {
+		paths = append([]string{t.Postgres.DataDir}, paths...)
+	}
+	if len(paths) > 0 {
+		d, err := probe.NewDisk(paths...)
+		if err != nil {
+			return nil, fmt.Errorf("disks: %w", err)
+		}
+		lc.Witnesses = append(lc.Witnesses, d)
+	}
+	return probe.NewLooker(lc)
+}
+
+// deadlineOf is the bound of one whole look: the slowest check, the platform, and a little room.
+func deadlineOf(t config.Target) time.Duration {
+	d := time.Second
+	for _, h := range t.Health {
+		d = max(d, h.Timeout)
+	}
+	for _, s := range t.Synthetic {
+		d = max(d, s.Timeout)
+	}
+	if t.Check != nil {
+		d = max(d, t.Check.Timeout)
+	}
+	if t.Postgres != nil {
+		d = max(d, t.Postgres.ConnectTimeout+t.Postgres.StatementTimeout)
+	}
+	return d + 1500*time.Millisecond // Inspect 500 ms, the socket witness 1 s
+}
+
+// healthOf builds the witness of one health check.
+func healthOf(h config.HealthCheck) (probe.Witness, error) {
+	e := endpointOf(h.Call, h.Timeout)
+	if h.Type == config.TypeMCP {
+		return probe.NewMCPHealth(probe.MCPEndpoint{Endpoint: e, SSE: h.Transport == "sse"}, h.Resource)
+	}
+	return probe.NewHTTPHealth(e)
+}
+
+// endpointOf translates how a server is asked.
+func endpointOf(c config.Call, timeout time.Duration) probe.Endpoint {
+	e := probe.Endpoint{URL: c.URL, Method: c.Method, Bearer: probe.Secret(c.BearerToken.Reveal()), Timeout: timeout, MaxBody: int(c.MaxBody),
+		TLS: probe.TLS{CAFile: c.CAFile, SkipVerify: c.InsecureSkipVerify}}
+	for _, h := range c.Headers {
+		if e.Header == nil {
+			e.Header = http.Header{}
+		}
+		e.Header.Add(h.Name, h.Value.Reveal())
+	}
+	return e
+}
+
+// syntheticOf builds the witness of one call of real work.
+func syntheticOf(s config.SyntheticCheck) (probe.Witness, error) {
+	e := endpointOf(s.Call, s.Timeout)
+	m, err := probe.NewMatch(s.Match)
+	if err != nil {
+		return nil, err
+	}
+	switch s.Type {
+	case config.TypeMCP:
+		return probe.NewSyntheticMCP(probe.MCPEndpoint{Endpoint: e, SSE: s.Transport == "sse"}, s.Tool, s.Arguments, m, s.Every)
+	case config.TypeNDJSON:
+		return probe.NewSyntheticNDJSON(e, s.Tool, s.Arguments, m, s.Every)
+	}
+	if s.Body != "" {
+		e.Body = []byte(s.Body)
+		if e.Method == "" {
+			e.Method = http.MethodPost
+		}
+	}
+	return probe.NewSyntheticHTTP(e, m, s.Every)
+}
+
+// plainOf builds the witness of a plain dependency.
+func plainOf(c config.PlainCheck) (probe.Witness, error) {
+	switch c.Type {
+	case config.TypeRedis:
+		return probe.NewRedis(probe.RedisConfig{Addr: c.Address, User: c.User, Password: probe.Secret(c.Password.Reveal()), Timeout: c.Timeout})
+	case config.TypeTCP:
+		return probe.NewTCP(c.Address, c.Timeout)
+	case config.TypeOllama:
+		return probe.NewOllama(probe.Endpoint{URL: c.URL, Timeout: c.Timeout})
+	}
+	return probe.NewHTTPPlain(probe.Endpoint{URL: c.URL, Timeout: c.Timeout}, probe.Match{})
+}
+
+// addressOf is the host and port of a URL; "" when it has none.
+func addressOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	if port == "" {
+		return ""
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+func redactURL(raw string) string {
+	if u, err := url.Parse(raw); err == nil {
+		return u.Redacted()
+	}
+	return "(not a URL)"
+}
+
+// suspicious asks its first witness at every look, and the others only when that one gives
+// reason to look harder.
+type suspicious struct {
+	first  probe.Witness
+	extra  []probe.Witness
+	memory uint64  // configured limit in bytes; 0 = none
+	high   float64 // share of the limit from which on the processes are looked at
+}
+
+// Name is the first witness's.
+func (s suspicious) Name() string { return s.first.Name() }
+
+// Look asks, and looks harder when the answer is not plainly good.
+func (s suspicious) Look(ctx context.Context, unit detect.Facts) detect.Facts {
+	f := s.first.Look(ctx, unit)
+	if s.fine(f, unit) {
+		return f
+	}
+	for _, w := range s.extra {
+		for k, v := range w.Look(ctx, unit) {
+			f[k] = v
+		}
+	}
+	return f
+}
+
+// fine reports whether the first answer leaves no question.
+func (s suspicious) fine(f, unit detect.Facts) bool {
+	good := f.Text(detect.SQLOutcome) == detect.SQLOK ||
+		f.Text(detect.HTTPOutcome) == detect.OutcomeReply && f.Text(detect.HealthStatus) == "healthy"
+	limit, ok := unit.Num(detect.MemoryMax)
+	if !ok {
+		limit = float64(s.memory)
+	}
+	if limit > 0 {
+		current, measured := unit.Num(detect.MemoryCurrent)
+		good = good && measured && current < s.high*limit
+	}
+	return good
+}

@@ -1,0 +1,93 @@
+package app
+
+import (
+	"slices"
+	"time"
+
+	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
+)
+
+// notifiersOf builds every notifier; the error names all that cannot be built.
+func notifiersOf(c *config.Config) (map[string]escalate.Notifier, error) {
+	out := map[string]escalate.Notifier{}
+	var errs []error
+	for _, n := range c.Notifiers {
+		notifier, err := builtin.All[n.Type](n.Decode) // the type is known: the configuration was checked
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		out[n.Name] = notifier
+	}
+	return out, config.Join(errs...)
+}
+
+// router says which channels a notice goes to. It is immutable.
+type router struct{ c *config.Config }
+
+// Channels lists the notifiers for one notice: the routes for the first tier, the escalation for
+// the later ones. A notice that no route matches goes to every notifier, because a page that
+// nobody gets is the worst outcome.
+func (r router) Channels(n escalate.Notice, now time.Time) []string {
+	if n.Tier > 0 {
+		tiers := r.tiers()
+		if n.Tier < len(tiers) {
+			return r.resolve(tiers[n.Tier].Notify, now)
+		}
+		return nil
+	}
+	var names []string
+	for _, route := range r.c.Routes {
+		if matches(route.Severity, n.Priority) && matches(route.Classes, n.Class) && matches(route.Targets, n.Target) {
+			names = append(names, route.Notify...)
+		}
+	}
+	if tiers := r.c.Escalation.Tiers; len(tiers) > 0 && tiers[0].After == 0 {
+		names = append(names, tiers[0].Notify...)
+	}
+	if len(names) == 0 {
+		for _, x := range r.c.Notifiers {
+			names = append(names, x.Name)
+		}
+	}
+	return r.resolve(names, now)
+}
+
+// tiers are the escalation's tiers with the routes as tier 0, as the policy counts them.
+func (r router) tiers() []config.Tier {
+	t := r.c.Escalation.Tiers
+	if len(t) > 0 && t[0].After == 0 {
+		return t
+	}
+	return append([]config.Tier{{}}, t...)
+}
+
+// resolve replaces on-call schedules by whose turn it is, and drops repetitions.
+func (r router) resolve(names []string, now time.Time) (out []string) {
+	for _, n := range names {
+		for _, s := range r.c.OnCall {
+			if s.Name == n {
+				n = s.OnDuty(now)
+			}
+		}
+		if n != "" && !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func matches(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
+
+// ConfigError wraps what is wrong with a configuration, so that the command line can exit with
+// the code for it.
+type ConfigError struct{ Err error }
+
+// Error implements error.
+func (e *ConfigError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *ConfigError) Unwrap() error { return e.Err }
+

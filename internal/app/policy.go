@@ -1,0 +1,116 @@
+package app
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+	"github.com/recoveryd/recoveryd/pkg/strategy"
+)
+
+// targetOf translates one target of the configuration for the pure packages.
+func targetOf(t config.Target) detect.Target {
+	out := detect.Target{
+		Name: t.Name, Kind: detect.Kind(t.Kind), Platform: t.Platform, Unit: t.Unit, DependsOn: t.DependsOn, External: t.External,
+		StartGrace: t.StartGrace, StopGrace: t.StopGrace,
+		Limits: detect.Limits{PoolFull: t.Pool.Full, PoolHigh: t.Pool.High, MemoryFull: t.Memory.Full, MemoryHigh: t.Memory.High,
+			Latency: t.Latency, DiskFull: t.DiskFull},
+		Pool: detect.Pool{Application: t.Pool.Application, Database: t.Pool.Database, EnvFile: t.Pool.EnvFile, EnvKey: t.Pool.EnvKey,
+			Initial: t.Pool.Initial, Cap: t.Pool.Cap, Factor: t.Pool.Factor, IdleAfter: t.Pool.IdleAfter, LongAfter: t.Pool.LongAfter,
+			AdminURL: t.Pool.AdminURL},
+		Memory: detect.Memory{Limit: uint64(t.Memory.Limit), Cap: uint64(t.Memory.Cap), Factor: t.Memory.Factor},
+	}
+	if t.Platform == platformProcess && out.Unit == "" {
+		out.Unit = t.Name // the process platform names its units after the targets
+	}
+	if t.Postgres != nil {
+		out.Database.DataDir = t.Postgres.DataDir
+	}
+	return out
+}
+
+// severityOf reads a word that the configuration has checked; "" is unset.
+func severityOf(word string) detect.Severity {
+	var s detect.Severity
+	_ = s.UnmarshalText([]byte(word)) // Load has refused every other word
+	return s
+}
+
+// PolicyOf builds the rule set of a configuration. An error means that it cannot be used; the
+// configuration's own check has not found everything that only the built parts can know.
+func PolicyOf(c *config.Config) (*incident.Policy, error) {
+	set, err := strategy.NewSet(strategy.Builtin()...)
+	if err != nil {
+		return nil, fmt.Errorf("built-in strategies: %w", err)
+	}
+	o := incident.Options{
+		Strategies: set,
+		Modes:      map[string]incident.Mode{},
+		Severities: map[string]detect.Severity{},
+		Limits: incident.Limits{
+			Target:       incident.Budget{Actions: c.Budgets.Target.Actions, Window: c.Budgets.Target.Window},
+			Host:         incident.Budget{Actions: c.Budgets.Host.Actions, Window: c.Budgets.Host.Window},
+			Backoff:      incident.Backoff{Initial: c.Budgets.Backoff.Initial, Factor: c.Budgets.Backoff.Factor, Max: c.Budgets.Backoff.Max},
+			Concurrent:   c.Budgets.Concurrent,
+			StormTargets: c.Storm.Targets, StormWindow: c.Storm.Window,
+		},
+		PageAfter: incident.PageAfter{Held: c.PageAfter.Held, Unknown: c.PageAfter.Unknown, Unresolved: c.PageAfter.Unresolved,
+			Operator: c.PageAfter.Operator},
+		Probation: c.Probation,
+	}
+	var slowest time.Duration
+	for _, t := range c.Targets {
+		o.Targets = append(o.Targets, targetOf(t))
+		o.Modes[t.Name] = incident.Mode(t.Mode)
+		o.Severities[t.Name] = severityOf(t.Severity)
+		slowest = max(slowest, t.Interval)
+	}
+	// Three intervals of the slowest target: a neighbour that was looked at on time is fresh.
+	o.Fresh = max(3*slowest, 15*time.Second)
+	for _, r := range c.Rules {
+		cond, err := detect.CompileRule(ruleOf(r))
+		if err != nil {
+			return nil, fmt.Errorf("rule %s: %w", r.Name, err)
+		}
+		o.Extra = append(o.Extra, cond)
+	}
+	o.Overrides = overridesOf(c.Classes)
+	for _, tier := range c.Escalation.Tiers {
+		o.Tiers = append(o.Tiers, tier.After)
+	}
+	if len(o.Tiers) > 0 && o.Tiers[0] != 0 {
+		o.Tiers = append([]time.Duration{0}, o.Tiers...) // tier 0 is told by the routes
+	}
+	for _, w := range c.Maintenance {
+		o.Windows = append(o.Windows, incident.Window{Name: w.Name, Targets: w.Targets, Open: w.Active})
+	}
+	return incident.NewPolicy(o)
+}
+
+// overridesOf puts the general overrides first, since a later one wins over an earlier.
+func overridesOf(list []config.ClassOverride) (out []incident.Override) {
+	for _, special := range []bool{false, true} {
+		for _, c := range list {
+			if (len(c.Targets) > 0) != special {
+				continue
+			}
+			o := incident.Override{Class: detect.Class(c.Class), Timing: incident.Timing{Looks: c.Looks, Severity: severityOf(c.Severity), Ladder: c.Ladder}}
+			if special {
+				o.Targets = c.Targets
+			}
+			if c.For != nil {
+				o.Timing.For = *c.For
+			}
+			if c.Clear != nil {
+				o.Timing.Clear = *c.Clear
+			}
+			if c.Probation != nil {
+				o.Timing.Probation = *c.Probation
+			}
+			out = append(out, o)
+		}
+	}
+	return out
+}

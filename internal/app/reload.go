@@ -1,0 +1,71 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/recoveryd/recoveryd/internal/config"
+)
+
+// reload reads the configuration anew, all or nothing: everything that can fail is built first
+// and touches nothing that runs; from the swap on nothing can fail. On any error the old
+// configuration stays in force, and the error is in the log, in a metric and in systemd's STATUS.
+func (a *App) reload(ctx context.Context, wg *sync.WaitGroup) {
+	a.notifyReloading()
+	err := a.tryReload(ctx, wg)
+	a.metrics.Reloaded(err == nil, time.Now())
+	if err != nil {
+		a.log.Error("reload refused, the old configuration stays in force", zap.String("config", a.o.ConfigPath), zap.Error(err))
+		a.notifyReady("reload refused, the old configuration stays in force: see the log")
+		return
+	}
+	c := a.Config()
+	a.log.Info("configuration reloaded", zap.String("config", a.o.ConfigPath), zap.Int("targets", len(c.Targets)))
+	a.notifyReady("")
+}
+
+func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
+	c, err := config.Load(a.o.ConfigPath, Known())
+	if err != nil {
+		return err
+	}
+	if a.o.DryRun {
+		observeOnly(c)
+	}
+	if err := a.fixedParts(c); err != nil {
+		return err
+	}
+	policy, err := PolicyOf(c)
+	if err != nil {
+		return err
+	}
+	notifiers, err := notifiersOf(c)
+	if err != nil {
+		return err
+	}
+	adapters, err := adaptersOf(ctx, c, a.log)
+	if err != nil {
+		return err
+	}
+	for name, ad := range a.o.Adapters {
+		adapters[name] = ad
+	}
+	subjects, err := subjectsOf(c, adapters)
+	if err != nil {
+		return err
+	}
+	// Everything above is fallible and without effect on what runs. From here on nothing fails
+	// but the end of the daemon itself.
+	a.config.Store(c)
+	a.metrics.Targets(names(c))
+	a.outbox.Replace(notifiers)
+	if err := a.engine.Reload(ctx, policy, subjects, actuator(adapters)); err != nil {
+		return err // only when recoveryd is being stopped
+	}
+	a.adapters = adapters
+	a.watchUnits(ctx, wg)
+	return nil
+}
