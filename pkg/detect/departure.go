@@ -188,7 +188,8 @@ func (e UnitEnd) jobStops() bool {
 	case JobUnknown:
 		// A reload or start job during which the process died looks the same until its type is
 		// known: who moved first decides.
-		return e.MainExit == 0 || e.MainExit < e.ActiveEnter || e.MainExit > e.ActiveExit
+		return fromRun && (e.MainExit == 0 || e.MainExit < e.ActiveEnter || e.MainExit > e.ActiveExit) ||
+			e.From == "activating" && e.Result == "success"
 	}
 	// The second half of a restart is a start: when that fails, nobody asked for it.
 	return fromRun && isRestart(e.Job)

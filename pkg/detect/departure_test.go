@@ -259,6 +259,16 @@ func TestDepartureOf(t *testing.T) {
 				e.Active, e.Sub, e.Result, e.ExitKind, e.ExitStatus = "inactive", "dead", "success", "killed", 15
 				e.ActiveEnter, e.ActiveExit, e.InactiveExit, e.From, e.Job = 10, 20, 150, "activating", "stop"
 			}), DepartureStopped, DepartureStopped, "a job that is not ours"},
+		{"stopped while it started, by a job whose type is not known",
+			with(func(e *UnitEnd) {
+				e.Active, e.Sub, e.Result, e.ExitKind, e.ExitStatus = "inactive", "dead", "success", "killed", 15
+				e.ActiveEnter, e.ActiveExit, e.InactiveExit, e.From, e.Job = 10, 20, 150, "activating", JobUnknown
+			}), DepartureStopped, DepartureStopped, "a job that is not ours"},
+		{"systemd's own job at the end of the delay before an automatic restart, before its type is known",
+			with(func(e *UnitEnd) {
+				e.Active, e.Sub, e.Result, e.MainExit = "inactive", "dead", "success", 0
+				e.ActiveExit, e.InactiveExit, e.From, e.Job = 201, 202, FromAutoRestart, JobUnknown
+			}), DepartureUnknown, never, "how is not known"},
 		{"its start took too long (TimeoutStartSec)",
 			with(func(e *UnitEnd) {
 				e.Active, e.Sub, e.Result, e.ExitKind, e.ExitStatus = "failed", "failed", "timeout", "killed", 15

@@ -249,10 +249,12 @@ func (f *feed) apply(ctx context.Context, t *tracker, sig *dbus.Signal) {
 	before := t.cur
 	switch {
 	case strings.HasSuffix(sig.Name, ".PropertiesChanged"):
-		var iface string
-		var m map[string]dbus.Variant
-		var gone []string
-		if err := dbus.Store(sig.Body, &iface, &m, &gone); err != nil || !t.known {
+		iface, ok := first[string](sig.Body)
+		if !ok || len(sig.Body) < 2 || !t.known {
+			return
+		}
+		m, ok := sig.Body[1].(map[string]dbus.Variant)
+		if !ok {
 			return
 		}
 		if !t.changed(iface, m, now) {
@@ -324,11 +326,11 @@ func variantOf[T any](c *dbus.Call) (v T, ok bool) {
 // in which systemd sent them.
 func (f *feed) properties(ctx context.Context, a answer) {
 	t := a.unit
-	var m map[string]dbus.Variant
 	lost := t.gap || !t.known
 	queue := t.queue
 	t.queue, t.asking = nil, false
-	if err := a.call.Store(&m); err != nil {
+	p, err := fromGetAll(a.call)
+	if err != nil {
 		t.lost() // this unit alone stays unwatched; it is asked again with the next ping
 		f.adapter.log.Warn("systemd does not tell about a unit", zap.String("unit", t.unit), zap.Error(err))
 		return
@@ -341,7 +343,7 @@ func (f *feed) properties(ctx context.Context, a answer) {
 		queue = queue[1:]
 	}
 	hadJob := t.cur
-	t.snapshot(fromGetAll(m), time.Now())
+	t.snapshot(p, time.Now())
 	if t.cur != nil && t.cur != hadJob {
 		f.ask(ctx, askLimit, answer{about: "job", unit: t, job: t.cur.id}, jobPath(t.cur.id), propsIf+".Get", jobIf, "JobType")
 	}

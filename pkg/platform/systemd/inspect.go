@@ -63,20 +63,19 @@ func (a *Adapter) properties(ctx context.Context, unit string) (unitProps, error
 }
 
 func (l *link) properties(ctx context.Context, unit string) (unitProps, error) {
-	var m map[string]dbus.Variant
+	replies := make(chan unitProps, 1)
 	err := l.do(ctx, func(ctx context.Context) error {
-		var reply map[string]dbus.Variant
 		// An empty interface name means all interfaces of the object: unit and service in one reply.
-		if err := l.object(unit).CallWithContext(ctx, propsIf+".GetAll", 0, "").Store(&reply); err != nil {
-			return err
+		p, err := fromGetAll(l.object(unit).CallWithContext(ctx, propsIf+".GetAll", 0, ""))
+		if err == nil {
+			replies <- p
 		}
-		m = reply
-		return nil
+		return err
 	})
 	if err != nil {
 		return unitProps{}, err
 	}
-	return fromGetAll(m), nil
+	return <-replies, nil
 }
 
 // unmeasured says that nothing could be measured, and why.

@@ -16,10 +16,12 @@ type ledger struct {
 
 	mu      sync.Mutex // guards everything that follows
 	calling map[string]int
-	acting  map[string]time.Time // until when an action of ours explains the stop of units that depend on this one
+	acting  map[string]span // of our latest action on a unit: it explains jobs on units that depend on this one
 	jobs    []ownJob             // the latest, oldest first
 	kills   map[string]time.Time // until when an end of the unit is our kill's
 }
+
+type span struct{ from, until time.Time }
 
 type ownJob struct {
 	unit string
@@ -30,14 +32,15 @@ const (
 	// keepJobs is how many of our own jobs are remembered. The signals of a job lag behind the end
 	// of its action by milliseconds.
 	keepJobs = 64
-	// actWindow is how long after its action a unit's dependents may still be seen to be taken along.
-	actWindow = time.Second
+	// actWindow is how far the signals of an action may lag behind its end. They are sent before it,
+	// on another connection.
+	actWindow = 100 * time.Millisecond
 	// killWindow is how long after our kill a unit that ends without a job ended because of it.
 	killWindow = 2 * time.Second
 )
 
 func newLedger(settled func(string)) *ledger {
-	return &ledger{settled: settled, calling: map[string]int{}, acting: map[string]time.Time{}, kills: map[string]time.Time{}}
+	return &ledger{settled: settled, calling: map[string]int{}, acting: map[string]span{}, kills: map[string]time.Time{}}
 }
 
 // begin says that a job for the unit is about to be asked for. The returned function must be
@@ -85,19 +88,21 @@ func (l *ledger) busy(unit string) bool {
 func (l *ledger) act(unit string, limit time.Duration) (end func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.acting[unit] = time.Now().Add(limit)
+	began := time.Now()
+	l.acting[unit] = span{began, began.Add(limit)}
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.acting[unit] = time.Now().Add(actWindow)
+		l.acting[unit] = span{began, time.Now().Add(actWindow)}
 	}
 }
 
-// acts reports whether an action of ours on the unit is under way, or was until just now.
-func (l *ledger) acts(unit string) bool {
+// acted reports whether an action of ours on the unit was under way at a time.
+func (l *ledger) acted(unit string, at time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return time.Now().Before(l.acting[unit])
+	a := l.acting[unit]
+	return at.After(a.from) && at.Before(a.until)
 }
 
 // kill says that the unit's processes are being killed by us.

@@ -187,14 +187,14 @@ func (s *session) report(t *tracker, anyway bool) {
 	s.out.Put(platform.Change{Unit: t.unit, Facts: maps.Clone(f)})
 }
 
-// cause finds the watched unit, or the unit that we are acting on, whose stop took t along. The
-// lock is held.
-func (s *session) cause(t *tracker, depth int) (unit, why string) {
+// cause finds the watched unit, or the unit that we were acting on, whose stop took t along by a
+// job first seen at a time. The lock is held.
+func (s *session) cause(t *tracker, seen time.Time, depth int) (unit, why string) {
 	for _, dep := range slices.Compact(slices.Sorted(slices.Values(t.props.deps))) {
 		if dep == t.unit {
 			continue
 		}
-		if s.adapter.own.acts(dep) {
+		if s.adapter.own.acted(dep, seen) {
 			return dep, detect.DepartureBySelf
 		}
 		d := s.units[dep]

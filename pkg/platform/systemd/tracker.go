@@ -17,7 +17,7 @@ import (
 type tracker struct {
 	unit  string
 	own   *ledger
-	cause func(*tracker, int) (unit, why string) // which other unit took this one along
+	cause func(t *tracker, seen time.Time, depth int) (unit, why string) // which other unit took this one along
 
 	props  unitProps
 	known  bool           // props have been read
@@ -29,6 +29,8 @@ type tracker struct {
 	queue  []*dbus.Signal // signals received while properties are being read
 	gap    bool           // signals may have been lost since props were current
 	asking bool           // properties are being read
+	tries  uint32         // NRestarts when the delay before an automatic restart began
+	trying bool           // systemd itself is starting it again after that delay
 }
 
 type job struct {
@@ -116,6 +118,12 @@ func (t *tracker) changed(iface string, m map[string]dbus.Variant, now time.Time
 // process's share of them may already be the new one.
 func (t *tracker) move(before unitProps, now time.Time) {
 	from, to := stateOf(before), stateOf(t.props)
+	if to == detect.FromAutoRestart && from != to {
+		t.tries = t.props.restarts
+	}
+	if from == detect.FromAutoRestart && t.cur != nil && t.cur.typ != "stop" && t.props.restarts > t.tries {
+		t.cur.typ = "restart" // systemd counts its own restart when it queues the job for it
+	}
 	switch {
 	case isUp(from) && isUp(to):
 		if before.invocation != t.props.invocation && t.cur != nil {
@@ -129,15 +137,27 @@ func (t *tracker) move(before unitProps, now time.Time) {
 			t.by.typ = "restart"
 		}
 		t.ep = nil
+	case from == detect.FromAutoRestart && to == "inactive" && t.cur != nil && t.cur.typ == "restart":
+		t.trying = true // on its way through: why it left at first still holds
+	case from == "inactive" && to == "failed" && t.trying:
+		t.left(detect.FromAutoRestart, now) // it may not be started again
 	case isUp(from),
 		from == "activating" && to != "activating",
 		from == detect.FromAutoRestart && (to == "inactive" || to == "failed"):
-		t.ep = &episode{from: from, job: t.cur, killed: t.own.killed(t.unit), at: now}
-		t.by = nil
+		t.left(from, now)
+	}
+	if to != "inactive" {
+		t.trying = false
 	}
 	if to == "failed" && t.ep != nil {
 		t.ep.failed = t.props.result
 	}
+}
+
+// left begins an episode: the unit left a state in which it ran, or was about to.
+func (t *tracker) left(from string, now time.Time) {
+	t.ep = &episode{from: from, job: t.cur, killed: t.own.killed(t.unit), at: now}
+	t.by = nil
 }
 
 // jobSeen notes that a job is on the unit, which was running or not before.
@@ -212,7 +232,7 @@ func (t *tracker) end(depth int) detect.UnitEnd {
 	}
 	e.JobOurs = t.own.ours(t.unit, j.id, j.during)
 	if !e.JobOurs && j.with == "" && depth > 0 {
-		j.with, j.withWhy = t.cause(t, depth-1)
+		j.with, j.withWhy = t.cause(t, j.seen, depth-1)
 	}
 	e.With, e.WithWhy = j.with, j.withWhy
 	return e
