@@ -1,0 +1,80 @@
+# make test is what CI runs; make help lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.NOTPARALLEL: # the prerequisites of a target are steps in order
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+# Static: the daemon and the server run in the lab, whatever its C library.
+GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+# Packages whose tests run the whole system; all others run under the race detector.
+SCENARIOS = $(shell go list ./test/... | grep -E '/test/(lab|acceptance)(/|$$)')
+UNITS     = $(shell go list ./... | grep -vE '/test/(lab|acceptance)(/|$$)')
+FUZZTIME ?= 20s
+ARGS ?=
+
+.PHONY: help build test check race lint accept demo bench fuzz cover rootfs bootstrap clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build: ## static programs: bin/recoveryd and bin/mcp-target (the demo server)
+	@mkdir -p bin
+	$(GOBUILD) -o bin/recoveryd ./cmd/recoveryd
+	$(GOBUILD) -o bin/mcp-target ./test/target
+
+test: bootstrap build lint rootfs ## everything: install what is needed, build, lint, unit tests with -race, acceptance
+	@export RECOVERYD_LAB_BIN='$(CURDIR)/bin'
+	{ failed=0
+	  go test -json -race -timeout 10m $(UNITS) || failed=1
+	  go test -json -timeout 20m -p 1 -count=1 $(SCENARIOS) || failed=1
+	  exit $$failed
+	} | go run ./test/report
+
+check: test ## the same as test
+
+race: ## unit tests with the race detector
+	@go test -json -race -timeout 10m $(UNITS) | go run ./test/report
+
+accept: build rootfs ## the tests that run the whole system, verbose
+	RECOVERYD_LAB_BIN='$(CURDIR)/bin' go test -v -count=1 -timeout 20m -p 1 $(SCENARIOS)
+
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l cmd internal pkg test)
+	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt: $$unformatted" >&2; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+demo: build ## a guided tour: recoveryd cures a server while you watch (ARGS="...")
+	bin/recoveryd demo $(ARGS)
+
+bench: ## benchmarks
+	go test -run '^$$' -bench . -benchmem $(UNITS)
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -r -n1 dirname | sort -u); do
+	  for name in $$(go test -list '^Fuzz' ./$$pkg | grep '^Fuzz'); do
+	    echo "fuzz $$pkg $$name"
+	    go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) ./$$pkg
+	  done
+	done
+
+cover: ## test coverage by package; the profile is in dist/cover.out
+	@mkdir -p dist
+	go test -coverprofile=dist/cover.out $(UNITS)
+	go tool cover -func=dist/cover.out | tail -1
+
+rootfs: ## the lab's root file system (once)
+	@if reason=$$(go run ./test/lab/cmd/lab check 2>&1); then go run ./test/lab/cmd/lab rootfs
+	else printf '\n*** NO LAB HERE: tests that need one will be skipped ***\n%s\n\n' "$$reason" >&2; fi
+
+bootstrap: ## install what the tests need (Debian and Ubuntu, as root)
+	@scripts/bootstrap
+
+clean: ## remove what was built here; the lab's cache stays (go run ./test/lab/cmd/lab prune)
+	rm -rf bin dist
