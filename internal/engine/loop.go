@@ -39,6 +39,9 @@ func (e *Engine) Run(ctx context.Context) error {
 				e.handle(ctx, m)
 			}
 		case <-idle.C:
+			if e.State().Host.Impaired != "" {
+				e.handle(ctx, message{ev: incident.Event{Kind: incident.Impaired}}) // durable only if the journal works again
+			}
 		}
 		now := time.Now()
 		e.lastLoop.Store(now.UnixNano())
@@ -58,10 +61,6 @@ func (e *Engine) handle(ctx context.Context, m message) {
 				close(m.done)
 			}
 			return
-		}
-		if state.Host.Impaired != "" && m.ev.Kind != incident.Impaired {
-			// The journal works again: the core may act again. Posted, so that this event ends first.
-			defer e.handle(ctx, message{ev: incident.Event{Kind: incident.Impaired}})
 		}
 	}
 	e.accept(ctx, next, rec)
@@ -98,6 +97,9 @@ func (e *Engine) accept(ctx context.Context, next incident.State, rec incident.R
 // leaves without a journal.
 func (e *Engine) journalBroken(ctx context.Context, state incident.State, m message, cause error) {
 	e.o.Meter.JournalFailed()
+	if m.ev.Kind == incident.Impaired {
+		return // it was asked whether the journal works again, and it does not
+	}
 	why := fmt.Sprintf("the journal cannot be written: %v", cause)
 	e.o.Logger.Error("journal append failed", zap.Error(cause), zap.String("target", m.ev.Target))
 	now := time.Now()

@@ -1,0 +1,252 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+	"github.com/recoveryd/recoveryd/pkg/strategy"
+)
+
+// rig is an engine around a model of one service, with everything written down in order.
+type rig struct {
+	mu       sync.Mutex
+	log      []string // "append act", "do unit.start", ...
+	records  []incident.Record
+	notices  []escalate.Notice
+	urgent   []escalate.Notice
+	appendEr error
+	facts    detect.Facts
+	look     func(context.Context) // called at the begin of each look
+	onDo     func(strategy.Action) (incident.Result, string)
+}
+
+func (r *rig) Append(_ context.Context, rec incident.Record, ns []escalate.Notice) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.appendEr != nil {
+		return r.appendEr
+	}
+	r.log = append(r.log, "append "+string(rec.Reason))
+	r.records = append(r.records, rec)
+	r.notices = append(r.notices, ns...)
+	return nil
+}
+
+func (r *rig) Do(_ context.Context, a strategy.Action) (incident.Result, string) {
+	r.mu.Lock()
+	r.log = append(r.log, "do "+string(a.Verb))
+	do := r.onDo
+	r.mu.Unlock()
+	return do(a)
+}
+
+func (r *rig) Look(ctx context.Context, cause string) detect.Observation {
+	r.mu.Lock()
+	look := r.look
+	r.mu.Unlock()
+	at := time.Now()
+	if look != nil {
+		look(ctx)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return detect.Observation{Target: "svc", At: at, Cause: cause, Facts: r.facts}
+}
+
+func (r *rig) Wake() {}
+func (r *rig) Emergency(ns []escalate.Notice) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.urgent = append(r.urgent, ns...)
+}
+func (r *rig) Looked(string, detect.Verdict, time.Duration)          {}
+func (r *rig) Decided(incident.Record)                               {}
+func (r *rig) Acted(strategy.Action, incident.Result, time.Duration) {}
+func (r *rig) JournalFailed()                                        {}
+func (r *rig) Cycle(time.Time)                                       {}
+func (r *rig) set(f detect.Facts)                                    { r.mu.Lock(); r.facts = f; r.mu.Unlock() }
+func (r *rig) steps() []string                                       { r.mu.Lock(); defer r.mu.Unlock(); return slices.Clone(r.log) }
+func (r *rig) count(step string) (n int) {
+	for _, s := range r.steps() {
+		if s == step {
+			n++
+		}
+	}
+	return n
+}
+
+func healthy(run string) detect.Facts {
+	return detect.Facts{detect.UnitActive: detect.Word("active"), detect.UnitSub: detect.Word("running"), detect.UnitInvocation: detect.Word(run),
+		detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HealthStatus: detect.Word("healthy")}
+}
+
+func dead(run string) detect.Facts {
+	return detect.Facts{detect.UnitActive: detect.Word("failed"), detect.UnitSub: detect.Word("failed"), detect.UnitInvocation: detect.Word(run),
+		detect.UnitDeparture: detect.Word(detect.DepartureCrash), detect.UnitPolicy: detect.Word("no"), detect.HTTPOutcome: detect.Word(detect.OutcomeRefused)}
+}
+
+func (r *rig) engine(t *testing.T, state incident.State) *Engine {
+	t.Helper()
+	set, err := strategy.NewSet(strategy.Builtin()...)
+	require.NoError(t, err)
+	p, err := incident.NewPolicy(incident.Options{Strategies: set,
+		Targets:   []detect.Target{{Name: "svc", Kind: detect.KindService, Platform: "systemd", Unit: "svc.service", StartGrace: 5 * time.Second, StopGrace: time.Second}},
+		Limits:    incident.Limits{Target: incident.Budget{Actions: 4, Window: time.Hour}, Host: incident.Budget{Actions: 10, Window: time.Hour}, Backoff: incident.Backoff{Initial: 5 * time.Second, Factor: 2, Max: time.Minute}},
+		PageAfter: incident.PageAfter{Held: 5 * time.Minute, Unknown: 10 * time.Minute, Unresolved: 15 * time.Minute},
+		Probation: 30 * time.Second})
+	require.NoError(t, err)
+	e, err := New(Options{Policy: p, Subjects: []Subject{{Name: "svc", Looker: r, Interval: 5 * time.Second}}, State: state,
+		Actuator: r, Journal: r, Courier: r, Meter: r, Render: Renderer{Host: "host1"}.Render, Logger: zap.NewNop()})
+	require.NoError(t, err)
+	return e
+}
+
+// run lets the engine turn for d of simulated time, then stops it.
+func run(t *testing.T, e *Engine, d time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	time.Sleep(d)
+	synctest.Wait()
+	cancel()
+	require.ErrorIs(t, <-done, context.Canceled)
+}
+
+func TestTheRecordIsDurableBeforeItsActionIsPerformed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{facts: dead("run1")}
+		r.onDo = func(strategy.Action) (incident.Result, string) {
+			r.set(healthy("run2"))
+			return incident.ResultDone, "job done"
+		}
+		run(t, r.engine(t, incident.NewState()), time.Minute)
+		steps := r.steps()
+		require.Equal(t, []string{"append act", "do unit.start", "append action-over", "append verified", "append closed"}, steps)
+		require.Len(t, r.notices, 1)
+		require.Equal(t, escalate.Change, r.notices[0].Kind, "a cure that worked is told for the record and wakes nobody")
+	})
+}
+
+func TestAJournalThatCannotBeWrittenStopsActionsAndPagesUntilItWorksAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{facts: dead("run1"), appendEr: errors.New("disk full")}
+		r.onDo = func(strategy.Action) (incident.Result, string) {
+			r.set(healthy("run2"))
+			return incident.ResultDone, ""
+		}
+		e := r.engine(t, incident.NewState())
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- e.Run(ctx) }()
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		require.Zero(t, r.count("do unit.start"), "no record, no action")
+		require.NotEmpty(t, r.urgent)
+		require.Contains(t, r.urgent[0].Summary, "cannot write its journal")
+		require.Contains(t, r.urgent[0].Evidence[0], "disk full")
+		pages := 0
+		for _, n := range r.urgent {
+			if n.Target == "svc" && n.Kind == escalate.Trigger {
+				pages++
+			}
+		}
+		require.Equal(t, 1, pages, "the service that is down is paged once, without a journal")
+		r.mu.Lock()
+		r.appendEr = nil
+		r.mu.Unlock()
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		require.Equal(t, 1, r.count("do unit.start"), "it acts again once the journal works")
+		require.Empty(t, e.State().Host.Impaired)
+		cancel()
+		<-done
+	})
+}
+
+func TestAnActionFoundInFlightAfterARestartIsVerifiedAndNotRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := &rig{facts: dead("run1")}
+		die := make(chan struct{}) // this process dies during the action
+		first.onDo = func(strategy.Action) (incident.Result, string) { <-die; return incident.ResultUnknown, "" }
+		e := first.engine(t, incident.NewState())
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = e.Run(ctx) }()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		cancel()
+		close(die)
+		synctest.Wait()
+		state := incident.NewState()
+		for _, rec := range first.records { // what the journal holds
+			state = incident.Fold(state, rec)
+		}
+		require.Equal(t, incident.Acting, state.Targets["svc"].Phase)
+
+		second := &rig{facts: healthy("run2")} // the start did take place
+		second.onDo = func(strategy.Action) (incident.Result, string) { return incident.ResultDone, "" }
+		run(t, second.engine(t, state), time.Minute)
+		require.Zero(t, second.count("do unit.start"))
+		require.Equal(t, []string{"append action-failed", "append verified", "append closed"}, second.steps())
+		attempts := second.records[0].Incident.Attempts
+		require.Len(t, attempts, 1)
+		require.Equal(t, incident.ResultUnknown, attempts[0].Result)
+	})
+}
+
+func TestASignalAbandonsALookInFlightAndLooksAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{facts: healthy("run1")}
+		var causes int
+		r.look = func(ctx context.Context) {
+			causes++
+			if causes == 1 {
+				<-ctx.Done() // a health call that hangs; its look is called off by the signal
+			}
+		}
+		r.onDo = func(strategy.Action) (incident.Result, string) { return incident.ResultDone, "" }
+		e := r.engine(t, incident.NewState())
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- e.Run(ctx) }()
+		time.Sleep(100 * time.Millisecond)
+		began := time.Now()
+		e.LookNow("svc", "signal")
+		synctest.Wait()
+		require.Equal(t, "signal", e.State().Targets["svc"].Last.Cause)
+		require.Zero(t, time.Since(began), "the signal is looked at without waiting for anything")
+		cancel()
+		<-done
+	})
+}
+
+func TestAWedgedLookerIsReportedAndADaemonWithoutAnyWorkingLookerIsNotAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{facts: healthy("run1")}
+		release := make(chan struct{})
+		r.look = func(context.Context) { <-release } // ignores its deadline
+		e := r.engine(t, incident.NewState())
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- e.Run(ctx) }()
+		time.Sleep(time.Second)
+		require.NoError(t, e.Alive(time.Now()))
+		time.Sleep(2 * time.Minute)
+		require.ErrorContains(t, e.Alive(time.Now()), "svc has not been looked at")
+		require.Equal(t, []string{"svc"}, e.Stalled(time.Now()))
+		close(release)
+		cancel()
+		<-done
+	})
+}
