@@ -149,8 +149,9 @@ func (p *Policy) Dependents(name string) []string { return p.dependents[name] }
 // timing merges the class's own timing with the configuration's overrides.
 func (p *Policy) timing(t detect.Target, c detect.Class) Timing {
 	tm := Timing{Looks: 2, Clear: 2 * time.Second, Probation: p.o.Probation, Severity: detect.P2}
-	if d, ok := p.declared(t.Kind, c); ok {
-		tm = d
+	if cond, ok := detect.ConditionFor(c, t.Kind, p.o.Extra); ok {
+		tm = Timing{Looks: max(cond.Looks, 1), For: cond.For, Clear: cond.Clear, Probation: p.o.Probation,
+			Severity: cond.Severity, Ladder: cond.Ladder}
 	}
 	for _, o := range p.o.Overrides {
 		if o.Class != c || o.Targets != nil && !slices.Contains(o.Targets, t.Name) {
@@ -179,44 +180,6 @@ func (p *Policy) timing(t detect.Target, c detect.Class) Timing {
 		tm.Severity = s
 	}
 	return tm
-}
-
-// declared is the timing of a class for a kind of target, of all conditions that declare it
-// together: "killed for memory" and "at its memory limit" are one class, and "still starting" is
-// of the same class as "unwell" but has nothing to try. The strictest timing counts, and the
-// ladder has the rungs of all, in step.
-func (p *Policy) declared(k detect.Kind, c detect.Class) (tm Timing, found bool) {
-	tm = Timing{Looks: 1, Probation: p.o.Probation}
-	var ladders [][]string
-	for _, cond := range slices.Concat(detect.Builtin(), p.o.Extra) {
-		if cond.Class != c || !slices.Contains(cond.Kinds, k) {
-			continue
-		}
-		found = true
-		tm.Looks, tm.For, tm.Clear = max(tm.Looks, cond.Looks), max(tm.For, cond.For), max(tm.Clear, cond.Clear)
-		if tm.Severity == detect.SeverityUnset || cond.Severity != detect.SeverityUnset && cond.Severity < tm.Severity {
-			tm.Severity = cond.Severity
-		}
-		if len(cond.Ladder) > 0 {
-			ladders = append(ladders, cond.Ladder)
-		}
-	}
-	if len(ladders) == 1 {
-		tm.Ladder = ladders[0]
-		return tm, found
-	}
-	for i, left := 0, true; left; i++ {
-		left = false
-		for _, l := range ladders {
-			if i < len(l) {
-				left = true
-				if !slices.Contains(tm.Ladder, l[i]) {
-					tm.Ladder = append(tm.Ladder, l[i])
-				}
-			}
-		}
-	}
-	return tm, found
 }
 
 // Ladder returns the strategies for a class on a target, mildest first.

@@ -29,6 +29,7 @@ type story struct {
 	told  []string // what people were told: "trigger t0 codebase: ladder-ended"
 	acted []string // every action that was asked for: "unit.restart codebase-mcp.service"
 	ids   []string // their ids
+	steps int
 
 	// What run needs: the host as the next look sees it, and what an action does to it.
 	host  map[string]detect.Facts
@@ -127,18 +128,25 @@ func (s *story) wakesUp(target string) *story {
 // step gives one event to the core.
 func (s *story) step(ev Event) *story {
 	s.t.Helper()
-	before := asJSON(s.t, s.s)
+	before := s.s
 	next, rec := s.p.Step(s.s, s.now, ev)
-	_, twice := s.p.Step(s.s, s.now, ev)
-	require.Equal(s.t, asJSON(s.t, rec), asJSON(s.t, twice), "the same input gave another record")
-	require.Equal(s.t, before, asJSON(s.t, s.s), "a step changed the state that it was given")
+	s.steps++
+	// In long stories, looks that change nothing are checked now and then only.
+	if whole := rec.Durable() || s.steps < 100 || s.steps%101 == 0; whole {
+		was := asJSON(s.t, before)
+		_, twice := s.p.Step(s.s, s.now, ev)
+		require.Equal(s.t, asJSON(s.t, rec), asJSON(s.t, twice), "the same input gave another record")
+		require.Equal(s.t, was, asJSON(s.t, before), "a step changed the state that it was given")
+		defer func() {
+			require.Empty(s.t, differences(lasting(s.t, s.s), lasting(s.t, s.replayed())), "a restart now would lose something (%s)", rec.Sentence)
+		}()
+	}
 	s.s, s.last = next, rec
 	if rec.Durable() {
 		var back Record
 		require.NoError(s.t, json.Unmarshal([]byte(asJSON(s.t, rec)), &back))
 		s.kept = append(s.kept, back)
 	}
-	require.Empty(s.t, differences(lasting(s.t, s.s), lasting(s.t, s.replayed())), "a restart now would lose something (%s)", rec.Sentence)
 	require.NotEmpty(s.t, rec.Reason)
 	require.NotEmpty(s.t, rec.Sentence, "%s -> %s: no sentence", rec.From, rec.To)
 	for _, e := range rec.Effects {
