@@ -15,12 +15,10 @@ type hold struct {
 	until  time.Time // when it may be over; zero = not known
 }
 
-// holdOf asks every reason not to act, in the fixed order of Holds, and returns the first that
-// applies. The order puts the most dangerous question first.
-func (p *Policy) holdOf(tn *turn) (hold, bool) {
+// standing asks the reasons that hold whatever is wrong: a broken journal and a person's word.
+// They also stop a plan half-way and forbid taking a change back.
+func (p *Policy) standing(tn *turn) (hold, bool) {
 	t, now, f := tn.t, tn.now, tn.t.Last.Facts
-	target := p.targets[t.Name]
-	lim := p.o.Limits
 	if w := tn.s.Host.Impaired; w != "" {
 		return hold{reason: HoldJournal, why: w}, true
 	}
@@ -41,6 +39,18 @@ func (p *Policy) holdOf(tn *turn) (hold, bool) {
 			return hold{HoldMaintenance, "maintenance window " + w.Name, until}, true
 		}
 	}
+	return hold{}, false
+}
+
+// holdOf asks every reason not to act, in the fixed order of Holds, and returns the first that
+// applies. The order puts the most dangerous question first.
+func (p *Policy) holdOf(tn *turn) (hold, bool) {
+	if h, yes := p.standing(tn); yes {
+		return h, true
+	}
+	t, now, f := tn.t, tn.now, tn.t.Last.Facts
+	target := p.targets[t.Name]
+	lim := p.o.Limits
 	if t.Diagnosis.Verdict == detect.Unknown {
 		return hold{reason: HoldUnknown, why: t.Diagnosis.Because}, true
 	}
