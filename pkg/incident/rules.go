@@ -25,7 +25,7 @@ const (
 	ended                           // the event is the end of the action in flight
 	endedOK                         // ... and it is done
 	endedDenied                     // ... and the host refused it
-	more                            // the plan has another action
+	more                            // the plan has another action, and nothing bars it
 	overdue                         // the action in flight has not ended in time
 	nFlags        = iota
 )
@@ -86,7 +86,7 @@ func rules() [len(phaseNames)][]rule {
 		{cleared, joined, Probation, ClearedByItself, []move{probate}},
 	}, decide(bad|confirmed)...)
 	r[Held] = append(r[Held],
-		rule{unclear | joined, 0, Escalated, UnknownTooLong, []move{open}},
+		rule{unclear, 0, Escalated, UnknownTooLong, []move{open}},
 		rule{bad, confirmed, Held, NoChange, []move{again}},
 		rule{0, bad | cleared, Held, NoChange, nil},
 	)

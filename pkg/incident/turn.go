@@ -121,7 +121,7 @@ func (tn *turn) view() flags {
 			set(tn.ev.Result == ResultDone, endedOK)
 			set(tn.ev.Result == ResultDenied, endedDenied)
 		}
-		set(t.Plan != nil && t.Step+1 < len(t.Plan.Actions), more)
+		set(t.Plan != nil && t.Step+1 < len(t.Plan.Actions) && !tn.barred(), more)
 		set(tn.now.After(t.Deadline), overdue)
 	case Verifying:
 		run := t.Last.Facts.Text(detect.UnitInvocation)
@@ -129,7 +129,7 @@ func (tn *turn) view() flags {
 		after := t.Last.At.After(t.ActionEnded)
 		set(!tn.now.Before(t.SettleUntil), settled)
 		set(after && f&settled != 0 && (!tn.now.Before(t.VerifyUntil) || d.Bad() && d.Conclusive), verifyOver)
-		set(t.Plan != nil && len(t.Plan.Undo) > 0 && !t.Undoing && tn.mayUndo(), undoable)
+		set(t.Plan != nil && len(t.Plan.Undo) > 0 && !t.Undoing && !tn.barred(), undoable)
 	case Probation:
 		set(!tn.now.Before(t.ProbationEnd), probationOver)
 	}
@@ -148,23 +148,24 @@ func (tn *turn) needsSeen() bool {
 }
 
 // unclear reports whether the unknown verdict has lasted so long that a person must look. What is
-// misconfigured will not become clearer; other unknowns get more time.
+// misconfigured will not become clearer; other unknowns get more time. While a person has a hand
+// in it, that person knows.
 func (tn *turn) unclear() bool {
 	t := tn.t
+	if h, yes := tn.p.standing(tn); yes && byPerson(h.reason) {
+		return false
+	}
 	if t.UnknownClass == detect.ClassMisconfigured {
 		tm := tn.timing(detect.ClassMisconfigured)
 		return t.UnknownLooks >= tm.Looks && tn.now.Sub(t.UnknownSince) >= tm.For
 	}
-	return tn.p.o.PageAfter.Unknown > 0 && tn.now.Sub(t.UnknownSince) >= tn.p.o.PageAfter.Unknown &&
-		operatorIntent(t.Last.Facts) == "" && !t.Hold.active(tn.now)
+	return tn.p.o.PageAfter.Unknown > 0 && tn.now.Sub(t.UnknownSince) >= tn.p.o.PageAfter.Unknown
 }
 
-// mayUndo reports whether a change may be taken back now: backoff and budgets do not forbid it,
-// a person's word and a broken journal do.
-func (tn *turn) mayUndo() bool {
-	switch tn.h.reason {
-	case HoldJournal, HoldPaused, HoldOperator, HoldCommand, HoldMaintenance, HoldObserve:
-		return false
-	}
-	return true
+// barred reports whether nothing at all may be done to the target now, not even to go on with a
+// plan or to take a change back: backoff and budgets do not forbid that, a person's word and a
+// broken journal do.
+func (tn *turn) barred() bool {
+	_, yes := tn.p.standing(tn)
+	return yes || tn.p.mode(tn.t.Name) == Observe
 }
