@@ -79,6 +79,7 @@ var (
 		if n := len(i.Attempts); n > 0 && i.Attempts[n-1].Verdict == "" {
 			i.Attempts[n-1].Verdict = ClearedByItself
 		}
+		tn.t.Approved = false // what was approved is not needed any more
 		tn.t.ProbationEnd = tn.now.Add(tn.timing(i.Class).Probation)
 		for _, n := range tn.p.dependents[tn.t.Name] {
 			tn.look(n, 0) // they recover by themselves; see it soon

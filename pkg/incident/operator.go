@@ -6,24 +6,29 @@ import "fmt"
 func (tn *turn) obey() {
 	c, t := tn.ev.Command, tn.t
 	word := &Standing{By: c.By, Why: c.Why, Since: tn.now, Until: c.Until}
+	// A word about an incident counts for the open one only: nobody approves what is not proposed.
+	meant := tn.inc != nil && (c.Incident == "" || c.Incident == tn.inc.ID)
 	switch c.Verb {
 	case CmdHold:
 		t.Hold = word
 	case CmdRelease:
 		t.Hold = nil
 	case CmdAck:
-		if tn.inc != nil {
+		if meant {
 			tn.change().Ack = word
 		}
 	case CmdApprove:
-		t.Approved = true
+		t.Approved = t.Approved || meant
 	case CmdRetry:
-		if tn.inc != nil {
+		if meant {
 			clear(tn.change().Rungs)
 			t.BackoffUntil = tn.now
 		}
 	}
 	tn.note = fmt.Sprintf("%s by %s", c.Verb, c.By)
+	if !meant && (c.Verb == CmdAck || c.Verb == CmdApprove || c.Verb == CmdRetry) {
+		tn.note += ", of no open incident"
+	}
 	if c.Why != "" {
 		tn.note += ": " + c.Why
 	}
