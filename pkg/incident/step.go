@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -164,7 +165,7 @@ func (tn *turn) commit(rec Record, target bool) (State, Record) {
 func material(a, b *Incident) bool {
 	if a.Class != b.Class || a.Severity != b.Severity || a.Held != b.Held || a.Paged != b.Paged || a.Tier != b.Tier ||
 		a.Ack != b.Ack || a.Closed != b.Closed || a.Relapses != b.Relapses ||
-		len(a.Attempts) != len(b.Attempts) || len(a.Affected) != len(b.Affected) {
+		len(a.Attempts) != len(b.Attempts) || len(a.Affected) != len(b.Affected) || !maps.Equal(a.Rungs, b.Rungs) {
 		return true
 	}
 	n := len(b.Attempts)
