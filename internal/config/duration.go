@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -23,36 +22,34 @@ func parseDuration(s string) (time.Duration, error) {
 	if s == "" {
 		return 0, errDuration
 	}
-	units := map[string]time.Duration{
-		"ns": time.Nanosecond, "us": time.Microsecond, "µs": time.Microsecond, "ms": time.Millisecond,
-		"s": time.Second, "m": time.Minute, "h": time.Hour, "d": day, "w": 7 * day,
-	}
-	var total float64
+	var total time.Duration
 	for rest := s; rest != ""; {
 		n := strings.IndexFunc(rest, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
 		if n <= 0 {
 			return 0, errDuration
 		}
-		value, err := strconv.ParseFloat(rest[:n], 64)
-		if err != nil {
+		end := n + strings.IndexAny(rest[n:]+"0", ".0123456789")
+		d, err := oneDuration(rest[:n], rest[n:end])
+		if err != nil || total > math.MaxInt64-d {
 			return 0, errDuration
 		}
-		rest = rest[n:]
-		end := strings.IndexAny(rest, ".0123456789")
-		if end < 0 {
-			end = len(rest)
-		}
-		unit, ok := units[rest[:end]]
-		if !ok {
-			return 0, errDuration
-		}
-		total += math.Round(value * float64(unit))
+		total += d
 		rest = rest[end:]
 	}
-	if total >= math.MaxInt64 {
-		return 0, fmt.Errorf("too long: %w", errDuration)
+	return total, nil
+}
+
+// oneDuration reads one number with its unit: Go's units, and days and weeks besides.
+func oneDuration(number, unit string) (time.Duration, error) {
+	hours := map[string]time.Duration{"d": 24, "w": 7 * 24}[unit]
+	if hours == 0 {
+		return time.ParseDuration(number + unit)
 	}
-	return time.Duration(total), nil
+	d, err := time.ParseDuration(number + "h")
+	if err != nil || d > math.MaxInt64/hours {
+		return 0, errDuration
+	}
+	return d * hours, nil
 }
 
 // writeDuration writes a duration the way people do: "5s", "1h30m", "2d", never "1h30m0s".

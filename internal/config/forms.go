@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 var (
@@ -16,6 +18,7 @@ var (
 	unitForm  = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+\.[a-z]+$`)
 	tokenForm = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$") // RFC 9110 token: header names and methods
 	envForm   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	wordForm  = regexp.MustCompile(`^[\pL\pN_@-]{1,63}$`)
 	credForm  = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 )
 
@@ -48,7 +51,7 @@ func fits(form, s string) bool {
 	case "unit":
 		return unitForm.MatchString(s)
 	case "path":
-		return filepath.IsAbs(s) && !strings.ContainsAny(s, "\n\r")
+		return isPath(s)
 	case "url":
 		return isURL(s)
 	case "address":
@@ -73,6 +76,10 @@ func fits(form, s string) bool {
 		return err == nil
 	}
 	return false
+}
+
+func isPath(s string) bool {
+	return filepath.IsAbs(s) && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 func isURL(s string) bool {

@@ -22,11 +22,14 @@ func (r *reader) leaf(path string, n *node, s Shape) any {
 		if n.kind == s.written() {
 			p.What = "cannot be read"
 		}
+		if s.Kind == KindParsed && r.foreign {
+			p.Want = "" // it is what the type says, and may quote a secret
+		}
 		if s.Kind == KindDuration && n.kind == integer {
-			p.What, p.Hint = "has no unit", fmt.Sprintf("write %ss for seconds", n.text)
+			p.What, p.Hint = "has no unit", fmt.Sprintf("write %ss for seconds", n.text())
 		}
 		if s.Kind == KindTruth {
-			p.Hint = map[string]string{"yes": "write true", "on": "write true", "no": "write false", "off": "write false"}[strings.ToLower(n.text)]
+			p.Hint = map[string]string{"yes": "write true", "on": "write true", "no": "write false", "off": "write false"}[strings.ToLower(n.text())]
 		}
 		if (s.Kind == KindText || s.Kind == KindSecret) && n.kind != list && n.kind != mapping {
 			p.Hint = "put it in quotes"
@@ -51,31 +54,31 @@ func (s Shape) parse(n *node) (v any, want string) {
 	switch s.Kind {
 	case KindText:
 		if n.kind == text {
-			return reflect.ValueOf(n.text).Convert(s.goType).Interface(), ""
+			return reflect.ValueOf(n.text()).Convert(s.goType).Interface(), ""
 		}
 		return nil, "text"
 	case KindSecret:
 		if n.kind == text {
-			return NewSecret(n.text), ""
+			return NewSecret(n.text()), ""
 		}
 		return nil, "text"
 	case KindTruth:
 		if n.kind == truth {
-			return n.text == "true", ""
+			return n.text() == "true", ""
 		}
 		return nil, "true or false"
 	case KindInteger, KindNumber:
 		return s.parseNumber(n)
 	case KindDuration:
-		if n.kind == text || n.kind == integer && n.text == "0" {
-			if d, err := parseDuration(n.text); err == nil {
+		if n.kind == text || n.kind == integer && n.text() == "0" {
+			if d, err := parseDuration(n.text()); err == nil {
 				return d, ""
 			}
 		}
 		return nil, "a duration such as 500ms, 30s, 1h30m or 2d"
 	case KindSize:
 		if n.kind == text || n.kind == integer {
-			if size, err := parseSize(n.text); err == nil {
+			if size, err := parseSize(n.text()); err == nil {
 				return size, ""
 			}
 		}
@@ -85,7 +88,7 @@ func (s Shape) parse(n *node) (v any, want string) {
 			return nil, "text"
 		}
 		p := reflect.New(s.goType)
-		if err := p.Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.text)); err != nil {
+		if err := p.Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.text())); err != nil {
 			return nil, "something else: " + err.Error()
 		}
 		return p.Elem().Interface(), ""
@@ -95,17 +98,17 @@ func (s Shape) parse(n *node) (v any, want string) {
 
 func (s Shape) parseNumber(n *node) (any, string) {
 	if s.Kind == KindNumber {
-		f, err := strconv.ParseFloat(n.text, 64)
+		f, err := strconv.ParseFloat(strings.ReplaceAll(n.text(), "_", ""), 64)
 		if n.kind != integer && n.kind != decimal || err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
 			return nil, "a number such as 0.95"
 		}
-		return f, ""
+		return reflect.ValueOf(f).Convert(s.goType).Interface(), ""
 	}
 	if n.kind != integer {
 		return nil, "a whole number"
 	}
 	v := reflect.New(s.goType).Elem()
-	switch i, err := strconv.ParseInt(n.text, 0, 64); {
+	switch i, err := strconv.ParseInt(n.text(), 0, 64); {
 	case err != nil:
 		return nil, "a whole number"
 	case v.CanInt() && !v.OverflowInt(i):
@@ -219,13 +222,17 @@ func (r *reader) show(n *node, s Shape) string {
 	if s.Hidden || r.foreign && (s.Kind == KindText || n.kind == text) {
 		return n.kind.String()
 	}
-	const most = 60
-	shown := []rune(n.text)
-	if len(shown) > most {
-		shown = append(shown[:most], '…')
-	}
 	if n.kind == text {
-		return strconv.Quote(string(shown))
+		return quote(n.text())
 	}
-	return string(shown)
+	return n.text() // a number or true, false
+}
+
+// quote writes a text in quotes, cut to what helps.
+func quote(s string) string {
+	const most = 60
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "…"
+	}
+	return strconv.Quote(s)
 }

@@ -175,9 +175,9 @@ func (r *reader) list(path string, n *node, s Shape) any {
 // own, otherwise its number.
 func (r *reader) label(n *node, i int, names map[string]int) string {
 	for _, e := range n.entries {
-		if e.key == "name" && e.value.kind == text && nameForm.MatchString(e.value.text) && !strings.Contains(e.value.text, ".") {
-			if names[e.value.text]++; names[e.value.text] == 1 {
-				return e.value.text
+		if e.key == "name" && e.value.kind == text && nameForm.MatchString(e.value.text()) && !strings.Contains(e.value.text(), ".") {
+			if names[e.value.text()]++; names[e.value.text()] == 1 {
+				return e.value.text()
 			}
 		}
 	}
@@ -238,7 +238,12 @@ func oneOf(words []string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
 
+// join adds a key to a path. A key that is no plain word is quoted and cut: anything can stand
+// there, and a message is one line.
 func join(path, key string) string {
+	if !wordForm.MatchString(key) {
+		key = quote(key)
+	}
 	if path == "" {
 		return key
 	}
@@ -247,7 +252,7 @@ func join(path, key string) string {
 
 // plain is the node of an unquoted scalar, for defaults.
 func plain(s string) *node {
-	n := &node{kind: text, text: s}
+	n := &node{kind: text, scalar: &value{text: s}}
 	switch {
 	case s == "true" || s == "false":
 		n.kind = truth

@@ -116,7 +116,7 @@ func (n *node) redacted(key string) any {
 	switch n.kind {
 	case text, integer, decimal:
 		if slices.ContainsFunc(twins, func(t string) bool { return strings.HasSuffix(key, t) }) {
-			return n.text
+			return n.text()
 		}
 		return hidden
 	case list:

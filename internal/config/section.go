@@ -131,11 +131,11 @@ func (r *reader) distinct(path string, n *node) {
 func (n *node) any() any {
 	switch n.kind {
 	case truth:
-		return n.text == "true"
+		return n.text() == "true"
 	case integer, decimal:
-		return n.number
+		return n.scalar.number
 	case text:
-		return n.text
+		return n.text()
 	case list:
 		out := make([]any, len(n.items))
 		for i, v := range n.items {

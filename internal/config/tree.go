@@ -32,10 +32,24 @@ type place struct{ line, col int }
 type node struct {
 	kind    kind
 	at      place
-	text    string // scalars: the value as written, without quotes
-	number  any    // integer: int64 or uint64; decimal: float64
+	scalar  *value // nil for lists and mappings
 	items   []*node
 	entries []entry
+}
+
+// value is a scalar. Nodes point to it, because some of them hold secrets: fmt does not follow a
+// pointer inside a struct, not even for a verb that makes no sense.
+type value struct {
+	text   string // as written, without quotes
+	number any    // integer: int64 or uint64; decimal: float64
+}
+
+// text is a scalar as written, without quotes; "" for lists and mappings.
+func (n *node) text() string {
+	if n.scalar == nil {
+		return ""
+	}
+	return n.scalar.text
 }
 
 // entry is one key of a mapping. Keys may repeat; the reader reports that.
@@ -146,11 +160,11 @@ func (p *planter) entry(out *node, v *ast.MappingValueNode, depth int) {
 	}
 	k := &node{at: at(key)}
 	scalar(key, k)
-	if k.kind == null && k.text == "" {
+	if k.kind == null && k.text() == "" {
 		p.report(k.at, "a key must be a plain word", "")
 		return
 	}
-	out.entries = append(out.entries, entry{key: k.text, at: k.at, value: p.plant(v.Value, depth+1)})
+	out.entries = append(out.entries, entry{key: k.text(), at: k.at, value: p.plant(v.Value, depth+1)})
 }
 
 // merge adds the keys of "<<: *anchor" or "<<: [*a, *b]".
@@ -174,23 +188,25 @@ func (p *planter) merge(out, from *node) {
 	}
 }
 
+// scalar fills in a scalar node.
 func scalar(n ast.Node, out *node) {
+	set := func(k kind, s string, number any) { out.kind, out.scalar = k, &value{s, number} }
 	switch n := n.(type) {
 	case *ast.NullNode:
-		out.kind, out.text = null, n.GetToken().Value
+		set(null, n.GetToken().Value, nil)
 	case *ast.BoolNode:
-		out.kind, out.text = truth, strconv.FormatBool(n.Value)
+		set(truth, strconv.FormatBool(n.Value), nil)
 	case *ast.IntegerNode:
-		out.kind, out.text, out.number = integer, n.GetToken().Value, n.Value
+		set(integer, n.GetToken().Value, n.Value)
 	case *ast.FloatNode:
-		out.kind, out.text, out.number = decimal, n.GetToken().Value, n.Value
+		set(decimal, n.GetToken().Value, n.Value)
 	case *ast.InfinityNode:
-		out.kind, out.text, out.number = decimal, n.GetToken().Value, n.Value
+		set(decimal, n.GetToken().Value, n.Value)
 	case *ast.NanNode:
-		out.kind, out.text = text, n.GetToken().Value // no setting can be "not a number"
+		set(text, n.GetToken().Value, nil) // no setting can be "not a number"
 	case *ast.StringNode:
-		out.kind, out.text = text, n.Value
+		set(text, n.Value, nil)
 	case *ast.LiteralNode:
-		out.kind, out.text = text, n.Value.Value
+		set(text, n.Value.Value, nil)
 	}
 }

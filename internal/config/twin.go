@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -22,10 +21,10 @@ func (r *reader) twin(path string, n *node, f Shape, in Shape, given map[string]
 		}
 		delete(given, f.Key+t)
 		r.source.at[path+t] = other.at
-		if other.kind == text && other.text == "" {
+		if other.kind == text && other.text() == "" {
 			continue // bearer_token_file: "" says that there is none
 		}
-		if n != nil && (n.kind != text || n.text != "") || from != nil {
+		if n != nil && (n.kind != text || n.text() != "") || from != nil {
 			r.problem(other.at, Problem{Path: path, What: fmt.Sprintf("is given twice, also as %s%s", f.Key, t), Hint: "keep one of them"})
 			continue
 		}
@@ -37,7 +36,7 @@ func (r *reader) twin(path string, n *node, f Shape, in Shape, given map[string]
 		return r.twinned(path+suffix, f, suffix, from), true
 	case n == nil:
 		return nil, false
-	case f.Hidden && n.kind == text && n.text != "":
+	case f.Hidden && n.kind == text && n.text() != "":
 		r.literal(path, n, f)
 	}
 	return nil, false
@@ -48,22 +47,22 @@ func (r *reader) twinned(path string, f Shape, suffix string, n *node) any {
 	want, ok := "", n.kind == text
 	switch suffix {
 	case fromFile:
-		want, ok = "the absolute path of a file", ok && filepath.IsAbs(n.text)
+		want, ok = "the absolute path of a file", ok && isPath(n.text())
 	case fromEnv:
-		want, ok = "the name of an environment variable, in capitals", ok && capitals.MatchString(n.text)
+		want, ok = "the name of an environment variable, in capitals", ok && capitals.MatchString(n.text())
 	case fromCredential:
-		want, ok = "the name of a systemd credential", ok && credForm.MatchString(n.text) && strings.Trim(n.text, ".") != ""
+		want, ok = "the name of a systemd credential", ok && credForm.MatchString(n.text()) && strings.Trim(n.text(), ".") != ""
 	}
 	if !ok { // not shown: this may be the secret itself, at the wrong key
 		r.problem(n.at, Problem{Path: path, What: "is not acceptable", Want: want})
 		return nil
 	}
 	if !r.resolve {
-		return r.secret(f, newSecret("", sourceWords[suffix]+n.text))
+		return r.secret(f, newSecret("", sourceWords[suffix]+n.text()))
 	}
-	s, warning, err := secretFrom(suffix, n.text, f.Key)
+	s, warning, err := secretFrom(suffix, n.text(), f.Key)
 	if warning != "" {
-		r.warn(n.at, Problem{Path: path, What: warning, Hint: fmt.Sprintf("chmod 0640 %s", n.text)})
+		r.warn(n.at, Problem{Path: path, What: warning, Hint: fmt.Sprintf("chmod 0640 %s", n.text())})
 	}
 	if err != nil {
 		p := Problem{Path: path, What: err.Error()}
@@ -96,11 +95,11 @@ var password = regexp.MustCompile(`(^|\s)password\s*=|^[a-z]+://[^/@]*:[^/@]+@|[
 
 // literal warns of a secret that stands in the file itself.
 func (r *reader) literal(path string, n *node, f Shape) {
-	if m := variable.FindStringSubmatch(n.text); m != nil {
+	if m := variable.FindStringSubmatch(n.text()); m != nil {
 		r.warn(n.at, Problem{Path: path, What: "is taken as it stands: variables are not expanded", Hint: fmt.Sprintf("write %s%s: %s", f.Key, fromEnv, strings.ToUpper(m[1]))})
 		return
 	}
-	if f.Literal == "fine" || f.Literal == "dsn" && !password.MatchString(n.text) {
+	if f.Literal == "fine" || f.Literal == "dsn" && !password.MatchString(n.text()) {
 		return
 	}
 	r.warn(n.at, Problem{Path: path, What: "a secret stands in this file", Hint: fmt.Sprintf("put it into a file of its own and name that with %s%s", f.Key, fromFile)})
