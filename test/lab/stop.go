@@ -64,10 +64,10 @@ func reap() error {
 	return errors.Join(errs...)
 }
 
-// stale reports whether nobody owns the lab any more.
+// stale reports whether nobody owns the lab any more. A detached one owns itself while it runs.
 func stale(dir string) bool {
-	if exists(filepath.Join(dir, detachedFile)) {
-		return len(groupPIDs(filepath.Base(dir))) == 0
+	if exists(filepath.Join(dir, detachedFile)) && len(groupPIDs(filepath.Base(dir))) > 0 {
+		return false
 	}
 	f, err := os.Open(filepath.Join(dir, ownerFile))
 	if err != nil {

@@ -149,7 +149,19 @@ type payload struct {
 	took     time.Duration
 }
 
+// health asks once. On a busy machine a stall of 100 ms makes any database "degraded"; a test which
+// did not slow the database down itself gets another answer then.
 func (tg *target) health() payload {
+	tg.t.Helper()
+	for range 5 {
+		if p := tg.healthOnce(); p.Database != degraded {
+			return p
+		}
+	}
+	return tg.healthOnce()
+}
+
+func (tg *target) healthOnce() payload {
 	tg.t.Helper()
 	r, err := tg.request(http.MethodGet, "/health/status", "", 5*time.Second)
 	require.NoError(tg.t, err)
