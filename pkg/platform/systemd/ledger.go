@@ -16,7 +16,7 @@ type ledger struct {
 
 	mu      sync.Mutex // guards everything that follows
 	calling map[string]int
-	acting  map[string]span // of our latest action on a unit: it explains jobs on units that depend on this one
+	acting  map[string]span      // of our latest action on a unit: it explains jobs on units that depend on this one
 	jobs    []ownJob             // the latest, oldest first
 	kills   map[string]time.Time // until when an end of the unit is our kill's
 }
