@@ -225,14 +225,18 @@ func (r *reader) show(n *node, s Shape) string {
 	if n.kind == text {
 		return quote(n.text())
 	}
-	return n.text() // a number or true, false
+	return cut(n.text()) // a number or true, false
 }
 
 // quote writes a text in quotes, cut to what helps.
 func quote(s string) string {
+	return strconv.Quote(cut(s))
+}
+
+func cut(s string) string {
 	const most = 60
 	if r := []rune(s); len(r) > most {
-		s = string(r[:most]) + "…"
+		return string(r[:most]) + "…"
 	}
-	return strconv.Quote(s)
+	return s
 }
