@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 // Config is the whole configuration file, with every default filled in. It is immutable: nobody
 // writes to it or to anything it points to after [Load], so it is safe for concurrent use. Field
 // comments are the reference documentation: they say what a key does, in words for an operator.
@@ -37,6 +39,9 @@ type Config struct {
 	Storm Storm `yaml:"storm"`
 	// How long a problem may stay as it is before a person is told.
 	PageAfter PageAfter `yaml:"page_after"`
+	// Time that a cured target is watched for a relapse before its incident is closed. What fails
+	// again within it belongs to the same incident, and the next rung is tried.
+	Probation time.Duration `yaml:"probation" default:"1m" want:"min=1s,max=1d"`
 	// Times in which recoveryd keeps watching and writing down, but takes no action and pages
 	// nobody for the targets named.
 	Maintenance []Window `yaml:"maintenance"`

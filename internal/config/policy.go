@@ -12,6 +12,8 @@ type ClassOverride struct {
 	For *time.Duration `yaml:"for" want:"max=1d" shown:"as built in"`
 	// Time that the problem must stay away before it is over.
 	Clear *time.Duration `yaml:"clear" want:"max=1d" shown:"as built in"`
+	// Time that a cured target is watched for a relapse before the incident is closed.
+	Probation *time.Duration `yaml:"probation" want:"min=1s,max=1d" shown:"probation at the top of the file"`
 	// Severity of its incidents, P1 (highest) to P4.
 	Severity string `yaml:"severity" enum:"P1|P2|P3|P4" shown:"as built in"`
 	// What is tried, mildest first. Each name is a strategy.
@@ -96,6 +98,9 @@ type Storm struct {
 type PageAfter struct {
 	// Recovery is held back (by a dependency, an operator, a budget) for this long.
 	Held time.Duration `yaml:"held" default:"5m" want:"min=10s,max=1d"`
+	// Recovery is held back by what a person did (a stop, a hold, a maintenance window) for this
+	// long. 0s: never, since who did it knows.
+	Operator time.Duration `yaml:"operator" default:"0s" want:"max=7d"`
 	// The state of a target could not be told for this long.
 	Unknown time.Duration `yaml:"unknown" default:"10m" want:"min=10s,max=1d"`
 	// An incident is open for this long, whatever is being done about it.

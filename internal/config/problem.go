@@ -95,3 +95,15 @@ func inOrder(ps []Problem) []Problem {
 	})
 	return slices.Compact(ps)
 }
+
+// Problems lists what is wrong, one by one, for output that machines read. It is never nil.
+func Problems(err error) []Problem {
+	list := []Problem{}
+	if err == nil {
+		return list
+	}
+	if pe, ok := errors.AsType[*ProblemsError](Join(err)); ok {
+		list = append(list, pe.Problems...)
+	}
+	return list
+}

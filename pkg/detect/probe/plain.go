@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"time"
 
@@ -81,9 +82,22 @@ func (t *TCP) Look(ctx context.Context, _ detect.Facts) detect.Facts {
 
 // Match says what an answer must look like.
 type Match struct {
-	Status   []int  // accepted HTTP status codes; any of 200..299 when empty
-	Contains string // must occur in the body
-	Excludes string // must not occur in the body
+	Status   []int          // accepted HTTP status codes; any of 200..299 when empty
+	Contains string         // must occur in the body
+	Excludes string         // must not occur in the body
+	Pattern  *regexp.Regexp // must match the body; nil matches any
+}
+
+// NewMatch makes a Match of a regular expression that the body must match; "" matches any.
+func NewMatch(pattern string) (Match, error) {
+	if pattern == "" {
+		return Match{}, nil
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return Match{}, fmt.Errorf("the pattern of the answer: %w", err)
+	}
+	return Match{Pattern: re}, nil
 }
 
 // check returns why an answer does not match, or "".
@@ -102,6 +116,8 @@ func (m Match) text(body []byte) string {
 	switch {
 	case m.Contains != "" && !bytes.Contains(body, []byte(m.Contains)):
 		return fmt.Sprintf("the answer does not contain %q", cut(m.Contains, 60))
+	case m.Pattern != nil && !m.Pattern.Match(body):
+		return fmt.Sprintf("the answer does not match %q", cut(m.Pattern.String(), 60))
 	case m.Excludes != "" && bytes.Contains(body, []byte(m.Excludes)):
 		return fmt.Sprintf("the answer contains %q", cut(m.Excludes, 60))
 	}
