@@ -65,9 +65,9 @@ type TargetState struct {
 	ClassSince   time.Time    `json:"class_since,omitzero"` // first look of BadClass
 	GoodSince    time.Time    `json:"good_since,omitzero"`
 	GoodLooks    int          `json:"good_looks,omitzero"`
-	UnknownSince time.Time    `json:"unknown_since,omitzero"` // first look of the present class of unknown
+	UnknownSince time.Time    `json:"unknown_since,omitzero"` // first unknown look, of whatever class
 	UnknownClass detect.Class `json:"unknown_class,omitzero"`
-	UnknownLooks int          `json:"unknown_looks,omitzero"`
+	UnknownLooks int          `json:"unknown_looks,omitzero"` // of UnknownClass
 
 	Invocation string      `json:"invocation,omitzero"` // last seen run of the unit
 	Answered   string      `json:"answered,omitzero"`   // the run that has given a health reply

@@ -126,8 +126,11 @@ func (tn *turn) count(newLook bool) {
 		}
 	default:
 		t.GoodLooks, t.GoodSince = 0, time.Time{}
-		if t.UnknownClass != d.Class || t.UnknownLooks == 0 {
-			t.UnknownClass, t.UnknownSince, t.UnknownLooks = d.Class, at, 0
+		if t.UnknownSince.IsZero() {
+			t.UnknownSince = at
+		}
+		if t.UnknownClass != d.Class {
+			t.UnknownClass, t.UnknownLooks = d.Class, 0
 		}
 		if newLook {
 			t.UnknownLooks++
