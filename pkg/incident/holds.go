@@ -62,7 +62,7 @@ func (p *Policy) holdOf(tn *turn) (hold, bool) {
 	case Observe:
 		return hold{reason: HoldObserve, why: "observe mode; it would do: " + firstAction(plan)}, true
 	case Propose:
-		if !t.Approved {
+		if !t.Approved && !tn.undoing {
 			return hold{reason: HoldApproval, why: "waits for approval of: " + firstAction(plan)}, true
 		}
 	}
@@ -86,6 +86,9 @@ func (p *Policy) holdOf(tn *turn) (hold, bool) {
 		if busy >= lim.Concurrent {
 			return hold{reason: HoldInFlight, why: fmt.Sprintf("%d disruptive action(s) are in flight on this host, %d may be", busy, lim.Concurrent)}, true
 		}
+	}
+	if tn.undoing {
+		return hold{}, false // a change that did not help must not stay because a budget is used up
 	}
 	if until, why := systemdAtWork(t, f, now); why != "" {
 		return hold{HoldSystemd, why, until}, true

@@ -44,12 +44,7 @@ var (
 		tn.t.Step++
 		tn.launch(tn.change().Attempts[len(tn.inc.Attempts)-1].Rung)
 	}}
-	undo = move{"take the change back", func(tn *turn) {
-		last := tn.inc.Attempts[len(tn.inc.Attempts)-1]
-		p := strategy.Plan{Strategy: tn.t.Plan.Strategy, Why: "it did not help: take the change back",
-			Actions: tn.t.Plan.Undo, Verify: tn.t.Plan.Verify}
-		tn.begin(&p, last.Rung, true)
-	}}
+	undo = move{"take the change back", func(tn *turn) { tn.begin(tn.plan, tn.planRung, true) }}
 	prove = move{"prove the effect by looking", func(tn *turn) {
 		tn.finishAttempt()
 		t := tn.t

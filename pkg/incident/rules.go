@@ -19,7 +19,7 @@ const (
 	settled                         // the grace after the action is over
 	verifyOver                      // the time to prove the cure is over, or it cannot come any more
 	probationOver                   // the probation is over
-	undoable                        // the last plan changed something that can be taken back
+	undoable                        // the last plan changed something and did not help: it is taken back next
 	unclear                         // the verdict has been unknown for so long that a person must look
 	joined                          // it waits as a dependent in another target's incident
 	ended                           // the event is the end of the action in flight
@@ -84,6 +84,7 @@ func rules() [len(phaseNames)][]rule {
 	r[Held] = append([]rule{
 		{cleared | joined, 0, Watching, DependencyCured, []move{forget}},
 		{cleared, joined, Probation, ClearedByItself, []move{probate}},
+		{bad | confirmed | undoable, masked | held, Acting, Undo, []move{undo}},
 	}, decide(bad|confirmed)...)
 	r[Held] = append(r[Held],
 		rule{unclear, 0, Escalated, UnknownTooLong, []move{open}},
@@ -102,7 +103,7 @@ func rules() [len(phaseNames)][]rule {
 		{cleared | newRun, 0, Probation, Verified, []move{vouch, probate}},
 		{cleared | verifyOver, newRun, Probation, ClearedByItself, []move{probate}},
 		{0, verifyOver, Verifying, NoChange, []move{again}},
-		{bad | undoable, masked, Acting, Undo, []move{undo}},
+		{bad | undoable, masked | held, Acting, Undo, []move{undo}},
 	}, decide(bad)...)
 	r[Verifying] = append(r[Verifying],
 		rule{unclear, 0, Escalated, UnknownTooLong, nil},

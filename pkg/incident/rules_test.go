@@ -14,7 +14,7 @@ var update = flag.Bool("update", false, "rewrite generated files")
 func consistent(f flags) bool {
 	implies := []struct{ a, b flags }{
 		{cleared, good}, {masked, bad}, {held, bad}, {confirmed, bad}, {pageFirst, bad}, {rung, bad},
-		{endedOK, ended}, {endedDenied, ended},
+		{endedOK, ended}, {endedDenied, ended}, {undoable, rung},
 	}
 	for _, i := range implies {
 		if f&i.a != 0 && f&i.b == 0 {

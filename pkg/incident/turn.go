@@ -25,6 +25,7 @@ type turn struct {
 	plan     *strategy.Plan // next rung, planned at most once
 	planRung int
 	planned  bool
+	undoing  bool // the plan takes a change back
 	skipped  []string
 	h        hold
 	isHeld   bool
@@ -52,12 +53,19 @@ func (tn *turn) change() *Incident {
 	return tn.inc
 }
 
-// nextPlan plans the next rung for the present diagnosis, once per step.
+// nextPlan plans the next rung for the present diagnosis, once per view. A change that did not
+// help comes first: it is taken back before anything else is tried.
 func (tn *turn) nextPlan() *strategy.Plan {
 	if tn.planned {
 		return tn.plan
 	}
-	tn.planned = true
+	tn.planned, tn.plan, tn.skipped = true, nil, nil
+	if tn.undoing = tn.undoPending(); tn.undoing {
+		tn.planRung = tn.inc.Attempts[len(tn.inc.Attempts)-1].Rung
+		tn.plan = &strategy.Plan{Strategy: tn.t.Plan.Strategy, Why: "it did not help: take the change back",
+			Actions: tn.t.Plan.Undo, Verify: tn.t.Plan.Verify}
+		return tn.plan
+	}
 	from := 0
 	if tn.inc != nil {
 		from = tn.inc.Rungs[tn.t.Diagnosis.Class]
@@ -103,6 +111,7 @@ func (tn *turn) view() flags {
 		if !d.Masked() {
 			tn.planned = false
 			set(tn.nextPlan() != nil, rung)
+			set(tn.undoing, undoable)
 			tn.h, tn.isHeld = tn.p.holdOf(tn)
 			set(tn.isHeld, held)
 		}
@@ -129,11 +138,27 @@ func (tn *turn) view() flags {
 		after := t.Last.At.After(t.ActionEnded)
 		set(!tn.now.Before(t.SettleUntil), settled)
 		set(after && f&settled != 0 && (!tn.now.Before(t.VerifyUntil) || d.Bad() && d.Conclusive), verifyOver)
-		set(t.Plan != nil && len(t.Plan.Undo) > 0 && !t.Undoing && !tn.barred(), undoable)
 	case Probation:
 		set(!tn.now.Before(t.ProbationEnd), probationOver)
 	}
 	return f
+}
+
+// undoPending reports whether the last plan changed something, did not help, and has not been
+// taken back. An action that failed changed nothing; one whose result was lost may have.
+func (tn *turn) undoPending() bool {
+	t := tn.t
+	if tn.inc == nil || t.Phase != Verifying && t.Phase != Held || t.Plan == nil || len(t.Plan.Undo) == 0 || t.Undoing {
+		return false
+	}
+	last := tn.inc.Attempts[len(tn.inc.Attempts)-1]
+	switch last.Verdict {
+	case LadderStep(last.Result):
+		return t.Step > 0 || last.Result != ResultFailed && last.Result != ResultDenied
+	case NextStep: // a person stopped the plan half-way
+		return true
+	}
+	return false
 }
 
 // needsSeen reports whether everything that the target needs was looked at after its trouble
@@ -163,8 +188,7 @@ func (tn *turn) unclear() bool {
 }
 
 // barred reports whether nothing at all may be done to the target now, not even to go on with a
-// plan or to take a change back: backoff and budgets do not forbid that, a person's word and a
-// broken journal do.
+// plan: backoff and budgets do not forbid that, a person's word and a broken journal do.
 func (tn *turn) barred() bool {
 	_, yes := tn.p.standing(tn)
 	return yes || tn.p.mode(tn.t.Name) == Observe
