@@ -15,6 +15,7 @@ func (tn *turn) settleAccounts() {
 	}
 	last := &tn.inc.Attempts[len(tn.inc.Attempts)-1]
 	f := tn.view()
+	worked := last.Verdict == Verified
 	switch {
 	case tn.t.Phase == Verifying && last.Verdict == "" && f&(bad|verifyOver) == bad|verifyOver && f&masked == 0:
 		last.Verdict = LadderStep(last.Result)
@@ -25,7 +26,7 @@ func (tn *turn) settleAccounts() {
 		return
 	}
 	tn.change()
-	if !last.Undo && !tn.repeatable(*last) {
+	if !last.Undo && (worked || !tn.repeatable(*last)) {
 		class := tn.inc.Class
 		tn.inc.Rungs[class] = max(tn.inc.Rungs[class], last.Rung+1)
 	}
