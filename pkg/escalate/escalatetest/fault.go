@@ -28,6 +28,9 @@ type Fault struct {
 	Mode string `json:"mode"`
 	// Status is the answer of FaultStatus (SMTP: the reply code).
 	Status int `json:"status,omitzero"`
+	// Stage is where an SMTP fake gives Status: greeting, ehlo, auth, mail, rcpt, data, or body
+	// (after the message), which is the default. Other fakes ignore it.
+	Stage string `json:"stage,omitzero"`
 	// RetryAfter is sent with FaultStatus and FaultRateLimit, as it stands.
 	RetryAfter string `json:"retry_after,omitzero"`
 	// DelaySeconds is how long FaultSlow waits.

@@ -113,15 +113,14 @@ func (c Case) testTexts(t *testing.T) {
 	}
 }
 
-func (c Case) testAnyNotice(t *testing.T) {
-	v := c.Vendor(t)
-	n := c.New(t, v.URL, plenty)
+// anyNotice draws notices that no engine would make.
+func anyNotice() *rapid.Generator[escalate.Notice] {
 	texts := rapid.OneOf(rapid.String(), rapid.StringN(0, 3000, -1), rapid.Just("\xff\x00\r\n"))
 	list := rapid.SliceOfN(texts, 0, 30)
-	rapid.Check(t, func(t *rapid.T) {
+	kinds := []escalate.Kind{escalate.Trigger, escalate.Update, escalate.Resolve, escalate.Change}
+	return rapid.Custom(func(t *rapid.T) escalate.Notice {
 		at := time.Unix(rapid.Int64Range(0, 4_000_000_000).Draw(t, "at"), 0)
-		kinds := []escalate.Kind{escalate.Trigger, escalate.Update, escalate.Resolve, escalate.Change}
-		notice := escalate.Notice{
+		return escalate.Notice{
 			ID: texts.Draw(t, "id"), Key: rapid.StringN(1, 400, -1).Draw(t, "key"), Kind: rapid.SampledFrom(kinds).Draw(t, "kind"),
 			At: at, Since: at.Add(-time.Duration(rapid.Int64Range(-1000, 1e15).Draw(t, "age"))),
 			Incident: texts.Draw(t, "incident"), Tier: rapid.IntRange(0, 9).Draw(t, "tier"),
@@ -132,17 +131,37 @@ func (c Case) testAnyNotice(t *testing.T) {
 			Link: texts.Draw(t, "link"), Test: rapid.Bool().Draw(t, "test"),
 			Tried: []escalate.Attempt{{At: at, What: texts.Draw(t, "what"), Result: texts.Draw(t, "result")}},
 		}
+	})
+}
+
+func (c Case) testAnyNotice(t *testing.T) {
+	v := c.Vendor(t)
+	n := c.New(t, v.URL, plenty)
+	accepted := func(notice escalate.Notice) error {
 		receipt, err := n.Notify(context.Background(), escalate.Delivery{Notice: notice, Attempt: 1})
 		if err != nil {
-			t.Fatalf("%v", err)
+			return err
 		}
-		if _, err := n.Notify(context.Background(), escalate.Delivery{Notice: As(notice, escalate.Resolve), Prior: receipt, Attempt: 1}); err != nil {
-			t.Fatalf("resolve: %v", err)
+		_, err = n.Notify(context.Background(), escalate.Delivery{Notice: As(notice, escalate.Resolve), Prior: receipt, Attempt: 1})
+		if err != nil {
+			return fmt.Errorf("resolve: %w", err)
 		}
+		defer v.Log.Reset()
 		if r := refusals(v.Log); len(r) > 0 {
-			t.Fatalf("refused: %s", r[0].Why)
+			return fmt.Errorf("refused: %s", r[0].Why)
 		}
-		v.Log.Reset()
+		return nil
+	}
+	if c.Local {
+		for seed := range 10 {
+			require.NoError(t, accepted(anyNotice().Example(seed)))
+		}
+		return
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		if err := accepted(anyNotice().Draw(t, "notice")); err != nil {
+			t.Fatal(err)
+		}
 	})
 }
 
@@ -189,8 +208,12 @@ func (c Case) testPrint(t *testing.T) {
 // testFaults breaks the vendor in every way and mends it: the notice that failed arrives with
 // the next attempt, and where the vendor is idempotent people hear of it once.
 func (c Case) testFaults(t *testing.T) {
+	later := c.Temporary
+	if later == 0 {
+		later = 503
+	}
 	for _, fault := range []Fault{
-		{Mode: FaultDown}, {Mode: FaultStatus, Status: 503}, {Mode: FaultRateLimit, RetryAfter: "1"}, {Mode: FaultHang},
+		{Mode: FaultDown}, {Mode: FaultStatus, Status: later}, {Mode: FaultRateLimit, RetryAfter: "1"}, {Mode: FaultHang},
 		{Mode: FaultHangAfterAccept}, {Mode: FaultTruncate}, {Mode: FaultGarbage},
 	} {
 		t.Run(fault.Mode, func(t *testing.T) {

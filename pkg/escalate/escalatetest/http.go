@@ -242,6 +242,10 @@ func (c Case) testReplies(t *testing.T) {
 				require.Equal(t, "retry", outcome(err), "nothing says that the vendor took it: %v", err)
 				return
 			}
+			if name == "a web page" && err != nil { // who looks closely enough to see it may try again
+				require.Equal(t, "retry", outcome(err), "%v", err)
+				return
+			}
 			require.NoError(t, err, "the status line is the vendor's word")
 		})
 	}
