@@ -1,0 +1,250 @@
+package email_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/email"
+	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
+)
+
+func build(t testing.TB, section string) escalate.Notifier {
+	t.Helper()
+	n, err := email.New(escalatetest.Decode(section))
+	require.NoError(t, err)
+	return n
+}
+
+func server(t testing.TB, o escalatetest.SMTPOptions) (*escalatetest.SMTP, string) {
+	t.Helper()
+	s, err := escalatetest.NewSMTP(o)
+	require.NoError(t, err)
+	return s, escalatetest.ServeSMTP(t, s)
+}
+
+const people = "from: recoveryd <recoveryd@example.org>\nto: [Ops <ops@example.org>]\n"
+
+func login(s *escalatetest.SMTP, t testing.TB) string {
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(ca, s.CertPEM(), 0o600))
+	return fmt.Sprintf("username: %s\npassword: %s\nca_file: %s\n", escalatetest.SMTPUser, escalatetest.SMTPPassword, ca)
+}
+
+func TestConformance(t *testing.T) {
+	for _, tc := range []struct{ name, tls, kinds string }{
+		{"over STARTTLS, with a login", escalatetest.SMTPStartTLS, ""},
+		{"over TLS from the first byte, every kind", escalatetest.SMTPImplicit, "kinds: [trigger, update, resolve, change]\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			section := ""
+			c := escalatetest.Case{
+				New: func(t testing.TB, base string, timeout time.Duration) escalate.Notifier {
+					return build(t, fmt.Sprintf("server: %s\ntls: %s\ntimeout: %s\n%s%s%s", strings.TrimPrefix(base, "http://"), tc.tls, timeout, people, tc.kinds, section))
+				},
+				Vendor: func(inner testing.TB) escalatetest.Backend {
+					s, addr := server(inner, escalatetest.SMTPOptions{TLS: tc.tls, Auth: true})
+					section = login(s, t)
+					return escalatetest.Backend{URL: addr, Log: s.Log, Set: s.Set, Opened: func() int {
+						ids := map[string]bool{} // a second copy with the same Message-ID is dropped by mail programs
+						for _, m := range s.Mails() {
+							ids[m.Header("Message-ID")] = true
+						}
+						return len(ids)
+					}}
+				},
+				Secrets:   []string{escalatetest.SMTPPassword},
+				Temporary: 451,
+			}
+			if tc.kinds == "" {
+				c.Silent = []escalate.Kind{escalate.Update, escalate.Change}
+			}
+			escalatetest.Run(t, c)
+		})
+	}
+}
+
+func notify(n escalate.Notifier, t testing.TB, notice escalate.Notice) error {
+	t.Helper()
+	_, err := n.Notify(t.Context(), escalate.Delivery{Notice: notice, Attempt: 1})
+	return err
+}
+
+func TestThread(t *testing.T) {
+	s, addr := server(t, escalatetest.SMTPOptions{})
+	section := "server: " + addr + "\n" + people
+	require.NoError(t, notify(build(t, section), t, escalatetest.Notice("inc/t0")))
+	require.NoError(t, notify(build(t, section), t, escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Resolve)))
+	require.NoError(t, notify(build(t, section), t, escalatetest.Notice("inc/t1")))
+	m := s.Mails()
+	require.Len(t, m, 3)
+	require.Equal(t, m[0].Header("References"), m[1].Header("References"), "one thread per key")
+	require.Equal(t, m[0].Header("In-Reply-To"), m[1].Header("In-Reply-To"))
+	require.NotEqual(t, m[0].Header("References"), m[2].Header("References"), "and one for each")
+	require.NotEqual(t, m[0].Header("Message-ID"), m[1].Header("Message-ID"))
+	require.Regexp(t, regexp.MustCompile(`^<recoveryd\.[0-9a-f]{24}@example\.org>$`), m[0].Header("Message-ID"))
+	require.Equal(t, "high", m[0].Header("Importance"))
+	require.Empty(t, m[1].Header("Importance"), "the end of a problem is not urgent")
+	require.Equal(t, "auto-generated", m[0].Header("Auto-Submitted"))
+	require.Contains(t, m[0].Data, "multipart/alternative")
+	require.Contains(t, m[0].Data, "text/html")
+}
+
+// TestEverySMTPCode has the server give every code at every stage.
+func TestEverySMTPCode(t *testing.T) {
+	for _, stage := range []string{"greeting", "ehlo", "auth", "mail", "rcpt", "data", "body"} {
+		t.Run(stage, func(t *testing.T) {
+			s, addr := server(t, escalatetest.SMTPOptions{TLS: escalatetest.SMTPStartTLS, Auth: true})
+			n := build(t, "server: "+addr+"\ntls: starttls\n"+people+login(s, t))
+			for code := 400; code <= 599; code++ {
+				if stage == "ehlo" && code >= 500 {
+					continue // the library asks again with HELO, and finds no STARTTLS: see below
+				}
+				s.Set(escalatetest.Fault{Mode: escalatetest.FaultStatus, Status: code, Stage: stage})
+				err := notify(n, t, escalatetest.Notice("inc/t0"))
+				require.Error(t, err, "%d", code)
+				require.NotContains(t, err.Error(), escalatetest.SMTPPassword)
+				_, retry := errors.AsType[*escalate.RetryError](err)
+				_, final := errors.AsType[*escalate.FinalError](err)
+				require.Equal(t, code < 500, retry, "%d: %v", code, err)
+				require.Equal(t, code >= 500, final, "%d: %v", code, err)
+			}
+			require.Empty(t, s.Mails())
+		})
+	}
+}
+
+func TestWhatAPermanentRefusalIsAbout(t *testing.T) {
+	for _, tc := range []struct {
+		stage string
+		code  int
+		want  escalate.Reason
+	}{
+		{"greeting", 554, escalate.ReasonConfig},
+		{"ehlo", 502, escalate.ReasonConfig},
+		{"auth", 535, escalate.ReasonAuth},
+		{"mail", 530, escalate.ReasonAuth},
+		{"mail", 550, escalate.ReasonConfig},
+		{"mail", 552, escalate.ReasonRejected},
+		{"rcpt", 550, escalate.ReasonConfig},
+		{"body", 554, escalate.ReasonRejected},
+	} {
+		t.Run(fmt.Sprint(tc.stage, " ", tc.code), func(t *testing.T) {
+			s, addr := server(t, escalatetest.SMTPOptions{TLS: escalatetest.SMTPStartTLS, Auth: true})
+			s.Set(escalatetest.Fault{Mode: escalatetest.FaultStatus, Status: tc.code, Stage: tc.stage})
+			err := notify(build(t, "server: "+addr+"\ntls: starttls\n"+people+login(s, t)), t, escalatetest.Notice("inc/t0"))
+			final, ok := errors.AsType[*escalate.FinalError](err)
+			require.True(t, ok, "%v", err)
+			require.Equal(t, tc.want, final.Reason, "%v", err)
+		})
+	}
+}
+
+func TestOneWrongRecipientDoesNotSilenceTheOthers(t *testing.T) {
+	to := "from: recoveryd@example.org\nto: [a@example.org, gone@example.org, b@example.org]\n"
+	t.Run("refused for good: the others get it, and the failure is told", func(t *testing.T) {
+		s, addr := server(t, escalatetest.SMTPOptions{Reject: map[string]int{"gone@example.org": 550}})
+		err := notify(build(t, "server: "+addr+"\n"+to), t, escalatetest.Notice("inc/t0"))
+		final, ok := errors.AsType[*escalate.FinalError](err)
+		require.True(t, ok, "%v", err)
+		require.ErrorContains(t, final, "gone@example.org")
+		var got []string
+		for _, m := range s.Mails() {
+			got = append(got, m.To...)
+		}
+		require.Equal(t, []string{"a@example.org", "b@example.org"}, got)
+	})
+	t.Run("refused for now: it is tried again", func(t *testing.T) {
+		s, addr := server(t, escalatetest.SMTPOptions{Reject: map[string]int{"gone@example.org": 450}})
+		err := notify(build(t, "server: "+addr+"\n"+to), t, escalatetest.Notice("inc/t0"))
+		_, ok := errors.AsType[*escalate.RetryError](err)
+		require.True(t, ok, "%v", err)
+		require.Len(t, s.Mails(), 2)
+	})
+}
+
+func TestTLS(t *testing.T) {
+	send := func(o escalatetest.SMTPOptions, section string, trusted bool) (*escalatetest.SMTP, error) {
+		s, addr := server(t, o)
+		if trusted {
+			section += login(s, t)
+		}
+		return s, notify(build(t, "server: "+addr+"\n"+people+section), t, escalatetest.Notice("inc/t0"))
+	}
+	t.Run("a certificate that nobody trusts", func(t *testing.T) {
+		for _, mode := range []string{escalatetest.SMTPStartTLS, escalatetest.SMTPImplicit} {
+			s, err := send(escalatetest.SMTPOptions{TLS: mode}, "tls: "+mode+"\n", false)
+			retry, ok := errors.AsType[*escalate.RetryError](err)
+			require.True(t, ok, "%v", err)
+			require.Equal(t, escalate.ReasonConfig, retry.Reason)
+			require.ErrorContains(t, err, "ca_file")
+			require.Empty(t, s.Mails())
+		}
+	})
+	t.Run("a server without STARTTLS gets no mail when it is wanted", func(t *testing.T) {
+		s, err := send(escalatetest.SMTPOptions{}, "tls: starttls\n", false)
+		final, ok := errors.AsType[*escalate.FinalError](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, escalate.ReasonConfig, final.Reason)
+		require.Empty(t, s.Mails())
+	})
+	t.Run("opportunistic takes what there is", func(t *testing.T) {
+		s, err := send(escalatetest.SMTPOptions{}, "tls: opportunistic\n", false)
+		require.NoError(t, err)
+		require.False(t, s.Mails()[0].TLS)
+		s, err = send(escalatetest.SMTPOptions{TLS: escalatetest.SMTPStartTLS}, "tls: opportunistic\n", true)
+		require.ErrorContains(t, err, "no usable way to log in (the server offers none", "this server wants no login")
+		require.Empty(t, s.Mails())
+		s, err = send(escalatetest.SMTPOptions{TLS: escalatetest.SMTPStartTLS, Auth: true}, "tls: opportunistic\n", true)
+		require.NoError(t, err)
+		require.True(t, s.Mails()[0].TLS)
+		require.Equal(t, escalatetest.SMTPUser, s.Mails()[0].User)
+	})
+	t.Run("the certificate may be for another name", func(t *testing.T) {
+		s, err := send(escalatetest.SMTPOptions{TLS: escalatetest.SMTPImplicit, Auth: true}, "tls: implicit\nserver_name: localhost\n", true)
+		require.NoError(t, err)
+		require.Len(t, s.Mails(), 1)
+	})
+	t.Run("without TLS a password is sent only when that is allowed", func(t *testing.T) {
+		s, err := send(escalatetest.SMTPOptions{Auth: true}, "tls: none\nplaintext_auth: true\n", true)
+		require.NoError(t, err)
+		require.Equal(t, escalatetest.SMTPUser, s.Mails()[0].User)
+		s, err = send(escalatetest.SMTPOptions{Auth: true}, "tls: opportunistic\n", true)
+		require.ErrorContains(t, err, "no usable way to log in")
+		require.Empty(t, s.Mails())
+		for _, e := range s.Entries() {
+			require.NotEqual(t, "auth", e.Kind)
+		}
+	})
+}
+
+func TestWrongConfigurations(t *testing.T) {
+	ok := "server: mail.example.org:587\n" + people
+	for name, tc := range map[string]struct{ section, want string }{
+		"no server":               {people, "server: want host:port"},
+		"no port":                 {"server: mail.example.org\n" + people, "server: want host:port"},
+		"no recipients":           {"server: a:25\nfrom: a@b.c", "to: missing"},
+		"a recipient that is not": {"server: a:25\nfrom: a@b.c\nto: [ops]", "to[0]: not a mail address"},
+		"no sender":               {"server: a:25\nto: [a@b.c]", "from: want an address"},
+		"another mode":            {ok + "tls: ssl", "tls: want starttls, implicit, opportunistic or none"},
+		"half a login":            {ok + "username: a", "username: a login needs both"},
+		"an open password":        {"server: localhost:25\n" + people + "username: a\npassword: secretsecret", "plaintext_auth:"},
+		"no such CA file":         {ok + "ca_file: /nonexistent", "ca_file:"},
+		"a kind that is none":     {ok + "kinds: [page]", "kinds[0]"},
+		"an unknown key":          {ok + "smtp: x", "unknown field"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := email.New(escalatetest.Decode(tc.section))
+			require.ErrorContains(t, err, tc.want)
+			require.NotContains(t, err.Error(), "secretsecret")
+		})
+	}
+}
