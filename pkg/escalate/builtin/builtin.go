@@ -1,0 +1,41 @@
+// Package builtin lists the notifiers that recoveryd is built with, by the name that the
+// configuration uses. The list is explicit: what is not in it does not exist.
+//
+// Start reading at [All].
+package builtin
+
+import (
+	"go.uber.org/zap"
+
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/alertmanager"
+	"github.com/recoveryd/recoveryd/pkg/escalate/command"
+	"github.com/recoveryd/recoveryd/pkg/escalate/email"
+	"github.com/recoveryd/recoveryd/pkg/escalate/log"
+	"github.com/recoveryd/recoveryd/pkg/escalate/pagerduty"
+	"github.com/recoveryd/recoveryd/pkg/escalate/slack"
+	"github.com/recoveryd/recoveryd/pkg/escalate/statuspage"
+	"github.com/recoveryd/recoveryd/pkg/escalate/webhook"
+)
+
+// New makes a notifier from its section of the configuration: decode fills the notifier's own
+// struct strictly, with every secret resolved to plain text, and the error names every problem.
+type New = func(decode func(any) error) (escalate.Notifier, error)
+
+// All returns the constructors by type name. The logger is for the type "log" only.
+func All(logger *zap.Logger) map[string]New {
+	return map[string]New{
+		"alertmanager": alertmanager.New,
+		"command":      command.New,
+		"email":        email.New,
+		"log":          log.New(logger),
+		"pagerduty":    pagerduty.New,
+		"slack":        slack.New,
+		"statuspage":   statuspage.New,
+		"webhook":      webhook.New,
+	}
+}
+
+// Threaded reports whether a type keeps one conversation per incident: its channels are told of
+// later tiers under the key of the first, and show the rise themselves.
+func Threaded(name string) bool { return name == "slack" }
