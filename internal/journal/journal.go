@@ -1,0 +1,344 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Options of [Open]. Only Dir is required.
+type Options struct {
+	Dir              string        // the state directory; made if it is missing
+	ReadOnly         bool          // look on while a daemon writes: no lock, no repair, no writes
+	Logger           *zap.Logger   // nil: none
+	MaxBytes         int64         // live size of the whole file; default 256 MiB
+	KeepFor          time.Duration // age up to which closed incidents and their entries are kept; default 90 days
+	EvidenceBytes    int64         // share of evidence; default 64 MiB
+	ObservationBytes int64         // share of observations; default 32 MiB
+	BallastBytes     int64         // default 8 MiB, some hundred commits; negative: none
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	for _, d := range []struct {
+		v   *int64
+		def int64
+	}{{&o.MaxBytes, 256 << 20}, {&o.EvidenceBytes, 64 << 20}, {&o.ObservationBytes, 32 << 20}, {&o.BallastBytes, 8 << 20}} {
+		if *d.v == 0 {
+			*d.v = d.def
+		}
+	}
+	if o.KeepFor == 0 {
+		o.KeepFor = 90 * 24 * time.Hour
+	}
+	return o
+}
+
+// Journal is an open journal. All methods are safe for concurrent use.
+type Journal struct {
+	opts     Options
+	path     string
+	log      *zap.Logger
+	lockFile *os.File
+	salvaged *Salvage
+
+	turn    chan struct{} // holds one token: whoever takes it may use w, head and closed
+	w       *writer       // nil when read-only
+	head    link
+	closed  bool
+	readers *sql.DB
+	lastSeq atomic.Uint64 // head.seq, for those who have no turn
+
+	pending  pendingObservations
+	ballast  atomic.Bool // the ballast is there
+	maintain chan struct{}
+	stop     context.CancelFunc
+	done     sync.WaitGroup
+}
+
+// Open opens the journal of a state directory, creating or upgrading it, and checks it: the
+// structure of the file, the chain of entries since the last snapshot, and every notice that
+// waits. What it finds damaged it salvages; see [Journal.Salvaged].
+//
+// It returns a *[LockedError] when another daemon is running, and errors that wrap [ErrNewer],
+// [ErrForeign] or [ErrFull]. In each of these cases nothing was changed.
+func Open(ctx context.Context, opts Options) (*Journal, error) {
+	opts = opts.withDefaults()
+	j := &Journal{
+		opts: opts, path: filepath.Join(opts.Dir, fileName), log: opts.Logger,
+		turn: make(chan struct{}, 1), maintain: make(chan struct{}, 1),
+	}
+	j.turn <- struct{}{}
+	open := j.openWriting
+	if opts.ReadOnly {
+		open = j.openReading
+	}
+	if err := open(ctx); err != nil {
+		return nil, fmt.Errorf("open journal %s: %w", j.path, err)
+	}
+	return j, nil
+}
+
+func (j *Journal) openWriting(ctx context.Context) (err error) {
+	if err := os.MkdirAll(j.opts.Dir, 0o750); err != nil {
+		return fmt.Errorf("%w: %w", errNotWritable, err)
+	}
+	j.ballast.Store(true) // perhaps; giving it up says
+	if j.lockFile, err = lockDir(j.opts.Dir); err != nil && mayBeFull(err) && j.giveUpBallast() {
+		j.lockFile, err = lockDir(j.opts.Dir)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, j.lockFile.Close())
+		}
+	}()
+	if err := finishSalvage(j.path); err != nil {
+		return err
+	}
+	err = j.openChecked(ctx)
+	if err != nil && mayBeFull(err) && j.giveUpBallast() {
+		err = j.openChecked(ctx)
+	}
+	if errors.Is(err, ErrCorrupt) {
+		j.log.Error("journal is damaged, salvaging it", zap.String("file", j.path), zap.Error(err))
+		cause := err
+		if j.salvaged, err = salvage(ctx, j.path, cause, time.Now()); err != nil && mayBeFull(err) && j.giveUpBallast() {
+			j.salvaged, err = salvage(ctx, j.path, cause, time.Now())
+		}
+		if err != nil {
+			return err
+		}
+		j.log.Error("journal was salvaged", zap.Stringer("result", j.salvaged))
+		err = j.openChecked(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if j.readers, err = openDB(readerDSN(j.path), 2); err != nil {
+		return errors.Join(err, j.w.close())
+	}
+	j.readers.SetConnMaxIdleTime(time.Minute) // the page caches of idle readers are given back
+	j.startMaintenance(ctx)
+	return nil
+}
+
+// openChecked opens the writing connection and leaves it closed on any error. It looks at the
+// file through a reading connection first: closing a writing one would move the log into a file
+// that may be damaged.
+func (j *Journal) openChecked(ctx context.Context) (err error) {
+	if err := createFile(j.path); err != nil {
+		return err
+	}
+	if err := inspect(ctx, j.path); err != nil {
+		return err
+	}
+	w, err := openWriter(ctx, j.path)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close())
+		}
+	}()
+	steps := migrations()
+	version, err := checkVersion(ctx, w.conn, len(steps))
+	if err != nil {
+		return err
+	}
+	if err := migrate(ctx, w.conn, version, steps); err != nil {
+		return err
+	}
+	head, err := readLink(ctx, w.conn, headID)
+	if version < len(steps) && err == nil {
+		head, err = check(ctx, w.conn)
+	}
+	if err != nil {
+		return err
+	}
+	j.w, j.head = w, head
+	j.lastSeq.Store(head.seq)
+	return nil
+}
+
+// inspect checks the structure of a file without changing it.
+func inspect(ctx context.Context, path string) (err error) {
+	db, err := openDB(readerDSN(path), 1)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return classify(err)
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	known := len(migrations())
+	version, err := checkVersion(ctx, c, known)
+	switch {
+	case err != nil:
+		return err
+	case version < known: // new, or checked once it is upgraded
+		return quickCheck(ctx, c)
+	}
+	_, err = check(ctx, c)
+	return err
+}
+
+func (j *Journal) openReading(ctx context.Context) (err error) {
+	if _, err := os.Stat(j.path); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil && j.readers != nil {
+			err = errors.Join(err, j.readers.Close())
+		}
+	}()
+	for _, dsn := range []string{readerDSN(j.path), immutableDSN(j.path)} {
+		if j.readers, err = openDB(dsn, 2); err != nil {
+			return err
+		}
+		if err = j.checkReadable(ctx); err == nil {
+			return nil
+		}
+		// Without a daemon there may be no log to share, and no right to make one. A log that
+		// is there may hold the latest entries, so then the file alone is not the truth.
+		if _, statErr := os.Stat(j.path + "-wal"); statErr == nil || errors.Is(err, ErrNewer) || errors.Is(err, ErrForeign) {
+			return err
+		}
+		_ = j.readers.Close()
+	}
+	return err
+}
+
+func (j *Journal) checkReadable(ctx context.Context) error {
+	c, err := j.readers.Conn(ctx)
+	if err != nil {
+		return classify(err)
+	}
+	defer c.Close()
+	known := len(migrations())
+	version, err := checkVersion(ctx, c, known)
+	if err != nil {
+		return err
+	}
+	if version < known {
+		return fmt.Errorf("its schema is %d and this one reads %d: start the recoveryd daemon once to upgrade it", version, known)
+	}
+	return nil
+}
+
+// Salvaged tells what Open found damaged and carried over, or nil. The caller pages it.
+func (j *Journal) Salvaged() *Salvage { return j.salvaged }
+
+// LastSeq is the Seq of the last entry, 0 when there is none. On a read-only journal it is 0.
+func (j *Journal) LastSeq() uint64 { return j.lastSeq.Load() }
+
+// Close flushes what is buffered and closes the journal. Appends that wait for their turn fail
+// with [ErrClosed].
+func (j *Journal) Close() error {
+	if j.opts.ReadOnly {
+		return j.readers.Close()
+	}
+	j.stop()
+	j.done.Wait()
+	flushed := j.flushObservations(context.Background())
+	<-j.turn
+	if j.closed {
+		j.turn <- struct{}{}
+		return nil
+	}
+	j.closed = true
+	j.turn <- struct{}{}
+	return errors.Join(flushed, j.readers.Close(), j.w.close(), j.lockFile.Close())
+}
+
+// withTurn runs fn while nobody else writes. Once it has the turn it does not stop half-way for a
+// cancelled ctx.
+func (j *Journal) withTurn(ctx context.Context, fn func(context.Context) error) error {
+	if j.opts.ReadOnly {
+		return ErrReadOnly
+	}
+	select {
+	case <-j.turn:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { j.turn <- struct{}{} }()
+	if j.closed {
+		return ErrClosed
+	}
+	return fn(context.WithoutCancel(ctx))
+}
+
+// commit runs fn in one transaction; the caller has the turn. On a full disk it gives up the
+// ballast and tries once more.
+func (j *Journal) commit(ctx context.Context, fn func(*writer) error) error {
+	err := j.w.tx(ctx, fn)
+	if err != nil && mayBeFull(err) && j.giveUpBallast() {
+		err = j.w.tx(ctx, fn)
+	}
+	return err
+}
+
+// write is one transaction in its turn.
+func (j *Journal) write(ctx context.Context, fn func(context.Context, *writer) error) error {
+	return j.withTurn(ctx, func(ctx context.Context) error {
+		return j.commit(ctx, func(w *writer) error { return fn(ctx, w) })
+	})
+}
+
+// giveUpBallast reports whether it made room.
+func (j *Journal) giveUpBallast() bool {
+	if !j.ballast.Swap(false) || !dropBallast(j.opts.Dir) {
+		return false
+	}
+	j.log.Error("disk is full, gave up the ballast of the journal", zap.String("dir", j.opts.Dir))
+	j.wakeMaintenance()
+	return true
+}
+
+// Writable makes a durable write and returns what came of it. Readiness and heartbeat use it.
+func (j *Journal) Writable(ctx context.Context) error {
+	err := j.write(ctx, func(ctx context.Context, w *writer) error {
+		_, err := w.exec(ctx, tableHeartbeat.insert("INSERT OR REPLACE"),
+			withSum(tableHeartbeat, int64(1), time.Now().UnixNano())...)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("write to journal %s: %w", j.path, err)
+	}
+	return nil
+}
+
+// Health is what metrics and status show of the journal.
+type Health struct {
+	Bytes               int64 // size of the file and its log
+	LastSeq             uint64
+	Ballast             bool   // false: the disk was full, or has no room for it
+	DroppedObservations uint64 // since Open
+}
+
+// Health looks at the files; it is cheap and never blocks for long.
+func (j *Journal) Health() Health {
+	h := Health{LastSeq: j.LastSeq(), Ballast: j.ballast.Load(), DroppedObservations: j.pending.dropped.Load()}
+	for _, p := range []string{j.path, j.path + "-wal"} {
+		if fi, err := os.Stat(p); err == nil {
+			h.Bytes += fi.Size()
+		}
+	}
+	return h
+}

@@ -1,0 +1,72 @@
+package journal
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	// flushEvery bounds what a crash loses of the observations.
+	flushEvery = 10 * time.Second
+	// tidyEvery is how often the size and the ballast are looked at.
+	tidyEvery = time.Minute
+)
+
+// startMaintenance starts the one goroutine of the journal; Close ends it and waits.
+func (j *Journal) startMaintenance(ctx context.Context) {
+	ctx, j.stop = context.WithCancel(context.WithoutCancel(ctx))
+	j.tendBallast()
+	j.done.Go(func() {
+		flush := time.NewTicker(flushEvery)
+		defer flush.Stop()
+		tidy := time.NewTicker(tidyEvery)
+		defer tidy.Stop()
+		for {
+			var err error
+			select {
+			case <-ctx.Done():
+				return
+			case <-flush.C:
+				err = j.flushObservations(ctx)
+			case <-j.maintain:
+				if err = j.flushObservations(ctx); err == nil && !j.ballast.Load() && j.opts.BallastBytes > 0 {
+					err = j.relieve(ctx)
+				}
+			case <-tidy.C:
+				j.tendBallast()
+				err = j.Prune(ctx, time.Now())
+			}
+			if err != nil && ctx.Err() == nil {
+				j.log.Warn("journal maintenance failed", zap.Error(err))
+			}
+		}
+	})
+}
+
+func (j *Journal) wakeMaintenance() {
+	select {
+	case j.maintain <- struct{}{}:
+	default:
+	}
+}
+
+// tendBallast makes the ballast when there is room for it.
+func (j *Journal) tendBallast() {
+	if j.opts.BallastBytes <= 0 {
+		j.ballast.Store(false)
+		return
+	}
+	had := j.ballast.Load()
+	has, err := makeBallast(j.opts.Dir, j.opts.BallastBytes)
+	j.ballast.Store(has)
+	switch {
+	case err != nil && had:
+		j.log.Warn("no ballast for the journal", zap.Error(err))
+	case !has && had:
+		j.log.Warn("no room for the ballast of the journal", zap.String("dir", j.opts.Dir))
+	case has && !had:
+		j.log.Info("ballast of the journal is in place", zap.Int64("bytes", j.opts.BallastBytes))
+	}
+}

@@ -1,0 +1,157 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+)
+
+// insertQueued stores new notices. One that is there already stays as it is, so that a decision
+// which is stored twice pages once.
+func insertQueued(ctx context.Context, w *writer, rows []escalate.Queued) error {
+	for _, q := range rows {
+		// The number is taken by hand, because it is part of the checksum. AUTOINCREMENT
+		// remembers the highest one given, so that none is given twice.
+		var seq int64
+		const next = `SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0),
+			coalesce((SELECT max(seq) FROM outbox), 0)) + 1`
+		if err := w.get(ctx, []any{&seq}, next); err != nil {
+			return err
+		}
+		vals, err := queuedVals(seq, q)
+		if err != nil {
+			return err
+		}
+		if _, err := w.exec(ctx, tableOutbox.insert("INSERT")+" ON CONFLICT (id, channel) DO NOTHING", vals...); err != nil {
+			return fmt.Errorf("notice %s for %s: %w", q.ID, q.Channel, err)
+		}
+	}
+	return nil
+}
+
+func queuedVals(seq int64, q escalate.Queued) ([]any, error) {
+	body, err := json.Marshal(q)
+	if err != nil {
+		return nil, fmt.Errorf("notice %s for %s: %w", q.ID, q.Channel, err)
+	}
+	return withSum(tableOutbox, seq, q.Channel, q.ID, q.Notice.Incident, string(q.State), nanos(q.Enqueued), string(body)), nil
+}
+
+func queuedOf(v []any) (q escalate.Queued, err error) {
+	if err := json.Unmarshal([]byte(v[6].(string)), &q); err != nil {
+		return q, fmt.Errorf("%w: notice %s for %s: %w", ErrCorrupt, v[2], v[1], err)
+	}
+	q.Seq = uint64(v[0].(int64))
+	return q, nil
+}
+
+// LoadOutbox returns the waiting notices after a Seq in order, what is known of their keys, and
+// the state of every channel.
+func (j *Journal) LoadOutbox(ctx context.Context, after uint64) (rows []escalate.Queued, keys []escalate.KeyState, channels []escalate.ChannelState, err error) {
+	err = j.read(ctx, func(tx *sql.Tx) error {
+		err := eachRow(ctx, tx, tableOutbox, "WHERE state = 'waiting' AND seq > ? ORDER BY seq", []any{int64(after)}, func(v []any) error {
+			q, err := queuedOf(v)
+			rows = append(rows, q)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		type pair struct{ channel, key string }
+		seen := map[pair]bool{}
+		for _, q := range rows {
+			p := pair{q.Channel, q.Key}
+			if seen[p] {
+				continue
+			}
+			seen[p] = true
+			err := eachRow(ctx, tx, tableKeys, "WHERE channel = ? AND key = ?", []any{q.Channel, q.Key}, func(v []any) error {
+				var k escalate.KeyState
+				err := json.Unmarshal([]byte(v[4].(string)), &k)
+				keys = append(keys, k)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return eachRow(ctx, tx, tableChannels, "ORDER BY channel", nil, func(v []any) error {
+			var c escalate.ChannelState
+			err := json.Unmarshal([]byte(v[1].(string)), &c)
+			channels = append(channels, c)
+			return err
+		})
+	})
+	if err != nil {
+		err = fmt.Errorf("load outbox from journal %s: %w", j.path, err)
+	}
+	return rows, keys, channels, err
+}
+
+// SaveOutbox stores what one step of the outbox changed, as a whole and durably.
+func (j *Journal) SaveOutbox(ctx context.Context, e escalate.Edits) error {
+	err := j.write(ctx, func(ctx context.Context, w *writer) error {
+		if err := insertQueued(ctx, w, e.New); err != nil {
+			return err
+		}
+		for _, q := range e.Rows {
+			vals, err := queuedVals(int64(q.Seq), q)
+			if err != nil {
+				return err
+			}
+			const update = "UPDATE outbox SET state = ?, body = ?, sum = ? WHERE seq = ?"
+			if _, err := w.exec(ctx, update, vals[4], vals[6], vals[7], vals[0]); err != nil {
+				return fmt.Errorf("notice %s for %s: %w", q.ID, q.Channel, err)
+			}
+		}
+		for _, k := range e.Keys {
+			body, err := json.Marshal(k)
+			if err != nil {
+				return err
+			}
+			open := int64(0)
+			if k.Open {
+				open = 1
+			}
+			if _, err := w.exec(ctx, tableKeys.insert("INSERT OR REPLACE"),
+				withSum(tableKeys, k.Channel, k.Key, open, nanos(k.At), string(body))...); err != nil {
+				return fmt.Errorf("key %s on %s: %w", k.Key, k.Channel, err)
+			}
+		}
+		for _, c := range e.Channels {
+			body, err := json.Marshal(c)
+			if err != nil {
+				return err
+			}
+			if _, err := w.exec(ctx, tableChannels.insert("INSERT OR REPLACE"),
+				withSum(tableChannels, c.Channel, string(body))...); err != nil {
+				return fmt.Errorf("channel %s: %w", c.Channel, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("save outbox in journal %s: %w", j.path, err)
+	}
+	return nil
+}
+
+// Notices returns every notice of an incident on every channel, oldest first: what was
+// delivered, what waits and why, and what was never seen by anybody.
+func (j *Journal) Notices(ctx context.Context, incident string) ([]escalate.Queued, error) {
+	var out []escalate.Queued
+	err := j.read(ctx, func(tx *sql.Tx) error {
+		return eachRow(ctx, tx, tableOutbox, "WHERE incident = ? AND incident <> '' ORDER BY seq", []any{incident}, func(v []any) error {
+			q, err := queuedOf(v)
+			out = append(out, q)
+			return err
+		})
+	})
+	if err != nil {
+		return out, fmt.Errorf("read notices of journal %s: %w", j.path, err)
+	}
+	return out, nil
+}
