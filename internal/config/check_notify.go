@@ -73,12 +73,13 @@ func (k *checker) routes() {
 		}
 		before = max(before, t.After)
 	}
-	k.silence()
+	k.leftOver()
 }
 
-// silence warns of the most severe incidents that no route and no tier would tell anybody.
-func (k *checker) silence() {
-	if len(k.c.Notifiers) == 0 || len(k.c.Escalation.Tiers) > 0 || !k.sound("routes", "notifiers") {
+// leftOver warns of severe incidents that no route matches: they go to every notifier, which is
+// seldom what was meant.
+func (k *checker) leftOver() {
+	if len(k.c.Notifiers) == 0 || !k.sound("routes", "notifiers") {
 		return
 	}
 	for _, severity := range []string{"P1", "P2"} {
@@ -86,7 +87,7 @@ func (k *checker) silence() {
 			return len(r.Classes) == 0 && len(r.Targets) == 0 && (len(r.Severity) == 0 || slices.Contains(r.Severity, severity))
 		})
 		if !told {
-			k.risk("routes", fmt.Sprintf("no route tells anybody of every %s incident", severity), fmt.Sprintf("add {severity: [%s], notify: [...]}", severity))
+			k.risk("routes", fmt.Sprintf("no route matches every %s incident; what is left over goes to every notifier", severity), fmt.Sprintf("add {severity: [%s], notify: [...]}", severity))
 		}
 	}
 }

@@ -22,8 +22,8 @@ func (k *checker) classes() {
 				break
 			}
 		}
-		if k.soundBelow(p) && o.Looks == 0 && o.For == nil && o.Clear == nil && o.Severity == "" && o.Ladder == nil {
-			k.fail(Problem{Path: p, What: "changes nothing", Want: "looks, for, clear, severity or ladder"})
+		if k.soundBelow(p) && o.Looks == 0 && o.For == nil && o.Clear == nil && o.Probation == nil && o.Severity == "" && o.Ladder == nil {
+			k.fail(Problem{Path: p, What: "changes nothing", Want: "looks, for, clear, probation, severity or ladder"})
 		}
 	}
 }

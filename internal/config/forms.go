@@ -14,7 +14,7 @@ import (
 
 var (
 	nameForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$`)
-	slugForm  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+	slugForm  = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 	unitForm  = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+\.[a-z]+$`)
 	tokenForm = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$") // RFC 9110 token: header names and methods
 	envForm   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -25,7 +25,7 @@ var (
 // formWants says what a text of each form looks like. The form is named in the struct tag "form".
 var formWants = map[string]string{
 	"name":     "letters, digits, . _ @ or -, at most 63, starting with a letter or digit",
-	"slug":     "lower-case letters, digits or -, at most 63, starting with a letter",
+	"slug":     "lower-case letters, digits and hyphens, such as pool-creep",
 	"unit":     "a systemd unit such as codebase-mcp.service",
 	"path":     "an absolute path",
 	"url":      "an address such as http://127.0.0.1:8000/health",
@@ -47,7 +47,7 @@ func fits(form, s string) bool {
 	case "name":
 		return nameForm.MatchString(s)
 	case "slug":
-		return slugForm.MatchString(s)
+		return slugForm.MatchString(s) && len(s) <= 63
 	case "unit":
 		return unitForm.MatchString(s)
 	case "path":

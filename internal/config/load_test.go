@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -164,6 +165,18 @@ func TestCallerReportsItsOwnFindingsWithPlaces(t *testing.T) {
 	require.EqualError(t, joined, "f.yaml:4:12: targets[db].name: first\nf.yaml:5:28: rules[mine].when: second")
 	require.NoError(t, Join(nil, nil))
 	require.EqualError(t, Join(errors.New("no D-Bus")), "configuration: no D-Bus")
+}
+
+func TestProblemsAreReadByMachines(t *testing.T) {
+	_, err := Parse("f.yaml", []byte("version: 1\ntargets: []\nmod: auto\n"), known())
+	got, jsonErr := json.Marshal(Problems(err))
+	require.NoError(t, jsonErr)
+	require.JSONEq(t, `[
+		{"file": "f.yaml", "line": 2, "col": 10, "path": "targets", "what": "is empty", "hint": "name at least one"},
+		{"file": "f.yaml", "line": 3, "col": 1, "path": "mod", "what": "unknown key", "hint": "did you mean \"mode\"?"}
+	]`, string(got))
+	require.Equal(t, []Problem{}, Problems(nil))
+	require.Equal(t, []Problem{{File: "configuration", What: "no D-Bus"}}, Problems(errors.New("no D-Bus")))
 }
 
 func TestTargetIsFoundByName(t *testing.T) {

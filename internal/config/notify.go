@@ -38,7 +38,7 @@ type Escalation struct {
 // Tier is one step of escalation.
 type Tier struct {
 	// Time since the first page after which these are told, when nobody has acknowledged and the
-	// problem is still there.
+	// problem is still there. With 0s they are told together with the routes.
 	After time.Duration `yaml:"after" want:"required,max=7d"`
 	// Notifiers, or on-call schedules, that are told.
 	Notify []string `yaml:"notify" want:"required,nonempty"`

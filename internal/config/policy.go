@@ -26,8 +26,9 @@ type ClassOverride struct {
 type Rule struct {
 	// Name of the class in pages, logs and metrics. Unique, and not that of a built-in class.
 	Name string `yaml:"name" form:"slug" want:"required"`
-	// Expression over the measured facts which is true while the problem is there. A fact
-	// that could not be measured makes it neither true nor false.
+	// Expression over the measured facts which is true while the problem is there, such as
+	// "pool.utilization > 0.9 and unit.active == 'active'". A fact that could not be measured makes
+	// it neither true nor false; one that is never asked for means that the rule does not apply.
 	When string `yaml:"when" want:"required"`
 	// Number of bad looks in a row that confirm the problem.
 	Looks int `yaml:"looks" default:"2" want:"min=1,max=100" unit:"looks"`

@@ -11,14 +11,14 @@ import (
 // Problem is one thing that is wrong with the configuration, or risky in it. It never holds a
 // secret.
 type Problem struct {
-	File string // as given to [Load] or [Parse]
-	Line int    // counted from 1; 0 when the file as a whole is meant
-	Col  int    // counted from 1, in characters; 0 when Line is 0
-	Path string // "targets[codebase-mcp].health[0].url"; "" when the file as a whole is meant
-	What string // what is wrong: "unknown key"
-	Got  string // what is written there; "" when it adds nothing
-	Want string // what would be right; "" when it cannot be said shortly
-	Hint string // what to do: `did you mean "interval"?`; "" when obvious
+	File string `json:"file"`          // as given to [Load] or [Parse]
+	Line int    `json:"line"`          // counted from 1; 0 when the file as a whole is meant
+	Col  int    `json:"col"`           // counted from 1, in characters; 0 when Line is 0
+	Path string `json:"path"`          // "targets[codebase-mcp].health[0].url"; "" when the file as a whole is meant
+	What string `json:"what"`          // what is wrong: "unknown key"
+	Got  string `json:"got,omitzero"`  // what is written there; "" when it adds nothing
+	Want string `json:"want,omitzero"` // what would be right; "" when it cannot be said shortly
+	Hint string `json:"hint,omitzero"` // what to do: `did you mean "interval"?`; "" when obvious
 }
 
 // String renders the problem in one line, as compilers do:

@@ -33,7 +33,6 @@ type pager struct {
 	HTTP     wire              `yaml:"http"`
 	More     *wire             `yaml:"more"`
 	Inlined  `yaml:",inline"`
-	internal string
 }
 
 type named struct {
