@@ -121,7 +121,9 @@ func (a *Alertmanager) receive(r *http.Request, body []byte) answer {
 			}
 		}
 		if in.StartsAt.IsZero() {
-			in.StartsAt = now
+			if in.StartsAt = in.EndsAt; in.EndsAt.IsZero() {
+				in.StartsAt = now
+			}
 		}
 		if in.EndsAt.IsZero() {
 			in.EndsAt = now.Add(a.o.ResolveTimeout)

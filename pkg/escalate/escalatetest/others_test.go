@@ -110,9 +110,8 @@ func TestAlertmanagerRefusesWhatTheAPIRefuses(t *testing.T) {
 	}
 	require.Len(t, a.Firing(time.Now()), 1)
 	require.Empty(t, a.Firing(time.Now().Add(6*time.Minute)), "without an end an alert lives for the resolve timeout")
+	// A start that is missing is the end, when there is one.
 	status, _ := post(t, url, fmt.Sprintf(`[{"labels":{"alertname":"a"},"endsAt":%q}]`, time.Now().UTC().Format(time.RFC3339Nano)))
-	require.Equal(t, 400, status, "a start of now is after this end")
-	status, _ = post(t, url, fmt.Sprintf(`[{"labels":{"alertname":"a"},"startsAt":"2026-11-22T02:00:00Z","endsAt":%q}]`, time.Now().UTC().Format(time.RFC3339Nano)))
 	require.Equal(t, 200, status)
 	require.Empty(t, a.Firing(time.Now()))
 }
