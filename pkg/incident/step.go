@@ -60,8 +60,8 @@ func (tn *turn) take() {
 	switch tn.ev.Kind {
 	case Observed:
 		o := *tn.ev.Observation
-		if o.At.Before(t.Last.At) {
-			return // an older look that was overtaken
+		if o.At.Before(t.Last.At) && !t.Last.At.After(tn.now) {
+			return // an older look that was overtaken (and not a clock that was set back)
 		}
 		t.Last = o
 		t.Diagnosis = tn.p.Diagnose(tn.s, o)
