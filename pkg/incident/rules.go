@@ -9,7 +9,7 @@ type flags uint32
 const (
 	bad           flags = 1 << iota // the verdict is unhealthy
 	good                            // the verdict is healthy or degraded
-	confirmed                       // seen often and long enough, and what it needs was looked at since
+	confirmed                       // seen often and long enough, just now, and what it needs was looked at since
 	cleared                         // good, often and long enough
 	newRun                          // a new process, or none was promised
 	masked                          // the culprit is another target

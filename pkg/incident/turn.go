@@ -105,7 +105,7 @@ func (tn *turn) view() flags {
 	set(d.Bad() && d.Masked(), masked)
 	if d.Bad() {
 		enough := t.BadLooks >= tm.Looks && tn.now.Sub(t.ClassSince) >= tm.For && tn.needsSeen()
-		set(d.Conclusive || enough, confirmed)
+		set((d.Conclusive || enough) && tn.current(), confirmed)
 		target := tn.p.targets[t.Name]
 		set(target.External || len(tm.Ladder) == 0 || t.Last.Facts.Text(detect.UnitPermission) != "", pageFirst)
 		if !d.Masked() {
@@ -135,7 +135,7 @@ func (tn *turn) view() flags {
 	case Verifying:
 		run := t.Last.Facts.Text(detect.UnitInvocation)
 		set(t.Plan == nil || !t.Plan.NewRun || run != "" && run != t.RunBefore, newRun)
-		after := t.Last.At.After(t.ActionEnded)
+		after := t.Last.At.After(t.ActionEnded) && tn.current()
 		set(!tn.now.Before(t.SettleUntil), settled)
 		set(after && f&settled != 0 && (!tn.now.Before(t.VerifyUntil) || d.Bad() && d.Conclusive), verifyOver)
 	case Probation:
@@ -159,6 +159,21 @@ func (tn *turn) undoPending() bool {
 		return true
 	}
 	return false
+}
+
+// current reports whether the last look is recent enough to decide on. When a pause or a backoff
+// ends, or after a restart of the daemon, the target is looked at first.
+func (tn *turn) current() bool {
+	last := tn.t.Last
+	if tn.ev.Kind == Observed && tn.ev.Observation.At.Equal(last.At) {
+		return true // it has just been taken, however long that took
+	}
+	fresh := tn.p.o.Fresh
+	if fresh == 0 {
+		fresh = 15 * time.Second // as for neighbours, see detect.Background
+	}
+	age := tn.now.Sub(last.At) - time.Duration(last.Took*float64(time.Second))
+	return age <= fresh && age >= -fresh
 }
 
 // needsSeen reports whether everything that the target needs was looked at after its trouble

@@ -1,0 +1,120 @@
+package incident
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/strategy"
+)
+
+// misconfigured is a story with one page that nothing will resolve.
+func misconfigured(t *testing.T) *story {
+	t.Helper()
+	s := quiet(t)
+	s.host["postgres"], s.host["workflow"] = database("p1"), well("w1")
+	s.host["codebase"] = but(noReply("c1"), detect.HTTPOutcome, detect.OutcomeNotFound)
+	s.run(time.Minute).tells("trigger t0 codebase: unknown-too-long")
+	return s
+}
+
+func TestTheNextTierIsToldWhenAPageGrowsOldEvenAcrossARestart(t *testing.T) {
+	s := misconfigured(t)
+	s.run(10 * time.Minute).restart()
+	s.run(3 * time.Minute).tells("trigger t0 codebase: unknown-too-long")
+	s.run(2*time.Minute).tells("trigger t0 codebase: unknown-too-long", "trigger t1 codebase: tier-due")
+	s.run(50*time.Minute).tells("trigger t0 codebase: unknown-too-long", "trigger t1 codebase: tier-due", "trigger t2 codebase: tier-due")
+}
+
+func TestAnAcknowledgementStopsTheTiersForAsLongAsItSays(t *testing.T) {
+	s := misconfigured(t)
+	s.says("codebase", Command{Verb: CmdAck, Incident: s.incident("codebase").ID, Until: s.now.Add(40 * time.Minute)})
+	s.restart().run(35 * time.Minute).tells("trigger t0 codebase: unknown-too-long")
+	s.run(10*time.Minute).tells("trigger t0 codebase: unknown-too-long", "trigger t1 codebase: tier-due")
+}
+
+func TestAnAcknowledgementWithoutEndStopsTheTiersForGood(t *testing.T) {
+	s := misconfigured(t)
+	s.says("codebase", Command{Verb: CmdAck})
+	s.run(5 * time.Hour).tells("trigger t0 codebase: unknown-too-long")
+}
+
+func TestADependentWhoseCulpritHasNoProblemOfItsOwnIsPaged(t *testing.T) {
+	s := quiet(t)
+	// The service has lost its database; PostgreSQL itself could not be asked, so it is named and
+	// cannot be confirmed.
+	unasked := but(database("p1"), detect.SQLOutcome, detect.NotMeasured("recoveryd has no login"), detect.SQLUsed, gone, detect.SQLMax, gone)
+	lost := but(well("c1"), detect.HealthStatus, "unhealthy", detect.HealthDatabase, "disconnected", detect.PoolSize, 0, detect.PoolFree, 0)
+	s.host["postgres"], s.host["workflow"], s.host["codebase"] = unasked, well("w1"), lost
+	s.run(4*time.Minute).heldBy("codebase", HoldDependency).noAction().tells()
+	s.run(2 * time.Minute).noAction().tells("trigger t0 codebase: held-too-long")
+	s.host["codebase"], s.host["postgres"] = well("c1"), database("p1")
+	s.run(5*time.Minute).phase("codebase", Watching).tells("trigger t0 codebase: held-too-long", "resolve t0 codebase: closed")
+}
+
+func TestWithABrokenJournalItOnlyPages(t *testing.T) {
+	s := quiet(t)
+	s.step(Event{Kind: Impaired, Detail: "the journal cannot be written: no space left"})
+	s.sees("codebase", crashed("c1")).is(Held, HoldJournal).noAction().tells("trigger t0 codebase: journal-broken")
+	s.in(time.Minute).sees("codebase", crashed("c1")).noAction()
+	s.step(Event{Kind: Impaired}).wakesUp("codebase").noAction() // the look is old by now
+	s.sees("codebase", crashed("c1")).is(Acting, Act)
+}
+
+func TestABrokenJournalEndsAPlanHalfWay(t *testing.T) {
+	s := quiet(t, func(o *Options) {
+		o.Overrides = []Override{{Class: detect.ClassHung, Timing: Timing{Ladder: []string{"kill-start"}}}}
+	})
+	hung := but(noReply("c1"), detect.SocketBacklog, 3)
+	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).performed("unit.kill")
+	s.step(Event{Kind: Impaired, Detail: "the journal cannot be written"})
+	s.in(time.Second).actionEnds("codebase", ResultDone).is(Verifying, ActionOver)
+	s.in(time.Second).sees("codebase", crashed("c1")).in(time.Minute).sees("codebase", crashed("c1")).heldBy("codebase", HoldJournal)
+	require.Len(t, s.acted, 1)
+	s.step(Event{Kind: Impaired})
+	s.in(time.Second).sees("codebase", crashed("c1")).performed("unit.start")
+}
+
+func TestWorkThatDragsOnIsPagedAlthoughItGoesOn(t *testing.T) {
+	s := quiet(t, func(o *Options) { o.PageAfter.Unresolved = 2 * time.Minute })
+	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
+	runs := 0
+	s.after = func() { // it comes up, and falls over some seconds later
+		if ph := s.s.Targets["codebase"].Phase; ph == Probation {
+			s.host["codebase"] = crashed(s.s.Targets["codebase"].Invocation)
+		}
+	}
+	s.do = func(a strategy.Action) outcome {
+		return outcome{result: ResultDone, took: time.Second, then: func() { runs++; s.host["codebase"] = well("n" + string(rune('a'+runs))) }}
+	}
+	s.run(3 * time.Minute)
+	require.NotEmpty(t, s.told)
+	require.Contains(t, s.told[0], "trigger t0 codebase")
+	n := 0
+	for _, w := range s.told {
+		if w == s.told[0] {
+			n++
+		}
+	}
+	require.Equal(t, 1, n)
+}
+
+func TestEveryPageSaysWhatHappensNext(t *testing.T) {
+	s := quiet(t)
+	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
+	s.do = func(strategy.Action) outcome { return outcome{result: ResultFailed, took: time.Second} }
+	s.run(10 * time.Minute)
+	found := false
+	for _, r := range s.kept {
+		for _, e := range r.Effects {
+			if e.Kind == Notify && e.Notice.Kind == NoticeTrigger {
+				found = true
+				require.Equal(t, "recoveryd will do nothing more by itself: everything it may try was tried. "+
+					"It keeps watching and resolves this page when the target has recovered.", e.Notice.Next)
+			}
+		}
+	}
+	require.True(t, found)
+}
