@@ -63,11 +63,15 @@ func (tn *turn) take() {
 		if o.At.Before(t.Last.At) && !t.Last.At.After(tn.now) {
 			return // an older look that was overtaken (and not a clock that was set back)
 		}
+		before := t.Last.Facts
 		t.Last = o
 		t.Diagnosis = tn.p.Diagnose(tn.s, o)
 		if run := o.Facts.Text(detect.UnitInvocation); run != "" {
 			if run != t.Invocation && t.Invocation != "" {
-				t.Starts = append(slices.Clone(t.Starts), o.At)
+				t.Starts = slices.Clone(t.Starts)
+				for range startsBetween(before, o.Facts) {
+					t.Starts = append(t.Starts, o.At)
+				}
 				t.Starts = t.Starts[max(len(t.Starts)-16, 0):]
 			}
 			t.Invocation = run
@@ -82,6 +86,17 @@ func (tn *turn) take() {
 	default:
 		tn.rejudge()
 	}
+}
+
+// startsBetween is how many runs began between two looks that saw different ones: systemd may
+// have restarted the unit more than once meanwhile.
+func startsBetween(before, after detect.Facts) int {
+	was, okB := before.Num(detect.UnitRestarts)
+	is, okA := after.Num(detect.UnitRestarts)
+	if !okB || !okA {
+		return 1
+	}
+	return max(1, min(int(is-was), 16))
 }
 
 // rejudge judges the last look again: a neighbour may have changed since.
