@@ -36,7 +36,8 @@ func NewDisk(paths ...string) (*Disk, error) {
 // Name is "disk".
 func (d *Disk) Name() string { return "disk" }
 
-func (d *Disk) leads() string { return detect.DiskShare + "*" }
+// Leads names the fact that says whether it could look.
+func (d *Disk) Leads() string { return detect.DiskShare + "*" }
 
 // Look asks all paths at the same time.
 func (d *Disk) Look(ctx context.Context, _ detect.Facts) detect.Facts {

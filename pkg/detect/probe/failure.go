@@ -67,6 +67,18 @@ func (e hurriedError) Error() string {
 	return fmt.Sprintf("only %v of %v were left for the request", e.had.Round(time.Millisecond), e.want)
 }
 
+// within bounds ctx by a timeout. When less than that is left in ctx, hurried is the error to
+// report instead of a timeout.
+func within(ctx context.Context, timeout time.Duration) (_ context.Context, _ context.CancelFunc, hurried error) {
+	if d, ok := ctx.Deadline(); ok {
+		if left := time.Until(d); left < timeout*9/10 {
+			hurried = hurriedError{left, timeout}
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	return ctx, cancel, hurried
+}
+
 // asProtocol makes a protocolError of what a decoder complained about. Errors of the connection,
 // among them its end, pass unchanged.
 func asProtocol(err error) error {

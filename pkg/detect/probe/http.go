@@ -31,8 +31,8 @@ func NewHTTPHealth(e Endpoint) (*HTTPHealth, error) {
 // Name is "http".
 func (h *HTTPHealth) Name() string { return "http" }
 
-// leads names the fact that says whether the witness could look.
-func (h *HTTPHealth) leads() string { return detect.HTTPOutcome }
+// Leads names the fact that says whether it could look.
+func (h *HTTPHealth) Leads() string { return detect.HTTPOutcome }
 
 // Look asks once.
 func (h *HTTPHealth) Look(ctx context.Context, unit detect.Facts) detect.Facts {

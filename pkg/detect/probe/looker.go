@@ -254,8 +254,8 @@ func (s seat) look(ctx context.Context, unit detect.Facts) (f detect.Facts) {
 // notLooked makes the facts of a witness that did not look: its leading fact, or one in its name.
 func notLooked(w Witness, why string) detect.Facts {
 	name := w.Name() + ".outcome"
-	if l, ok := w.(interface{ leads() string }); ok {
-		name = l.leads()
+	if l, ok := w.(Leader); ok {
+		name = l.Leads()
 	}
 	return detect.Facts{name: detect.NotMeasured(why)}
 }

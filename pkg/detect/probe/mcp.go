@@ -47,7 +47,8 @@ func NewMCPHealth(e MCPEndpoint, resource string) (*MCPHealth, error) {
 // Name is "mcp".
 func (m *MCPHealth) Name() string { return "mcp" }
 
-func (m *MCPHealth) leads() string { return detect.HTTPOutcome }
+// Leads names the fact that says whether it could look.
+func (m *MCPHealth) Leads() string { return detect.HTTPOutcome }
 
 // Close ends the session. Looks after it make a new one.
 func (m *MCPHealth) Close() error { return m.client.close() }

@@ -142,7 +142,7 @@ func (c *mcpClient) connect(ctx context.Context) error {
 // drop gives the session up without telling the server.
 func (c *mcpClient) drop() {
 	if c.tap != nil {
-		c.tap.dropped.Store(true)
+		c.tap.drop()
 	}
 	if c.end != nil {
 		c.end()

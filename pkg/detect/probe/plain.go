@@ -68,11 +68,12 @@ func NewTCP(addr string, timeout time.Duration) (*TCP, error) {
 // Name is "tcp".
 func (t *TCP) Name() string { return "tcp" }
 
-func (t *TCP) leads() string { return detect.PlainOutcome }
+// Leads names the fact that says whether it could look.
+func (t *TCP) Leads() string { return detect.PlainOutcome }
 
 // Look connects and closes.
 func (t *TCP) Look(ctx context.Context, _ detect.Facts) detect.Facts {
-	conn, err := dial(ctx, t.addr, t.timeout)
+	conn, _, err := dial(ctx, t.addr, t.timeout)
 	if err != nil {
 		return plainFailure(err)
 	}
@@ -170,7 +171,8 @@ func NewOllama(e Endpoint) (*HTTPPlain, error) {
 // Name is "http-plain" or "ollama".
 func (h *HTTPPlain) Name() string { return h.name }
 
-func (h *HTTPPlain) leads() string { return detect.PlainOutcome }
+// Leads names the fact that says whether it could look.
+func (h *HTTPPlain) Leads() string { return detect.PlainOutcome }
 
 // Look asks once.
 func (h *HTTPPlain) Look(ctx context.Context, _ detect.Facts) detect.Facts {
@@ -195,20 +197,28 @@ func (h *HTTPPlain) judge(r Reply, err error) detect.Facts {
 	return plainFacts(plainError, why)
 }
 
-// dial connects with a timeout of its own inside ctx.
-func dial(ctx context.Context, addr string, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+// dial connects with a timeout of its own inside ctx, which also bounds what is then read and
+// written. The last result turns a timeout into the error to report: a deadline of somebody else
+// that was shorter is no proof of silence.
+func dial(ctx context.Context, addr string, timeout time.Duration) (net.Conn, func(error) error, error) {
+	ctx, cancel, hurried := within(ctx, timeout)
 	defer cancel()
+	judge := func(err error) error {
+		if hurried != nil && isTimeout(err) {
+			return hurried
+		}
+		return err
+	}
 	d := net.Dialer{KeepAlive: -1}
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return nil, err
+		return nil, judge, judge(err)
 	}
 	deadline, _ := ctx.Deadline()
 	if err := conn.SetDeadline(deadline); err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, judge, errors.Join(err, conn.Close())
 	}
-	return conn, nil
+	return conn, judge, nil
 }
 
 func checkAddr(addr string) error {

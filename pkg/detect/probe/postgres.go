@@ -72,7 +72,8 @@ func NewPostgres(c PostgresConfig) (*Postgres, error) {
 // Name is "postgres".
 func (p *Postgres) Name() string { return "postgres" }
 
-func (p *Postgres) leads() string { return detect.SQLOutcome }
+// Leads names the fact that says whether it could look.
+func (p *Postgres) Leads() string { return detect.SQLOutcome }
 
 // Look logs in, asks one query, and logs out.
 func (p *Postgres) Look(ctx context.Context, _ detect.Facts) detect.Facts {
@@ -125,18 +126,6 @@ func (p *Postgres) login(ctx context.Context) (*pgconn.PgConn, error) {
 		return nil, acceptedError{err}
 	}
 	return nil, err
-}
-
-// within bounds ctx by a timeout. When less than that is left in ctx, hurried is the error to
-// report instead of a timeout.
-func within(ctx context.Context, timeout time.Duration) (_ context.Context, _ context.CancelFunc, hurried error) {
-	if d, ok := ctx.Deadline(); ok {
-		if left := time.Until(d); left < timeout*9/10 {
-			hurried = hurriedError{left, timeout}
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	return ctx, cancel, hurried
 }
 
 // logout says goodbye, so that the server logs no lost connection, but does not wait for long.

@@ -23,7 +23,8 @@ func NewPressure() *Pressure { return &Pressure{dir: "/proc/pressure"} }
 // Name is "pressure".
 func (p *Pressure) Name() string { return "pressure" }
 
-func (p *Pressure) leads() string { return HostMemoryPressure }
+// Leads names the fact that says whether it could look.
+func (p *Pressure) Leads() string { return HostMemoryPressure }
 
 // Look reads three files.
 func (p *Pressure) Look(context.Context, detect.Facts) detect.Facts {

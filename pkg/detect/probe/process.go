@@ -23,7 +23,8 @@ func NewProcess() *Process { return &Process{} }
 // Name is "process".
 func (p *Process) Name() string { return "process" }
 
-func (p *Process) leads() string { return detect.ProcessState }
+// Leads names the fact that says whether it could look.
+func (p *Process) Leads() string { return detect.ProcessState }
 
 // Look reads /proc once.
 func (p *Process) Look(ctx context.Context, unit detect.Facts) detect.Facts {

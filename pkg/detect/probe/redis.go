@@ -47,11 +47,12 @@ func NewRedis(c RedisConfig) (*Redis, error) {
 // Name is "redis".
 func (r *Redis) Name() string { return "redis" }
 
-func (r *Redis) leads() string { return detect.PlainOutcome }
+// Leads names the fact that says whether it could look.
+func (r *Redis) Leads() string { return detect.PlainOutcome }
 
 // Look sends AUTH when a password is configured, and PING.
 func (r *Redis) Look(ctx context.Context, _ detect.Facts) detect.Facts {
-	conn, err := dial(ctx, r.addr, r.timeout)
+	conn, judge, err := dial(ctx, r.addr, r.timeout)
 	if err != nil {
 		return plainFailure(err)
 	}
@@ -63,7 +64,7 @@ func (r *Redis) Look(ctx context.Context, _ detect.Facts) detect.Facts {
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		return plainFailure(ctx.Err())
 	case err != nil:
-		return plainFailure(err)
+		return plainFailure(judge(err))
 	case answer == "+PONG":
 		return plainFacts(plainOK, "")
 	}

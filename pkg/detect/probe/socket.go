@@ -71,7 +71,8 @@ func NewSocket(c SocketConfig) (*Socket, error) {
 // Name is "socket".
 func (s *Socket) Name() string { return "socket" }
 
-func (s *Socket) leads() string { return detect.SocketConnect }
+// Leads names the fact that says whether it could look.
+func (s *Socket) Leads() string { return detect.SocketConnect }
 
 // Words of socket.connect besides "ok".
 var connectWords = map[failure]string{
@@ -87,7 +88,7 @@ func (s *Socket) Look(ctx context.Context, unit detect.Facts) detect.Facts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := make(detect.Facts, 9)
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	ctx, cancel, hurried := within(ctx, s.timeout)
 	defer cancel()
 	addr, ok := s.resolve(ctx, f)
 	if !ok {
@@ -95,7 +96,7 @@ func (s *Socket) Look(ctx context.Context, unit detect.Facts) detect.Facts {
 	}
 	// The table is read before we connect, so that our own connection is not in the backlog.
 	s.table(ctx, addr, unit, f)
-	s.connect(ctx, addr, f)
+	s.connect(ctx, addr, hurried, f)
 	return f
 }
 
@@ -131,7 +132,7 @@ func prefer4(addrs []netip.Addr) netip.Addr {
 	return addrs[0]
 }
 
-func (s *Socket) connect(ctx context.Context, addr netip.Addr, f detect.Facts) {
+func (s *Socket) connect(ctx context.Context, addr netip.Addr, hurried error, f detect.Facts) {
 	start := time.Now()
 	d := net.Dialer{KeepAlive: -1}
 	conn, err := d.DialContext(ctx, "tcp", netip.AddrPortFrom(addr, s.port).String())
@@ -140,6 +141,9 @@ func (s *Socket) connect(ctx context.Context, addr netip.Addr, f detect.Facts) {
 		f[detect.SocketConnect] = detect.Word("ok")
 		_ = conn.Close()
 		return
+	}
+	if hurried != nil && isTimeout(err) {
+		err = hurried
 	}
 	kind, why := classify(err)
 	if w, ok := connectWords[kind]; ok {
@@ -158,14 +162,13 @@ func (s *Socket) table(ctx context.Context, addr netip.Addr, unit, f detect.Fact
 		f[detect.SocketBacklog] = detect.NotMeasured(why)
 		return
 	}
-	all, err := listeners(s.net, s.port)
+	ls, err := listening(s.net, netip.AddrPortFrom(addr, s.port))
 	if err != nil {
 		why := "the kernel's socket table cannot be read: " + bare(err)
 		f[detect.SocketListening] = detect.NotMeasured(why)
 		f[detect.SocketBacklog] = detect.NotMeasured(why)
 		return
 	}
-	ls := serving(all, addr)
 	f[detect.SocketListening] = detect.Flag(len(ls) > 0)
 	if len(ls) == 0 {
 		s.last = search{}

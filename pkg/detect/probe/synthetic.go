@@ -55,7 +55,8 @@ func newSynthetic(c caller, every time.Duration) (*Synthetic, error) {
 // Name is "synthetic".
 func (s *Synthetic) Name() string { return "synthetic" }
 
-func (s *Synthetic) leads() string { return detect.SyntheticOK }
+// Leads names the fact that says whether it could look.
+func (s *Synthetic) Leads() string { return detect.SyntheticOK }
 
 // Close ends the MCP session, when there is one.
 func (s *Synthetic) Close() error { return s.call.Close() }

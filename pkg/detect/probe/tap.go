@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -19,7 +18,10 @@ type tap struct {
 	base    *http.Transport
 	header  http.Header
 	maxBody int
-	dropped atomic.Bool // the session was given up: nothing more is sent for it
+	// life ends when the session is given up: requests under way are then cut, and no more are
+	// sent. Without that the SDK would wait for the answer to its goodbyes and cancellations.
+	life context.Context
+	drop context.CancelFunc
 
 	mu        sync.Mutex // guards what follows
 	status    int        // of the last response
@@ -55,6 +57,7 @@ func newTransport(e Endpoint, host string, https bool) (*http.Transport, error) 
 // newTap makes a tap with a transport of its own, whose dialler tells the tap of connections.
 func newTap(base *http.Transport, header http.Header, maxBody int) *tap {
 	t := &tap{base: base.Clone(), header: header, maxBody: maxBody}
+	t.life, t.drop = context.WithCancel(context.Background())
 	d := net.Dialer{KeepAlive: -1}
 	t.base.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := d.DialContext(ctx, network, addr)
@@ -77,33 +80,36 @@ func (t *tap) reset() {
 
 // RoundTrip sends a request of the SDK.
 func (t *tap) RoundTrip(req *http.Request) (*http.Response, error) {
-	if t.dropped.Load() {
+	if t.life.Err() != nil {
 		return nil, errDropped
 	}
-	ctx := req.Context()
+	ctx, cancel := context.WithCancel(req.Context())
 	if req.Method == http.MethodDelete {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, closeTimeout)
-		defer cancel() // the answer to a goodbye has no body that anybody reads
+		timer := time.AfterFunc(closeTimeout, cancel)
+		defer timer.Stop()
 	}
+	detach := context.AfterFunc(t.life, cancel)
+	release := func() { detach(); cancel() }
 	req = req.Clone(ctx)
 	for k, v := range t.header {
 		req.Header[k] = v
 	}
 	resp, err := t.base.RoundTrip(req)
 	if err != nil {
+		release()
 		t.note(err)
 		return nil, err
 	}
-	if req.Method == http.MethodDelete {
+	if req.Method == http.MethodDelete { // nobody reads the answer to a goodbye
 		_ = resp.Body.Close()
+		release()
 		resp.Body = http.NoBody
 		return resp, nil
 	}
 	t.mu.Lock()
 	t.status = resp.StatusCode
 	t.mu.Unlock()
-	resp.Body = &tappedBody{tap: t, body: resp.Body, left: t.maxBody, stream: req.Method == http.MethodGet}
+	resp.Body = &tappedBody{tap: t, body: resp.Body, left: t.maxBody, stream: req.Method == http.MethodGet, release: release}
 	if !isAnswer(resp) {
 		err = t.keep(resp)
 	}
@@ -151,17 +157,18 @@ func (t *tap) keep(resp *http.Response) error {
 func (t *tap) note(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.err == nil && !t.dropped.Load() {
+	if t.err == nil && t.life.Err() == nil {
 		t.err = err
 	}
 }
 
 // tappedBody bounds a body and tells the tap how it ended.
 type tappedBody struct {
-	tap    *tap
-	body   io.ReadCloser
-	left   int
-	stream bool // the event stream of an SSE session: it lives long, only its events are bounded
+	tap     *tap
+	body    io.ReadCloser
+	left    int
+	release func() // ends the request's context
+	stream  bool   // the event stream of an SSE session: it lives long, only its events are bounded
 }
 
 func (b *tappedBody) Read(p []byte) (int, error) {
@@ -190,4 +197,8 @@ func (b *tappedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *tappedBody) Close() error { return b.body.Close() }
+func (b *tappedBody) Close() error {
+	err := b.body.Close()
+	b.release()
+	return err
+}

@@ -19,6 +19,14 @@ type Witness interface {
 	Look(ctx context.Context, unit detect.Facts) detect.Facts
 }
 
+// Leader is a Witness that names its leading fact, such as http.outcome: when it could not look at
+// all, a Looker reports that fact as not measured, so that its readers do not take silence for
+// something that was never asked. A witness that wraps another should pass Leads (and Close) on.
+type Leader interface {
+	Witness
+	Leads() string
+}
+
 // Facts that this package measures and that package detect does not name (yet).
 const (
 	// HTTPPing is a truth: after a health request without a reply, did the MCP server still
