@@ -61,7 +61,7 @@ func (r *reader) twinned(path string, f Shape, suffix string, n *node) any {
 		return r.secret(f, newSecret("", sourceWords[suffix]+n.text()))
 	}
 	s, warning, err := secretFrom(suffix, n.text(), f.Key)
-	if warning != "" {
+	if warning != "" && f.Hidden { // a text of a notifier that is no secret may be read by anybody
 		r.warn(n.at, Problem{Path: path, What: warning, Hint: fmt.Sprintf("chmod 0640 %s", n.text())})
 	}
 	if err != nil {
