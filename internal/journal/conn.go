@@ -22,7 +22,7 @@ const (
 // fileMode keeps the journal from other users: it holds log lines and process lists.
 const fileMode = 0o640
 
-// writerPragmas open the one connection that writes. synchronous=FULL syncs the log at every
+// writerDSN opens the one connection that writes. synchronous=FULL syncs the log at every
 // commit; the automatic checkpoint of 1000 pages bounds it at about 4 MiB. The page cache is 1 MiB,
 // which holds the inner pages of a journal of the default size many times over.
 func writerDSN(path string) string {
@@ -44,6 +44,15 @@ func readerDSN(path string) string {
 	return dsn(path, url.Values{
 		"mode": {"ro"}, "_busy_timeout": {"5000"}, "_dqs": {"0"}, "_error_rc": {"1"},
 		"_pragma": {"cache_size(-500)", "temp_store(MEMORY)", "cell_size_check(1)", "trusted_schema(0)"},
+	})
+}
+
+// damagedDSN reads what it can of a damaged file. With writable_schema SQLite accepts a file that
+// is shorter than its header says; nothing is written.
+func damagedDSN(path string) string {
+	return dsn(path, url.Values{
+		"mode": {"ro"}, "_busy_timeout": {"5000"}, "_dqs": {"0"}, "_error_rc": {"1"},
+		"_pragma": {"writable_schema(ON)", "temp_store(MEMORY)", "trusted_schema(0)"},
 	})
 }
 

@@ -28,7 +28,7 @@ type Gap struct{ After, Before uint64 }
 // String is one sentence for a log line or a page.
 func (s *Salvage) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "journal was damaged (%v); the file is now %s; carried over:", s.Cause, s.MovedTo)
+	fmt.Fprintf(&b, "%v; the file is now %s; carried over:", s.Cause, s.MovedTo)
 	if len(s.Kept) == 0 {
 		b.WriteString(" nothing")
 	}
@@ -133,7 +133,7 @@ func (s *Salvage) rebuild(ctx context.Context, from, to string, now time.Time) (
 	if err := migrate(ctx, w.conn, 0, migrations()); err != nil {
 		return err
 	}
-	src, err := openDB(readerDSN(from), 1)
+	src, err := openDB(damagedDSN(from), 1)
 	if err != nil {
 		return err
 	}

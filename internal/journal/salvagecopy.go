@@ -48,7 +48,12 @@ func (s *Salvage) copyRows(ctx context.Context, src *sql.DB, w *writer, t table,
 			}
 			continue
 		}
-		res, err := w.exec(ctx, t.insert("INSERT OR IGNORE"), row.vals...)
+		for i, v := range row.vals {
+			if b, blob := v.([]byte); blob {
+				row.vals[i] = notNil(b) // the driver would store NULL
+			}
+		}
+		res, err := w.exec(ctx, t.insert("INSERT")+" ON CONFLICT DO NOTHING", row.vals...)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errWriting, err)
 		}
@@ -100,8 +105,8 @@ func (s *Salvage) relink(ctx context.Context, src *sql.DB, w *writer, now time.T
 		return err
 	}
 	var snapshot int64
-	if err := w.conn.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM snapshots").Scan(&snapshot); err != nil {
-		return classify(err)
+	if err := w.get(ctx, []any{&snapshot}, "SELECT coalesce(max(seq), 0) FROM snapshots"); err != nil {
+		return err
 	}
 	end := last
 	if top := max(head.seq, uint64(snapshot)); top > last.seq {
