@@ -249,3 +249,21 @@ func TestAProblemWithANewFaceHasALadderOfItsOwnAndGoesOnWhereItWas(t *testing.T)
 	s.in(30*time.Second).sees("postgres", database("p1")).sees("codebase", hung).heldBy("codebase", HoldBackoff)
 	s.in(time.Minute).sees("postgres", database("p1")).sees("codebase", hung).performed("unit.kill")
 }
+
+func TestARelapseMustLastAsLongAsAFirstSign(t *testing.T) {
+	s := quiet(t)
+	unwell := func(run string) detect.Facts {
+		return but(well(run), detect.HealthStatus, "unhealthy", detect.SyntheticOK, false)
+	}
+	for range 6 {
+		s.in(time.Second).sees("postgres", database("p1")).sees("codebase", unwell("c1"))
+	}
+	s.is(Acting, Act).performed("unit.restart").in(time.Second).actionEnds("codebase", ResultDone)
+	s.in(time.Second).sees("codebase", well("c2")).in(6*time.Second).sees("codebase", well("c2")).is(Probation, Verified)
+	s.in(time.Minute).sees("postgres", database("p1"))
+	for range 4 { // three looks agree, but not for five seconds
+		s.in(time.Second).sees("codebase", unwell("c2")).is(Probation, Confirming)
+	}
+	s.in(time.Second).sees("codebase", well("c2")).is(Probation, NoChange)
+	require.Zero(t, s.incident("codebase").Relapses)
+}

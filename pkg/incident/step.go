@@ -121,7 +121,7 @@ func (tn *turn) count(newLook bool) {
 		if t.BadSince.IsZero() {
 			t.BadSince = at
 		}
-		if t.BadClass != d.Class || t.BadCulprit != d.Culprit {
+		if t.BadClass != d.Class || t.BadCulprit != d.Culprit || t.BadLooks == 0 {
 			t.BadClass, t.BadCulprit, t.BadLooks, t.ClassSince = d.Class, d.Culprit, 0, at
 		} else if !newLook {
 			return
@@ -174,6 +174,10 @@ func (tn *turn) commit(rec Record, target bool) (State, Record) {
 		rec.Host, s.Host = tn.host, *tn.host
 	}
 	rec.Effects = tn.effects
+	if !rec.Durable() {
+		rec.Seq = 0 // only what is journaled is numbered, so that a gap in the journal shows a loss
+		return s, rec
+	}
 	s.Seq = rec.Seq
 	return s, rec
 }

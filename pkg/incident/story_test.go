@@ -34,6 +34,7 @@ type story struct {
 	// What run needs: the host as the next look sees it, and what an action does to it.
 	host  map[string]detect.Facts
 	do    func(a strategy.Action) outcome
+	after func()               // when set, called after every step
 	due   map[string]time.Time // next look
 	wakes map[string]time.Time
 	ends  []pendingEnd
@@ -90,19 +91,7 @@ func (s *story) sees(target string, f detect.Facts) *story {
 	return s.step(Event{Kind: Observed, Target: target, Observation: &detect.Observation{Target: target, At: s.now, Facts: f}})
 }
 
-// seesTimes feeds the same look again and again, so far apart.
-func (s *story) seesTimes(n int, apart time.Duration, target string, f detect.Facts) *story {
-	s.t.Helper()
-	for i := range n {
-		if i > 0 {
-			s.in(apart)
-		}
-		s.sees(target, f)
-	}
-	return s
-}
-
-// ends reports the end of the action in flight.
+// actionEnds reports the end of the action in flight.
 func (s *story) actionEnds(target string, r Result) *story {
 	s.t.Helper()
 	id := s.s.Targets[target].ActionID
@@ -162,6 +151,9 @@ func (s *story) step(ev Event) *story {
 		}
 	}
 	s.dispatch(rec)
+	if s.after != nil {
+		s.after()
+	}
 	return s
 }
 
