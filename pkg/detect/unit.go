@@ -23,9 +23,17 @@ func running(f Facts) bool {
 	return false
 }
 
-// refused reports that the kernel refuses connections to the health port.
+// refused reports that the kernel refuses connections to the health port. Where the health request
+// was accepted, a refused connection of the socket witness went elsewhere (the other address
+// family) or fell between two looks.
 func refused(f Facts) bool {
-	return f.Text(HTTPOutcome) == OutcomeRefused || f.Text(SocketConnect) == "refused"
+	switch f.Text(HTTPOutcome) {
+	case OutcomeRefused:
+		return true
+	case "", OutcomeConnect, OutcomeDNS:
+		return f.Text(SocketConnect) == "refused"
+	}
+	return false
 }
 
 // understood reports that the health reply could be read.
