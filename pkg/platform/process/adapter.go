@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,8 @@ type Unit struct {
 	Env     []string  // its whole environment, as KEY=value
 	EnvFile string    // file in Options.EnvDir whose variables are added at each start; "" = none
 	Output  io.Writer // standard output and error; nil = discarded. Used by one process at a time
+	// StopGrace is how long Close waits between SIGTERM and SIGKILL; 0 means 2 s.
+	StopGrace time.Duration
 }
 
 // Options configures an adapter.
@@ -114,8 +117,8 @@ func (a *Adapter) starter() {
 	}
 }
 
-// Close stops every unit (SIGTERM, two seconds later SIGKILL) and waits for them. Actions in
-// flight and later ones fail.
+// Close stops every unit (SIGTERM, then SIGKILL after its StopGrace) and waits for them. Actions
+// in flight and later ones fail.
 func (a *Adapter) Close() {
 	a.mu.Lock()
 	if a.closed {
@@ -126,7 +129,7 @@ func (a *Adapter) Close() {
 	a.mu.Unlock()
 	var ends sync.WaitGroup
 	for _, u := range a.units {
-		ends.Go(func() { u.close(2 * time.Second) })
+		ends.Go(func() { u.close(cmp.Or(u.spec.StopGrace, 2*time.Second)) })
 	}
 	ends.Wait()
 	close(a.spawn)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,6 +44,7 @@ type run struct {
 	pid        int           // of the main process, which leads the process group
 	gone       chan struct{} // closed when the process has been waited for
 	ended      bool          // it has ended, and its number must not be used any more
+	strays     []int         // processes of the run outside the group, killed with it
 	result     string        // success, signal, exit-code; "" while it runs
 	kind       string        // exited, killed, dumped
 	status     int
@@ -138,6 +140,7 @@ func (u *unit) wait(cmd *exec.Cmd, r *run) {
 	_ = syscall.Kill(-r.pid, syscall.SIGKILL)
 	u.mu.Unlock()
 	_ = cmd.Wait() // the state says more than the error
+	awaitStrays(r.strays)
 	kind, status := "exited", cmd.ProcessState.ExitCode()
 	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		kind, status = "killed", int(ws.Signal())
@@ -155,6 +158,19 @@ func (u *unit) wait(cmd *exec.Cmd, r *run) {
 	u.adapter.log.Info("process ended", zap.String("unit", u.spec.Name), zap.Int("pid", r.pid), zap.String("kind", kind), zap.Int("status", status))
 	u.report()
 	close(r.gone)
+}
+
+// awaitStrays waits until killed processes are gone: what they held (memory, ports, locks) must be
+// free before the next run. A second is far above what the kernel needs.
+func awaitStrays(pids []int) {
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if !slices.ContainsFunc(pids, func(pid int) bool {
+			state, err := table.State(pid)
+			return err == nil && state != "Z" && state != "X"
+		}) {
+			return
+		}
+	}
 }
 
 // resultOf names the result of a run as systemd does, for which the signals HUP, INT, PIPE and
@@ -203,8 +219,14 @@ func (u *unit) signal(sig syscall.Signal, sub string, why ending) *run {
 	if sub != "" {
 		u.active, u.sub = "deactivating", sub
 	}
+	if sig == syscall.SIGKILL { // before the kill: afterwards nobody knows whose children they were
+		r.strays = table.Tree(r.pid)[1:]
+	}
 	// The process has not been reaped, so the number is still its own.
 	_ = syscall.Kill(-r.pid, sig)
+	for _, pid := range r.strays {
+		_ = syscall.Kill(pid, sig) // most have just been killed with the group
+	}
 	if sig == syscall.SIGTERM {
 		_ = syscall.Kill(-r.pid, syscall.SIGCONT) // a stopped process could not end, as under systemd
 	}

@@ -2,8 +2,8 @@ package systemd
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -39,19 +39,23 @@ func (a *Adapter) job(ctx context.Context, act strategy.Action) (platform.Report
 	deadline, _ := ctx.Deadline()
 	over := a.own.act(act.Object, time.Until(deadline))
 	defer over()
-	note := ""
+	w := waiter{adapter: a, link: l, act: act, what: what, before: before, ended: make(chan string, 1)}
 	if act.Args[strategy.ArgReset] == "yes" {
-		note, err = a.resetFirst(ctx, l, act)
-		if err != nil {
+		if err := w.resetFirst(ctx); err != nil {
 			return outcome(ctx, act, "reset-failed", err, true)
 		}
 	}
-	w := waiter{adapter: a, link: l, act: act, what: what, before: before, ended: make(chan string, 1)}
 	if err := w.queue(ctx); err != nil {
 		return outcome(ctx, act, what, err, true)
 	}
 	rep, err := w.wait(ctx, grace)
-	rep.Detail += note
+	for _, r := range w.refused {
+		rep.Detail += "; " + r
+	}
+	// When it did not work and part of it was refused, the refusal is what a person must mend.
+	if err != nil && len(w.refused) > 0 {
+		err = fmt.Errorf("%w: %s: %w", platform.ErrPermission, strings.Join(w.refused, ", "), err)
+	}
 	return rep, err
 }
 
@@ -69,17 +73,18 @@ func stopGrace(act strategy.Action) (time.Duration, error) {
 
 // resetFirst clears a failed state before a start. When this is refused the start may work all
 // the same, so the refusal is only noted.
-func (a *Adapter) resetFirst(ctx context.Context, l *link, act strategy.Action) (note string, err error) {
-	err = l.do(ctx, func(ctx context.Context) error { return l.sd.ResetFailedUnitContext(ctx, act.Object) })
+func (w *waiter) resetFirst(ctx context.Context) error {
+	err := w.link.do(ctx, func(ctx context.Context) error {
+		return w.link.sd.ResetFailedUnitContext(ctx, w.act.Object)
+	})
 	switch {
-	case err == nil:
-		return "", nil
 	case isPermission(err):
-		return "; reset-failed was refused (polkit verb reset-failed)", nil
+		w.refused = append(w.refused, "reset-failed was refused (polkit verb reset-failed)")
+		return nil
 	case isNotLoaded(err):
-		return "", nil // nothing to clear
+		return nil // nothing to clear
 	}
-	return "", err
+	return err
 }
 
 func isNotLoaded(err error) bool {
@@ -95,8 +100,8 @@ type waiter struct {
 	before  unitProps
 	ended   chan string // capacity 1: the library sends the result while it holds a lock
 	id      uint32
-	killed  int // how often the unit was killed
-	refused bool
+	killed  int      // how often the unit was killed
+	refused []string // what this user may not do, and would have helped
 }
 
 // queue asks systemd for the job. While the call runs, jobs that appear on the unit count as ours.
@@ -174,16 +179,15 @@ func (w *waiter) killIfStopping(ctx context.Context) {
 	switch {
 	case err == nil:
 		w.killed++
-	case isPermission(err):
-		w.refused = true
+	case isPermission(err) && !slices.Contains(w.refused, killRefused):
+		w.refused = append(w.refused, killRefused)
 	}
 }
 
+const killRefused = "still stopping after its stop grace, and this user may not kill it (polkit verb kill)"
+
 func (w *waiter) killNote() string {
-	switch {
-	case w.refused:
-		return "; still stopping after its stop grace, and this user may not kill it (polkit verb kill)"
-	case w.killed > 0:
+	if w.killed > 0 {
 		return fmt.Sprintf("; killed after %s of stop grace", w.act.Args[strategy.ArgStopGrace])
 	}
 	return ""
@@ -202,11 +206,7 @@ func (w *waiter) judge(ctx context.Context, result string) (platform.Report, err
 	}
 	detail += w.killNote()
 	fail := func(r platform.Result, why string) (platform.Report, error) {
-		err := errors.New(why)
-		if w.refused {
-			err = fmt.Errorf("%w: %s", platform.ErrPermission, why)
-		}
-		return platform.Report{Result: r, Detail: detail + "; " + why}, fmt.Errorf("%s %s: %w", w.what, w.act.Object, err)
+		return platform.Report{Result: r, Detail: detail + "; " + why}, fmt.Errorf("%s %s: %s", w.what, w.act.Object, why)
 	}
 	starts := w.act.Verb != strategy.UnitStop
 	switch result {
@@ -215,7 +215,8 @@ func (w *waiter) judge(ctx context.Context, result string) (platform.Report, err
 			if p.conditionAt != 0 && !p.condition {
 				return fail(platform.Failed, "a Condition…= of the unit is not met, so systemd did not start it")
 			}
-			return fail(platform.Failed, "the process ended as soon as it was started")
+			// A unit that nothing refers to is unloaded at once, and then this is all there is to see.
+			return fail(platform.Failed, "it is not running: a Condition…= of the unit is not met, or its process ended at once")
 		}
 		return platform.Report{Result: platform.Done, Detail: detail}, nil
 	case "failed":

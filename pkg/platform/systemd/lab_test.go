@@ -19,6 +19,7 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/platform"
 	"github.com/recoveryd/recoveryd/test/lab"
+	"github.com/recoveryd/recoveryd/test/lab/labtest"
 )
 
 // The tests in files named lab_... run against a real systemd in a disposable lab, which all of
@@ -43,18 +44,20 @@ var testUnits = map[string]string{
 	"needspre":   "[Unit]\nRequires=pre.service\nAfter=pre.service\n[Service]\nExecStart=/bin/sleep infinity\n",
 	"notready":   "[Service]\nType=notify\nExecStart=/bin/sh -c 'sleep 0.1; exit 5'\n",
 	"startslow":  "[Service]\nType=notify\nTimeoutStartSec=400ms\nExecStart=/bin/sleep infinity\n",
+	"neverready": "[Service]\nType=notify\nTimeoutStartSec=60s\nExecStart=/bin/sleep infinity\n",
 	"stubborn@":  "[Unit]\nStartLimitIntervalSec=0\n[Service]\nTimeoutStopSec=90s\nExecStart=/bin/bash -c 'trap \"\" TERM; while :; do sleep 0.1; done'\n",
 	"killed":     "[Service]\nTimeoutStopSec=300ms\nExecStart=/bin/bash -c 'trap \"\" TERM; while :; do sleep 0.05; done'\n",
 	"stopexit1":  "[Service]\nExecStart=/bin/bash -c 'trap \"exit 1\" TERM; while :; do sleep 0.02; done'\n",
 	"stopping":   "[Service]\nType=notify\nNotifyAccess=all\nExecStart=/bin/sh -c 'systemd-notify --ready; sleep 0.2; systemd-notify --stopping; sleep 0.1'\n",
 	"runtimemax": "[Service]\nRuntimeMaxSec=300ms\nExecStart=/bin/sleep infinity\n",
-	"reloads":    "[Service]\nExecStart=/bin/sleep infinity\nExecReload=/bin/sleep 5\n",
+	"reloads":    "[Service]\nExecStart=/bin/sleep infinity\nExecReload=/bin/sleep 1\n",
 	"base":       "[Service]\nExecStart=/bin/sleep infinity\n",
 	"bound":      "[Unit]\nBindsTo=base.service\nAfter=base.service\n[Service]\nExecStart=/bin/sleep infinity\n",
 	"rival":      "[Service]\nExecStart=/bin/sleep infinity\n",
 	"conflicts":  "[Unit]\nConflicts=rival.service\n[Service]\nExecStart=/bin/sleep infinity\n",
 	"db@":        "[Service]\nExecStart=/bin/sleep infinity\n",
 	"needsdb@":   "[Unit]\nRequires=db@%i.service\nAfter=db@%i.service\n[Service]\nExecStart=/bin/sleep infinity\n",
+	"hungry":     "[Service]\nMemoryMax=48M\nMemorySwapMax=0\nExecStart=/usr/bin/perl -e 'select(undef,undef,undef,0.3); my @a; while(1){push @a, \"x\" x 1048576}'\n",
 	"env":        "[Service]\nExecStart=/bin/sleep infinity\nEnvironment=DB_POOL_SIZE=20\nEnvironmentFile=-/run/recoveryd/env/env.service.env\n",
 }
 
@@ -93,12 +96,7 @@ func TestMain(m *testing.M) {
 // labFor returns the lab that all tests of the package share.
 func labFor(t *testing.T) *lab.Lab {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("SKIPPED: a lab takes seconds to start, and -short was given")
-	}
-	if err := lab.Supported(); err != nil {
-		t.Skipf("SKIPPED: no lab can be started here, so nothing was tried against a real systemd: %v", err)
-	}
+	labtest.Require(t)
 	shared.once.Do(func() {
 		if shared.bin, shared.err = os.MkdirTemp("", "recoveryd-plat-"); shared.err != nil {
 			return
@@ -111,7 +109,7 @@ func labFor(t *testing.T) *lab.Lab {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer cancel()
-		shared.lab, shared.err = lab.Start(ctx, lab.Options{Bare: true, Files: testFiles(), Binaries: shared.bin,
+		shared.lab, shared.err = lab.Start(ctx, lab.Options{Bare: true, V1Memory: true, Files: testFiles(), Binaries: shared.bin,
 			Name: "plat-" + strconv.Itoa(os.Getpid())})
 	})
 	require.NoError(t, shared.err)

@@ -22,16 +22,12 @@ import (
 // them; dpkg holds the second, also when it is called by hand.
 var packageLocks = []string{"var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock"}
 
-// packageTools are the commands that are believed to hold one of these locks when only the
-// inode number can be compared.
-var packageTools = []string{"apt", "apt-get", "aptitude", "dpkg", "unattended-upgr", "packagekitd", "synaptic", "dselect", "apt.systemd.dai"}
-
 // maintenance tells whether packages are being installed or removed on the host: "" or, for
 // example, "package-upgrade: apt-get (pid 4711)".
 //
 // As root the kernel is asked about the lock itself (F_GETLK). The lock files are readable by
-// root alone, so an unprivileged daemon looks for their device and inode number, which stat
-// tells everybody, in /proc/locks, which everybody may read too.
+// root alone, so an unprivileged daemon looks in /proc/locks, which everybody may read, for the
+// inode of the file and the device of its file system, which everybody may know too.
 func (h *hostFiles) maintenance() string {
 	for _, lock := range packageLocks {
 		pid, held := h.lockHolder(h.path(lock))
@@ -58,15 +54,46 @@ func (h *hostFiles) lockHolder(path string) (pid int, held bool) {
 	if err := syscall.Stat(path, &st); err != nil {
 		return 0, false // no such package system on this host
 	}
-	f, err := os.Open(h.path("proc/locks"))
+	inodes := []string{lockID(unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)), st.Ino)}
+	// overlayfs and btrfs show another device to stat than the kernel keeps for the file system.
+	if mounts, err := os.ReadFile(h.path("proc/self/mountinfo")); err == nil {
+		if major, minor, ok := deviceOf(mounts, path); ok {
+			inodes = append(inodes, lockID(major, minor, st.Ino))
+		}
+	}
+	locks, err := os.ReadFile(h.path("proc/locks"))
 	if err != nil {
 		return 0, false
 	}
-	defer f.Close()
-	return findLock(f, uint64(st.Dev), st.Ino, func(pid int) bool {
-		name, err := proctable.Table(h.path("proc")).Command(pid)
-		return err == nil && slices.Contains(packageTools, name)
-	})
+	return findLock(locks, inodes)
+}
+
+// lockID names a file as /proc/locks does.
+func lockID(major, minor uint32, ino uint64) string {
+	return fmt.Sprintf("%02x:%02x:%d", major, minor, ino)
+}
+
+// deviceOf finds the device of the file system that a path is on, in the text of mountinfo:
+//
+//	100 80 0:40 / / rw,relatime shared:1 - overlay overlay rw,lowerdir=...
+func deviceOf(mountinfo []byte, path string) (major, minor uint32, ok bool) {
+	longest := -1
+	for s := bufio.NewScanner(bytes.NewReader(mountinfo)); s.Scan(); {
+		f := bytes.Fields(s.Bytes())
+		if len(f) < 5 {
+			continue
+		}
+		point := string(f[4])
+		inside := point == "/" || path == point || strings.HasPrefix(path, point+"/")
+		if !inside || len(point) < longest { // of two mounts on one point the later one counts
+			continue
+		}
+		var ma, mi uint32
+		if _, err := fmt.Sscanf(string(f[2]), "%d:%d", &ma, &mi); err == nil {
+			longest, major, minor, ok = len(point), ma, mi, true
+		}
+	}
+	return major, minor, ok
 }
 
 // askLock asks the kernel who holds a write lock on a file. Closing the file gives up the locks
@@ -87,30 +114,18 @@ func askLock(path string) (pid int, held bool, err error) {
 	return int(lk.Pid), lk.Type == unix.F_WRLCK, nil
 }
 
-// findLock looks for a write lock on an inode in the text of /proc/locks:
+// findLock looks for a write lock on one of the inodes in the text of /proc/locks:
 //
 //	2: POSIX  ADVISORY  WRITE 7987 fe:00:398607 0 EOF
 //
-// Some file systems (btrfs, overlayfs) show another device number to stat than the kernel has in
-// the list. There the inode number alone decides, and only when known says that the holder is a
-// package tool. A line with "->" is somebody waiting for the lock above it.
-func findLock(r io.Reader, dev, ino uint64, known func(pid int) bool) (pid int, held bool) {
-	want := fmt.Sprintf("%02x:%02x:%d", unix.Major(dev), unix.Minor(dev), ino)
-	suffix := ":" + strconv.FormatUint(ino, 10)
-	for s := bufio.NewScanner(r); s.Scan(); {
-		f := bytes.Fields(s.Bytes())
-		if len(f) < 6 || string(f[1]) == "->" || string(f[3]) != "WRITE" {
+// A line with "->" is somebody who waits for the lock above it.
+func findLock(locks []byte, inodes []string) (pid int, held bool) {
+	for s := bufio.NewScanner(bytes.NewReader(locks)); s.Scan(); {
+		f := strings.Fields(s.Text())
+		if len(f) < 6 || f[1] == "->" || f[3] != "WRITE" || !slices.Contains(inodes, f[5]) {
 			continue
 		}
-		id := string(f[5])
-		if !strings.HasSuffix(id, suffix) {
-			continue
-		}
-		n, err := strconv.Atoi(string(f[4]))
-		if err != nil {
-			continue
-		}
-		if id == want || known(n) {
+		if n, err := strconv.Atoi(f[4]); err == nil {
 			return n, true
 		}
 	}
