@@ -54,7 +54,6 @@ arguments, or (check) it cannot be told.`,
 	}
 	root.AddCommand(c.runCmd(), c.validateCmd(), c.checkCmd(), c.diagnoseCmd(), c.statusCmd(), c.incidentsCmd(), c.explainCmd(), c.versionCmd())
 	root.AddCommand(c.operatorCmds()...)
-	root.AddCommand(extraCmds(c)...)
 	return root
 }
 

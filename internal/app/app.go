@@ -87,7 +87,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
-	notifiers, err := notifiersOf(c)
+	notifiers, err := notifiersOf(c, a.log)
 	if err != nil {
 		return nil, &ConfigError{err}
 	}

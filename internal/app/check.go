@@ -45,7 +45,7 @@ func CheckParts(c *config.Config) error {
 	if _, err := PolicyOf(c); err != nil {
 		return fmt.Errorf("%s: %w", c.File(), err)
 	}
-	if _, err := notifiersOf(c); err != nil {
+	if _, err := notifiersOf(c, zap.NewNop()); err != nil {
 		return err
 	}
 	if _, err := subjectsOf(c, nil); err != nil {

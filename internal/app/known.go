@@ -3,6 +3,8 @@ package app
 import (
 	"slices"
 
+	"go.uber.org/zap"
+
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
@@ -24,7 +26,7 @@ func Known() config.Known {
 	for _, c := range detect.BuiltinClasses() {
 		k.Classes = append(k.Classes, string(c))
 	}
-	for name := range builtin.All {
+	for name := range builtin.All(zap.NewNop()) {
 		k.NotifierTypes = append(k.NotifierTypes, name)
 	}
 	slices.Sort(k.NotifierTypes)

@@ -4,17 +4,20 @@ import (
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
 )
 
 // notifiersOf builds every notifier; the error names all that cannot be built.
-func notifiersOf(c *config.Config) (map[string]escalate.Notifier, error) {
+func notifiersOf(c *config.Config, log *zap.Logger) (map[string]escalate.Notifier, error) {
 	out := map[string]escalate.Notifier{}
+	build := builtin.All(log)
 	var errs []error
 	for _, n := range c.Notifiers {
-		notifier, err := builtin.All[n.Type](n.Decode) // the type is known: the configuration was checked
+		notifier, err := build[n.Type](n.Decode) // the type is known: the configuration was checked
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -90,4 +93,3 @@ func (e *ConfigError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *ConfigError) Unwrap() error { return e.Err }
-

@@ -114,3 +114,9 @@ func overridesOf(list []config.ClassOverride) (out []incident.Override) {
 	}
 	return out
 }
+
+// ruleOf translates an operator's own class.
+func ruleOf(r config.Rule) detect.Rule {
+	return detect.Rule{Name: r.Name, When: r.When, For: r.For, Clear: r.Clear, Looks: r.Looks, Severity: severityOf(r.Severity),
+		Ladder: r.Ladder, Because: r.Because, Targets: r.Targets}
+}

@@ -42,7 +42,7 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
-	notifiers, err := notifiersOf(c)
+	notifiers, err := notifiersOf(c, a.log)
 	if err != nil {
 		return err
 	}

@@ -103,9 +103,11 @@ func (e *Engine) journalBroken(ctx context.Context, state incident.State, m mess
 	why := fmt.Sprintf("the journal cannot be written: %v", cause)
 	e.o.Logger.Error("journal append failed", zap.Error(cause), zap.String("target", m.ev.Target))
 	now := time.Now()
+	seq := state.Seq // what follows is not in the journal and takes no number of it
 	if state.Host.Impaired == "" {
 		var rec incident.Record
 		state, rec = e.Policy().Step(state, now, incident.Event{Kind: incident.Impaired, Detail: why})
+		state.Seq = seq
 		e.o.Courier.Emergency([]escalate.Notice{e.impairedNotice(now, why)})
 		e.accept(ctx, state, rec)
 	}
@@ -118,6 +120,7 @@ func (e *Engine) journalBroken(ctx context.Context, state incident.State, m mess
 	if notices := e.render(next, rec); len(notices) > 0 {
 		e.o.Courier.Emergency(notices)
 	}
+	next.Seq = seq
 	e.accept(ctx, next, rec)
 }
 

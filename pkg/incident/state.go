@@ -164,6 +164,7 @@ func (i *Incident) Open() bool { return i.Closed.IsZero() }
 // Record is one decision: one journal entry, one line of history. After, Incident and Host are
 // the complete state that it leaves behind, so that replay needs no decision to be taken again.
 type Record struct {
+	// Seq numbers the durable records without a gap, from 1; 0 when the record is not durable.
 	Seq      uint64       `json:"seq"`
 	At       time.Time    `json:"at"`
 	Target   string       `json:"target,omitzero"`
