@@ -141,6 +141,26 @@ func TestNothingOfARunOutlivesItsMainProcess(t *testing.T) {
 	requireGone(t, child)
 }
 
+// A frozen PostgreSQL: its sessions lead groups of their own, and a stopped process hears nothing
+// but SIGKILL.
+func TestAKillReachesStoppedProcessesOutsideTheGroup(t *testing.T) {
+	pidFile := filepath.Join(t.TempDir(), "child")
+	a := newAdapter(t, Options{Units: []Unit{shell("u", "setsid sh -c 'echo $$ > "+pidFile+"; exec sleep 600' & trap '' TERM; wait; wait")}})
+	_, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitStart, Object: "u"})
+	require.NoError(t, err)
+	child := readPID(t, pidFile)
+	f, err := a.Inspect(t.Context(), "u")
+	require.NoError(t, err)
+	for _, pid := range []int{int(f[detect.UnitMainPID].Value), child} {
+		require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+	}
+	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitRestart, Object: "u", Args: map[string]string{strategy.ArgStopGrace: "200ms"}})
+	require.NoError(t, err)
+	require.Contains(t, rep.Detail, "killed after 200ms")
+	state, err := table.State(child)
+	require.True(t, err != nil || state == "Z", "it is gone before the next run begins, and not %q", state)
+}
+
 func TestCloseEndsEverything(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "main")
 	a, err := New(Options{Units: []Unit{shell("u", "echo $$ > "+pidFile+"; trap '' TERM; while :; do sleep 0.05; done")}})

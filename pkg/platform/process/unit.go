@@ -137,10 +137,11 @@ func (u *unit) wait(cmd *exec.Cmd, r *run) {
 	}
 	u.mu.Lock()
 	r.ended = true
+	strays := r.strays
 	_ = syscall.Kill(-r.pid, syscall.SIGKILL)
 	u.mu.Unlock()
 	_ = cmd.Wait() // the state says more than the error
-	awaitStrays(r.strays)
+	awaitStrays(strays)
 	kind, status := "exited", cmd.ProcessState.ExitCode()
 	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		kind, status = "killed", int(ws.Signal())
@@ -220,7 +221,7 @@ func (u *unit) signal(sig syscall.Signal, sub string, why ending) *run {
 		u.active, u.sub = "deactivating", sub
 	}
 	if sig == syscall.SIGKILL { // before the kill: afterwards nobody knows whose children they were
-		r.strays = table.Tree(r.pid)[1:]
+		r.strays = append(r.strays, table.Tree(r.pid)[1:]...)
 	}
 	// The process has not been reaped, so the number is still its own.
 	_ = syscall.Kill(-r.pid, sig)
