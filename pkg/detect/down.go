@@ -15,6 +15,10 @@ var downCondition = Condition{
 	Summary: "no process serves: the unit is not running and its port is closed",
 	Match: func(o Observation, b Background) Finding {
 		f := o.Facts
+		if notSeen(f) && refused(f) {
+			// No platform, or it could not be asked: the kernel alone says that nobody serves.
+			return Finding{Verdict: Unhealthy, Witnesses: []Witness{BySocket}, Because: "connection refused, " + unitNote(f)}
+		}
 		if !notRunning(f) {
 			return Finding{}
 		}

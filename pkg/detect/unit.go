@@ -17,10 +17,20 @@ func notRunning(f Facts) bool {
 // running reports that the platform sees the unit's process running.
 func running(f Facts) bool {
 	switch f.Text(UnitActive) {
-	case "active", "reloading":
+	case "active", "reloading", "refreshing":
 		return true
 	}
 	return false
+}
+
+// notSeen reports that the platform could not say what the unit does: it was not asked, could not
+// be asked, or gave a word that is not known here.
+func notSeen(f Facts) bool {
+	switch f.Text(UnitActive) {
+	case "activating", "deactivating":
+		return false
+	}
+	return !running(f) && !notRunning(f)
 }
 
 // refused reports that the kernel refuses connections to the health port. Where the health request
