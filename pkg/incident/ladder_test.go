@@ -267,3 +267,30 @@ func TestARelapseMustLastAsLongAsAFirstSign(t *testing.T) {
 	s.in(time.Second).sees("codebase", well("c2")).is(Probation, NoChange)
 	require.Zero(t, s.incident("codebase").Relapses)
 }
+
+// onProbation is a story in which codebase hung and was cured by a restart.
+func onProbation(t *testing.T) *story {
+	t.Helper()
+	s := quiet(t)
+	hung := but(noReply("c1"), detect.SocketBacklog, 3)
+	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).is(Acting, Act)
+	s.in(time.Second).actionEnds("codebase", ResultDone)
+	s.in(time.Second).sees("codebase", well("c2")).in(2*time.Second).sees("codebase", well("c2")).is(Probation, Verified)
+	return s
+}
+
+func TestARelapseIsNotBelievedBeforeTheDatabaseWasSeenSinceItBegan(t *testing.T) {
+	s := onProbation(t)
+	s.in(time.Minute).sees("postgres", database("p1")).sees("codebase", well("c2"))
+	s.in(poll).sees("codebase", noReply("c2")).in(poll).sees("codebase", noReply("c2")).is(Probation, Confirming)
+	s.in(time.Second).sees("postgres", frozen("p1"))
+	s.in(time.Second).sees("codebase", noReply("c2")).in(time.Second).sees("codebase", noReply("c2"))
+	s.heldBy("codebase", HoldDependency).actions("unit.restart codebase-mcp.service")
+	require.Zero(t, s.incident("codebase").Relapses, "it is not the old problem that came back")
+}
+
+func TestACrashInProbationOfAUnitThatSystemdRestartsIsLeftToSystemd(t *testing.T) {
+	s := onProbation(t)
+	s.in(time.Minute).sees("codebase", well("c2"))
+	s.in(time.Second).sees("codebase", but(crashed("c2"), detect.UnitPolicy, "on-failure", detect.UnitRestartSec, 1)).is(Held, HoldSystemd)
+}

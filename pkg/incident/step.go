@@ -135,10 +135,7 @@ func (tn *turn) count(newLook bool) {
 		if newLook || t.GoodLooks == 0 {
 			t.GoodLooks++
 		}
-		t.BadLooks = 0
-		if tn.inc == nil {
-			t.BadSince = time.Time{}
-		}
+		t.BadLooks, t.BadSince = 0, time.Time{}
 	default:
 		t.GoodLooks, t.GoodSince = 0, time.Time{}
 		if t.UnknownSince.IsZero() {
