@@ -58,11 +58,23 @@ var misconfiguredCondition = Condition{
 				return unknown(ClassMisconfigured, "the unit is active, but nothing has listened on the health port since it started",
 					"compare the port of the health url with the one that the service opens")
 			}
+		case OutcomeHTTPError:
+			if rejected(f) {
+				return unknown(ClassMisconfigured, fmt.Sprintf("the server answers, but rejects the probe's request (HTTP %s): %s", status(f), orNone(f.Text(HTTPError))),
+					"correct the method, headers or body of this health check")
+			}
 		case OutcomeReply:
 			return settled(f, unknown)
 		}
 		return Finding{}
 	},
+}
+
+// rejected reports an HTTP status that speaks of the request and not of the server. 408 is the
+// server's own timeout.
+func rejected(f Facts) bool {
+	s, ok := f.Num(HTTPStatus)
+	return ok && s >= 400 && s < 500 && s != 408
 }
 
 // settled judges replies in the error shape: the health check of the service failed, not

@@ -49,15 +49,23 @@ var poolCondition = Condition{
 			return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP},
 				Because: "the connection pool is filling: " + poolWords(used, max, share, counted)}
 		}
-		if f.Text(HealthStatus) == "unhealthy" && f.Text(HealthDatabase) == "connected" && counted {
-			size, _ := f.Num(PoolSize)
-			if size > 0 && used/size > 0.95 { // the server's own threshold, of the connections open now
-				return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP},
-					Because: fmt.Sprintf("the service calls itself unhealthy at %.0f of %.0f open connections, but its pool may grow to %.0f", used, size, max)}
-			}
+		if busy, size, ok := busyButGrowing(f, b); ok {
+			return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP},
+				Because: fmt.Sprintf("the service calls itself unhealthy at %.0f of %.0f open connections, but its pool may grow to %.0f", busy, size, max)}
 		}
 		return Finding{}
 	},
+}
+
+// busyButGrowing recognises a server that calls itself unhealthy because nearly all connections
+// that are open now are busy, while its pool is not used up: more may be opened.
+func busyButGrowing(f Facts, b Background) (used, size float64, ok bool) {
+	used, max, counted := poolUse(f)
+	size, _ = f.Num(PoolSize)
+	ok = f.Text(HealthStatus) == "unhealthy" && f.Text(HealthDatabase) == "connected" && counted && size > 0 &&
+		used/size > 0.95 && // the server's own threshold, of the connections open now
+		used/max < orDefault(b.Target.Limits.PoolFull, 0.95)
+	return used, size, ok
 }
 
 func poolWords(used, max, share float64, counted bool) string {

@@ -25,6 +25,9 @@ func healthySentence(o Observation, b Background) string {
 		}
 		parts = append(parts, s)
 	}
+	if f.True(SyntheticOK) {
+		parts = append(parts, "a call of real work succeeds")
+	}
 	if f.Text(PlainOutcome) == "ok" {
 		parts = append(parts, "the dependency answers")
 	}

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,40 +19,30 @@ var unwellCondition = Condition{
 		if notRunning(f) {
 			return Finding{}
 		}
+		words, unclear := wordsOf(f)
 		var ws []Witness
 		var what []string
 		switch f.Text(HTTPOutcome) {
 		case OutcomeHTTPError:
-			ws, what = append(ws, ByHTTP), append(what, fmt.Sprintf("the server answers HTTP %s without a health payload", status(f)))
+			if !rejected(f) {
+				ws, what = append(ws, ByHTTP), append(what, fmt.Sprintf("the server answers HTTP %s without a health payload", status(f)))
+			}
 		case OutcomeReset:
 			ws, what = append(ws, ByHTTP), append(what, "the server closes the connection without a reply")
 		case OutcomeReply:
-			switch s := f.Text(HealthStatus); s {
-			case "healthy":
-			case "degraded":
-				if !f.False(SyntheticOK) {
-					return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP}, Because: "the service calls itself degraded" + reason(f)}
-				}
-			case "unhealthy":
-				if explained(f) {
-					break // judged above: the reply itself says what it is about
-				}
+			if f.Text(HealthStatus) == "unhealthy" && !explained(o, b) {
 				ws, what = append(ws, ByHTTP), append(what, "the service calls itself unhealthy"+reason(f))
-			case "":
-			default:
-				return Finding{Verdict: Unknown, Because: fmt.Sprintf("the service calls its state %q, which is no known word", s)}
 			}
 		}
 		if f.False(SyntheticOK) {
 			ws, what = append(ws, BySynthetic), append(what, "a call of real work fails: "+orNone(f.Text(SyntheticError)))
 		}
 		if len(ws) == 0 {
-			if _, asked := f[HTTPOutcome]; !asked || f[HTTPOutcome].Err != "" {
-				why := f[HTTPOutcome].Err
-				if why == "" {
-					why = "no health check was made"
-				}
-				return Finding{Verdict: Unknown, Because: "the service's health is not known: " + why}
+			switch {
+			case unclear:
+				return Finding{Verdict: Unknown, Because: words}
+			case f.Text(HTTPOutcome) == OutcomeReply && f.Text(HealthStatus) == "degraded":
+				return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP}, Because: "the service calls itself degraded" + reason(f)}
 			}
 			return Finding{}
 		}
@@ -63,13 +54,53 @@ var unwellCondition = Condition{
 	},
 }
 
-// explained reports whether an unhealthy reply is about the database or about the service's own
-// health check: other conditions judge those, and know better than to call the service sick.
-func explained(f Facts) bool {
-	if f.Text(HealthDatabase) == "disconnected" {
-		return true
+// wordsOf reports whether the reply, or the lack of one, leaves the service's health unclear, and
+// why. No condition may take silence, or a word that nobody knows, for health.
+func wordsOf(f Facts) (why string, unclear bool) {
+	r, asked := f[HTTPOutcome]
+	switch out := f.Text(HTTPOutcome); out {
+	case "":
+		if f.True(SyntheticOK) {
+			return "", false // real work was done: that proves more than any reply
+		}
+		if !asked || r.Err == "" {
+			return "the service's health is not known: no health check was made", true
+		}
+		return "the service's health is not known: " + r.Err, true
+	case OutcomeReply:
+	case OutcomeNoReply, OutcomeRefused, OutcomeReset, OutcomeConnect, OutcomeDNS, OutcomeTLS, OutcomeNotFound, OutcomeDenied,
+		OutcomeLimited, OutcomeHTML, OutcomeGarbage, OutcomeTooLarge, OutcomeRedirect, OutcomeRPC, OutcomeHTTPError:
+		return "", false // judged by the conditions of the process and of the probe
+	default:
+		return fmt.Sprintf("the health request ended as %q, which is no known word", out), true
 	}
-	return settled(f, func(c Class, because, _ string) Finding { return Finding{Because: because} }).Because != ""
+	st, db := f[HealthStatus], f[HealthDatabase]
+	switch {
+	case st.Err != "":
+		return "the service's own word for its state could not be read: " + st.Err, true
+	case !slices.Contains([]string{"", "healthy", "degraded", "unhealthy"}, st.Text):
+		return fmt.Sprintf("the service calls its state %q, which is no known word", st.Text), true
+	case !slices.Contains([]string{"", "connected", "degraded", "disconnected"}, db.Text):
+		return fmt.Sprintf("the service calls the state of its database %q, which is no known word", db.Text), true
+	}
+	return "", false
+}
+
+// explained reports whether an unhealthy reply is about something that another condition judges,
+// and knows better than to call the service sick: its database, its own health check, or the
+// connections that are open now of a pool that may grow.
+func explained(o Observation, b Background) bool {
+	f := o.Facts
+	worse := f.False(SyntheticOK) // real work fails as well: then the reply is more than a misjudgement
+	if f.Text(HealthDatabase) == "disconnected" {
+		_, st, _ := databaseOf(o, b)
+		return !worse || st != dbAlive || poolFull(f)
+	}
+	if _, _, ok := busyButGrowing(f, b); ok {
+		return !worse
+	}
+	fd := settled(f, func(c Class, because, _ string) Finding { return Finding{Class: c, Because: because} })
+	return fd.Because != "" && (!worse || fd.Class == ClassMisconfigured)
 }
 
 func reason(f Facts) string {
