@@ -20,7 +20,7 @@ var memoryCondition = Condition{
 		} else if l := float64(b.Target.Memory.Limit); l > 0 && l < limit {
 			limit = l
 		}
-		if !ok || notRunning(f) {
+		if !ok || limit <= 0 || notRunning(f) {
 			return Finding{}
 		}
 		full, high := orDefault(b.Target.Limits.MemoryFull, 0.95), orDefault(b.Target.Limits.MemoryHigh, 0.8)
@@ -41,6 +41,17 @@ var memoryCondition = Condition{
 		if share < full {
 			return Finding{Verdict: Degraded, Witnesses: memoryWitnesses(haveC, haveR), Because: "memory is filling: " + words}
 		}
+		pressure, _ := f.Num(MemoryPressure)
+		bad := answersBadly(o, b)
+		if rss/limit < high && pressure < thrashing && !bad {
+			// The accounting includes the page cache, which a service that reads many files fills up to
+			// its limit, and which the kernel takes back when the memory is needed.
+			left := "how much of it is page cache is not known"
+			if haveR {
+				left = bytesOf(rss) + " of it resident: the rest is page cache"
+			}
+			return Finding{Verdict: Degraded, Witnesses: memoryWitnesses(haveC, haveR), Because: "memory is accounted to its limit: " + words + ", " + left}
+		}
 		fd := Finding{Verdict: Unhealthy, Because: "memory is at its limit: " + words}
 		if haveC && current/limit >= full {
 			fd.Witnesses = append(fd.Witnesses, ByCgroup)
@@ -50,15 +61,34 @@ var memoryCondition = Condition{
 			fd.Witnesses = append(fd.Witnesses, ByProcess)
 			fd.Because += ", " + bytesOf(rss) + " of it resident"
 		}
-		if s := f.Text(HTTPOutcome); s != "" && (s != OutcomeReply || f.Text(HealthStatus) != "healthy") {
+		if bad {
 			fd.Witnesses = append(fd.Witnesses, ByHTTP)
 			fd.Because += ", and it answers badly"
 		}
-		if p, ok := f.Num(MemoryPressure); ok && p >= 10 {
-			fd.Because += fmt.Sprintf(", memory pressure %.0f %%", p)
+		if pressure >= thrashing {
+			fd.Because += fmt.Sprintf(", memory pressure %.0f %%", pressure)
 		}
 		return fd
 	},
+}
+
+// thrashing is the memory pressure (PSI some avg10, percent) from which on a full cgroup is short
+// of memory and does not just hold page cache: a tenth of the time spent waiting for memory.
+const thrashing = 10
+
+// answersBadly reports that the service itself answers badly, or not at all. What speaks of the
+// probe (a wrong page, a rate limit) is no witness, nor is a reply that explains itself otherwise.
+func answersBadly(o Observation, b Background) bool {
+	f := o.Facts
+	switch f.Text(HTTPOutcome) {
+	case OutcomeNoReply, OutcomeReset:
+		return true
+	case OutcomeHTTPError:
+		return !rejected(f)
+	case OutcomeReply:
+		return f.Text(HealthStatus) == "unhealthy" && !explained(o, b)
+	}
+	return false
 }
 
 func memoryWitnesses(cgroup, process bool) (ws []Witness) {
