@@ -51,6 +51,7 @@ type App struct {
 	metrics  *metrics.Metrics
 	server   *httpserve.Server
 	adapters map[string]platform.Adapter
+	children *children // nil: nothing runs as a child
 	config   atomic.Pointer[config.Config]
 	cleanups []cleanup
 
@@ -109,6 +110,13 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.adapters, err = adaptersOf(ctx, c, a.log); err != nil {
 		return nil, &ConfigError{err}
 	}
+	if a.children, err = newChildren(c, a.log); err != nil {
+		return nil, &ConfigError{err}
+	}
+	if a.children != nil {
+		a.adapters[platformProcess] = a.children.adapter
+		a.onStop("child processes", a.children.close)
+	}
 	for name, ad := range o.Adapters {
 		a.adapters[name] = ad
 	}
@@ -116,6 +124,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
+	subjects = a.children.gate(subjects)
 	if a.outbox, err = outbox.New(ctx, outbox.Options{Store: a.journal, Notifiers: notifiers, Logger: a.log}); err != nil {
 		return nil, err
 	}
@@ -159,6 +168,10 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	part("http server", a.server.Serve)
 	part("decision loop", func() error { return a.engine.Run(ctx) })
 	part("service manager", func() error { return a.supervise(ctx) })
+	if ch := a.children; ch != nil {
+		part("child processes", func() error { ch.start(ctx, a.engine, a.Config(), a.log); return nil })
+		a.log.Info("running programs as child processes", zap.String("targets", ch.describe()))
+	}
 	part("snapshots", func() error { return a.snapshots(ctx) })
 	a.watchUnits(ctx, &wg)
 	a.log.Info("recoveryd is running", zap.String("version", a.o.Version), zap.String("commit", a.o.Commit),

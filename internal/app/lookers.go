@@ -31,8 +31,7 @@ func subjectsOf(c *config.Config, adapters map[string]platform.Adapter) ([]engin
 // lookerOf builds one target's looker from its checks.
 func lookerOf(t config.Target, ad platform.Adapter) (*probe.Looker, error) {
 	lc := probe.LookerConfig{Target: t.Name, Deadline: deadlineOf(t)}
-	if ad != nil && t.Unit != "" || t.Platform == platformProcess {
-		unit := targetOf(t).Unit
+	if unit := targetOf(t).Unit; ad != nil && unit != "" {
 		lc.Inspect = func(ctx context.Context) (detect.Facts, error) { return ad.Inspect(ctx, unit) }
 	}
 	for _, h := range t.Health {

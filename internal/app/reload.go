@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -35,7 +36,7 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	if a.o.DryRun {
 		observeOnly(c)
 	}
-	if err := a.fixedParts(c); err != nil {
+	if err := errors.Join(a.fixedParts(c), a.children.same(c)); err != nil {
 		return err
 	}
 	policy, err := PolicyOf(c)
@@ -50,6 +51,9 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
+	if a.children != nil {
+		adapters[platformProcess] = a.children.adapter
+	}
 	for name, ad := range a.o.Adapters {
 		adapters[name] = ad
 	}
@@ -57,6 +61,7 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
+	subjects = a.children.gate(subjects)
 	// Everything above is fallible and without effect on what runs. From here on nothing fails
 	// but the end of the daemon itself.
 	a.config.Store(c)
