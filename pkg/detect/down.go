@@ -49,17 +49,28 @@ var oomCondition = Condition{
 	Class: ClassMemory, Kinds: []Kind{KindService}, Severity: P1,
 	Looks: 2, Clear: 2 * time.Second,
 	Ladder:  []string{"restart", "raise-memory", "kill-start"}, // of a dead unit, a restart is a start
-	Summary: "killed for memory: the unit ended with result oom-kill",
+	Summary: "killed by the kernel for memory: the unit's result, or its counter of OOM kills, says so",
 	Match: func(o Observation, b Background) Finding {
 		f := o.Facts
-		if !notRunning(f) || understood(f) ||
-			(f.Text(UnitDeparture) != DepartureOOM && f.Text(UnitResult) != "oom-kill") {
+		if !notRunning(f) || understood(f) || f.Text(UnitDeparture) == DepartureStopped {
+			return Finding{}
+		}
+		kills, _ := f.Num(MemoryOOMKills)
+		exit, _ := f.Num(UnitExitCode)
+		said := f.Text(UnitDeparture) == DepartureOOM || f.Text(UnitResult) == "oom-kill"
+		// With OOMPolicy=continue, and always on cgroup v1, systemd calls it a signal.
+		bySignal := f.Text(UnitExitKind) == "killed" && exit == 9 && kills > 0 && f.Text(UnitDeparture) != DepartureBySelf
+		if !said && !bySignal {
 			return Finding{}
 		}
 		fd := Finding{Verdict: Unhealthy, Witnesses: []Witness{ByUnit}, Conclusive: refused(f),
 			Because: "killed by the kernel for memory: " + unitNote(f)}
 		if refused(f) {
 			fd.Witnesses = append(fd.Witnesses, BySocket)
+		}
+		if kills > 0 {
+			fd.Witnesses = append(fd.Witnesses, ByCgroup)
+			fd.Because += fmt.Sprintf(", its cgroup counts %.0f", kills)
 		}
 		if max, ok := f.Num(MemoryMax); ok {
 			fd.Because += ", limit " + bytesOf(max)
