@@ -113,8 +113,8 @@ var portCondition = Condition{
 	Summary: "another process listens on the target's port while its unit is not running",
 	Match: func(o Observation, b Background) Finding {
 		f := o.Facts
-		if !notRunning(f) || !f.True(SocketListening) || !f.False(SocketOwnerOurs) {
-			return Finding{}
+		if !notRunning(f) || understood(f) || !f.True(SocketListening) || !f.False(SocketOwnerOurs) {
+			return Finding{} // a stranger that answers as the service would is the service, run by hand
 		}
 		who := f.Text(SocketOwner)
 		if who == "" {
