@@ -102,16 +102,12 @@ func (c *Cluster) Start() error {
 	if c.server != nil {
 		return nil
 	}
-	args := []string{"-D", c.data()}
-	for _, s := range append(c.defaults(), c.settings...) {
-		args = append(args, "-c", s)
-	}
 	log, err := os.OpenFile(c.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("open the log of PostgreSQL: %w", err)
 	}
 	defer log.Close() //nolint:errcheck // the server has its own descriptor
-	server, err := startProcess(filepath.Join(c.bin, "postgres"), args, environ(), c.cred, log)
+	server, err := startProcess(filepath.Join(c.bin, "postgres"), c.args(), environ(), c.cred, log)
 	if err != nil {
 		return fmt.Errorf("start PostgreSQL: %w", err)
 	}

@@ -71,6 +71,19 @@ func TestAFrozenClusterCanBeClosed(t *testing.T) {
 	require.NotContains(t, segments(t), id, "the System V segment is gone")
 }
 
+func TestSomebodyElseCanRunTheServer(t *testing.T) {
+	c := Start(t, "max_connections=12")
+	require.NoError(t, c.Stop())
+	argv, err := c.Command()
+	require.NoError(t, err)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir, cmd.Env = "/", environ()
+	require.NoError(t, cmd.Start())
+	require.Eventually(t, func() bool { return ask(t, c) == nil }, time.Minute, 20*time.Millisecond)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+	require.NoError(t, cmd.Wait())
+}
+
 // segment returns the id of the cluster's System V segment, from the seventh line of postmaster.pid.
 func segment(t *testing.T, dir string) string {
 	t.Helper()
