@@ -46,6 +46,11 @@ func refused(f Facts) bool {
 	return false
 }
 
+// serves reports that the target itself answered, whatever it said.
+func serves(f Facts) bool {
+	return understood(f) || f.Text(SQLOutcome) == SQLOK || f.Text(PlainOutcome) == "ok"
+}
+
 // understood reports that the health reply could be read.
 func understood(f Facts) bool { return f.Text(HTTPOutcome) == OutcomeReply }
 
@@ -56,7 +61,7 @@ var unitCondition = Condition{
 	Summary: "the unit named in the configuration does not exist",
 	Match: func(o Observation, b Background) Finding {
 		f := o.Facts
-		if f.Text(UnitLoad) == "not-found" && !understood(f) && f.Text(SQLOutcome) != SQLOK {
+		if f.Text(UnitLoad) == "not-found" && !serves(f) {
 			return Finding{
 				Verdict: Unknown, Final: true, Witnesses: []Witness{ByUnit},
 				Because: fmt.Sprintf("the unit %s does not exist on this host", b.Target.Unit),
@@ -76,33 +81,35 @@ var startingCondition = Condition{
 	Summary: "the target is still starting or stopping: it is not judged yet",
 	Match: func(o Observation, b Background) Finding {
 		f := o.Facts
-		switch f.Text(UnitActive) {
+		active := f.Text(UnitActive)
+		switch active {
 		case "activating":
-			if f.Text(UnitSub) == "auto-restart" || understood(f) {
+			if f.Text(UnitSub) == "auto-restart" || serves(f) {
 				return Finding{}
 			}
 		case "deactivating":
 			return Finding{Verdict: Unknown, Final: true, Because: "the unit is stopping (" + unitNote(f) + ")"}
-		case "active", "reloading":
-			if understood(f) || f.Text(SQLOutcome) == SQLOK || f.Text(PlainOutcome) == "ok" || b.Answered {
+		case "active", "reloading", "refreshing":
+			if serves(f) || b.Answered {
 				return Finding{}
 			}
 		default:
 			return Finding{}
 		}
 		since, ok := f.Num(UnitSince)
-		if !ok {
-			return Finding{}
-		}
 		age := float64(o.At.UnixMicro())/1e6 - since
-		if grace := b.Target.StartGrace.Seconds(); age >= grace {
+		grace := b.Target.StartGrace.Seconds()
+		// What systemd itself is still starting is left to it and its start timeout, also beyond our
+		// grace: to restart what is starting would begin it anew, and again. An age below zero (a
+		// clock that was set back) gives no grace.
+		if active != "activating" && (!ok || !(age >= -1 && age < grace)) {
 			return Finding{}
 		}
-		return Finding{
-			Verdict: Unknown, Final: true,
-			Because: fmt.Sprintf("still starting: %s after leaving inactive, of a start grace of %s",
-				short(secs(age)), short(b.Target.StartGrace)),
+		because := fmt.Sprintf("still starting: %s after leaving inactive, of a start grace of %s", short(secs(age)), short(b.Target.StartGrace))
+		if !ok {
+			because = "still starting (" + unitNote(f) + ")"
 		}
+		return Finding{Verdict: Unknown, Final: true, Because: because}
 	},
 }
 
