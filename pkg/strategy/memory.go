@@ -10,7 +10,7 @@ import (
 // raiseMemory gives the unit more memory, within its cap, and starts it anew: the runbook's
 // remedy for a service that outgrows its limit. It is taken back when it does not help.
 func raiseMemory(in Input) (Plan, error) {
-	if err := controllable(in.Target); err != nil {
+	if err := controllable(in); err != nil {
 		return Plan{}, err
 	}
 	m := in.Target.Memory

@@ -83,7 +83,7 @@ func resizePool(in Input) (Plan, error) {
 // growPool writes a larger pool into the unit's own environment file and restarts it. The real
 // server refuses to start above its limit, so a start that fails takes the change back.
 func growPool(in Input) (Plan, error) {
-	if err := controllable(in.Target); err != nil {
+	if err := controllable(in); err != nil {
 		return Plan{}, err
 	}
 	p := in.Target.Pool

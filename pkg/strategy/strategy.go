@@ -78,9 +78,14 @@ func notApplicable(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrNotApplicable, fmt.Sprintf(format, args...))
 }
 
-// controllable reports whether a platform can act on the target at all.
-func controllable(t detect.Target) error {
+// controllable reports whether a platform can act on the target's unit at all, for this problem.
+// It is the last line of defence of a promise: whatever ladder an operator writes, a database is
+// not restarted because its connections are used up.
+func controllable(in Input) error {
+	t := in.Target
 	switch {
+	case t.Kind == detect.KindPostgres && in.Diagnosis.Class == detect.ClassPool:
+		return notApplicable("the database is saturated, not dead: it is never restarted for that")
 	case t.External:
 		return notApplicable("it runs on another host")
 	case t.Platform == "" || t.Platform == "none" || t.Unit == "":
@@ -91,4 +96,6 @@ func controllable(t detect.Target) error {
 
 // verifyTime is how long a started target has until its condition must be clear: its own start
 // grace and some looks.
-func verifyTime(t detect.Target) time.Duration { return max(t.StartGrace, 10*time.Second) + 5*time.Second }
+func verifyTime(t detect.Target) time.Duration {
+	return max(t.StartGrace, 10*time.Second) + 5*time.Second
+}

@@ -31,7 +31,7 @@ func dead(f detect.Facts) bool {
 // start starts a unit that is not running. A failed unit's state is cleared first, so that a
 // start limit that others used up does not refuse the one start we make.
 func start(in Input) (Plan, error) {
-	if err := controllable(in.Target); err != nil {
+	if err := controllable(in); err != nil {
 		return Plan{}, err
 	}
 	if !dead(in.Facts) {
@@ -48,7 +48,7 @@ func start(in Input) (Plan, error) {
 
 // restart stops within the stop grace (then kills) and starts: a new process.
 func restart(in Input) (Plan, error) {
-	if err := controllable(in.Target); err != nil {
+	if err := controllable(in); err != nil {
 		return Plan{}, err
 	}
 	if dead(in.Facts) {
@@ -67,7 +67,7 @@ func restart(in Input) (Plan, error) {
 // killStart ends every process of the unit at once and starts it: for what a restart could not
 // cure, such as a stop that hangs or processes left behind.
 func killStart(in Input) (Plan, error) {
-	if err := controllable(in.Target); err != nil {
+	if err := controllable(in); err != nil {
 		return Plan{}, err
 	}
 	up := Action{Verb: UnitStart, Object: in.Target.Unit, Timeout: jobTimeout(in.Target), Args: map[string]string{ArgReset: "yes"}}

@@ -1,0 +1,199 @@
+package strategy
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// server is a service with everything configured that a strategy may use.
+func server() detect.Target {
+	return detect.Target{Name: "codebase", Kind: detect.KindService, Platform: "systemd", Unit: "codebase-mcp.service",
+		StartGrace: 15 * time.Second, StopGrace: 5 * time.Second, DependsOn: []string{"postgres"},
+		Pool: detect.Pool{Application: "codebase", Database: "postgres", EnvFile: "/run/codebase.env", EnvKey: "POOL_MAX_SIZE",
+			Initial: 30, Cap: 50, Factor: 1.5, AdminURL: "http://127.0.0.1:8020/admin/pool"},
+		Memory: detect.Memory{Cap: 600, Factor: 1.5}}
+}
+
+func cluster() detect.Target {
+	return detect.Target{Name: "postgres", Kind: detect.KindPostgres, Platform: "systemd", Unit: "postgresql@15-main.service",
+		StartGrace: 30 * time.Second, StopGrace: 10 * time.Second}
+}
+
+func but(t detect.Target, change func(*detect.Target)) detect.Target { change(&t); return t }
+
+func facts(pairs ...any) detect.Facts {
+	f := detect.Facts{}
+	for i := 0; i < len(pairs); i += 2 {
+		switch v := pairs[i+1].(type) {
+		case string:
+			f[pairs[i].(string)] = detect.Word(v)
+		case int:
+			f[pairs[i].(string)] = detect.Num(float64(v))
+		}
+	}
+	return f
+}
+
+func texts(as []Action) (out []string) {
+	for _, a := range as {
+		s := a.String()
+		if a.Disrupts {
+			s += " !"
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func TestEachStrategyPlansWhatItSaysOrSaysWhyNot(t *testing.T) {
+	up, failed, inactive := facts(detect.UnitActive, "active"), facts(detect.UnitActive, "failed"), facts(detect.UnitActive, "inactive")
+	retrying := facts(detect.UnitActive, "activating", detect.UnitSub, "auto-restart")
+	limited := facts(detect.UnitActive, "active", detect.MemoryMax, 300)
+	away := but(server(), func(t *detect.Target) { t.External = true })
+	unmanaged := but(server(), func(t *detect.Target) { t.Unit = "" })
+	nowhere := but(server(), func(t *detect.Target) { t.Platform = "none" })
+	cases := []struct {
+		name     string
+		strategy string
+		target   detect.Target
+		facts    detect.Facts
+		do       []string // "!" marks what disrupts
+		undo     []string
+		not      string // why it is not applicable
+	}{
+		{"a failed unit is cleared and started", "start", server(), failed, []string{"unit.start codebase-mcp.service (reset=yes)"}, nil, ""},
+		{"a stopped unit is started", "start", server(), inactive, []string{"unit.start codebase-mcp.service"}, nil, ""},
+		{"a running unit is not started", "start", server(), up, nil, nil, "its unit is not stopped or failed"},
+		{"a unit that systemd restarts is not started", "start", server(), retrying, nil, nil, "its unit is not stopped or failed"},
+		{"a unit that could not be asked is not started", "start", server(), facts(), nil, nil, "its unit is not stopped or failed"},
+		{"nothing is started on another host", "start", away, failed, nil, nil, "it runs on another host"},
+		{"nothing is started without a unit", "start", unmanaged, failed, nil, nil, "no platform and unit are configured for it"},
+		{"nothing is started without a platform", "start", nowhere, failed, nil, nil, "no platform and unit are configured for it"},
+
+		{"a running unit is restarted", "restart", server(), up, []string{"unit.restart codebase-mcp.service (stop_grace=5s) !"}, nil, ""},
+		{"a restart of a dead unit is a start", "restart", server(), failed, []string{"unit.start codebase-mcp.service (reset=yes)"}, nil, ""},
+		{"nothing is restarted on another host", "restart", away, up, nil, nil, "it runs on another host"},
+		{"nothing is restarted without a unit", "restart", unmanaged, up, nil, nil, "no platform and unit are configured for it"},
+
+		{"a running unit is killed and started", "kill-start", server(), up, []string{"unit.kill codebase-mcp.service !", "unit.start codebase-mcp.service (reset=yes)"}, nil, ""},
+		{"a dead unit is not killed", "kill-start", server(), failed, []string{"unit.start codebase-mcp.service (reset=yes)"}, nil, ""},
+		{"nothing is killed on another host", "kill-start", away, up, nil, nil, "it runs on another host"},
+
+		{"idle sessions of that application are ended", "terminate-idle", server(), up, []string{"pg.terminate-idle postgres (application=codebase, older_than=5m0s)"}, nil, ""},
+		{"long transactions of that application are ended", "terminate-long", server(), up, []string{"pg.terminate-long postgres (application=codebase, older_than=10m0s) !"}, nil, ""},
+		{"the configured ages are used", "terminate-idle", but(server(), func(t *detect.Target) { t.Pool.IdleAfter = time.Minute }), up,
+			[]string{"pg.terminate-idle postgres (application=codebase, older_than=1m0s)"}, nil, ""},
+		{"no sessions are ended without an application", "terminate-idle", but(server(), func(t *detect.Target) { t.Pool.Application = "" }), up, nil, nil, "pool.application or pool.database is not configured"},
+		{"no sessions are ended without a database", "terminate-long", but(server(), func(t *detect.Target) { t.Pool.Database = "" }), up, nil, nil, "pool.application or pool.database is not configured"},
+		{"a saturated cluster has idle sessions of anybody ended", "terminate-idle", cluster(), up, []string{"pg.terminate-idle postgres (application=, older_than=5m0s)"}, nil, ""},
+		{"no sessions are ended on another host", "terminate-idle", but(cluster(), func(t *detect.Target) { t.External = true }), up, nil, nil, "it runs on another host"},
+
+		{"a pool is enlarged while it runs", "resize-pool", server(), up, []string{"http.pool-resize http://127.0.0.1:8020/admin/pool (max_size=45)"},
+			[]string{"http.pool-resize http://127.0.0.1:8020/admin/pool (max_size=30)"}, ""},
+		{"a pool without an API is not enlarged while it runs", "resize-pool", but(server(), func(t *detect.Target) { t.Pool.AdminURL = "" }), up, nil, nil, "the service has no admin API (pool.admin_url)"},
+		{"a larger pool is written and the unit restarted", "grow-pool", server(), up,
+			[]string{"unit.set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=45)", "unit.restart codebase-mcp.service (reset=yes, stop_grace=5s) !"},
+			[]string{"unit.set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=)", "unit.restart codebase-mcp.service (reset=yes, stop_grace=5s) !"}, ""},
+		{"a pool that was enlarged before grows from there, to its cap, and goes back there", "grow-pool", server(), facts(detect.UnitActive, "active", detect.PoolMax, 45),
+			[]string{"unit.set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=50)", "unit.restart codebase-mcp.service (reset=yes, stop_grace=5s) !"},
+			[]string{"unit.set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=45)", "unit.restart codebase-mcp.service (reset=yes, stop_grace=5s) !"}, ""},
+		{"a pool at its cap is not enlarged", "grow-pool", server(), facts(detect.UnitActive, "active", detect.PoolMax, 50), nil, nil, "the pool is at its cap of 50 already"},
+		{"a pool above its cap is not made smaller", "resize-pool", server(), facts(detect.UnitActive, "active", detect.PoolMax, 80), nil, nil, "the pool is at its cap of 50 already"},
+		{"a pool without a cap is not enlarged", "grow-pool", but(server(), func(t *detect.Target) { t.Pool.Cap = 0 }), up, nil, nil, "pool.cap is not configured"},
+		{"a pool of unknown size is not enlarged", "grow-pool", but(server(), func(t *detect.Target) { t.Pool.Initial = 0 }), up, nil, nil, "the pool's present size is not known"},
+		{"a pool without its variable is not enlarged", "grow-pool", but(server(), func(t *detect.Target) { t.Pool.EnvKey = "" }), up, nil, nil, "pool.env_file and pool.env_key are not configured"},
+		{"no pool grows on another host", "grow-pool", away, up, nil, nil, "it runs on another host"},
+		{"no pool is resized on another host", "resize-pool", away, up, nil, nil, "it runs on another host"},
+
+		{"a memory limit is raised and a new process started", "raise-memory", server(), limited,
+			[]string{"unit.set-memory-max codebase-mcp.service (bytes=450)", "unit.restart codebase-mcp.service (stop_grace=5s) !"},
+			[]string{"unit.set-memory-max codebase-mcp.service (bytes=300)"}, ""},
+		{"a memory limit is raised for a unit that was killed, which is then started", "raise-memory", server(), facts(detect.UnitActive, "failed", detect.MemoryMax, 500),
+			[]string{"unit.set-memory-max codebase-mcp.service (bytes=600)", "unit.start codebase-mcp.service (reset=yes)"},
+			[]string{"unit.set-memory-max codebase-mcp.service (bytes=500)"}, ""},
+		{"a memory limit at its cap stays", "raise-memory", server(), facts(detect.UnitActive, "active", detect.MemoryMax, 600), nil, nil, "the limit is at its cap already"},
+		{"a memory limit without a cap stays", "raise-memory", but(server(), func(t *detect.Target) { t.Memory.Cap = 0 }), limited, nil, nil, "memory.cap is not configured"},
+		{"a unit without a limit has none to raise", "raise-memory", server(), up, nil, nil, "the unit has no MemoryMax to raise"},
+		{"no memory is raised on another host", "raise-memory", away, limited, nil, nil, "it runs on another host"},
+	}
+	set, err := NewSet(Builtin()...)
+	require.NoError(t, err)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			s, ok := set.Get(c.strategy)
+			require.True(t, ok)
+			p, err := s.Plan(Input{Target: c.target, Facts: c.facts})
+			if c.not != "" {
+				require.ErrorIs(t, err, ErrNotApplicable)
+				require.Equal(t, c.not, because(err))
+				require.Empty(t, p)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, c.do, texts(p.Actions))
+			require.Equal(t, c.undo, texts(p.Undo))
+			require.Equal(t, c.strategy, p.Strategy)
+			require.NotEmpty(t, p.Why)
+			require.Positive(t, p.Verify)
+			for _, a := range append(p.Actions, p.Undo...) {
+				require.Equal(t, c.target.Name, a.Target)
+				require.Positive(t, a.Timeout)
+				require.NotEmpty(t, a.Args[ArgPlatform])
+			}
+		})
+	}
+}
+
+func TestAStartIsProvenByANewRunAndASessionsEndIsNot(t *testing.T) {
+	set, err := NewSet(Builtin()...)
+	require.NoError(t, err)
+	for name, want := range map[string]bool{"start": true, "restart": true, "kill-start": true, "grow-pool": true, "raise-memory": true,
+		"terminate-idle": false, "terminate-long": false, "resize-pool": false} {
+		s, _ := set.Get(name)
+		f := facts(detect.UnitActive, "active", detect.MemoryMax, 300)
+		if name == "start" {
+			f = facts(detect.UnitActive, "failed")
+		}
+		p, err := s.Plan(Input{Target: server(), Facts: f})
+		require.NoError(t, err)
+		require.Equal(t, want, p.NewRun, name)
+	}
+}
+
+func TestALadderGoesOnAtTheFirstRungThatAppliesAndSaysWhyOthersDoNot(t *testing.T) {
+	set, err := NewSet(Builtin()...)
+	require.NoError(t, err)
+	in := Input{Target: server(), Facts: facts(detect.UnitActive, "active")}
+	rung, p, skipped := set.Next([]string{"start", "nonsense", "restart", "kill-start"}, 0, in)
+	require.Equal(t, 2, rung)
+	require.Equal(t, "restart", p.Strategy)
+	require.Equal(t, []string{"start: its unit is not stopped or failed", "nonsense: no such strategy"}, skipped)
+	rung, p, _ = set.Next([]string{"start", "restart", "kill-start"}, 2, in)
+	require.Equal(t, 2, rung)
+	require.Equal(t, "kill-start", p.Strategy)
+	rung, p, _ = set.Next([]string{"restart"}, 1, in)
+	require.Equal(t, -1, rung)
+	require.Empty(t, p)
+	rung, _, _ = set.Next([]string{"restart"}, -5, in)
+	require.Zero(t, rung)
+}
+
+func TestASetRefusesNamesThatAreEmptyOrUsedTwice(t *testing.T) {
+	none := func(Input) (Plan, error) { return Plan{}, errors.New("broken") }
+	_, err := NewSet(New("a", none), New("a", none))
+	require.EqualError(t, err, `strategy name "a" is empty or used twice`)
+	_, err = NewSet(New("", none))
+	require.Error(t, err)
+	set, err := NewSet(New("a", none), New("b", none))
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b"}, set.Names())
+	_, ok := set.Get("c")
+	require.False(t, ok)
+	_, _, skipped := set.Next([]string{"a"}, 0, Input{Target: server()})
+	require.Equal(t, []string{"a: strategy a for codebase: broken"}, skipped)
+}
