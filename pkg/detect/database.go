@@ -90,39 +90,51 @@ var lostDatabaseCondition = Condition{
 	Match: func(o Observation, b Background) Finding {
 		f := o.Facts
 		db, st, found := databaseOf(o, b)
-		lost := understood(f) && f.Text(HealthDatabase) == "disconnected" && !poolFull(f)
-		hangs := f.Text(HTTPOutcome) == OutcomeNoReply && !notRunning(f)
+		disconnected := understood(f) && f.Text(HealthDatabase) == "disconnected"
+		lost := disconnected && !poolFull(f)
+		silence, by := silent(o, b)
 		died := notRunning(f) && !understood(f)
-		if !lost && !hangs && !died {
+		var symptom string
+		switch {
+		case disconnected:
+			symptom, by = "the health reply says the database is disconnected"+sizeNote(f), []Witness{ByHTTP}
+		case died:
+			symptom, by = unitNote(f), []Witness{ByUnit}
+		case silence != "":
+			symptom = silence
+		case notSeen(f) && refused(f):
+			symptom, by = "connection refused, "+unitNote(f), []Witness{BySocket}
+		default:
 			return Finding{}
 		}
-		symptom := "the health reply says the database is disconnected" + sizeNote(f)
-		if hangs {
-			symptom = "no health reply within " + waited(f)
-		} else if died {
-			symptom = unitNote(f)
-		}
 		blame := func(c Class, what string) Finding {
-			return Finding{Verdict: Unhealthy, Class: c, Culprit: db.Target.Name,
-				Witnesses: []Witness{ByHTTP, BySQL},
-				Because:   fmt.Sprintf("%s, and %s %s", symptom, db.Target.Name, what)}
+			w := BySQL
+			if db.Observation.Facts.Text(SQLOutcome) == "" {
+				w = ByUnit // judged from its unit
+			}
+			if !slices.Contains(by, w) {
+				by = append(slices.Clip(by), w)
+			}
+			return Finding{Verdict: Unhealthy, Class: c, Culprit: db.Target.Name, Witnesses: by,
+				Because: fmt.Sprintf("%s, and %s %s", symptom, db.Target.Name, what)}
 		}
 		switch st {
 		case dbDown:
+			if db.Observation.Facts.Text(SQLOutcome) != SQLRefused {
+				return blame(ClassDatabase, "is not running")
+			}
 			return blame(ClassDatabase, "refuses connections")
-		case dbFrozen:
+		case dbFrozen: // also behind a full pool: each of its connections hangs
 			return blame(ClassDatabase, "accepts connections but does not answer")
 		case dbStarting:
-			if died || lost {
-				return blame(ClassDatabase, "is still starting")
-			}
+			return blame(ClassDatabase, "is still starting")
 		case dbSaturated:
-			if lost || hangs {
+			if lost || silence != "" {
 				return blame(ClassPool, "has no connection left (too many clients): saturated, not dead")
 			}
 		}
-		if died || hangs {
-			return Finding{} // judged by the down and hung conditions
+		if !lost {
+			return Finding{} // judged by the down, hung and pool conditions
 		}
 		if st == dbAlive {
 			return Finding{Verdict: Unknown, Class: ClassUnknown, Witnesses: []Witness{ByHTTP},

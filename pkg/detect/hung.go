@@ -14,52 +14,64 @@ var hungCondition = Condition{
 	Ladder:  []string{"restart", "kill-start"},
 	Summary: "a process lives but does not answer, and its databases do",
 	Match: func(o Observation, b Background) Finding {
-		f := o.Facts
-		if notRunning(f) {
+		because, ws := silent(o, b)
+		if because == "" {
 			return Finding{}
 		}
-		backlog, _ := f.Num(SocketBacklog)
-		state := f.Text(ProcessState)
-		stopped := state == "T" || state == "t"
-		var fd Finding
-		switch out := f.Text(HTTPOutcome); {
-		case out == OutcomeNoReply,
-			out == OutcomeConnect && (backlog > 0 || stopped): // a full accept queue drops our SYN
-			fd = Finding{Verdict: Unhealthy, Witnesses: []Witness{ByHTTP},
-				Because: fmt.Sprintf("no health reply within %s", waited(f))}
-			if backlog > 0 {
-				fd.Witnesses = append(fd.Witnesses, BySocket)
-				fd.Because += fmt.Sprintf(", %.0f connections wait to be accepted", backlog)
-			}
-			if stopped {
-				fd.Witnesses = append(fd.Witnesses, ByProcess)
-				fd.Because += ", its process is stopped"
-			}
-			if f.False(SyntheticOK) {
-				fd.Witnesses = append(fd.Witnesses, BySynthetic)
-				fd.Because += ", a call of real work fails too"
-			}
-		case refused(f) && running(f) && b.Answered:
-			fd = Finding{Verdict: Unhealthy, Witnesses: []Witness{BySocket},
-				Because: "connection refused by a process that answered before"}
-		default:
-			return Finding{}
+		f := o.Facts
+		fd := Finding{Verdict: Unhealthy, Witnesses: ws, Because: because}
+		if f.False(SyntheticOK) {
+			fd.Witnesses = append(fd.Witnesses, BySynthetic)
+			fd.Because += ", a call of real work fails too"
 		}
 		if running(f) {
 			fd.Witnesses = append(fd.Witnesses, ByUnit)
 			fd.Because += ", " + unitNote(f)
 		}
 		if db, st, found := databaseOf(o, b); found {
-			if st == dbUnknown {
+			switch st {
+			case dbUnknown:
 				return Finding{Verdict: Unknown, Class: ClassUnknown, Witnesses: fd.Witnesses,
 					Because: fmt.Sprintf("%s; %s could not be asked, so a hung service and a frozen database cannot be told apart", fd.Because, db.Target.Name)}
-			}
-			if st == dbAlive {
+			case dbAlive:
 				fd.Because += fmt.Sprintf(", %s answers", db.Target.Name)
 			}
 		}
 		return fd
 	},
+}
+
+// silent reports that a process which is not known to be gone does not answer, in words and by
+// which kinds of evidence. "" when it answers, or when only the way to it is in doubt.
+func silent(o Observation, b Background) (because string, ws []Witness) {
+	f := o.Facts
+	if notRunning(f) {
+		return "", nil
+	}
+	backlog, _ := f.Num(SocketBacklog)
+	stopped := isStopped(f)
+	switch out := f.Text(HTTPOutcome); {
+	case out == OutcomeNoReply,
+		out == OutcomeConnect && (backlog > 0 || stopped): // a full accept queue drops our SYN
+		because, ws = "no health reply within "+waited(f), []Witness{ByHTTP}
+		if backlog > 0 {
+			ws = append(ws, BySocket)
+			because += fmt.Sprintf(", %.0f connections wait to be accepted", backlog)
+		}
+		if stopped {
+			ws = append(ws, ByProcess)
+			because += ", its process is stopped"
+		}
+	case refused(f) && running(f) && b.Answered:
+		because, ws = "connection refused by a process that answered before", []Witness{BySocket}
+	}
+	return because, ws
+}
+
+// isStopped reports a main process that a signal or a debugger has stopped.
+func isStopped(f Facts) bool {
+	s := f.Text(ProcessState)
+	return s == "T" || s == "t"
 }
 
 func waited(f Facts) string {
