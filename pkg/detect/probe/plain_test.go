@@ -88,6 +88,15 @@ func TestHTTPPlainAndOllama(t *testing.T) {
 	require.Equal(t, "ok", plain("/secret", Match{Status: []int{401}}))
 	require.Contains(t, plain("/nothing", Match{}), "unknown 404", "a wrong path says nothing about the server")
 
+	m, err := NewMatch(`^p.ng$`)
+	require.NoError(t, err)
+	require.Equal(t, "ok", plain("/ok", m))
+	m, err = NewMatch(`^p.g$`)
+	require.NoError(t, err)
+	require.Equal(t, `error the answer does not match "^p.g$"`, plain("/ok", m))
+	_, err = NewMatch("(")
+	require.ErrorContains(t, err, "the pattern of the answer")
+
 	ollama := func(url string) string {
 		w, err := NewOllama(Endpoint{URL: url, Timeout: brief})
 		require.NoError(t, err)

@@ -57,9 +57,20 @@ func (t *toolCall) call(ctx context.Context) answer {
 	}
 	text := resultText(result)
 	if result.IsError {
-		return answer{bad: "the tool answered with an error: " + or(text, "no reason given")}
+		why := "the tool answered with an error: " + or(text, "no reason given")
+		if isCallersFault(text) {
+			return answer{unknown: why}
+		}
+		return answer{bad: why}
 	}
 	return answer{bad: t.match.text([]byte(text))}
+}
+
+// isCallersFault recognises results that say the call itself was wrong. The TypeScript and Python
+// SDKs answer an unknown tool or bad arguments with a result, in these words, not with an RPC error.
+func isCallersFault(text string) bool {
+	return strings.HasPrefix(text, "MCP error -32602") || strings.HasPrefix(text, "MCP error -32601") ||
+		strings.HasPrefix(text, "Unknown tool")
 }
 
 // resultText joins the text parts of a result.

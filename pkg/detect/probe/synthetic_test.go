@@ -184,6 +184,10 @@ func TestSyntheticMCP(t *testing.T) {
 	require.Contains(t, syntheticWords(make("no-such-tool", nil).Look(t.Context(), nil)), "! the server does not accept the call")
 	m.set(func() { m.tool = func(context.Context) (string, error) { return "", fmt.Errorf("too many clients") } })
 	require.Equal(t, "bad: the tool answered with an error: too many clients", syntheticWords(w.Look(t.Context(), nil)))
+	for _, says := range []string{"MCP error -32602: Tool search not found", "Unknown tool: search"} { // the other SDKs
+		m.set(func() { m.tool = func(context.Context) (string, error) { return "", fmt.Errorf("%s", says) } })
+		require.Equal(t, "! the tool answered with an error: "+says, syntheticWords(w.Look(t.Context(), nil)))
+	}
 	m.set(func() { m.tool = func(context.Context) (string, error) { return "nothing", nil } })
 	require.Contains(t, syntheticWords(w.Look(t.Context(), nil)), "bad: the answer does not contain")
 	m.set(func() {
