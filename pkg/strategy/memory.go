@@ -22,11 +22,14 @@ func raiseMemory(in Input) (Plan, error) {
 		return Plan{}, notApplicable("the unit has no MemoryMax to raise")
 	}
 	factor := m.Factor
-	if factor <= 1 {
+	if !(factor > 1) { // also when it is no number
 		factor = 1.5
 	}
-	next := min(uint64(limit*factor), m.Cap)
-	if next <= uint64(limit) {
+	next := m.Cap
+	if more := limit * factor; more < float64(m.Cap) {
+		next = uint64(more)
+	}
+	if float64(next) <= limit {
 		return Plan{}, notApplicable("the limit is at its cap already")
 	}
 	set := func(v uint64) Action {

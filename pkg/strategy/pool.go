@@ -41,41 +41,48 @@ func terminateLong(in Input) (Plan, error) {
 		"transactions that never end hold the connections: end the long ones")
 }
 
-// grown returns the next pool size: by factor, never above the cap, and always larger.
-func grown(in Input) (next int, err error) {
-	now := in.Target.Pool.Initial
-	if v, ok := in.Facts.Num(detect.PoolMax); ok && now == 0 {
+// grown returns the pool's present size and the next one: by factor, never above the cap, and
+// always larger. The present size is what the service says, since it may have been enlarged before.
+func grown(in Input) (now, next int, err error) {
+	now = in.Target.Pool.Initial
+	if v, ok := in.Facts.Num(detect.PoolMax); ok && v > 0 {
 		now = int(v)
 	}
 	if now <= 0 {
-		return 0, notApplicable("the pool's present size is not known")
+		return 0, 0, notApplicable("the pool's present size is not known")
 	}
-	if in.Target.Pool.Cap <= 0 {
-		return 0, notApplicable("pool.cap is not configured")
+	limit := in.Target.Pool.Cap
+	if limit <= 0 {
+		return 0, 0, notApplicable("pool.cap is not configured")
 	}
 	factor := in.Target.Pool.Factor
-	if factor <= 1 {
+	if !(factor > 1) { // also when it is no number
 		factor = 1.5 // the incident runbook's adaptive sizing
 	}
-	next = min(int(math.Ceil(float64(now)*factor)), in.Target.Pool.Cap)
+	next = int(min(math.Ceil(float64(now)*factor), float64(limit)))
 	if next <= now {
-		return 0, notApplicable("the pool is at its cap of %d already", in.Target.Pool.Cap)
+		return 0, 0, notApplicable("the pool is at its cap of %d already", limit)
 	}
-	return next, nil
+	return now, next, nil
 }
 
 func resizePool(in Input) (Plan, error) {
-	if in.Target.Pool.AdminURL == "" {
+	switch {
+	case in.Target.External:
+		return Plan{}, notApplicable("it runs on another host")
+	case in.Target.Pool.AdminURL == "":
 		return Plan{}, notApplicable("the service has no admin API (pool.admin_url)")
 	}
-	next, err := grown(in)
+	now, next, err := grown(in)
 	if err != nil {
 		return Plan{}, err
 	}
-	return Plan{
-		Why: "the service can enlarge its pool while it runs",
-		Actions: []Action{{Verb: HTTPPoolResize, Object: in.Target.Pool.AdminURL, Timeout: 10 * time.Second,
-			Args: map[string]string{ArgMaxSize: strconv.Itoa(next), ArgPlatform: "host"}}},
+	set := func(n int) Action {
+		return Action{Verb: HTTPPoolResize, Object: in.Target.Pool.AdminURL, Timeout: 10 * time.Second,
+			Args: map[string]string{ArgMaxSize: strconv.Itoa(n), ArgPlatform: "host"}}
+	}
+	return Plan{Why: "the service can enlarge its pool while it runs",
+		Actions: []Action{set(next)}, Undo: []Action{set(now)},
 		Settle: time.Second, Verify: 15 * time.Second, Keep: true,
 	}, nil
 }
@@ -90,9 +97,13 @@ func growPool(in Input) (Plan, error) {
 	if p.EnvFile == "" || p.EnvKey == "" {
 		return Plan{}, notApplicable("pool.env_file and pool.env_key are not configured")
 	}
-	next, err := grown(in)
+	now, next, err := grown(in)
 	if err != nil {
 		return Plan{}, err
+	}
+	before := "" // no variable: the service's own size
+	if p.Initial > 0 && now > p.Initial {
+		before = strconv.Itoa(now) // it was enlarged before, and that stays
 	}
 	set := func(v string) Action {
 		return Action{Verb: UnitSetEnv, Object: in.Target.Unit, Timeout: 5 * time.Second,
@@ -103,7 +114,7 @@ func growPool(in Input) (Plan, error) {
 	return Plan{
 		Why:     "a larger pool, within its cap, needs a new process",
 		Actions: []Action{set(strconv.Itoa(next)), again},
-		Undo:    []Action{set(""), again},
+		Undo:    []Action{set(before), again},
 		NewRun:  true, Verify: verifyTime(in.Target), Keep: true,
 	}, nil
 }
