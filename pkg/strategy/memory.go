@@ -18,7 +18,7 @@ func raiseMemory(in Input) (Plan, error) {
 		return Plan{}, notApplicable("memory.cap is not configured")
 	}
 	limit, ok := in.Facts.Num(detect.MemoryMax)
-	if !ok {
+	if !ok || limit < 1 {
 		return Plan{}, notApplicable("the unit has no MemoryMax to raise")
 	}
 	factor := m.Factor
