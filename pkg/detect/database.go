@@ -166,9 +166,14 @@ func sizeNote(f Facts) string {
 	return fmt.Sprintf(" and %.0f connections are open", size)
 }
 
-// accusers returns the services that, seen recently, have lost this database or hang on it.
-func accusers(o Observation, b Background) []string {
-	var names []string
+// accusers returns the services that, seen recently, suffer from this database, and what they do:
+// lose it when it is gone, hang on it (or lose it) when it is frozen. A refused connection makes a
+// service fail and not hang, so a hanging one agrees with a frozen database only.
+func accusers(o Observation, b Background, st databaseState) (names []string, what string) {
+	what = "lost it too"
+	if st == dbFrozen {
+		what = "lost it or hang on it too"
+	}
 	for _, n := range b.Dependents {
 		f := n.Observation.Facts
 		if n.Target.Kind != KindService || !b.fresh(n, o.At) {
@@ -177,11 +182,11 @@ func accusers(o Observation, b Background) []string {
 		size, sized := f.Num(PoolSize)
 		lost := understood(f) && f.Text(HealthDatabase) == "disconnected" && sized && size == 0
 		hangs := f.Text(HTTPOutcome) == OutcomeNoReply && running(f)
-		if lost || hangs {
+		if lost || hangs && st == dbFrozen {
 			names = append(names, n.Target.Name)
 		}
 	}
-	return names
+	return names, what
 }
 
 // clusterCondition: the PostgreSQL cluster itself is dead or frozen. Never from one witness: a
@@ -194,7 +199,7 @@ var clusterCondition = Condition{
 	Match: func(o Observation, b Background) Finding {
 		f := o.Facts
 		st := stateOf(f)
-		who := accusers(o, b)
+		who, suffer := accusers(o, b, st)
 		var fd Finding
 		switch st {
 		case dbAlive, dbSaturated:
@@ -230,7 +235,7 @@ var clusterCondition = Condition{
 		}
 		if len(who) > 0 {
 			fd.Witnesses = append(fd.Witnesses, ByDependents)
-			fd.Because += fmt.Sprintf("; %s lost it too", join(who))
+			fd.Because += fmt.Sprintf("; %s %s", join(who), suffer)
 		}
 		for _, name := range f.Names() {
 			if share, ok := f.Num(name); ok && isDiskFact(name) && share >= orDefault(b.Target.Limits.DiskFull, 0.95) {
