@@ -212,9 +212,13 @@ var clusterCondition = Condition{
 		case dbFrozen:
 			fd = Finding{Verdict: Unhealthy, Witnesses: []Witness{BySQL},
 				Because: "PostgreSQL accepts connections but does not answer within " + sqlWaited(f)}
-			if s := f.Text(ProcessState); s == "T" || s == "t" || s == "D" {
+			switch s := f.Text(ProcessState); {
+			case isStopped(f):
 				fd.Witnesses = append(fd.Witnesses, ByProcess)
-				fd.Because += ", its postmaster is in state " + s
+				fd.Because += ", its postmaster is in state " + s + " (stopped)"
+			case s == "D": // seen in passing on any busy disk, and no restart can end it
+				fd.Because += ", its postmaster waits for its disk (state D)"
+				fd.Advice = "look at the disk or the network file system below the data directory: a process in state D cannot even be killed"
 			}
 		case dbUnknown:
 			if !notRunning(f) {
