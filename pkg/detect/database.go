@@ -222,10 +222,7 @@ var clusterCondition = Condition{
 			}
 		case dbUnknown:
 			if !notRunning(f) {
-				if f.Text(SQLOutcome) == SQLNoConnect {
-					return Finding{Verdict: Unknown, Class: ClassUnknown, Because: "PostgreSQL cannot be reached: " + orNone(f.Text(SQLError))}
-				}
-				return Finding{}
+				return Finding{Verdict: Unknown, Class: ClassUnknown, Because: notAsked(f)}
 			}
 			fd = Finding{Verdict: Unhealthy, Because: "PostgreSQL could not be asked"}
 		}
@@ -249,6 +246,21 @@ var clusterCondition = Condition{
 		}
 		return fd
 	},
+}
+
+// notAsked says why PostgreSQL gave no answer that tells anything. An active unit beside it proves
+// nothing: Debian's is active for a dead cluster.
+func notAsked(f Facts) string {
+	r, asked := f[SQLOutcome]
+	switch {
+	case !asked:
+		return "PostgreSQL was not asked"
+	case r.Err != "":
+		return "PostgreSQL could not be asked: " + r.Err
+	case r.Text == SQLNoConnect:
+		return "PostgreSQL cannot be reached: " + orNone(f.Text(SQLError))
+	}
+	return fmt.Sprintf("asking PostgreSQL ended as %q, which is no known word", r.Text)
 }
 
 // saturatedCondition: the cluster is alive and out of connections. Restarting it would end
