@@ -69,10 +69,10 @@ func PolicyOf(c *config.Config) (*incident.Policy, error) {
 	}
 	// Three intervals of the slowest target: a neighbour that was looked at on time is fresh.
 	o.Fresh = max(3*slowest, 15*time.Second)
-	for _, r := range c.Rules {
+	for i, r := range c.Rules {
 		cond, err := detect.CompileRule(ruleOf(r))
 		if err != nil {
-			return nil, fmt.Errorf("rule %s: %w", r.Name, err)
+			return nil, &config.ProblemsError{Problems: []config.Problem{c.At(c.ItemPath("rules", i)+".when", err.Error())}}
 		}
 		o.Extra = append(o.Extra, cond)
 	}
@@ -89,6 +89,9 @@ func PolicyOf(c *config.Config) (*incident.Policy, error) {
 	return incident.NewPolicy(o)
 }
 
+// instant stands for a configured 0s, since zero means "the class's own" in a Timing.
+const instant = time.Nanosecond
+
 // overridesOf puts the general overrides first, since a later one wins over an earlier.
 func overridesOf(list []config.ClassOverride) (out []incident.Override) {
 	for _, special := range []bool{false, true} {
@@ -101,10 +104,10 @@ func overridesOf(list []config.ClassOverride) (out []incident.Override) {
 				o.Targets = c.Targets
 			}
 			if c.For != nil {
-				o.Timing.For = *c.For
+				o.Timing.For = max(*c.For, instant)
 			}
 			if c.Clear != nil {
-				o.Timing.Clear = *c.Clear
+				o.Timing.Clear = max(*c.Clear, instant)
 			}
 			if c.Probation != nil {
 				o.Timing.Probation = *c.Probation

@@ -48,8 +48,8 @@ type Config struct {
 	// The channels by which people are told. Without any, problems are only logged.
 	Notifiers []Notifier `yaml:"notifiers"`
 	// Who is told first (tier 0). Every route that matches an incident is used. What no route
-	// matches although it is P1 or P2 goes to every notifier: a page that nobody gets is worse.
-	Routes []Route `yaml:"routes" shown:"one route: every notifier is told of P1 and P2"`
+	// matches goes to every notifier, whatever its severity: a page that nobody gets is worse.
+	Routes []Route `yaml:"routes" shown:"one route: every notifier is told of everything"`
 	// Who is told next when nobody has acknowledged and the problem is still there.
 	Escalation Escalation `yaml:"escalation"`
 	// On-call schedules. A schedule is used like a notifier: routes and tiers name it, and the

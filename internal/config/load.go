@@ -114,7 +114,7 @@ func (c *Config) compute() {
 		c.Targets[i].compute(c.Mode)
 	}
 	if c.Routes == nil && len(c.Notifiers) > 0 {
-		all := Route{Severity: []string{"P1", "P2"}}
+		all := Route{}
 		for _, n := range c.Notifiers {
 			if !slices.Contains(all.Notify, n.Name) {
 				all.Notify = append(all.Notify, n.Name)

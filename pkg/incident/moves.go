@@ -133,7 +133,7 @@ func openIncident(tn *turn) {
 
 // joinIncident makes the target wait as a dependent: its culprit is treated, not it.
 func joinIncident(tn *turn) {
-	t, culprit := tn.t, tn.t.Diagnosis.Culprit
+	t, culprit := tn.t, tn.culprit()
 	tn.note = culprit + " is the culprit"
 	tn.look(culprit, 0)
 	if tn.inc != nil { // it had an incident of its own: that one goes on when the culprit is cured

@@ -75,7 +75,7 @@ func (tn *turn) take() {
 				t.Starts = t.Starts[max(len(t.Starts)-16, 0):]
 			}
 			t.Invocation = run
-			if o.Facts.Text(detect.HTTPOutcome) == detect.OutcomeReply {
+			if answered(o.Facts) {
 				t.Answered = run
 			}
 		}
@@ -97,6 +97,11 @@ func startsBetween(before, after detect.Facts) int {
 		return 1
 	}
 	return max(1, min(int(is-was), 16))
+}
+
+// answered reports whether the target has shown that it serves, each kind in its own way.
+func answered(f detect.Facts) bool {
+	return f.Text(detect.HTTPOutcome) == detect.OutcomeReply || f.Text(detect.SQLOutcome) == detect.SQLOK || f.Text(detect.PlainOutcome) == "ok"
 }
 
 // rejudge judges the last look again: a neighbour may have changed since.

@@ -102,13 +102,13 @@ func (tn *turn) view() flags {
 	}
 	set(d.Bad(), bad)
 	set(d.Good(), good)
-	set(d.Bad() && d.Masked(), masked)
+	set(tn.culprit() != "", masked)
 	if d.Bad() {
 		enough := t.BadLooks >= tm.Looks && tn.now.Sub(t.ClassSince) >= tm.For && tn.needsSeen()
 		set((d.Conclusive || enough) && tn.current(), confirmed)
 		target := tn.p.targets[t.Name]
 		set(target.External || len(tm.Ladder) == 0 || t.Last.Facts.Text(detect.UnitPermission) != "", pageFirst)
-		if !d.Masked() {
+		if f&masked == 0 {
 			tn.planned = false
 			set(tn.nextPlan() != nil, rung)
 			set(tn.undoing, undoable)
@@ -142,6 +142,28 @@ func (tn *turn) view() flags {
 		set(!tn.now.Before(t.ProbationEnd), probationOver)
 	}
 	return f
+}
+
+// culprit names the other target that explains this one's trouble; "" when none does. Besides the
+// one that the diagnosis names it is a need that is being treated right now: what a service says
+// while its database is being restarted is no incident of its own. It is judged again afterwards.
+func (tn *turn) culprit() string {
+	d := tn.t.Diagnosis
+	switch {
+	case !d.Bad():
+		return ""
+	case d.Masked():
+		return d.Culprit
+	case tn.inc != nil:
+		return ""
+	}
+	for _, name := range tn.p.targets[tn.t.Name].DependsOn {
+		n, ok := tn.s.Targets[name]
+		if ok && n.Incident != "" && (n.Phase == Acting || n.Phase == Verifying && (n.Diagnosis.Bad() || !d.Conclusive)) {
+			return name
+		}
+	}
+	return ""
 }
 
 // undoPending reports whether the last plan changed something, did not help, and has not been
