@@ -133,30 +133,65 @@ var plainCondition = Condition{
 		f := o.Facts
 		r, asked := f[PlainOutcome]
 		out := f.Text(PlainOutcome)
+		why := func(s string) string {
+			if e := f.Text(PlainError); e != "" {
+				return s + ": " + e
+			}
+			return s
+		}
 		switch {
 		case out == "ok":
 			return Finding{}
-		case !asked || r.Err != "" || out == "unknown":
+		case out != "refused" && out != "timeout" && out != "error":
 			if notRunning(f) {
 				return Finding{Verdict: Unhealthy, Witnesses: []Witness{ByUnit}, Because: unitNote(f)}
 			}
-			return Finding{Verdict: Unknown, Class: ClassUnknown, Because: "the dependency could not be asked: " + orNone(r.Err+f.Text(PlainError))}
+			switch {
+			case !asked:
+				r.Err = "no check was made"
+			case r.Err == "" && out == "unknown":
+				r.Err = orNone(f.Text(PlainError))
+			case r.Err == "":
+				r.Err = fmt.Sprintf("the check ended as %q, which is no known word", out)
+			}
+			return Finding{Verdict: Unknown, Class: ClassUnknown, Because: "the dependency could not be asked: " + r.Err}
 		}
-		fd := Finding{Verdict: Unhealthy, Witnesses: []Witness{ByPlain},
-			Because: fmt.Sprintf("it does not answer (%s)", out)}
+		if c := f.Text(SocketConnect); out == "timeout" && !notRunning(f) && (c == "timeout" || c == "unreachable" || c == "dns") {
+			if backlog, _ := f.Num(SocketBacklog); backlog == 0 && !isStopped(f) {
+				return Finding{Verdict: Unknown, Class: ClassUnknown, Because: why("the dependency cannot be reached (" + c + ")"),
+					Advice: "check the route and firewall between recoveryd and its address"}
+			}
+		}
+		fd := Finding{Verdict: Unhealthy, Witnesses: []Witness{ByPlain}, Because: why(fmt.Sprintf("it does not answer (%s)", out))}
+		if out == "error" {
+			fd.Because = why("it answers with an error")
+		}
 		if out == "refused" {
 			fd.Witnesses = append(fd.Witnesses, BySocket)
 		}
-		if notRunning(f) {
+		switch {
+		case notRunning(f):
 			fd.Witnesses = append(fd.Witnesses, ByUnit)
 			fd.Because += ", " + unitNote(f)
 			fd.Conclusive = out == "refused"
-		} else if running(f) && out == "timeout" {
+		case running(f) && out == "timeout" && accepted(f):
+			// A running unit is a witness against it only when the connection is known to have been
+			// accepted: a timeout alone may be a packet filter's.
 			fd.Witnesses = append(fd.Witnesses, ByUnit)
 			fd.Because += ", " + unitNote(f)
+			if isStopped(f) {
+				fd.Because += ", its process is stopped"
+			}
 		}
 		return fd
 	},
+}
+
+// accepted reports that the kernel is known to make connections to the port, or that it is known
+// why it does not: the process is stopped, or does not take what waits.
+func accepted(f Facts) bool {
+	backlog, _ := f.Num(SocketBacklog)
+	return f.Text(SocketConnect) == "ok" || backlog > 0 || isStopped(f)
 }
 
 // diskCondition: a file system that matters is full. No restart makes room.
