@@ -114,28 +114,28 @@ type chainWalk struct {
 	gaps  map[uint64]uint64 // first entry after a known gap -> last one before it
 }
 
-// next checks one scanned row, sum last, and moves on to it.
-func (w *chainWalk) next(vals []any) error {
+// next checks one scanned row, sum last, and moves on to it. Sound tells whether the row itself is
+// as it was written; the error tells of that and of its place in the chain.
+func (w *chainWalk) next(vals []any) (sound bool, err error) {
 	seq := uint64(vals[0].(int64))
 	before := w.last
 	known := w.known
 	prev, _ := vals[len(vals)-2].([]byte)
 	sum, _ := vals[len(vals)-1].([]byte)
 	w.last, w.known = link{seq: seq, sum: sum}, true
+	sound = sumMatches(tableEntries, vals)
+	after, gap := w.gaps[seq]
 	switch {
-	case !sumMatches(tableEntries, vals):
-		return &ChainError{Seq: seq, What: "was changed or damaged: it does not match its checksum"}
+	case !sound:
+		return false, &ChainError{Seq: seq, What: "was changed or damaged: it does not match its checksum"}
 	case !known:
-		return nil
-	}
-	if after, gap := w.gaps[seq]; gap && before.seq <= after {
-		return nil // a salvage said so
-	}
-	switch {
+		return true, nil
+	case gap && before.seq <= after: // a salvage said so
+		return true, nil
 	case seq != before.seq+1:
-		return &ChainError{Seq: seq, What: fmt.Sprintf("%d entries before it are missing", seq-before.seq-1)}
+		return true, &ChainError{Seq: seq, What: fmt.Sprintf("%d entries before it are missing", seq-before.seq-1)}
 	case !bytes.Equal(prev, before.sum):
-		return &ChainError{Seq: seq, What: "does not follow the entry before it"}
+		return true, &ChainError{Seq: seq, What: "does not follow the entry before it"}
 	}
-	return nil
+	return true, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/recoveryd/recoveryd/pkg/escalate"
@@ -98,12 +99,7 @@ func (j *Journal) SaveOutbox(ctx context.Context, e escalate.Edits) error {
 			return err
 		}
 		for _, q := range e.Rows {
-			vals, err := queuedVals(int64(q.Seq), q)
-			if err != nil {
-				return err
-			}
-			const update = "UPDATE outbox SET state = ?, body = ?, sum = ? WHERE seq = ?"
-			if _, err := w.exec(ctx, update, vals[4], vals[6], vals[7], vals[0]); err != nil {
+			if err := updateQueued(ctx, w, q); err != nil {
 				return fmt.Errorf("notice %s for %s: %w", q.ID, q.Channel, err)
 			}
 		}
@@ -137,6 +133,26 @@ func (j *Journal) SaveOutbox(ctx context.Context, e escalate.Edits) error {
 		return fmt.Errorf("save outbox in journal %s: %w", j.path, err)
 	}
 	return nil
+}
+
+// updateQueued rewrites the row with the ID and Channel of q. One that retention has removed, or
+// that was lost with a damaged file, stays away.
+func updateQueued(ctx context.Context, w *writer, q escalate.Queued) error {
+	var seq int64
+	err := w.get(ctx, []any{&seq}, "SELECT seq FROM outbox WHERE id = ? AND channel = ?", q.ID, q.Channel)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	vals, err := queuedVals(seq, q)
+	if err != nil {
+		return err
+	}
+	_, err = w.exec(ctx, "UPDATE outbox SET incident = ?, state = ?, at = ?, body = ?, sum = ? WHERE seq = ?",
+		vals[3], vals[4], vals[5], vals[6], vals[7], seq)
+	return err
 }
 
 // Notices returns every notice of an incident on every channel, oldest first: what was

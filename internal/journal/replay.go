@@ -64,8 +64,6 @@ func (j *Journal) read(ctx context.Context, fn func(*sql.Tx) error) error {
 	return err
 }
 
-const entryCols = "seq, at, target, incident, phase_from, phase_to, reason, body, prev, sum"
-
 // walk reads the entries after a Seq and checks that they form a chain up to the stored head.
 func walk(ctx context.Context, q queryer, afterSeq uint64, yield func(Entry, error) bool) (last link, err error) {
 	w, err := startWalk(ctx, q, afterSeq)
@@ -76,7 +74,7 @@ func walk(ctx context.Context, q queryer, afterSeq uint64, yield func(Entry, err
 	if err != nil && !yield(Entry{}, err) {
 		return link{}, errStopped
 	}
-	rows, err := q.QueryContext(ctx, "SELECT "+entryCols+" FROM entries WHERE seq > ? ORDER BY seq", int64(afterSeq))
+	rows, err := q.QueryContext(ctx, "SELECT "+tableEntries.cols+" FROM entries WHERE seq > ? ORDER BY seq", int64(afterSeq))
 	if err != nil {
 		return link{}, classify(err)
 	}
@@ -86,9 +84,9 @@ func walk(ctx context.Context, q queryer, afterSeq uint64, yield func(Entry, err
 		if err := rows.Scan(scan.into...); err != nil {
 			return link{}, classify(err)
 		}
-		broken := w.next(scan.vals)
+		sound, broken := w.next(scan.vals)
 		e := Entry{Seq: w.last.seq}
-		if sumMatches(tableEntries, scan.vals) {
+		if sound {
 			e = entryOf(scan.vals)
 		}
 		if !yield(e, broken) {

@@ -95,7 +95,7 @@ func (s *Salvage) relink(ctx context.Context, src *sql.DB, w *writer, now time.T
 	last := anchor
 	err = eachRow(ctx, w.conn, tableEntries, "ORDER BY seq", nil, func(vals []any) error {
 		// Every row here matches its checksum, so what breaks the chain is what is missing.
-		if err := walk.next(vals); err != nil || (anchorErr != nil && last.seq == 0 && walk.last.seq > 1) {
+		if _, err := walk.next(vals); err != nil || (anchorErr != nil && last.seq == 0 && walk.last.seq > 1) {
 			s.Gaps = append(s.Gaps, Gap{After: last.seq, Before: walk.last.seq})
 		}
 		last = link{seq: walk.last.seq, sum: bytes.Clone(walk.last.sum)}

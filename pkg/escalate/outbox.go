@@ -41,7 +41,7 @@ const ReasonPanic Reason = "panic"
 // Queued is one notice on its way to one channel. ID and Channel together are unique: storing
 // the same pair twice stores it once. Times are wall clock.
 type Queued struct {
-	Seq       uint64     `json:"-"` // order of storing, given by the store; FIFO per (Channel, Key) follows it
+	Seq       uint64     `json:"-"` // order of arrival, given by whoever holds the book; FIFO per (Channel, Key) follows it
 	ID        string     `json:"id"`
 	Channel   string     `json:"channel"`
 	Key       string     `json:"key"`
@@ -59,6 +59,7 @@ type Queued struct {
 	LastError string     `json:"last_error,omitzero"`
 	Sending   bool       `json:"sending,omitzero"` // an attempt was begun and its end is not recorded
 	Touched   bool       `json:"touched,omitzero"` // an earlier attempt may have reached the vendor although it failed here
+	Counted   bool       `json:"counted,omitzero"` // was looked at for storms
 }
 
 // NewQueued returns one row per channel for a notice. A channel named twice gets one row.
@@ -119,7 +120,6 @@ type ChannelState struct {
 	Lost         []Lost    `json:"lost,omitzero"`         // refused notices that the other channels were not told of yet
 	Trouble      *Trouble  `json:"trouble,omitzero"`      // the open episode, nil when there is none
 	Episodes     int       `json:"episodes,omitzero"`     // troubles so far, to number their keys
-	Counted      uint64    `json:"counted,omitzero"`      // Seq up to which triggers were counted for storms
 	Recent       []int64   `json:"recent,omitzero"`       // triggers of the storm window, unix nanoseconds
 	Storms       []Storm   `json:"storms,omitzero"`       // storms whose alerts are not all over
 }
@@ -149,7 +149,7 @@ type Storm struct {
 	Count   int               `json:"count"`   // triggers in it
 	Lines   []string          `json:"lines"`   // their summaries, the first few
 	Targets []string          `json:"targets"` // each once
-	Open    map[string]uint64 `json:"open"`    // key -> Seq of its trigger, until it is resolved
+	Open    map[string]string `json:"open"`    // key -> ID of its trigger, until it is resolved
 	First   Notice            `json:"first"`
 	Worst   Severity          `json:"worst"`
 	Told    bool              `json:"told"` // its trigger was queued
@@ -163,7 +163,8 @@ type ChannelBook struct {
 }
 
 // Edits is what one step of the rules changed; it is to be stored in one transaction before
-// anything is sent. New rows have no Seq yet and may be for other channels.
+// anything is sent. Rows are known to the store by ID and Channel. New rows have no Seq yet and
+// may be for other channels. Of several versions of the same thing the last counts.
 type Edits struct {
 	Rows     []Queued
 	New      []Queued

@@ -18,8 +18,8 @@ func (b ChannelBook) clone() ChannelBook {
 	return b
 }
 
-// edit returns a copy and the index of a row in it, or -1.
-func (b ChannelBook) edit(seq uint64) (ChannelBook, int) {
+// index finds a row, -1 when it does not wait any more.
+func (b ChannelBook) index(seq uint64) int {
 	i, found := slices.BinarySearchFunc(b.Rows, seq, func(q Queued, s uint64) int {
 		switch {
 		case q.Seq < s:
@@ -30,7 +30,16 @@ func (b ChannelBook) edit(seq uint64) (ChannelBook, int) {
 		return 0
 	})
 	if !found {
-		return b, -1
+		return -1
+	}
+	return i
+}
+
+// edit returns a copy and the index of a row in it, or -1.
+func (b ChannelBook) edit(seq uint64) (ChannelBook, int) {
+	i := b.index(seq)
+	if i < 0 {
+		return b, i
 	}
 	return b.clone(), i
 }
@@ -78,14 +87,11 @@ func (b *ChannelBook) touchKey(q Queued, now time.Time) KeyState {
 	return k
 }
 
-// Add returns the book with further rows, in order of Seq.
+// Add returns the book with further rows, whose Seq must be above all that it has had, and what
+// is known of their keys.
 func (b ChannelBook) Add(rows []Queued, keys []KeyState) ChannelBook {
 	b = b.clone()
-	for _, q := range rows {
-		if n := len(b.Rows); n == 0 || b.Rows[n-1].Seq < q.Seq {
-			b.Rows = append(b.Rows, q)
-		}
-	}
+	b.Rows = append(b.Rows, rows...)
 	for _, k := range keys {
 		if _, known := b.Keys[k.Key]; !known {
 			b.Keys[k.Key] = k

@@ -17,14 +17,14 @@ const (
 // empty. Wake is when to call it again although nothing happened, zero for never.
 func (r OutboxRules) Tidy(b ChannelBook, now time.Time, others []string) (ChannelBook, Edits, time.Time) {
 	b = b.clone()
-	var resolved []Queued
+	var news []Queued
 	for _, q := range b.Rows {
-		if q.Kind == Resolve {
-			resolved = append(resolved, q)
+		if !q.Counted && (q.Kind == Trigger || q.Kind == Resolve) {
+			news = append(news, q)
 		}
 	}
 	e := b.collapse(now)
-	stormEdits, stormWake := r.storms(&b, resolved, now)
+	stormEdits, stormWake := r.storms(&b, news, now)
 	troubleEdits, troubleWake := r.trouble(&b, now, others)
 	e = e.Join(stormEdits).Join(troubleEdits)
 	wake := stormWake

@@ -2,6 +2,7 @@ package escalate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,8 +76,9 @@ func TestTidyCollapsesWhatIsStale(t *testing.T) {
 			got, e, _ := DefaultOutboxRules().Tidy(b, t0, nil)
 			require.Equal(t, before, kindsOf(b.Rows), "the book that was given is unchanged")
 			require.Equal(t, c.left, kindsOf(got.Rows))
-			require.Len(t, e.Rows, len(b.Rows)-len(got.Rows), "every row that went is stored as collapsed")
-			for i, q := range e.Rows {
+			collapsed := slices.DeleteFunc(slices.Clone(e.Rows), func(q Queued) bool { return q.State == Waiting })
+			require.Len(t, collapsed, len(b.Rows)-len(got.Rows), "every row that went is stored")
+			for i, q := range collapsed {
 				require.Equal(t, Collapsed, q.State)
 				require.Equal(t, t0, q.Settled)
 				if i == 0 {

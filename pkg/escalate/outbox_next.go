@@ -187,25 +187,33 @@ func (r OutboxRules) Stall(b ChannelBook, now time.Time) (ChannelBook, Edits) {
 
 // Recover is applied once to what was loaded at start: an attempt that was under way when the
 // daemon died may have reached the vendor. And whoever restarts recoveryd has often just mended
-// a key or a setting, so that waits which such a failure imposed are over.
+// a key or a setting; see [OutboxRules.Forgive].
 func (r OutboxRules) Recover(b ChannelBook) (ChannelBook, Edits) {
 	b = b.clone()
 	var e Edits
 	for i := range b.Rows {
-		q := &b.Rows[i]
-		broken := q.Reason == ReasonAuth || q.Reason == ReasonConfig
-		if !q.Sending && (!broken || q.NextAt.IsZero()) {
-			continue
-		}
-		if q.Sending {
+		if q := &b.Rows[i]; q.Sending {
 			q.Sending, q.Touched = false, true
+			e.Rows = append(e.Rows, *q)
 		}
-		if broken {
-			q.NextAt = time.Time{}
-		}
-		e.Rows = append(e.Rows, *q)
 	}
-	if r := b.State.LastReason; (r == ReasonAuth || r == ReasonConfig) && !b.State.NotBefore.IsZero() {
+	b, f := r.Forgive(b)
+	return b, e.Join(f)
+}
+
+// Forgive ends the waits that bad credentials or settings imposed. It is applied when the
+// configuration was loaded anew.
+func (r OutboxRules) Forgive(b ChannelBook) (ChannelBook, Edits) {
+	b = b.clone()
+	var e Edits
+	for i := range b.Rows {
+		q := &b.Rows[i]
+		if (q.Reason == ReasonAuth || q.Reason == ReasonConfig) && !q.NextAt.IsZero() {
+			q.NextAt = time.Time{}
+			e.Rows = append(e.Rows, *q)
+		}
+	}
+	if why := b.State.LastReason; (why == ReasonAuth || why == ReasonConfig) && !b.State.NotBefore.IsZero() {
 		b.State.NotBefore = time.Time{}
 		e.Channels = append(e.Channels, b.State)
 	}

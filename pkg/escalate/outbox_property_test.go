@@ -405,16 +405,16 @@ func TestOutboxTellsEveryUnresolvedTriggerOfAStorm(t *testing.T) {
 				require.Equal(t, Delivered, s.State, "%s is lost", last.ID)
 				continue
 			}
-			storm, found := w.stormOf(key, last.Seq)
+			storm, found := w.stormOf(last)
 			require.True(t, found, "the demoted %s belongs to a storm that is still open", last.ID)
 			require.True(t, w.paged[storm.Key], "the storm of %s was paged", last.ID)
 		}
 	})
 }
 
-func (w *world) stormOf(key string, seq uint64) (Storm, bool) {
+func (w *world) stormOf(q Queued) (Storm, bool) {
 	for _, s := range w.book.State.Storms {
-		if at, member := s.Open[key]; member && at >= seq {
+		if s.Open[q.Key] == q.ID {
 			return s, true
 		}
 	}

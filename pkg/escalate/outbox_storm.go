@@ -14,14 +14,34 @@ const stormLines = 20
 // StormWindow, the further ones, and those of the window which have not been tried yet, are
 // demoted to updates, and one trigger for the whole storm takes their place. It is resolved when
 // all of them are. Pages that already left stay as they are, and a trigger that is worse than
-// everything the storm has told is never demoted. Resolved are the Resolve rows that waited.
-func (r OutboxRules) storms(b *ChannelBook, resolved []Queued, now time.Time) (Edits, time.Time) {
+// everything the storm has told is never demoted. News are the triggers and resolves that were
+// not looked at yet, before collapsing; each is looked at once, in order of arrival.
+func (r OutboxRules) storms(b *ChannelBook, news []Queued, now time.Time) (Edits, time.Time) {
 	c := b.State
 	c.Storms = cloneStorms(c.Storms)
-	changed := closeMembers(c.Storms, resolved)
-	rows, grown, counted := r.count(b, &c)
-
-	e := Edits{Rows: rows}
+	grown := map[string]bool{}
+	changed := map[int]bool{}
+	for _, q := range news {
+		i := b.index(q.Seq) // -1 when it was collapsed
+		if i >= 0 {
+			b.Rows[i].Counted = true
+			changed[i] = true
+		}
+		switch {
+		case q.Kind == Resolve:
+			for _, s := range c.Storms {
+				delete(s.Open, q.Key)
+			}
+		case i >= 0 && q.Origin == FromDecision:
+			r.count(b, &c, i, changed, grown)
+		}
+	}
+	var e Edits
+	for i, q := range b.Rows {
+		if changed[i] {
+			e.Rows = append(e.Rows, q)
+		}
+	}
 	var wake time.Time
 	kept := c.Storms[:0]
 	for _, s := range c.Storms {
@@ -43,42 +63,40 @@ func (r OutboxRules) storms(b *ChannelBook, resolved []Queued, now time.Time) (E
 		kept = append(kept, s)
 	}
 	c.Storms = kept
-	if counted || changed || len(e.New) > 0 {
+	if len(news) > 0 || len(e.New) > 0 {
 		b.State = c
 		e.Channels = append(e.Channels, c)
 	}
 	return e, wake
 }
 
-// count looks at the triggers that were not counted yet and demotes what belongs to a storm.
-func (r OutboxRules) count(b *ChannelBook, c *ChannelState) (rows []Queued, grown map[string]bool, counted bool) {
-	grown = map[string]bool{}
-	for i, q := range b.Rows {
-		if q.Seq <= c.Counted || q.Kind != Trigger || q.Origin != FromDecision {
-			continue
-		}
-		counted = true
-		c.Counted = q.Seq
-		c.Recent = append(within(c.Recent, q.Enqueued, r.StormWindow), q.Enqueued.UnixNano())
-		if r.StormOver <= 0 || len(c.Recent) <= r.StormOver || r.Public[c.Channel] {
-			continue
-		}
-		s := r.current(c, q)
-		s.Until = q.Enqueued.Add(r.StormWindow)
-		for j := range b.Rows[:i+1] {
-			m := b.Rows[j]
-			fresh := m.Kind == Trigger && m.Origin == FromDecision && m.Attempts == 0 &&
-				m.Enqueued.After(q.Enqueued.Add(-r.StormWindow))
-			if !fresh || s.Told && worse(m.Notice.Severity, s.Worst) {
-				continue
-			}
-			m.Kind, m.Why = Update, "told with one page for many: "+s.Key
-			b.Rows[j] = m
-			rows = append(rows, m)
-			grown[s.Key] = s.join(m) || grown[s.Key]
-		}
+// count takes note of the trigger at index i and demotes what belongs to a storm.
+func (r OutboxRules) count(b *ChannelBook, c *ChannelState, i int, changed map[int]bool, grown map[string]bool) {
+	q := b.Rows[i]
+	c.Recent = append(within(c.Recent, q.Enqueued, r.StormWindow), q.Enqueued.UnixNano())
+	if r.StormOver <= 0 || len(c.Recent) <= r.StormOver || r.Public[c.Channel] {
+		return
 	}
-	return rows, grown, counted
+	s := r.current(c, q)
+	s.Until = q.Enqueued.Add(r.StormWindow)
+	for j := range b.Rows[:i+1] {
+		m := &b.Rows[j]
+		fresh := m.Kind == Trigger && m.Origin == FromDecision && m.Counted && m.Attempts == 0 &&
+			m.Enqueued.After(q.Enqueued.Add(-r.StormWindow))
+		if !fresh || s.Told && worse(m.Notice.Severity, s.Worst) || b.endsLater(*m) {
+			continue
+		}
+		m.Kind, m.Why = Update, "told with one page for many: "+s.Key
+		changed[j] = true
+		grown[s.Key] = s.join(*m) || grown[s.Key]
+	}
+}
+
+// endsLater reports whether a resolve of the same key waits behind a row.
+func (b *ChannelBook) endsLater(q Queued) bool {
+	return slices.ContainsFunc(b.Rows, func(r Queued) bool {
+		return r.Key == q.Key && r.Kind == Resolve && r.Seq > q.Seq
+	})
 }
 
 // current is the storm that a trigger belongs to: the one under way, or a new one.
@@ -87,9 +105,9 @@ func (r OutboxRules) current(c *ChannelState, q Queued) *Storm {
 		return &c.Storms[n-1]
 	}
 	c.Storms = append(c.Storms, Storm{
-		Key:   fmt.Sprintf("storm/%s/%s/%d-%d", r.Host, c.Channel, q.Enqueued.Unix(), q.Seq),
+		Key:   fmt.Sprintf("storm/%s/%s/%s", r.Host, c.Channel, q.ID),
 		Since: q.Enqueued,
-		Open:  map[string]uint64{},
+		Open:  map[string]string{},
 		First: q.Notice,
 		Worst: Info,
 	})
@@ -99,7 +117,7 @@ func (r OutboxRules) current(c *ChannelState, q Queued) *Storm {
 // join adds a trigger and reports whether the storm's page has something new to tell.
 func (s *Storm) join(q Queued) bool {
 	_, again := s.Open[q.Key]
-	s.Open[q.Key] = q.Seq
+	s.Open[q.Key] = q.ID
 	if worse(q.Notice.Severity, s.Worst) {
 		s.Worst = q.Notice.Severity
 	}
@@ -114,19 +132,6 @@ func (s *Storm) join(q Queued) bool {
 		s.Targets = append(s.Targets, t)
 	}
 	return true
-}
-
-// closeMembers takes resolved keys out of the storms.
-func closeMembers(storms []Storm, resolved []Queued) (changed bool) {
-	for _, s := range storms {
-		for _, q := range resolved {
-			if seq, member := s.Open[q.Key]; member && seq < q.Seq {
-				delete(s.Open, q.Key)
-				changed = true
-			}
-		}
-	}
-	return changed
 }
 
 func (r OutboxRules) stormRows(channel string, s Storm, kind Kind, now time.Time) []Queued {
