@@ -10,15 +10,16 @@ import (
 // figures are of the same moment. Each row is (name, value, text); a NULL value was not visible.
 //
 // Without pg_monitor the state and the times of other roles' sessions read NULL, but the sessions
-// themselves and their application_name are visible, so they are still counted. Our own session
-// is left out everywhere.
+// themselves and their application_name are visible, so they are still counted. Our own sessions
+// are left out everywhere, also those of earlier looks that are still going away.
 const activityQuery = `
 WITH me AS MATERIALIZED (
   SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_all
 ), s AS MATERIALIZED (
   SELECT pid, state, application_name, xact_start, wait_event_type, backend_type
   FROM pg_stat_activity
-  WHERE datid IS NOT NULL AND usesysid IS NOT NULL AND pid <> pg_backend_pid()
+  WHERE datid IS NOT NULL AND usesysid IS NOT NULL
+    AND pid <> pg_backend_pid() AND application_name IS DISTINCT FROM current_setting('application_name')
     AND (backend_type IS NULL OR backend_type = 'client backend')
 ), apps AS (
   SELECT application_name AS app, count(*) AS n, count(*) FILTER (WHERE state = 'idle') AS idle

@@ -212,7 +212,9 @@ func TestMCPHealthOnTroubles(t *testing.T) {
 		{"a wrong method", page(405, "text/plain", ""), detect.OutcomeNotFound, 405},
 		{"no credential", page(401, "application/json", `{"error":"invalid_token"}`), detect.OutcomeDenied, 401},
 		{"a web page", page(200, "text/html", "<!DOCTYPE html><html></html>"), detect.OutcomeHTML, 200},
-		{"a redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusTemporaryRedirect) }, detect.OutcomeRedirect, 307},
+		{"a redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/login", http.StatusTemporaryRedirect)
+		}, detect.OutcomeRedirect, 307},
 		{"an error without a body", page(500, "text/plain", "Internal Server Error"), detect.OutcomeHTTPError, 500},
 		{"a proxy without a backend", page(502, "text/html", "<html>bad gateway</html>"), detect.OutcomeHTTPError, 502},
 		{"a rate limit at 500", page(500, "application/json", string(limited)), detect.OutcomeLimited, 500},

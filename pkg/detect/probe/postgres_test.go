@@ -34,6 +34,10 @@ func TestPostgresOnARealServer(t *testing.T) {
 		{"frozen until its backlog is full", postgresFrozenForLong},
 		{"shutting down", postgresShuttingDown},
 	} {
+		require.Eventually(t, func() bool { // the sessions of the step before are gone
+			used, ok := sqlLook(t, c.DSN("postgres", "postgres")).Num(detect.SQLUsed)
+			return ok && used == 0
+		}, waitFor, tick)
 		t.Run(step.name, func(t *testing.T) { step.run(t, c) })
 	}
 }
