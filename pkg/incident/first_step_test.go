@@ -160,7 +160,7 @@ func TestAServerThatDiedWithItsDatabaseWaitsForItAndIsStartedAfterwards(t *testi
 	s.sees("codebase", crashed("c1")).is(Suspect, FirstSign)
 	s.in(time.Second).sees("postgres", dead("p1")).sees("codebase", crashed("c1")).is(Held, HoldDependency)
 	s.in(time.Second).actionEnds("postgres", ResultDone)
-	s.in(time.Second).sees("postgres", database("p2"))
+	s.in(time.Second).sees("postgres", database("p2")).in(2*time.Second).sees("postgres", database("p2")).is(Probation, Verified)
 	s.sees("codebase", crashed("c1")).is(Acting, Act).performed("unit.start codebase-mcp.service")
 	require.Equal(t, "codebase", s.incident("codebase").Target)
 }
