@@ -125,9 +125,10 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, &ConfigError{err}
 	}
 	subjects = a.children.gate(subjects)
-	if a.outbox, err = outbox.New(ctx, outbox.Options{Store: a.journal, Notifiers: notifiers, Logger: a.log}); err != nil {
+	if a.outbox, err = outbox.New(outbox.Options{Store: a.journal, Notifiers: notifiers, Rules: rulesOf(c), Logger: a.log, Metrics: a.metrics}); err != nil {
 		return nil, err
 	}
+	a.reportSalvage()
 	a.engine, err = engine.New(engine.Options{Policy: policy, Subjects: subjects, State: state, Actuator: actuator(a.adapters),
 		Journal: ledger{a.journal, a.channels}, Courier: courier{a}, Meter: a.metrics, Render: a.render, Logger: a.log})
 	if err != nil {
@@ -165,7 +166,9 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 			cancel(fmt.Errorf("outbox ended: %w", err))
 		}
 	}()
-	part("http server", a.server.Serve)
+	if a.server.Addr() != nil {
+		part("http server", a.server.Serve)
+	}
 	part("decision loop", func() error { return a.engine.Run(ctx) })
 	part("service manager", func() error { return a.supervise(ctx) })
 	if ch := a.children; ch != nil {
@@ -305,10 +308,10 @@ type courier struct{ a *App }
 // Wake says that the outbox has something new.
 func (c courier) Wake() { c.a.outbox.Wake() }
 
-// Emergency delivers without a journal.
+// Emergency delivers without a journal, under the same rules.
 func (c courier) Emergency(ns []escalate.Notice) {
 	for _, n := range ns {
-		c.a.outbox.Emergency(n, c.a.channels(n)...)
+		c.a.outbox.Submit(escalate.NewQueued(n.At, n, c.a.channels(n)...)...)
 	}
 }
 

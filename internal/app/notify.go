@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -93,3 +94,36 @@ func (e *ConfigError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *ConfigError) Unwrap() error { return e.Err }
+
+// rulesOf are the outbox's numbers for a configuration: each channel keeps its vendor's rate, and
+// a public page gets no notices about recoveryd itself.
+func rulesOf(c *config.Config) escalate.OutboxRules {
+	r := escalate.DefaultOutboxRules()
+	r.Host, r.Rates, r.Public = c.Host, map[string]escalate.SendRate{}, map[string]bool{}
+	for _, n := range c.Notifiers {
+		r.Rates[n.Name] = escalate.DefaultRate(n.Type)
+		if n.Type == "statuspage" {
+			r.Public[n.Name] = true
+		}
+	}
+	return r
+}
+
+// reportSalvage pages when the journal was found damaged: what was lost may matter, and the
+// damaged file is kept for a person to look at.
+func (a *App) reportSalvage() {
+	s := a.journal.Salvaged()
+	if s == nil {
+		return
+	}
+	now := time.Now()
+	n := escalate.Notice{ID: fmt.Sprintf("recoveryd-journal-%d", now.UnixNano()), Key: fmt.Sprintf("recoveryd-journal-%d/t0", now.Unix()),
+		Kind: escalate.Trigger, At: now, Since: now, Priority: "P3", Severity: escalate.Warning, Status: escalate.Identified,
+		Host: a.Config().Host, Target: "recoveryd", Class: "recoveryd",
+		Summary:  "recoveryd on " + a.Config().Host + ": its journal was damaged and has been set aside",
+		Evidence: []string{s.String()},
+		Next:     "recoveryd goes on with what could be read; budgets and incidents from the damaged part are forgotten",
+		Commands: []string{"ls -l " + a.Config().StateDir, "recoveryd incidents"}}
+	a.log.Error("journal was corrupt and has been set aside", zap.String("salvage", s.String()))
+	a.outbox.Submit(escalate.NewQueued(now, n, a.channels(n)...)...)
+}

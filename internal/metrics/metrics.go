@@ -42,6 +42,8 @@ type Metrics struct {
 	reloadTime  prometheus.Gauge
 	info        *prometheus.GaugeVec
 
+	delivery delivery
+
 	mu   sync.Mutex // guards last
 	last map[string]labels
 }
@@ -96,6 +98,7 @@ func New(version, commit string) *Metrics {
 	m.Registry.MustRegister(m.phase, m.verdict, m.heldBy, m.reading, m.incidents, m.open, m.closed, m.duration, m.actions, m.actionTime,
 		m.holds, m.decisions, m.probeTime, m.notices, m.journalErrs, m.cycle, m.looked, m.reloads, m.reloadTime, m.info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.delivery = newDelivery(m.Registry)
 	m.info.WithLabelValues(version, commit).Set(1)
 	for _, k := range []incident.NoticeKind{incident.NoticeTrigger, incident.NoticeUpdate, incident.NoticeResolve, incident.NoticeChange} {
 		m.notices.WithLabelValues(string(k))
