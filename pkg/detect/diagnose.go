@@ -98,12 +98,14 @@ func (d Diagnosis) Masked() bool { return d.Culprit != "" && d.Culprit != d.Targ
 
 // Diagnose judges one observation. It is total and deterministic: conditions are judged in the
 // fixed order of Builtin (most dangerous question first), the first that says unhealthy wins;
-// otherwise the first that could not tell; otherwise the first degraded; otherwise healthy.
+// otherwise the first that could not tell; otherwise the first degraded; otherwise healthy. A
+// condition of the operator's that could not tell is only kept in Considered.
 func Diagnose(o Observation, b Background) Diagnosis {
 	d := Diagnosis{Target: o.Target, At: o.At, Verdict: Healthy, Because: healthySentence(o, b)}
 	best := -1
 	rank := [...]int{Healthy: 0, Degraded: 1, Unknown: 2, Unhealthy: 3}
-	for _, c := range slices.Concat(Builtin(), b.Extra) {
+	builtin := Builtin()
+	for i, c := range slices.Concat(builtin, b.Extra) {
 		if !slices.Contains(c.Kinds, b.Target.Kind) {
 			continue
 		}
@@ -111,11 +113,14 @@ func Diagnose(o Observation, b Background) Diagnosis {
 		if f.Because == "" {
 			continue // nothing to say: this condition is clear
 		}
+		f.Because = sentence(f.Because)
 		class := f.Class
 		if class == "" {
 			class = c.Class
 		}
-		if rank[f.Verdict] <= best {
+		// A rule of the operator's that cannot be judged must not blind the built-in classes.
+		weak := i >= len(builtin) && f.Verdict == Unknown
+		if rank[f.Verdict] <= best || weak {
 			d.Considered = append(d.Considered, Considered{class, f.Verdict, f.Because})
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // healthySentence is the evidence for a healthy verdict, from whichever witness answered.
@@ -37,7 +38,16 @@ func healthySentence(o Observation, b Background) string {
 	if len(parts) == 0 {
 		return "nothing is known to be wrong"
 	}
-	return strings.Join(parts, ", ")
+	return sentence(strings.Join(parts, ", "))
+}
+
+// sentence makes one line of an evidence that may carry words from outside, without the full stop
+// that those may end with.
+func sentence(s string) string {
+	if strings.ContainsFunc(s, unicode.IsControl) || strings.Contains(s, "  ") {
+		s = oneLine(s)
+	}
+	return strings.TrimRight(s, " .,;:")
 }
 
 func latencyNote(f Facts) string {
