@@ -1,0 +1,305 @@
+package detect
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/stretchr/testify/require"
+)
+
+// scenario is one situation of testdata/scenarios: what is watched, what is seen, what must be
+// concluded. Each file begins with a comment that says what it proves.
+type scenario struct {
+	Target     scenarioTarget      `yaml:"target"`
+	Answered   bool                `yaml:"answered"` // this process has given a health reply before
+	Needs      []scenarioNeighbour `yaml:"needs"`
+	Dependents []scenarioNeighbour `yaml:"dependents"`
+	Rules      []scenarioRule      `yaml:"rules"`
+	Facts      map[string]any      `yaml:"facts"` // of every look, unless the look says otherwise
+	Looks      []scenarioLook      `yaml:"looks"`
+}
+
+type scenarioTarget struct {
+	Name       string        `yaml:"name"`
+	Kind       Kind          `yaml:"kind"`
+	Unit       string        `yaml:"unit"`
+	External   bool          `yaml:"external"`
+	StartGrace time.Duration `yaml:"start_grace"`
+	Limits     struct {
+		PoolFull   float64       `yaml:"pool_full"`
+		PoolHigh   float64       `yaml:"pool_high"`
+		MemoryFull float64       `yaml:"memory_full"`
+		MemoryHigh float64       `yaml:"memory_high"`
+		DiskFull   float64       `yaml:"disk_full"`
+		Latency    time.Duration `yaml:"latency"`
+	} `yaml:"limits"`
+	Application string  `yaml:"application"`  // pool.application
+	MemoryLimit float64 `yaml:"memory_limit"` // MiB, when the unit has no limit of its own
+}
+
+type scenarioNeighbour struct {
+	Target scenarioTarget `yaml:"target"`
+	Age    time.Duration  `yaml:"age"` // how long before the look it was seen
+	Facts  map[string]any `yaml:"facts"`
+}
+
+type scenarioRule struct {
+	Name      string    `yaml:"name"`
+	When      string    `yaml:"when"`
+	Because   string    `yaml:"because"`
+	Witnesses []Witness `yaml:"witnesses"`
+}
+
+type scenarioLook struct {
+	At       time.Duration             `yaml:"at"`
+	Answered *bool                     `yaml:"answered"`
+	Facts    map[string]any            `yaml:"facts"`       // null takes a fact away
+	Around   map[string]map[string]any `yaml:"around"`      // changed facts of neighbours, by name
+	Ages     map[string]time.Duration  `yaml:"seen_before"` // changed ages of neighbours, by name
+	Want     scenarioWant              `yaml:"want"`
+}
+
+type scenarioWant struct {
+	Verdict    Verdict   `yaml:"verdict"`
+	Class      Class     `yaml:"class"`
+	Culprit    string    `yaml:"culprit"`   // the target itself when left out
+	Agree      *bool     `yaml:"agree"`     // two witnesses that justify a disruptive action; required when unhealthy and its own culprit
+	Confirmed  *bool     `yaml:"confirmed"` // seen often and long enough to act; required when unhealthy
+	Conclusive *bool     `yaml:"conclusive"`
+	Witnesses  []Witness `yaml:"witnesses"`
+	Severity   string    `yaml:"severity"`
+	Because    []string  `yaml:"because"` // pieces of the sentence
+	Never      []string  `yaml:"never"`   // words that it must not contain
+	Advice     string    `yaml:"advice"`
+}
+
+// start is the wall clock at the first look.
+var start = time.Date(2026, 3, 14, 3, 0, 0, 0, time.UTC)
+
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/scenarios/*.yaml")
+	require.NoError(t, err)
+	notUnhealthy := 0
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			s := readScenario(t, raw)
+			runScenario(t, s)
+			if !slices.ContainsFunc(s.Looks, func(l scenarioLook) bool { return l.Want.Verdict == Unhealthy }) {
+				notUnhealthy++
+			}
+		})
+	}
+	require.GreaterOrEqual(t, len(files), 80, "the corpus has at least eighty situations")
+	require.GreaterOrEqual(t, 2*notUnhealthy, len(files), "half of the corpus looks bad and is not")
+}
+
+// readScenario is strict: a key or a fact that does not exist is a mistake in the file.
+func readScenario(t *testing.T, raw []byte) scenario {
+	head, _, _ := strings.Cut(string(raw), "\n\n")
+	require.True(t, strings.HasPrefix(head, "# ") && len(head) > 20, "the file must begin with a comment saying what it proves")
+	var s scenario
+	require.NoError(t, yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict()).Decode(&s))
+	require.NotEmpty(t, s.Looks, "no looks")
+	return s
+}
+
+func runScenario(t *testing.T, s scenario) {
+	target := s.Target.target(t, "codebase-mcp", KindService)
+	var extra []Condition
+	for _, r := range s.Rules {
+		c, err := CompileRule(Rule{Name: r.Name, When: r.When, Because: r.Because, Witnesses: r.Witnesses, For: 5 * time.Second})
+		require.NoError(t, err)
+		extra = append(extra, c)
+	}
+	around := map[string]bool{}
+	for _, n := range slices.Concat(s.Needs, s.Dependents) {
+		around[n.Target.Name] = true
+	}
+	var run confirming
+	for _, l := range s.Looks {
+		name := fmt.Sprintf("at %s", l.At)
+		for n := range l.Around {
+			require.True(t, around[n], "%s: around: no neighbour is called %s", name, n)
+		}
+		at := start.Add(l.At)
+		o := Observation{Target: target.Name, At: at, Facts: readFacts(t, at, s.Facts, l.Facts)}
+		self := Neighbour{Target: target, Observation: o}
+		b := Background{Target: target, Answered: s.Answered, Extra: extra}
+		if l.Answered != nil {
+			b.Answered = *l.Answered
+		}
+		for _, n := range s.Needs {
+			b.Needs = append(b.Needs, n.neighbour(t, at, l, KindPostgres, Background{Dependents: []Neighbour{self}}))
+		}
+		for _, n := range s.Dependents {
+			b.Dependents = append(b.Dependents, n.neighbour(t, at, l, KindService, Background{}))
+		}
+		d := checkDiagnosis(t, o, b)
+		confirmed := run.add(d, target.Kind, extra)
+		l.Want.check(t, name, target.Name, d, confirmed)
+	}
+}
+
+func (n scenarioNeighbour) neighbour(t *testing.T, at time.Time, l scenarioLook, kind Kind, b Background) Neighbour {
+	age := n.Age
+	if changed, ok := l.Ages[n.Target.Name]; ok {
+		age = changed
+	}
+	out := Neighbour{Target: n.Target.target(t, "", kind)}
+	out.Observation = Observation{Target: out.Target.Name, At: at.Add(-age), Facts: readFacts(t, at.Add(-age), n.Facts, l.Around[n.Target.Name])}
+	b.Target = out.Target
+	out.Diagnosis = Diagnose(out.Observation, b)
+	return out
+}
+
+func (s scenarioTarget) target(t *testing.T, name string, kind Kind) Target {
+	if s.Name != "" {
+		name = s.Name
+	}
+	require.NotEmpty(t, name, "a neighbour needs a name")
+	if s.Kind != "" {
+		kind = s.Kind
+	}
+	require.Contains(t, allKinds, kind)
+	out := Target{
+		Name: name, Kind: kind, Unit: s.Unit, Platform: "systemd", External: s.External, StartGrace: s.StartGrace,
+		Limits: Limits{PoolFull: s.Limits.PoolFull, PoolHigh: s.Limits.PoolHigh, MemoryFull: s.Limits.MemoryFull,
+			MemoryHigh: s.Limits.MemoryHigh, DiskFull: s.Limits.DiskFull, Latency: s.Limits.Latency},
+		Pool:   Pool{Application: s.Application},
+		Memory: Memory{Limit: uint64(s.MemoryLimit * (1 << 20))},
+	}
+	if out.Unit == "" {
+		out.Unit = name + ".service"
+	}
+	if out.StartGrace == 0 {
+		out.StartGrace = 30 * time.Second // the configuration's default
+	}
+	return out
+}
+
+// readFacts merges the facts of a look over those of the scenario. A value is a number, a word or
+// a truth as the fact wants it; {err: why} was not measured; {ago: 40s} is a moment before the
+// look; {mib: 512} is bytes; null takes the fact away.
+func readFacts(t *testing.T, at time.Time, layers ...map[string]any) Facts {
+	out := Facts{}
+	for _, layer := range layers {
+		for name, v := range layer {
+			f, known := FactNamed(name)
+			require.True(t, known, "there is no fact %s%s", name, meant(name, factNames()))
+			if v == nil {
+				delete(out, name)
+				continue
+			}
+			r, ok := readReading(at, f, v)
+			require.True(t, ok, "%s: %v (%T) is no %s", name, v, v, f.Type)
+			out[name] = r
+		}
+	}
+	return out
+}
+
+func readReading(at time.Time, f Fact, v any) (Reading, bool) {
+	numeric := f.Type == Number || f.Type == Share
+	switch v := v.(type) {
+	case string:
+		return Word(v), f.Type == Text
+	case bool:
+		return Flag(v), f.Type == Truth
+	case uint64:
+		return Num(float64(v)), numeric
+	case int64:
+		return Num(float64(v)), numeric
+	case float64:
+		return Num(v), numeric
+	case map[string]any:
+		if len(v) != 1 {
+			return Reading{}, false
+		}
+		if why, ok := v["err"].(string); ok && why != "" {
+			return NotMeasured(why), true
+		}
+		if s, ok := v["ago"].(string); ok {
+			d, err := time.ParseDuration(s)
+			return Num(float64(at.Add(-d).UnixMicro()) / 1e6), err == nil && numeric
+		}
+		if n, ok := v["mib"].(uint64); ok {
+			return Num(float64(n) * (1 << 20)), numeric
+		}
+	}
+	return Reading{}, false
+}
+
+// confirming counts looks that agree, as the class's timing asks: what happens once is a blip.
+type confirming struct {
+	class   Class
+	culprit string
+	looks   int
+	since   time.Time
+}
+
+func (c *confirming) add(d Diagnosis, kind Kind, extra []Condition) bool {
+	if d.Verdict != Unhealthy {
+		if d.Good() {
+			*c = confirming{}
+		}
+		return false
+	}
+	if c.looks == 0 || c.class != d.Class || c.culprit != d.Culprit {
+		*c = confirming{class: d.Class, culprit: d.Culprit, since: d.At}
+	}
+	c.looks++
+	cond, ok := ConditionFor(d.Class, kind, extra)
+	if !ok {
+		cond = Condition{Looks: 2}
+	}
+	return d.Conclusive || c.looks >= cond.Looks && d.At.Sub(c.since) >= cond.For
+}
+
+func (w scenarioWant) check(t *testing.T, at, target string, d Diagnosis, confirmed bool) {
+	require.Equal(t, w.Verdict, d.Verdict, "%s: %s", at, d.Because)
+	require.Equal(t, w.Class, d.Class, "%s: %s", at, d.Because)
+	culprit := w.Culprit
+	if culprit == "" && d.Verdict != Healthy {
+		culprit = target
+	}
+	require.Equal(t, culprit, d.Culprit, "%s: culprit: %s", at, d.Because)
+	_, agree := Agree(d.Class, d.Witnesses)
+	if d.Masked() {
+		require.Nil(t, w.Agree, "%s: the culprit is another target: what may be done to this one is no question", at)
+	} else if d.Verdict == Unhealthy {
+		require.NotNil(t, w.Agree, "%s: an unhealthy verdict must say whether its witnesses agree", at)
+		require.Equal(t, *w.Agree, agree, "%s: witnesses %v: %s", at, d.Witnesses, d.Because)
+	}
+	if d.Verdict == Unhealthy {
+		require.NotNil(t, w.Confirmed, "%s: an unhealthy verdict must say whether it is confirmed", at)
+		require.Equal(t, *w.Confirmed, confirmed, "%s: confirmed: %s", at, d.Because)
+	}
+	if w.Conclusive != nil {
+		require.Equal(t, *w.Conclusive, d.Conclusive, "%s: conclusive: %s", at, d.Because)
+	}
+	if w.Witnesses != nil {
+		require.Equal(t, w.Witnesses, d.Witnesses, "%s: %s", at, d.Because)
+	}
+	if w.Severity != "" {
+		require.Equal(t, w.Severity, d.Severity.String(), "%s: %s", at, d.Because)
+	}
+	require.NotEmpty(t, w.Because, "%s: say a piece of the sentence", at)
+	for _, piece := range w.Because {
+		require.Contains(t, d.Because, piece, at)
+	}
+	for _, piece := range w.Never {
+		require.NotContains(t, d.Because, piece, at)
+	}
+	if w.Advice != "" {
+		require.Contains(t, d.Advice, w.Advice, at)
+	}
+}
