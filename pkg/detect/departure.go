@@ -201,7 +201,7 @@ func isRestart(job string) bool {
 
 // whyByItself says how a unit ended that nobody stopped.
 func whyByItself(e UnitEnd) (string, string) {
-	if e.Result == "success" && !e.retrying() {
+	if e.Result == "success" {
 		switch {
 		case e.ExitKind == "exited" && e.ExitStatus == 128+15, e.ExitKind == "killed" && isAskingSignal(e.ExitStatus):
 			return DepartureSIGTERM, fmt.Sprintf("its process was told to end from outside systemd (%s), without a stop job", e.exit())

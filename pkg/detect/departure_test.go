@@ -49,6 +49,11 @@ func TestDepartureOf(t *testing.T) {
 				e.Active, e.Sub, e.Result, e.ExitKind = "inactive", "dead", "success", "exited"
 				e.ActiveExit, e.From = 201, "active"
 			}), DepartureClean, DepartureClean, "ended by itself"},
+		{"clean exit 0 with Restart=always: the delay before the automatic restart",
+			with(func(e *UnitEnd) {
+				e.Active, e.Sub, e.Result, e.ExitKind = "activating", "auto-restart", "success", "exited"
+				e.Policy, e.ActiveExit, e.InactiveExit, e.From = "always", 201, 202, "active"
+			}), DepartureClean, DepartureClean, "ended by itself"},
 		{"exit 3",
 			with(func(e *UnitEnd) {
 				e.Active, e.Sub, e.Result, e.ExitKind, e.ExitStatus = "failed", "failed", "exit-code", "exited", 3

@@ -79,13 +79,14 @@ func (a *Adapter) kill(ctx context.Context, act strategy.Action) (platform.Repor
 	err = l.do(ctx, func(ctx context.Context) error {
 		return l.sd.KillUnitWithTarget(ctx, act.Object, sd.All, int32(syscall.SIGKILL))
 	})
-	if e, ok := errors.AsType[dbus.Error](err); ok && (e.Name == "org.freedesktop.systemd1.NoSuchProcess" || noProcessLeft(before)) && !isPermission(err) && before.load != "not-found" {
-		return platform.Report{Result: platform.Done, Detail: "no process was left to kill (" + before.state() + ")"}, nil
-	}
 	if err != nil {
+		a.own.spare(act.Object)
+		if _, refused := errors.AsType[dbus.Error](err); refused && !isPermission(err) && before.load != "not-found" && noProcessLeft(before) {
+			return platform.Report{Result: platform.Done, Detail: "no process was left to kill (" + before.state() + ")"}, nil
+		}
 		return outcome(ctx, act, "kill", err, true)
 	}
-	for {
+	for look := killPoll; ; look = min(2*look, lookLimit) {
 		p, err := l.properties(ctx, act.Object)
 		if err != nil {
 			return outcome(ctx, act, "kill", err, true)
@@ -94,15 +95,18 @@ func (a *Adapter) kill(ctx context.Context, act strategy.Action) (platform.Repor
 		if noProcessLeft(p) || p.mainPID != before.mainPID {
 			return platform.Report{Result: platform.Done, Detail: fmt.Sprintf("killed; the unit is now %s", p.state())}, nil
 		}
-		if err := pause(ctx, killPoll); err != nil {
+		if err := pause(ctx, look); err != nil {
 			return outcome(ctx, act, "kill", err, true)
 		}
 	}
 }
 
-// killPoll is the time between looks at a unit whose processes were killed. They are gone within
-// a millisecond unless the kernel holds them.
-const killPoll = 5 * time.Millisecond
+// killPoll is the time until the first look at a unit whose processes were killed, doubled for
+// each further one up to lookLimit. They are gone within milliseconds unless the kernel holds them.
+const (
+	killPoll  = 2 * time.Millisecond
+	lookLimit = 100 * time.Millisecond
+)
 
 func noProcessLeft(p unitProps) bool {
 	return p.mainPID == 0 && p.controlPID == 0 && !isUp(p.active)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -109,24 +110,54 @@ func (f *feed) subscribe(ctx context.Context) error {
 			dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, busName)},
 		{dbus.WithMatchSender(busName), dbus.WithMatchInterface(managerIf), dbus.WithMatchMember("Reloading")},
 	}
-	for path, t := range f.paths {
-		rules = append(rules,
-			[]dbus.MatchOption{dbus.WithMatchSender(busName), dbus.WithMatchObjectPath(path),
-				dbus.WithMatchInterface(propsIf), dbus.WithMatchMember("PropertiesChanged")},
-			[]dbus.MatchOption{dbus.WithMatchSender(busName), dbus.WithMatchInterface(managerIf),
-				dbus.WithMatchMember("JobNew"), dbus.WithMatchArg(2, t.unit)},
-			[]dbus.MatchOption{dbus.WithMatchSender(busName), dbus.WithMatchInterface(managerIf),
-				dbus.WithMatchMember("JobRemoved"), dbus.WithMatchArg(2, t.unit)})
+	for name := range f.names { // only this goroutine adds names
+		rules = append(rules, unitRules(name)...)
 	}
-	for _, r := range rules {
-		if err := f.conn.AddMatchSignalContext(ctx, r...); err != nil {
-			return fmt.Errorf("ask the bus for signals: %w", err)
-		}
+	if err := f.addRules(ctx, rules); err != nil {
+		return err
 	}
 	if err := f.conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.GetNameOwner", 0, busName).Store(&f.owner); err != nil {
 		return fmt.Errorf("find systemd on the bus: %w", err)
 	}
 	return f.subscribeManager(ctx)
+}
+
+// unitRules are the rules for the signals of one unit.
+func unitRules(name string) [][]dbus.MatchOption {
+	manager := func(member string) []dbus.MatchOption {
+		return []dbus.MatchOption{dbus.WithMatchSender(busName), dbus.WithMatchInterface(managerIf),
+			dbus.WithMatchMember(member), dbus.WithMatchArg(2, name)}
+	}
+	return [][]dbus.MatchOption{
+		{dbus.WithMatchSender(busName), dbus.WithMatchObjectPath(unitPath(name)),
+			dbus.WithMatchInterface(propsIf), dbus.WithMatchMember("PropertiesChanged")},
+		manager("JobNew"), manager("JobRemoved"),
+	}
+}
+
+func (f *feed) addRules(ctx context.Context, rules [][]dbus.MatchOption) error {
+	for _, r := range rules {
+		if err := f.conn.AddMatchSignalContext(ctx, r...); err != nil {
+			return fmt.Errorf("ask the bus for signals: %w", err)
+		}
+	}
+	return nil
+}
+
+// follow asks for the signals of a unit that was asked for by an alias: systemd signals under the
+// unit's own name only. The lock is held.
+func (f *feed) follow(ctx context.Context, t *tracker, name string) error {
+	if slices.Contains(f.names[name], t) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	if err := f.addRules(ctx, unitRules(name)); err != nil {
+		return err
+	}
+	f.listen(name, t)
+	f.adapter.log.Info("unit is known to systemd by another name", zap.String("unit", t.unit), zap.String("name", name))
+	return nil
 }
 
 // subscribeManager makes systemd send signals at all. A second subscription is no harm.
@@ -197,20 +228,19 @@ func (f *feed) signal(ctx context.Context, sig *dbus.Signal) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	t := f.paths[sig.Path]
-	if t == nil && len(sig.Body) > 2 {
+	ts := f.paths[sig.Path]
+	if len(ts) == 0 && len(sig.Body) > 2 {
 		if name, ok := sig.Body[2].(string); ok { // JobNew, JobRemoved
-			t = f.units[name]
+			ts = f.names[name]
 		}
 	}
-	if t == nil {
-		return nil
+	for _, t := range ts {
+		if t.asking {
+			t.queue = append(t.queue, sig) // until it is known whether the answer is newer
+		} else {
+			f.apply(ctx, t, sig)
+		}
 	}
-	if t.asking {
-		t.queue = append(t.queue, sig) // until it is known whether the answer is newer
-		return nil
-	}
-	f.apply(ctx, t, sig)
 	return nil
 }
 
@@ -299,7 +329,7 @@ func (f *feed) answer(ctx context.Context, a answer) error {
 		a.unit.jobType(a.job, typ)
 		f.report(a.unit, false)
 	case "properties":
-		f.properties(ctx, a)
+		return f.properties(ctx, a)
 	case "ping":
 		for _, t := range f.units {
 			if !t.synced {
@@ -324,7 +354,7 @@ func variantOf[T any](c *dbus.Call) (v T, ok bool) {
 
 // properties takes over a unit's properties, and the signals that came meanwhile, in the order
 // in which systemd sent them.
-func (f *feed) properties(ctx context.Context, a answer) {
+func (f *feed) properties(ctx context.Context, a answer) error {
 	t := a.unit
 	lost := t.gap || !t.known
 	queue := t.queue
@@ -333,7 +363,14 @@ func (f *feed) properties(ctx context.Context, a answer) {
 	if err != nil {
 		t.lost() // this unit alone stays unwatched; it is asked again with the next ping
 		f.adapter.log.Warn("systemd does not tell about a unit", zap.String("unit", t.unit), zap.Error(err))
-		return
+		return nil
+	}
+	if p.id != "" && !slices.Contains(f.names[p.id], t) {
+		if err := f.follow(ctx, t, p.id); err != nil {
+			return err
+		}
+		f.read(ctx, t) // again, now that nothing can be missed
+		return nil
 	}
 	for len(queue) > 0 && queue[0].Sequence < a.call.ResponseSequence {
 		// The answer knows what these say. After a gap they have nothing to be compared with.
@@ -357,4 +394,5 @@ func (f *feed) properties(ctx context.Context, a answer) {
 			f.ready()
 		}
 	}
+	return nil
 }

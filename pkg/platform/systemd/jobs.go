@@ -147,9 +147,9 @@ func (w *waiter) wait(ctx context.Context, grace time.Duration) (platform.Report
 			w.killIfStopping(ctx)
 			impatient = time.After(killAgain)
 		case <-check.C:
-			p, err := w.link.properties(ctx, w.act.Object)
+			p, err := w.look(ctx)
 			switch {
-			case err != nil || p.job == w.id:
+			case err != nil || p.job == w.id || len(w.ended) > 0:
 				missing = false
 			case missing: // two looks apart: the signal would have come
 				return platform.Report{Result: platform.Unknown, Detail: fmt.Sprintf("job %d is over and its result was not seen; the unit is %s", w.id, p.state())},
@@ -167,12 +167,21 @@ func (w *waiter) wait(ctx context.Context, grace time.Duration) (platform.Report
 	}
 }
 
+// look reads the unit's properties, but does not wait for them longer than for a job's end.
+func (w *waiter) look(ctx context.Context) (unitProps, error) {
+	ctx, cancel := context.WithTimeout(ctx, lostCheck)
+	defer cancel()
+	return w.link.properties(ctx, w.act.Object)
+}
+
 // killIfStopping ends a stop that takes too long. systemd's own patience may be an hour.
 func (w *waiter) killIfStopping(ctx context.Context) {
-	p, err := w.link.properties(ctx, w.act.Object)
+	p, err := w.look(ctx)
 	if err != nil || p.active != "deactivating" {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, askJobLimit)
+	defer cancel()
 	err = w.link.do(ctx, func(ctx context.Context) error {
 		return w.link.sd.KillUnitWithTarget(ctx, w.act.Object, sd.All, int32(syscall.SIGKILL))
 	})
@@ -196,7 +205,7 @@ func (w *waiter) killNote() string {
 // judge turns the result of the job into a report. Done alone proves little: a start whose
 // condition is not met ends as done too.
 func (w *waiter) judge(ctx context.Context, result string) (platform.Report, error) {
-	p, err := w.link.properties(ctx, w.act.Object)
+	p, err := w.look(ctx)
 	if err != nil {
 		p = unitProps{active: "unknown", sub: "unknown"}
 	}

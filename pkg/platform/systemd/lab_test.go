@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 	"go.uber.org/zap/zaptest"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
@@ -58,6 +59,7 @@ var testUnits = map[string]string{
 	"db@":        "[Service]\nExecStart=/bin/sleep infinity\n",
 	"needsdb@":   "[Unit]\nRequires=db@%i.service\nAfter=db@%i.service\n[Service]\nExecStart=/bin/sleep infinity\n",
 	"hungry":     "[Service]\nMemoryMax=48M\nMemorySwapMax=0\nExecStart=/usr/bin/perl -e 'select(undef,undef,undef,0.3); my @a; while(1){push @a, \"x\" x 1048576}'\n",
+	"aliased":    "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nAlias=alias.service\n",
 	"env":        "[Service]\nExecStart=/bin/sleep infinity\nEnvironment=DB_POOL_SIZE=20\nEnvironmentFile=-/run/recoveryd/env/env.service.env\n",
 }
 
@@ -67,6 +69,8 @@ func testFiles() map[string]lab.File {
 	for name, text := range testUnits {
 		files["/usr/lib/systemd/system/"+name+".service"] = lab.File{Content: text}
 	}
+	// Another name for a unit, as `systemctl enable` makes it for Alias=.
+	files["/etc/systemd/system/alias.service"] = lab.File{Symlink: "/usr/lib/systemd/system/aliased.service"}
 	files["/etc/polkit-1/rules.d/50-recoveryd.rules"] = lab.File{Content: polkitRule}
 	return files
 }
@@ -88,7 +92,14 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "stop the lab:", err)
 			code = 1
 		}
-		os.RemoveAll(shared.bin)
+		if err := os.RemoveAll(shared.bin); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
 	}
 	os.Exit(code)
 }

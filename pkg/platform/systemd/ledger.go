@@ -105,11 +105,18 @@ func (l *ledger) acted(unit string, at time.Time) bool {
 	return at.After(a.from) && at.Before(a.until)
 }
 
-// kill says that the unit's processes are being killed by us.
+// kill says that the unit's processes are being killed by us. It may be called again while that
+// lasts; spare says that it did not happen.
 func (l *ledger) kill(unit string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.kills[unit] = time.Now().Add(killWindow)
+}
+
+func (l *ledger) spare(unit string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.kills, unit)
 }
 
 // killed reports whether an end of the unit seen now is our kill's.

@@ -13,6 +13,7 @@ const notSet = ^uint64(0)
 // unitProps are the properties of a service unit that matter here. Times are microseconds, as
 // systemd has them; monotonic ones count from boot.
 type unitProps struct {
+	id                                string // its own name; an alias has none
 	load, active, sub, result, policy string
 	invocation                        string // hexadecimal; "" when it has none
 	mainPID, controlPID               uint32
@@ -42,6 +43,8 @@ func (p *unitProps) apply(m map[string]dbus.Variant) {
 
 func (p *unitProps) set(name string, v any) {
 	switch name {
+	case "Id":
+		set(&p.id, v)
 	case "LoadState":
 		set(&p.load, v)
 	case "ActiveState":

@@ -65,21 +65,30 @@ type session struct {
 	out     *changes.Mailbox
 	wake    chan struct{} // capacity 1: poked is not empty
 
-	mu     sync.Mutex // guards everything that follows
-	units  map[string]*tracker
-	paths  map[dbus.ObjectPath]*tracker
+	mu     sync.Mutex                     // guards everything that follows
+	units  map[string]*tracker            // by the name that was asked for
+	names  map[string][]*tracker          // by that name and by the one that systemd signals under
+	paths  map[dbus.ObjectPath][]*tracker // the same, as object paths
 	poked  map[string]bool
 	online bool
 }
 
 func newSession(a *Adapter, units []string) *session {
 	s := &session{adapter: a, out: changes.New(), wake: make(chan struct{}, 1),
-		units: map[string]*tracker{}, paths: map[dbus.ObjectPath]*tracker{}, poked: map[string]bool{}}
+		units: map[string]*tracker{}, names: map[string][]*tracker{}, paths: map[dbus.ObjectPath][]*tracker{}, poked: map[string]bool{}}
 	for _, u := range units {
-		t := &tracker{unit: u, own: a.own, cause: s.cause}
-		s.units[u], s.paths[unitPath(u)] = t, t
+		if s.units[u] == nil {
+			s.units[u] = &tracker{unit: u, own: a.own, cause: s.cause}
+			s.listen(u, s.units[u])
+		}
 	}
 	return s
+}
+
+// listen makes the signals of a name go to a tracker.
+func (s *session) listen(name string, t *tracker) {
+	s.names[name] = append(s.names[name], t)
+	s.paths[unitPath(name)] = append(s.paths[unitPath(name)], t)
 }
 
 // run feeds the trackers until ctx ends, over as many connections as it takes.
@@ -197,8 +206,11 @@ func (s *session) cause(t *tracker, seen time.Time, depth int) (unit, why string
 		if s.adapter.own.acted(dep, seen) {
 			return dep, detect.DepartureBySelf
 		}
-		d := s.units[dep]
-		if d == nil || d.ep == nil || t.ep == nil || t.ep.at.Sub(d.ep.at).Abs() > takeAlong {
+		var d *tracker
+		if ds := s.names[dep]; len(ds) > 0 {
+			d = ds[0]
+		}
+		if d == nil || d == t || d.ep == nil || t.ep == nil || t.ep.at.Sub(d.ep.at).Abs() > takeAlong {
 			continue
 		}
 		if word, _ := detect.DepartureOf(d.end(depth)); word != detect.DepartureNone {
