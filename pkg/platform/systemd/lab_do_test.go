@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -202,4 +203,32 @@ func TestLabOutOfMemory(t *testing.T) {
 	f, err := newAdapter(t, l).Inspect(t.Context(), unit)
 	require.NoError(t, err)
 	require.Equal(t, want, f.Text(detect.UnitDeparture), "after a gap")
+}
+
+// The unit of a PostgreSQL cluster would wait an hour for a postmaster that does not end.
+func TestLabFrozenPostgresIsRestartedInItsGrace(t *testing.T) {
+	l := labFor(t)
+	unit, err := l.PostgresUnit()
+	require.NoError(t, err)
+	up(t, l, unit)
+	a := newAdapter(t, l)
+	before, err := a.Inspect(t.Context(), unit)
+	require.NoError(t, err)
+	patience, ok := before.Num(detect.UnitStopTimeout)
+	require.True(t, ok)
+	require.Greater(t, patience, 600.0, "systemd alone would wait")
+	kill(t, l, unit, syscall.SIGSTOP)
+	began := time.Now()
+	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitRestart, Object: unit, Timeout: time.Minute,
+		Args: map[string]string{strategy.ArgStopGrace: "1s"}})
+	require.NoError(t, err, rep.Detail)
+	require.Contains(t, rep.Detail, "killed after 1s")
+	t.Logf("%s, after %s", rep.Detail, time.Since(began))
+	after, err := a.Inspect(t.Context(), unit)
+	require.NoError(t, err)
+	require.Equal(t, "active", after.Text(detect.UnitActive))
+	require.NotEqual(t, before[detect.UnitInvocation], after[detect.UnitInvocation])
+	answer, err := l.SQL(t.Context(), "postgres", "SELECT 42")
+	require.NoError(t, err)
+	require.Equal(t, "42", answer)
 }
