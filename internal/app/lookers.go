@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -92,6 +94,9 @@ func deadlineOf(t config.Target) time.Duration {
 	d := time.Second
 	for _, h := range t.Health {
 		d = max(d, h.Timeout)
+		if h.Type == config.TypeMCP {
+			d = max(d, h.Timeout+time.Second) // the ping that follows a request without a reply
+		}
 	}
 	for _, s := range t.Synthetic {
 		d = max(d, s.Timeout)
@@ -211,10 +216,29 @@ func (s suspicious) Look(ctx context.Context, unit detect.Facts) detect.Facts {
 	return f
 }
 
+// Leads names the fact that says whether the first witness could look.
+func (s suspicious) Leads() string {
+	if l, ok := s.first.(probe.Leader); ok {
+		return l.Leads()
+	}
+	return s.first.Name() + ".outcome"
+}
+
+// Close ends what the witnesses keep between looks.
+func (s suspicious) Close() error {
+	var errs []error
+	for _, w := range append([]probe.Witness{s.first}, s.extra...) {
+		if c, ok := w.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // fine reports whether the first answer leaves no question.
 func (s suspicious) fine(f, unit detect.Facts) bool {
 	good := f.Text(detect.SQLOutcome) == detect.SQLOK ||
-		f.Text(detect.HTTPOutcome) == detect.OutcomeReply && f.Text(detect.HealthStatus) == "healthy"
+		f.Text(detect.HTTPOutcome) == detect.OutcomeReply && (f.Text(detect.HealthStatus) == "healthy" || f.Text(detect.HealthStatus) == "") // an MCP server without a health resource states none
 	limit, ok := unit.Num(detect.MemoryMax)
 	if !ok {
 		limit = float64(s.memory)

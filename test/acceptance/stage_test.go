@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -344,4 +345,12 @@ func (s *stage) targets() (names []string) {
 		names = append(names, t.Name)
 	}
 	return names
+}
+
+// starts counts how often systemd has begun to start a unit since the stage was set.
+func (s *stage) starts(unit string) int {
+	s.t.Helper()
+	out, err := s.Journal(context.WithoutCancel(s.t.Context()), "-o", "cat", "--since", "@"+strconv.FormatInt(s.started.Unix(), 10), "_PID=1", "UNIT="+unit)
+	require.NoError(s.t, err)
+	return strings.Count(out, "Starting "+unit)
 }
