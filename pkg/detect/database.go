@@ -189,6 +189,17 @@ func accusers(o Observation, b Background, st databaseState) (names []string, wh
 	return names, what
 }
 
+// starved returns the services that, seen recently, find no connection to this database.
+func starved(o Observation, b Background) (names []string) {
+	for _, n := range b.Dependents {
+		f := n.Observation.Facts
+		if n.Target.Kind == KindService && b.fresh(n, o.At) && understood(f) && f.Text(HealthDatabase) == "disconnected" {
+			names = append(names, n.Target.Name)
+		}
+	}
+	return names
+}
+
 // clusterCondition: the PostgreSQL cluster itself is dead or frozen. Never from one witness: a
 // refused or unanswered connection needs the unit, the process table or a service to agree.
 var clusterCondition = Condition{
@@ -273,9 +284,14 @@ var saturatedCondition = Condition{
 	Match: func(o Observation, b Background) Finding {
 		f := o.Facts
 		if stateOf(f) == dbSaturated {
-			return Finding{Verdict: Unhealthy, Witnesses: []Witness{BySQL},
+			fd := Finding{Verdict: Unhealthy, Witnesses: []Witness{BySQL},
 				Because: "PostgreSQL answers \"too many clients\" (SQLSTATE 53300): saturated, not dead",
 				Advice:  "find who holds the connections (pg_stat_activity on a reserved connection); raising max_connections needs a restart of the database and is a person's decision"}
+			if who := starved(o, b); len(who) > 0 {
+				fd.Witnesses = append(fd.Witnesses, ByDependents)
+				fd.Because += fmt.Sprintf("; %s cannot get one either", join(who))
+			}
+			return fd
 		}
 		used, okU := f.Num(SQLUsed)
 		max, okM := f.Num(SQLMax)

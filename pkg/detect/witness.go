@@ -33,8 +33,6 @@ type Pair struct {
 func Pairs() []Pair {
 	return []Pair{
 		{ClassDown, ByUnit, BySocket, "systemd says that no process runs, and the kernel refuses connections"},
-		{ClassDown, ByUnit, BySQL, "systemd says that no process runs, and PostgreSQL refuses connections"},
-		{ClassDown, ByUnit, ByPlain, "systemd says that no process runs, and the dependency does not answer its protocol"},
 		{ClassHung, ByHTTP, ByUnit, "the port accepts but no reply comes, twice, from a process that systemd sees running since before; every database it needs answers us"},
 		{ClassHung, ByHTTP, BySocket, "no reply comes, and the kernel holds connections that the process does not accept"},
 		{ClassHung, ByHTTP, ByProcess, "no reply comes, and the process table shows the process stopped"},
@@ -46,6 +44,7 @@ func Pairs() []Pair {
 		{ClassDatabase, ByUnit, ByDependents, "systemd says that the cluster is not running, and a service has lost all its connections"},
 		{ClassPool, ByHTTP, BySQL, "the service reports a full pool, and PostgreSQL counts as many sessions of it"},
 		{ClassPool, ByHTTP, BySynthetic, "the service reports a full pool, and a call of real work fails"},
+		{ClassPool, BySQL, ByDependents, "PostgreSQL answers that it has no connection left, and a service that needs it finds none"},
 		{ClassMemory, ByCgroup, ByProcess, "the unit's memory accounting and its processes' resident memory are both at the limit"},
 		{ClassMemory, ByCgroup, ByHTTP, "the unit is at its memory limit, and the service itself answers badly"},
 		{ClassMemory, ByUnit, BySocket, "systemd saw the kernel kill it for memory, and its port is closed"},
@@ -53,7 +52,6 @@ func Pairs() []Pair {
 		{ClassDependency, ByPlain, ByUnit, "the dependency does not answer its protocol, and systemd says that it does not run or runs unanswering"},
 		{ClassDependency, BySocket, ByUnit, "the kernel refuses connections, and systemd says that it does not run"},
 		{ClassUnknown, ByHTTP, BySynthetic, "the service calls itself unhealthy, and a call of real work fails"},
-		{ClassLatency, ByHTTP, BySynthetic, "the health call and a call of real work are both too slow"},
 	}
 }
 
