@@ -47,7 +47,7 @@ func TestAFullDiskDoesNotSilenceTheJournalAtOnce(t *testing.T) {
 	dir := tmpfs(t, "24m")
 	j := openAt(t, dir, func(o *Options) { o.BallastBytes = 2 << 20 })
 	appendN(t, j, 1, 5)
-	hog := fillDisk(t, dir)
+	fillDisk(t, dir)
 	require.True(t, j.Health().Ballast)
 
 	n := 5
@@ -62,7 +62,7 @@ func TestAFullDiskDoesNotSilenceTheJournalAtOnce(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(dir, ballastName))
 
 	// Nothing is left to give up.
-	hog = fillDisk(t, dir)
+	hog := fillDisk(t, dir)
 	var err error
 	for range 10_000 {
 		if err = j.Append(t.Context(), Commit{Entries: []Entry{entry(n + 1)}}); err != nil {

@@ -220,6 +220,25 @@ func TestTroubleStartsAtOnceForBadCredentialsAndRefusedNotices(t *testing.T) {
 	require.Empty(t, e.New)
 }
 
+func TestATroubleThatNobodyCouldBeToldOfIsToldLater(t *testing.T) {
+	r := DefaultOutboxRules()
+	r.Public = map[string]bool{"statuspage": true}
+	b, _ := once(r, bookOf(page(1, t0, Error)), DeliveryResult{Reason: ReasonAuth, Final: true, Error: "401"}, t0)
+	b, e, _ := r.Tidy(b, t0, []string{"statuspage"})
+	require.Empty(t, e.New)
+	require.NotNil(t, b.State.Trouble, "it shows in the statistics")
+	told, e, _ := r.Tidy(b, t0, []string{"statuspage", "chat"})
+	require.Len(t, e.New, 1)
+	require.Equal(t, Trigger, e.New[0].Kind)
+	_, e, _ = r.Tidy(told, t0, []string{"statuspage", "chat"})
+	require.Empty(t, e.New)
+
+	b, _ = once(r, b, DeliveryResult{OK: true}, t0.Add(time.Hour))
+	b, e, _ = r.Tidy(b, t0.Add(time.Hour), []string{"chat"})
+	require.Empty(t, e.New, "nobody was told, so nobody needs to hear that it is over")
+	require.Nil(t, b.State.Trouble)
+}
+
 func TestFlappingIsOneTrouble(t *testing.T) {
 	r := DefaultOutboxRules()
 	b := bookOf(page(1, t0, Error), page(2, t0, Error), page(3, t0, Error))

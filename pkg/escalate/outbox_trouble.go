@@ -22,8 +22,14 @@ func (r OutboxRules) trouble(b *ChannelBook, now time.Time, others []string) (Ed
 		c.Episodes++
 		t := Trouble{ // the time keeps the key unique even if the count was lost with the journal
 			Key:   fmt.Sprintf("channel/%s/%s/%d-%d", r.Host, c.Channel, now.Unix(), c.Episodes),
-			Since: now, Why: why, Paged: true,
+			Since: now, Why: why,
 		}
+		e.New = r.troubleRows(now, r.troubleNotice(*b, t, Trigger, now), others)
+		t.Paged = len(e.New) > 0
+		c.Trouble, c.Lost = &t, nil
+	case !c.Trouble.Paged && why != "" && len(r.audience(others)) > 0: // there was nobody to tell
+		t := *c.Trouble
+		t.Why, t.Paged = why, true
 		e.New = r.troubleRows(now, r.troubleNotice(*b, t, Trigger, now), others)
 		c.Trouble, c.Lost = &t, nil
 	case len(c.Lost) > 0:
@@ -38,7 +44,9 @@ func (r OutboxRules) trouble(b *ChannelBook, now time.Time, others []string) (Ed
 	case now.Before(c.LastFailure.Add(r.TroubleHold)):
 		return e, earlier(wake, c.LastFailure.Add(r.TroubleHold))
 	default:
-		e.New = r.troubleRows(now, r.troubleNotice(*b, *c.Trouble, Resolve, now), others)
+		if c.Trouble.Paged {
+			e.New = r.troubleRows(now, r.troubleNotice(*b, *c.Trouble, Resolve, now), others)
+		}
 		c.Trouble = nil
 	}
 	b.State = c
@@ -158,9 +166,13 @@ func (r OutboxRules) troubleNotice(b ChannelBook, t Trouble, kind Kind, now time
 	return n
 }
 
+// audience is who may read of our own troubles.
+func (r OutboxRules) audience(others []string) []string {
+	return slices.DeleteFunc(slices.Clone(others), func(c string) bool { return r.Public[c] })
+}
+
 func (r OutboxRules) troubleRows(now time.Time, n Notice, others []string) []Queued {
-	others = slices.DeleteFunc(slices.Clone(others), func(c string) bool { return r.Public[c] })
-	rows := NewQueued(now, n, others...)
+	rows := NewQueued(now, n, r.audience(others)...)
 	for i := range rows {
 		rows[i].Origin = FromTrouble
 	}

@@ -1,0 +1,138 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+)
+
+// Store keeps the queue. Both methods are called from one goroutine.
+type Store interface {
+	// LoadOutbox returns the waiting rows whose Seq is above after, in order, what is known of
+	// their keys, and the state of every channel.
+	LoadOutbox(ctx context.Context, after uint64) ([]escalate.Queued, []escalate.KeyState, []escalate.ChannelState, error)
+	// SaveOutbox stores a step as a whole and durably. A new row whose ID and Channel are known
+	// already is left as it is; the other rows are known by them.
+	SaveOutbox(ctx context.Context, e escalate.Edits) error
+}
+
+// Metrics counts. The labels are from closed sets. Safe for concurrent use.
+type Metrics interface {
+	// Attempted counts one call of a notifier; result is "ok" or an escalate.Reason.
+	Attempted(channel string, kind escalate.Kind, result string, took time.Duration)
+	// Settled counts a row that left the queue.
+	Settled(channel string, kind escalate.Kind, state escalate.QueueState)
+}
+
+// Options of [New]. Store, Notifiers and Rules are required.
+type Options struct {
+	Store     Store
+	Notifiers map[string]escalate.Notifier // by channel
+	Rules     escalate.OutboxRules
+	Logger    *zap.Logger           // nil: none
+	Metrics   Metrics               // nil: none
+	Settled   func(escalate.Queued) // told of every row that left the queue, delivered or not, once it is stored; must not block; nil: nobody
+	Timeout   time.Duration         // of one call; default 15 s
+	Flush     time.Duration         // how long Run goes on delivering after its ctx has ended; default 10 s
+	Jitter    func() float64        // in [0, 1); nil: math/rand
+}
+
+// Outbox delivers. Its methods are safe for concurrent use.
+type Outbox struct {
+	store   Store
+	log     *zap.Logger
+	metrics Metrics
+	settled func(escalate.Queued)
+	timeout time.Duration
+	flush   time.Duration
+	jitter  func() float64
+
+	wake  chan struct{} // capacity 1: look at the mailbox and the store
+	stats atomic.Pointer[Stats]
+
+	mu      sync.Mutex // guards the mailbox below
+	submits []escalate.Queued
+	config  *config // a replacement that was not taken yet
+}
+
+// config is what a reload replaces.
+type config struct {
+	notifiers map[string]escalate.Notifier
+	rules     escalate.OutboxRules
+}
+
+// New returns an outbox that does nothing until Run.
+func New(o Options) (*Outbox, error) {
+	if o.Store == nil || o.Rules.BackoffBase <= 0 {
+		return nil, errors.New("outbox needs a store and rules: start from escalate.DefaultOutboxRules")
+	}
+	out := &Outbox{
+		store: o.Store, log: o.Logger, metrics: o.Metrics, settled: o.Settled,
+		timeout: o.Timeout, flush: o.Flush, jitter: o.Jitter,
+		wake:   make(chan struct{}, 1),
+		config: &config{notifiers: o.Notifiers, rules: o.Rules},
+	}
+	if out.log == nil {
+		out.log = zap.NewNop()
+	}
+	if out.metrics == nil {
+		out.metrics = noMetrics{}
+	}
+	if out.settled == nil {
+		out.settled = func(escalate.Queued) {}
+	}
+	if out.timeout <= 0 {
+		out.timeout = 15 * time.Second
+	}
+	if out.flush <= 0 {
+		out.flush = 10 * time.Second
+	}
+	if out.jitter == nil {
+		out.jitter = rand.Float64
+	}
+	out.stats.Store(&Stats{})
+	return out, nil
+}
+
+// Wake tells that rows were stored. It never blocks.
+func (o *Outbox) Wake() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Submit queues rows that the journal could not take, such as the page which says so. They are
+// delivered under the same rules and stored as soon as the journal works again; until then a
+// crash loses them. Rows that the journal took must not be submitted as well.
+func (o *Outbox) Submit(rows ...escalate.Queued) {
+	o.mu.Lock()
+	o.submits = append(o.submits, rows...)
+	o.mu.Unlock()
+	o.Wake()
+}
+
+// Replace takes a new configuration. A call under way ends with the old one. Rows of channels
+// that are gone wait for their return, see [escalate.OutboxRules.Orphan]; waits which a bad key
+// or setting imposed are over.
+func (o *Outbox) Replace(notifiers map[string]escalate.Notifier, rules escalate.OutboxRules) {
+	o.mu.Lock()
+	o.config = &config{notifiers: notifiers, rules: rules}
+	o.mu.Unlock()
+	o.Wake()
+}
+
+// Stats is the latest state of all channels. The caller must not change it.
+func (o *Outbox) Stats() Stats { return *o.stats.Load() }
+
+type noMetrics struct{}
+
+func (noMetrics) Attempted(string, escalate.Kind, string, time.Duration) {}
+func (noMetrics) Settled(string, escalate.Kind, escalate.QueueState)     {}

@@ -1,0 +1,515 @@
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/recoveryd/recoveryd/internal/journal"
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var _ Store = (*journal.Journal)(nil)
+
+// vendor is a channel that keeps what it accepted. Fail decides about each call; nil accepts.
+type vendor struct {
+	fail func(ctx context.Context, d escalate.Delivery) error
+
+	mu       sync.Mutex
+	accepted []escalate.Delivery
+	at       []time.Time
+	calls    []time.Time
+}
+
+func (v *vendor) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+	v.mu.Lock()
+	v.calls = append(v.calls, time.Now())
+	v.mu.Unlock()
+	var err error
+	if v.fail != nil {
+		err = v.fail(ctx, d)
+	}
+	if err != nil && !errors.Is(err, errAnswerLost) {
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.accepted = append(v.accepted, d)
+	v.at = append(v.at, time.Now())
+	if err != nil {
+		return nil, &escalate.RetryError{Reason: escalate.ReasonTimeout, Err: err}
+	}
+	return escalate.Receipt{"last": d.Notice.ID}, nil
+}
+
+// ids is what was accepted, of keys that do not belong to the outbox itself.
+func (v *vendor) ids() (out []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, d := range v.accepted {
+		if d.Notice.Class != "channel" && d.Notice.Class != "storm" {
+			out = append(out, d.Notice.ID)
+		}
+	}
+	return out
+}
+
+// told is the summaries and kinds of the notices that the outbox made itself.
+func (v *vendor) told(class string) (out []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, d := range v.accepted {
+		if d.Notice.Class == class {
+			out = append(out, fmt.Sprintf("%s: %s", d.Notice.Kind, d.Notice.Summary))
+		}
+	}
+	return out
+}
+
+func (v *vendor) tries() []time.Time {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.calls)
+}
+
+var (
+	errAnswerLost = errors.New("the answer was lost")
+	// refused is what a notifier makes of a connection that nobody takes.
+	refused = &escalate.RetryError{Reason: escalate.ReasonNetwork, Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}
+)
+
+// memory is a Store that keeps everything as JSON, as the journal does, and can be made to fail.
+type memory struct {
+	mu       sync.Mutex
+	broken   error
+	rows     [][]byte
+	settled  map[int]bool
+	index    map[rowID]int
+	keys     map[rowID][]byte
+	channels map[string][]byte
+}
+
+func newMemory() *memory {
+	return &memory{settled: map[int]bool{}, index: map[rowID]int{}, keys: map[rowID][]byte{}, channels: map[string][]byte{}}
+}
+
+func (m *memory) breaks(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.broken = err
+}
+
+func (m *memory) append(rows ...escalate.Queued) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.insert(rows)
+}
+
+func (m *memory) insert(rows []escalate.Queued) {
+	for _, q := range rows {
+		if _, known := m.index[idOf(q)]; known {
+			continue
+		}
+		m.index[idOf(q)] = len(m.rows)
+		m.rows = append(m.rows, mustJSON(q))
+	}
+}
+
+func mustJSON(v any) []byte {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}
+
+func (m *memory) LoadOutbox(_ context.Context, after uint64) (rows []escalate.Queued, keys []escalate.KeyState, channels []escalate.ChannelState, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken != nil {
+		return nil, nil, nil, m.broken
+	}
+	for i, raw := range m.rows {
+		var q escalate.Queued
+		err = errors.Join(err, json.Unmarshal(raw, &q))
+		q.Seq = uint64(i + 1)
+		if q.Seq > after && q.State == escalate.Waiting {
+			rows = append(rows, q)
+			if raw, ok := m.keys[rowID{q.Channel, q.Key}]; ok {
+				var k escalate.KeyState
+				err = errors.Join(err, json.Unmarshal(raw, &k))
+				keys = append(keys, k)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.channels)) {
+		var c escalate.ChannelState
+		err = errors.Join(err, json.Unmarshal(m.channels[name], &c))
+		channels = append(channels, c)
+	}
+	return rows, keys, channels, err
+}
+
+func (m *memory) SaveOutbox(_ context.Context, e escalate.Edits) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken != nil {
+		return m.broken
+	}
+	m.insert(e.New)
+	for _, q := range e.Rows {
+		if i, ok := m.index[idOf(q)]; ok {
+			m.rows[i] = mustJSON(q)
+		}
+	}
+	for _, k := range e.Keys {
+		m.keys[rowID{k.Channel, k.Key}] = mustJSON(k)
+	}
+	for _, c := range e.Channels {
+		m.channels[c.Channel] = mustJSON(c)
+	}
+	return nil
+}
+
+func (m *memory) row(channel, id string) (q escalate.Queued) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := json.Unmarshal(m.rows[m.index[rowID{channel, id}]], &q); err != nil {
+		panic(err)
+	}
+	return q
+}
+
+func rules() escalate.OutboxRules {
+	r := escalate.DefaultOutboxRules()
+	r.Host = "db1"
+	return r
+}
+
+func options(store Store, notifiers map[string]escalate.Notifier) Options {
+	return Options{Store: store, Notifiers: notifiers, Rules: rules(), Jitter: func() float64 { return 0.5 }}
+}
+
+// running is one Run of an outbox inside a synctest bubble.
+type running struct {
+	*Outbox
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+func start(t *testing.T, o Options) *running {
+	t.Helper()
+	out, err := New(o)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{Outbox: out, cancel: cancel, ended: make(chan error, 1)}
+	go func() { r.ended <- out.Run(ctx) }()
+	return r
+}
+
+func (r *running) stop() error {
+	r.cancel()
+	return <-r.ended
+}
+
+func notice(id, key string, kind escalate.Kind) escalate.Notice {
+	return escalate.Notice{ID: id, Key: key, Kind: kind, At: time.Now(), Incident: key, Severity: escalate.Error, Summary: "pool exhausted", Target: "svc"}
+}
+
+func queued(id, key string, kind escalate.Kind, channels ...string) []escalate.Queued {
+	return escalate.NewQueued(time.Now().Round(0), notice(id, key, kind), channels...)
+}
+
+func TestNewRefusesWhatCannotWork(t *testing.T) {
+	_, err := New(Options{Rules: rules()})
+	require.ErrorContains(t, err, "outbox needs a store and rules")
+	_, err = New(Options{Store: newMemory()})
+	require.ErrorContains(t, err, "outbox needs a store and rules")
+}
+
+func TestANoticeLeavesAtOnceAndIsStoredAsDelivered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, pager := newMemory(), &vendor{}
+		var settled []escalate.Queued
+		o := options(store, map[string]escalate.Notifier{"pager": pager})
+		o.Settled = func(q escalate.Queued) { settled = append(settled, q) }
+		out := start(t, o)
+		synctest.Wait()
+		store.append(queued("t", "k", escalate.Trigger, "pager")...)
+		out.Wake()
+		synctest.Wait()
+		require.Equal(t, []string{"t"}, pager.ids())
+		require.Equal(t, 1, pager.accepted[0].Attempt)
+		require.Nil(t, pager.accepted[0].Prior)
+		got := store.row("pager", "t")
+		require.Equal(t, escalate.Delivered, got.State)
+		require.Equal(t, 1, got.Attempts)
+
+		store.append(queued("r", "k", escalate.Resolve, "pager")...)
+		out.Wake()
+		synctest.Wait()
+		require.Equal(t, []string{"t", "r"}, pager.ids())
+		require.Equal(t, escalate.Receipt{"last": "t"}, pager.accepted[1].Prior)
+		require.Equal(t, []string{"t", "r"}, []string{settled[0].ID, settled[1].ID})
+		st := out.Stats()
+		require.Empty(t, st.StoreError)
+		require.Equal(t, []ChannelStats{{Channel: "pager", Configured: true, LastSuccess: st.Channels[0].LastSuccess}}, st.Channels)
+		require.NoError(t, out.stop())
+	})
+}
+
+func TestAHungChannelDelaysNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, pager := newMemory(), &vendor{}
+		release := make(chan struct{})
+		chat := &vendor{fail: func(context.Context, escalate.Delivery) error {
+			<-release // whatever its context says
+			return nil
+		}}
+		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager, "chat": chat}))
+		store.append(queued("t", "k", escalate.Trigger, "chat", "pager")...)
+		out.Wake()
+		synctest.Wait()
+		require.Equal(t, []string{"t"}, pager.ids(), "at once")
+
+		time.Sleep(15*time.Second + stallGrace)
+		synctest.Wait()
+		require.Equal(t, "the notifier did not return in its time", out.Stats().Channels[0].LastError)
+		time.Sleep(rules().TroubleAfter)
+		synctest.Wait()
+		require.Len(t, pager.told("channel"), 1, "the pager is told of the chat")
+		require.Contains(t, pager.told("channel")[0], "trigger: notifications through chat do not arrive")
+		require.Len(t, chat.tries(), 1, "a call that may still succeed is not repeated")
+
+		store.append(queued("t2", "k2", escalate.Trigger, "chat", "pager")...)
+		out.Wake()
+		synctest.Wait()
+		require.Equal(t, []string{"t", "t2"}, pager.ids())
+
+		close(release)
+		time.Sleep(rules().TroubleHold)
+		synctest.Wait()
+		require.Equal(t, []string{"t", "t2"}, chat.ids(), "its late answer counted, and the next follows")
+		require.Equal(t, "resolve: notifications through chat arrive again", pager.told("channel")[1])
+		require.NoError(t, out.stop())
+	})
+}
+
+func TestAPanicOfANotifierIsContained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		chat := &vendor{}
+		pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
+			if d.Attempt == 1 {
+				var m map[string]int
+				m["boom"] = 1
+			}
+			return nil
+		}}
+		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager, "chat": chat}))
+		store.append(queued("t", "k", escalate.Trigger, "chat", "pager")...)
+		out.Wake()
+		synctest.Wait()
+		require.Equal(t, []string{"t"}, chat.ids())
+		require.Empty(t, pager.ids())
+		require.Equal(t, escalate.ReasonPanic, store.row("pager", "t").Reason)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, []string{"t"}, pager.ids())
+		require.NoError(t, out.stop())
+	})
+}
+
+func TestRetryAfterHoldsOverARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
+			if d.Attempt == 1 && d.Notice.ID == "t" {
+				return &escalate.RetryError{Reason: escalate.ReasonRateLimited, After: 10 * time.Minute, Err: errors.New("429")}
+			}
+			return nil
+		}}
+		notifiers := map[string]escalate.Notifier{"pager": pager}
+		out := start(t, options(store, notifiers))
+		begun := time.Now()
+		store.append(queued("t", "k", escalate.Trigger, "pager")...)
+		out.Wake()
+		synctest.Wait()
+		require.Len(t, pager.tries(), 1)
+		time.Sleep(time.Minute)
+		require.NoError(t, out.stop())
+
+		out = start(t, options(store, notifiers))
+		store.append(queued("other", "k2", escalate.Trigger, "pager")...)
+		out.Wake()
+		time.Sleep(9*time.Minute - time.Second)
+		synctest.Wait()
+		require.Len(t, pager.tries(), 1, "the vendor asked to wait, also for others")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, []string{"other", "t"}, pager.ids())
+		require.Equal(t, begun.Add(10*time.Minute), pager.tries()[1])
+		require.NoError(t, out.stop())
+	})
+}
+
+func TestTimeoutsOfCallsAreRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		pager := &vendor{fail: func(ctx context.Context, d escalate.Delivery) error {
+			if d.Attempt < 3 {
+				<-ctx.Done()
+				return ctx.Err() // not wrapped in a RetryError, and still no reason to lose a page
+			}
+			return nil
+		}}
+		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
+		store.append(queued("t", "k", escalate.Trigger, "pager")...)
+		out.Wake()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, []string{"t"}, pager.ids())
+		tries := pager.tries()
+		require.Equal(t, []time.Duration{15*time.Second + 750*time.Millisecond, 15*time.Second + 1500*time.Millisecond},
+			[]time.Duration{tries[1].Sub(tries[0]), tries[2].Sub(tries[1])}, "timeout and backoff")
+		require.NoError(t, out.stop())
+	})
+}
+
+func TestARefusedPageIsToldThroughTheOtherChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, chat := newMemory(), &vendor{}
+		pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
+			if d.Notice.ID == "t" {
+				return errors.New("400: summary is missing") // any other error is final
+			}
+			return nil
+		}}
+		var settled []escalate.Queued
+		o := options(store, map[string]escalate.Notifier{"pager": pager, "chat": chat})
+		o.Settled = func(q escalate.Queued) { settled = append(settled, q) }
+		out := start(t, o)
+		store.append(queued("t", "k", escalate.Trigger, "pager")...)
+		out.Wake()
+		synctest.Wait()
+		require.Equal(t, escalate.Refused, store.row("pager", "t").State)
+		require.Equal(t, escalate.Refused, settled[0].State)
+		require.Len(t, chat.told("channel"), 1)
+		require.Contains(t, chat.accepted[0].Notice.Evidence, "refused trigger: svc: pool exhausted (400: summary is missing)")
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Len(t, pager.tries(), 1)
+		require.NoError(t, out.stop())
+	})
+}
+
+func TestANewConfigurationIsTriedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, good := newMemory(), &vendor{}
+		bad := &vendor{fail: func(context.Context, escalate.Delivery) error {
+			return &escalate.FinalError{Reason: escalate.ReasonAuth, Err: errors.New("403 invalid token")}
+		}}
+		out := start(t, options(store, map[string]escalate.Notifier{"pager": bad}))
+		store.append(queued("t", "k", escalate.Trigger, "pager")...)
+		out.Wake()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Greater(t, len(bad.tries()), 10)
+		require.Less(t, len(bad.tries()), 40, "at the pace of the backoff")
+		require.Equal(t, escalate.Waiting, store.row("pager", "t").State, "a page outlives a bad key")
+
+		out.Replace(map[string]escalate.Notifier{"other": good}, rules())
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, escalate.Waiting, store.row("pager", "t").State, "and a channel that is missing for a while")
+		require.Contains(t, good.told("channel")[0], "through pager do not arrive")
+
+		out.Replace(map[string]escalate.Notifier{"pager": good, "other": good}, rules())
+		synctest.Wait()
+		require.Equal(t, []string{"t"}, good.ids())
+		require.NoError(t, out.stop())
+	})
+}
+
+func TestPagesLeaveAlthoughTheStoreIsBroken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, pager := newMemory(), &vendor{}
+		store.append(queued("stored", "k0", escalate.Trigger, "pager")...)
+		store.breaks(errors.New("disk is full"))
+		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
+		synctest.Wait()
+		require.Equal(t, "disk is full", out.Stats().StoreError)
+		out.Submit(queued("t", "k", escalate.Trigger, "pager")...)
+		synctest.Wait()
+		require.Equal(t, []string{"t"}, pager.ids(), "without waiting for the store")
+		require.Equal(t, 1, out.Stats().Unstored)
+		out.Submit(queued("r", "k", escalate.Resolve, "pager")...)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		require.Equal(t, []string{"t", "r"}, pager.ids())
+
+		store.breaks(nil)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, []string{"t", "r", "stored"}, pager.ids())
+		require.Equal(t, escalate.Delivered, store.row("pager", "t").State, "its history is stored afterwards")
+		require.Equal(t, escalate.Delivered, store.row("pager", "r").State)
+		require.Empty(t, out.Stats().StoreError)
+		require.Zero(t, out.Stats().Unstored)
+
+		// The store breaks again in the middle of the life of a stored row.
+		store.append(queued("late", "k", escalate.Trigger, "pager")...)
+		out.Wake()
+		synctest.Wait()
+		store.breaks(errors.New("disk is full"))
+		time.Sleep(time.Hour)
+		out.Wake()
+		store.breaks(nil)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, []string{"t", "r", "stored", "late"}, pager.ids(), "and nothing is sent twice")
+		require.NoError(t, out.stop())
+	})
+}
+
+func TestAWaitingRowThatWasSubmittedIsStoredAndDeliveredOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		down := true
+		pager := &vendor{fail: func(context.Context, escalate.Delivery) error {
+			if down {
+				return refused
+			}
+			return nil
+		}}
+		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
+		rows := queued("t", "k", escalate.Trigger, "pager")
+		out.Submit(rows...)
+		out.Submit(rows...)
+		synctest.Wait()
+		require.Equal(t, escalate.Waiting, store.row("pager", "t").State)
+		out.Wake() // the store offers it now
+		time.Sleep(time.Minute)
+		require.NoError(t, out.stop())
+		down = false
+		out = start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, []string{"t"}, pager.ids())
+		require.NoError(t, out.stop())
+	})
+}
