@@ -86,17 +86,22 @@ var start = time.Date(2026, 3, 14, 3, 0, 0, 0, time.UTC)
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/scenarios/*.yaml")
 	require.NoError(t, err)
-	notUnhealthy := 0
+	notUnhealthy, shown := 0, map[Pair]bool{}
 	for _, file := range files {
 		raw, err := os.ReadFile(file)
 		require.NoError(t, err)
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
 			s := readScenario(t, raw)
-			runScenario(t, s)
+			for _, p := range runScenario(t, s) {
+				shown[p] = true
+			}
 			if !slices.ContainsFunc(s.Looks, func(l scenarioLook) bool { return l.Want.Verdict == Unhealthy }) {
 				notUnhealthy++
 			}
 		})
+	}
+	for _, p := range Pairs() {
+		require.True(t, shown[p], "no situation shows %s and %s agreeing on %s", p.A, p.B, p.Class)
 	}
 	require.GreaterOrEqual(t, len(files), 80, "the corpus has at least eighty situations")
 	require.GreaterOrEqual(t, 2*notUnhealthy, len(files), "half of the corpus looks bad and is not")
@@ -112,7 +117,8 @@ func readScenario(t *testing.T, raw []byte) scenario {
 	return s
 }
 
-func runScenario(t *testing.T, s scenario) {
+// runScenario judges every look, and returns the pairs of witnesses that agreed somewhere.
+func runScenario(t *testing.T, s scenario) (agreed []Pair) {
 	target := s.Target.target(t, "codebase-mcp", KindService)
 	var extra []Condition
 	for _, r := range s.Rules {
@@ -146,7 +152,13 @@ func runScenario(t *testing.T, s scenario) {
 		d := checkDiagnosis(t, o, b)
 		confirmed := run.add(d, target.Kind, extra)
 		l.Want.check(t, name, target.Name, d, confirmed)
+		for _, p := range Pairs() {
+			if d.Bad() && !d.Masked() && d.Class == p.Class && slices.Contains(d.Witnesses, p.A) && slices.Contains(d.Witnesses, p.B) {
+				agreed = append(agreed, p)
+			}
+		}
 	}
+	return agreed
 }
 
 func (n scenarioNeighbour) neighbour(t *testing.T, at time.Time, l scenarioLook, kind Kind, b Background) Neighbour {
