@@ -58,7 +58,7 @@ func (st *stage) show(ctx context.Context, n, of int, s scene) (result, error) {
 	t.teller = newTeller(st.screen, t.began)
 	t.teller.say(t.began, toneBad, "fault", what)
 	t.recovery = watchRecovery(ctx, s.servers)
-	defer t.recovery.end()
+	defer func() { t.recovery.end() }()
 	over, err := t.follow(ctx)
 	if err != nil {
 		return result{}, err
@@ -105,12 +105,9 @@ func (t *take) follow(ctx context.Context) (over bool, err error) {
 			return true, nil
 		}
 		if t.scene.mend != nil && !t.mended && t.pageArrived() {
-			what, err := t.scene.mend(ctx)
-			if err != nil {
-				return false, fmt.Errorf("mend: %w", err)
+			if err := t.mend(ctx); err != nil {
+				return false, err
 			}
-			t.mended = true
-			t.teller.say(time.Now(), toneGood, "mended", what)
 		}
 		select {
 		case <-ctx.Done():
@@ -119,6 +116,21 @@ func (t *take) follow(ctx context.Context) (over bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// mend does what a person would. Only from then on is a healthy answer the end of the trouble: a
+// server in a crash loop gives some in between.
+func (t *take) mend(ctx context.Context) error {
+	at := time.Now()
+	what, err := t.scene.mend(ctx)
+	if err != nil {
+		return fmt.Errorf("mend: %w", err)
+	}
+	t.mended = true
+	t.teller.say(at, toneGood, "mended", what)
+	t.recovery.end()
+	t.recovery = watchRecovery(ctx, t.scene.servers)
+	return nil
 }
 
 // read fetches the incidents of this scene.
@@ -150,7 +162,9 @@ func (t *take) tell() {
 		t.teller.message(e)
 	}
 	for name, at := range t.recovery.seen() {
-		t.teller.once("healthy "+name, at, toneGood, "healthy", name+" answers that it is healthy")
+		if t.scene.mend == nil || t.mended {
+			t.teller.once("healthy "+name, at, toneGood, "healthy", name+" answers that it is healthy")
+		}
 	}
 	t.teller.flush()
 }
@@ -234,13 +248,9 @@ func (t *take) healthyAfter(r result) time.Duration {
 	return last
 }
 
-// closing prints the last lines of a scene.
+// closing prints what was not as expected.
 func (t *take) closing(r result) {
-	sc := t.st.screen
-	if len(r.pages) == 0 {
-		sc.note(toneGood, "nobody was woken; for the record: "+t.teller.forTheRecord)
-	}
 	for _, d := range r.differs {
-		sc.note(toneBad, "NOT AS EXPECTED: "+d)
+		t.st.screen.note(toneBad, "NOT AS EXPECTED: "+d)
 	}
 }

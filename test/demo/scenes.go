@@ -65,7 +65,7 @@ func (st *stage) killed() scene {
 			return fmt.Sprintf("SIGKILL to process %d", pid), kill(pid)
 		},
 		want: expectation{target: "codebase-mcp", class: detect.ClassDown, verbs: []strategy.Verb{strategy.UnitStart},
-			evidence: "signal 9", sameRun: []string{"workflow-mcp", "postgres"}},
+			evidence: "killed 9", sameRun: []string{"workflow-mcp", "postgres"}},
 	}
 }
 
@@ -192,7 +192,7 @@ func (st *stage) crashLoop() scene {
 			return "somebody corrects the bug and says: recoveryd retry workflow-mcp", err
 		},
 		want: expectation{target: "workflow-mcp", class: detect.ClassDown, verbs: []strategy.Verb{start, start, start, start},
-			evidence: "exit status 3", woken: true, page: "not cured by 3 attempts", sameRun: []string{"codebase-mcp", "postgres"}},
+			evidence: "exited 3", woken: true, page: "not cured by 3 attempts", sameRun: []string{"codebase-mcp", "postgres"}},
 	}
 }
 

@@ -73,8 +73,10 @@ func (s *screen) event(after time.Duration, t tone, word, text string) {
 
 // note prints a remark without a time.
 func (s *screen) note(t tone, text string) {
-	for _, l := range wrap(text, s.width-indent) {
-		s.plain("%s%s", strings.Repeat(" ", indent), s.paint(t, l))
+	deeper := ""
+	for _, l := range wrap(text, s.width-indent-2) {
+		s.plain("%s%s%s", strings.Repeat(" ", indent), deeper, s.paint(t, l))
+		deeper = "  "
 	}
 }
 

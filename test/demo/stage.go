@@ -147,8 +147,8 @@ func (st *stage) database(ctx context.Context, s *setup) ([2]string, error) {
 // introduce says what runs.
 func (st *stage) introduce(took time.Duration) {
 	sc := st.screen
-	sc.plain("%s", sc.paint(toneHead, "recoveryd keeps the services of one host alive. This is the real daemon, on this machine, without root rights"))
-	sc.plain("%s", sc.paint(toneHead, "and without systemd: it runs these programs as its own child processes."))
+	sc.plain("%s", sc.paint(toneHead, "recoveryd keeps the services of one host alive. This is the real daemon, on this machine. It needs neither root"))
+	sc.plain("%s", sc.paint(toneHead, "nor systemd here: it runs these programs as its own child processes."))
 	sc.plain("")
 	sc.plain("  %-14s MCP server with a real connection pool, http://%s/health/status", st.codebase.Name, st.codebase.Addr)
 	sc.plain("  %-14s the same, http://%s/health/status", st.workflow.Name, st.workflow.Addr)

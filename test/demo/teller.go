@@ -3,8 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/recoveryd/recoveryd/internal/httpserve"
@@ -14,11 +14,11 @@ import (
 
 // teller turns records of the journal and received messages into lines, each once.
 type teller struct {
-	screen       *screen
-	began        time.Time
-	told         map[string]bool // what was told, by a key of its own
-	waiting      []line
-	forTheRecord string // what PagerDuty was told without waking anybody
+	screen  *screen
+	began   time.Time
+	told    map[string]bool // what was told, by a key of its own
+	held    string          // the last reason not to act that was told
+	waiting []line
 }
 
 // line is what will be printed.
@@ -26,6 +26,7 @@ type line struct {
 	at         time.Time
 	tone       tone
 	word, text string
+	below      []string // more, each on lines of its own
 }
 
 func newTeller(s *screen, began time.Time) *teller {
@@ -33,8 +34,8 @@ func newTeller(s *screen, began time.Time) *teller {
 }
 
 // say adds a line.
-func (t *teller) say(at time.Time, tn tone, word, text string) {
-	t.waiting = append(t.waiting, line{at, tn, word, text})
+func (t *teller) say(at time.Time, tn tone, word, text string, below ...string) {
+	t.waiting = append(t.waiting, line{at, tn, word, text, below})
 }
 
 // once adds a line unless its key was told before.
@@ -50,6 +51,9 @@ func (t *teller) flush() {
 	slices.SortStableFunc(t.waiting, func(a, b line) int { return a.at.Compare(b.at) })
 	for _, l := range t.waiting {
 		t.screen.event(l.at.Sub(t.began), l.tone, l.word, l.text)
+		for _, more := range l.below {
+			t.screen.note(toneNone, more)
+		}
 	}
 	t.waiting = nil
 }
@@ -81,9 +85,14 @@ func (t *teller) record(i incident.Incident, rec incident.Record) {
 			t.say(rec.At, toneDim, "waits", rec.Target+": "+i.Target+" is the culprit")
 		}
 	case rec.To == incident.Held && rec.Reason != incident.NoChange:
-		t.say(rec.At, toneWork, "held", fmt.Sprintf("%s: %s", rec.Reason, heldWhy(rec)))
+		if why := fmt.Sprintf("%s: %s", rec.Reason, heldWhy(rec)); why != t.held {
+			t.held = why
+			t.say(rec.At, toneWork, "held", why)
+		}
+	case cleared(rec) && rec.Reason == incident.Verified:
+		t.say(rec.At, toneGood, "verified", becauseOf(rec))
 	case cleared(rec):
-		t.say(rec.At, toneGood, "verified", fmt.Sprintf("%s: %s", rec.Reason, becauseOf(rec)))
+		t.say(rec.At, toneGood, "clear", fmt.Sprintf("%s: %s", rec.Reason, becauseOf(rec)))
 	case rec.Reason == incident.Closed:
 		t.say(rec.At, toneGood, "closed", "it stayed well")
 	case rec.To == incident.Escalated && rec.From != incident.Escalated:
@@ -100,7 +109,7 @@ func (t *teller) record(i incident.Incident, rec incident.Record) {
 func (t *teller) ended(rec incident.Record) {
 	for _, a := range rec.Incident.Attempts {
 		if a.ID == rec.Event.ActionID {
-			t.say(rec.At, toneWork, "acted", fmt.Sprintf("%s in %s: %s", a.Result, stamp(a.Ended.Sub(a.At)), rec.Event.Detail))
+			t.say(rec.At, toneWork, "acted", fmt.Sprintf("%s in %s: %s", a.Result, stamp(a.Ended.Sub(a.At)), short(rec.Event.Detail)))
 		}
 	}
 }
@@ -131,48 +140,48 @@ func planWhy(rec incident.Record) string {
 	return rec.Sentence
 }
 
-// message tells what a receiver got. Slack's copies are not told one by one.
+// message tells what PagerDuty got; Slack gets the same.
 func (t *teller) message(e escalatetest.Entry) {
 	key := fmt.Sprintf("message %d", e.Seq)
 	if t.told[key] || e.Vendor != "pagerduty" {
 		return
 	}
 	t.told[key] = true
-	var m struct {
-		Payload struct {
-			Summary string
-		}
-	}
+	var m pagerDutyEvent
 	_ = json.Unmarshal([]byte(e.Body), &m) // the receiver has checked it
 	switch {
 	case e.Kind == "change":
-		t.forTheRecord = "\"" + m.Payload.Summary + "\" (PagerDuty change event, Slack)"
+		t.say(e.At, toneGood, "told", "nobody is woken; for the record, as PagerDuty change event and in Slack: "+m.Payload.Summary)
 	case e.Pages:
-		t.say(e.At, toneTell, "paged", "PagerDuty: "+m.Payload.Summary)
-		t.once(key+" evidence", e.At, toneTell, "", strings.Join(evidenceIn(e.Body), "; "))
+		t.say(e.At, toneTell, "paged", "by PagerDuty and in Slack: "+m.Payload.Summary, m.lines()...)
 	case e.Kind == "resolve":
-		t.say(e.At, toneGood, "resolved", "PagerDuty: the page is resolved")
+		t.say(e.At, toneGood, "resolved", "the page, by recoveryd itself")
 	}
 }
 
-// evidenceIn reads the evidence out of a page.
-func evidenceIn(body string) []string {
-	var m struct {
-		Payload struct {
-			Details map[string]any `json:"custom_details"`
-		}
+// pagerDutyEvent is what is read of an event.
+type pagerDutyEvent struct {
+	Payload struct {
+		Summary string
+		Details struct {
+			Evidence, Tried []string
+			Next            string
+		} `json:"custom_details"`
 	}
-	_ = json.Unmarshal([]byte(body), &m)
-	var out []string
-	for _, key := range []string{"evidence", "tried", "next"} {
-		switch v := m.Payload.Details[key].(type) {
-		case string:
-			out = append(out, key+": "+v)
-		case []any:
-			for _, x := range v {
-				out = append(out, fmt.Sprint(x))
-			}
-		}
-	}
-	return out
 }
+
+// lines is what the person who was woken reads below the summary.
+func (m pagerDutyEvent) lines() (out []string) {
+	for _, x := range m.Payload.Details.Evidence {
+		out = append(out, "  evidence: "+x)
+	}
+	for _, x := range m.Payload.Details.Tried {
+		out = append(out, "  tried: "+short(x))
+	}
+	return append(out, "  next: "+m.Payload.Details.Next)
+}
+
+// invocation is the identity of a run; nobody reads it from a screen.
+var invocation = regexp.MustCompile(`, invocation [0-9a-f]{32}`)
+
+func short(detail string) string { return invocation.ReplaceAllString(detail, "") }
