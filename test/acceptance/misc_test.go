@@ -34,7 +34,7 @@ func TestRepliesThatSayNothingAboutTheServiceRestartNothingAndPageWithTheReason(
 		{"a page that does not exist", []string{"reply", "kind=not-found"}, "has no such page (HTTP 404)"},
 		{"a web page instead of a health reply", []string{"reply", "kind=html"}, "an HTML page came instead"},
 		{"garbage", []string{"reply", "kind=garbage"}, "not a health payload"},
-		{"a rate limit answered with 500", []string{"reply", "kind=rate-limited"}, "limits our rate"},
+		{"a rate limit answered with 500", []string{"reply", "kind=rate-limited"}, "the server limits requests"},
 		{"a configuration that is always unhealthy", []string{"variant", "name=G"}, "ValidationError"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
