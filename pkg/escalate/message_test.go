@@ -116,6 +116,7 @@ func TestAge(t *testing.T) {
 // the messages render, printable, bounded and not empty.
 func FuzzTemplates(f *testing.F) {
 	f.Add(escalate.DefaultText, "summary")
+	f.Add(escalate.DefaultText, "\xff\x00\x1b[2J")
 	f.Add(escalate.DefaultStep, "\xff\x00")
 	f.Add("{{range .Tried}}{{clock .At}}{{end}}", "")
 	f.Add(`{{printf "%s" .Tried}}{{template "x"}}`, "x")

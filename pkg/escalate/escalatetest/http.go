@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -216,6 +217,7 @@ func (c Case) testReplies(t *testing.T) {
 			_, _ = io.WriteString(w, reply(good))
 		}
 	}
+	var flooded atomic.Int64
 	for name, fn := range map[string]func(w http.ResponseWriter, r *http.Request, body []byte){
 		"empty":         write(func(string) string { return "" }),
 		"a web page":    write(func(string) string { return "<!doctype html><title>login</title>" }),
@@ -223,7 +225,15 @@ func (c Case) testReplies(t *testing.T) {
 		"null":          write(func(string) string { return "null" }),
 		"another shape": write(func(string) string { return `[1,2,{"ok":"maybe"}]` }),
 		"zeros":         write(func(string) string { return strings.Repeat("\x00", 1000) }),
-		"without end":   write(func(s string) string { return s + strings.Repeat(" ", 20<<20) }),
+		"without end": func(w http.ResponseWriter, r *http.Request, body []byte) {
+			status, good := c.HTTP.Success(r, body)
+			w.WriteHeader(status)
+			_, err := io.WriteString(w, good)
+			for err == nil { // ends when the client has had enough, or never
+				_, err = io.WriteString(w, strings.Repeat(" ", 1<<16))
+				flooded.Add(1 << 16)
+			}
+		},
 		"cut off": func(w http.ResponseWriter, r *http.Request, body []byte) {
 			status, good := c.HTTP.Success(r, body)
 			w.Header().Set("Content-Length", strconv.Itoa(len(good)+50))
@@ -238,6 +248,8 @@ func (c Case) testReplies(t *testing.T) {
 			s.set(fn)
 			n := c.New(t, Serve(t, &s), plenty)
 			_, err := n.Notify(t.Context(), escalate.Delivery{Notice: Notice("reply/t0"), Attempt: 1})
+			// Sockets buffer a few megabytes that nobody reads.
+			require.Less(t, flooded.Load(), int64(32<<20), "the reply was read without bound")
 			if c.HTTP.BodyMatters {
 				require.Equal(t, "retry", outcome(err), "nothing says that the vendor took it: %v", err)
 				return

@@ -108,6 +108,33 @@ func (s *Slack) CloseEdits(on bool) {
 // mention matches what notifies people: <!here>, <!channel>, <@U1>, <!subteam^S1>.
 var mention = regexp.MustCompile(`<(!|@)[^>]+>`)
 
+// mentions reports whether a message notifies people: by its text, or by a block of the type
+// mrkdwn; in a plain_text block the characters stand for themselves.
+func mentions(text, blocks string) bool {
+	var list any
+	if json.Unmarshal([]byte(blocks), &list) != nil {
+		list = nil
+	}
+	var walk func(any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, e := range v {
+				walk(e)
+			}
+		case map[string]any:
+			if s, ok := v["text"].(string); ok && v["type"] == "mrkdwn" {
+				text += "\n" + s
+			}
+			for _, e := range v {
+				walk(e)
+			}
+		}
+	}
+	walk(list)
+	return mention.MatchString(text)
+}
+
 func slackReply(v any) answer {
 	b, _ := json.Marshal(v)
 	return answer{status: http.StatusOK, body: string(b), header: map[string]string{"Content-Type": "application/json; charset=utf-8"}}
@@ -249,7 +276,7 @@ func (s *Slack) chat(method string, form url.Values) answer {
 	}
 	a := slackReply(map[string]any{"ok": true, "channel": SlackChannel, "ts": m.TS, "text": text, "message": message})
 	a.verdict, a.why, a.key, a.kind = Accepted, why, m.TS, method
-	a.pages = !update && mention.MatchString(text+blocks)
+	a.pages = !update && mentions(text, blocks)
 	return a
 }
 
@@ -299,7 +326,7 @@ func (s *Slack) hook(r *http.Request, body []byte) answer {
 	m := &Message{TS: fmt.Sprintf("%d.%06d", s.now().Unix(), s.seq), Text: in.Text, Blocks: string(in.Blocks)}
 	s.messages = append(s.messages, m)
 	return answer{status: http.StatusOK, body: "ok", verdict: Accepted, why: "posted", kind: "webhook",
-		pages: mention.MatchString(in.Text + string(in.Blocks))}
+		pages: mentions(in.Text, string(in.Blocks))}
 }
 
 // slackContent checks text and blocks against the documented limits and returns Slack's code.

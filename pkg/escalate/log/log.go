@@ -23,10 +23,11 @@ type Config struct {
 	Templates escalate.Templates `yaml:"templates"`
 }
 
-// Bounds of a line: journald keeps 48 KB of one by default (LineMax=).
+// Bounds of a line: journald keeps 48 KB of one by default (LineMax=), and these come to less
+// even when every character takes four bytes.
 const (
-	maxItems = 20
-	maxItem  = 500 // runes
+	maxItems = 10
+	maxItem  = 300 // runes
 )
 
 // Notifier writes to one logger. It is immutable and safe for concurrent use.
