@@ -66,7 +66,7 @@ func status(n incident.Notice, i incident.Incident) escalate.Status {
 }
 
 func (r Renderer) summary(n incident.Notice, i incident.Incident) string {
-	what := fmt.Sprintf("%s on %s: %s", i.Target, r.Host, classWords(i.Class))
+	what := fmt.Sprintf("%s: %s", i.Target, classWords(i.Class)) // the host is added by every channel
 	switch n.Kind {
 	case incident.NoticeResolve:
 		return what + ": resolved after " + span(i.Since, i.Closed)

@@ -42,10 +42,11 @@ func terminateLong(in Input) (Plan, error) {
 }
 
 // grown returns the pool's present size and the next one: by factor, never above the cap, and
-// always larger. The present size is what the service says, since it may have been enlarged before.
-func grown(in Input) (now, next int, err error) {
+// always larger. The present size is what the service says in the named fact, since it may have
+// been enlarged before.
+func grown(in Input, says string) (now, next int, err error) {
 	now = in.Target.Pool.Initial
-	if v, ok := in.Facts.Num(detect.PoolMax); ok && v > 0 {
+	if v, ok := in.Facts.Num(says); ok && v > 0 {
 		now = int(v)
 	}
 	if now <= 0 {
@@ -66,6 +67,16 @@ func grown(in Input) (now, next int, err error) {
 	return now, next, nil
 }
 
+// sizedBy names the fact that an environment variable sets. The real server's DB_POOL_SIZE is the
+// number of connections that are always open (pool.min); up to DB_MAX_OVERFLOW more may be opened
+// besides. Any other variable is taken for the maximum.
+func sizedBy(envKey string) string {
+	if envKey == "DB_POOL_SIZE" {
+		return detect.PoolMin
+	}
+	return detect.PoolMax
+}
+
 func resizePool(in Input) (Plan, error) {
 	switch {
 	case in.Target.External:
@@ -73,7 +84,7 @@ func resizePool(in Input) (Plan, error) {
 	case in.Target.Pool.AdminURL == "":
 		return Plan{}, notApplicable("the service has no admin API (pool.admin_url)")
 	}
-	now, next, err := grown(in)
+	now, next, err := grown(in, detect.PoolMax)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -97,7 +108,7 @@ func growPool(in Input) (Plan, error) {
 	if p.EnvFile == "" || p.EnvKey == "" {
 		return Plan{}, notApplicable("pool.env_file and pool.env_key are not configured")
 	}
-	now, next, err := grown(in)
+	now, next, err := grown(in, sizedBy(p.EnvKey))
 	if err != nil {
 		return Plan{}, err
 	}
