@@ -50,11 +50,14 @@ lint: ## gofmt, go vet, staticcheck
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
-demo: build ## a guided tour: recoveryd cures a server while you watch (ARGS="...")
-	bin/recoveryd demo $(ARGS)
+demo: build ## the main job on this machine, no root and no systemd: faults, cures, times (ARGS=--keep stays up)
+	@CGO_ENABLED=0 go build -o bin/demo ./test/demo
+	exec bin/demo $(ARGS)
 
-bench: ## benchmarks
-	go test -run '^$$' -bench . -benchmem $(UNITS)
+bench: build rootfs ## how fast and how cheap recoveryd is, in the lab, beside a bare listener (ARGS="-o json")
+	@CGO_ENABLED=0 go build -o bin/floor ./test/bench/floor
+	CGO_ENABLED=0 go build -o bin/bench ./test/bench
+	exec bin/bench $(ARGS)
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -r -n1 dirname | sort -u); do
