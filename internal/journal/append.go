@@ -36,16 +36,17 @@ type Commit struct {
 }
 
 // Append stores a commit in one transaction. When it returns nil everything in it is on the disk
-// and the entries have their Seq; when it returns an error nothing of it counts, and the caller
-// must not act on it. Entries that carry a Seq must continue the journal without a gap, else
-// ErrSequence.
+// and the entries have their Seq, and so have the notices, but for those that were stored before,
+// whose Seq is 0. When it returns an error nothing of it counts, and the caller must not act on
+// it. Entries that carry a Seq must continue the journal without a gap, else ErrSequence.
 //
 // A failed sync is the one case in which the commit may still turn up after a crash.
 func (j *Journal) Append(ctx context.Context, c Commit) error {
 	err := j.withTurn(ctx, func(ctx context.Context) error {
 		var head link
+		var queued []uint64
 		err := j.commit(ctx, func(w *writer) (err error) {
-			head, err = appendTx(ctx, w, j.head, c)
+			head, queued, err = appendTx(ctx, w, j.head, c)
 			return err
 		})
 		if err != nil {
@@ -53,6 +54,9 @@ func (j *Journal) Append(ctx context.Context, c Commit) error {
 		}
 		for i := range c.Entries {
 			c.Entries[i].Seq = j.head.seq + uint64(i) + 1
+		}
+		for i := range c.Queue {
+			c.Queue[i].Seq = queued[i]
 		}
 		j.head = head
 		j.lastSeq.Store(head.seq)
@@ -64,24 +68,24 @@ func (j *Journal) Append(ctx context.Context, c Commit) error {
 	return nil
 }
 
-func appendTx(ctx context.Context, w *writer, head link, c Commit) (link, error) {
+func appendTx(ctx context.Context, w *writer, head link, c Commit) (_ link, queued []uint64, err error) {
 	for _, e := range c.Entries {
-		var err error
 		if head, err = insertEntry(ctx, w, head, e); err != nil {
-			return head, err
+			return head, nil, err
 		}
 	}
 	if len(c.Entries) > 0 {
 		if err := putLink(ctx, w, headID, head); err != nil {
-			return head, err
+			return head, nil, err
 		}
 	}
 	for _, r := range c.Incidents {
 		if err := putIncident(ctx, w, r); err != nil {
-			return head, err
+			return head, nil, err
 		}
 	}
-	return head, insertQueued(ctx, w, c.Queue)
+	queued, err = insertQueued(ctx, w, c.Queue)
+	return head, queued, err
 }
 
 // insertEntry adds an entry behind head and returns the new head.

@@ -101,8 +101,7 @@ func TestWhatWasAppendedIsReadBackAfterReopening(t *testing.T) {
 	require.Empty(t, keys)
 	require.Empty(t, channels)
 	require.Equal(t, []uint64{1, 2}, []uint64{rows[0].Seq, rows[1].Seq})
-	queue[0].Seq, queue[1].Seq = 1, 2
-	require.Equal(t, queue, rows)
+	require.Equal(t, queue, rows, "Append told their numbers")
 	byIncident, err := j.Entries(t.Context(), "inc-0")
 	require.NoError(t, err)
 	require.Equal(t, entries, byIncident)
@@ -258,6 +257,7 @@ func TestTheOutboxIsStoredOnceAndUpdatedInPlace(t *testing.T) {
 	queue := escalate.NewQueued(t0, notice("n1", "k", escalate.Trigger), "pager", "chat")
 	require.NoError(t, j.Append(t.Context(), Commit{Queue: queue}))
 	require.NoError(t, j.Append(t.Context(), Commit{Queue: queue}), "the same decision once more")
+	require.Equal(t, []uint64{0, 0}, []uint64{queue[0].Seq, queue[1].Seq}, "nothing of it is new")
 	rows, _, _, err := j.LoadOutbox(t.Context(), 0)
 	require.NoError(t, err)
 	require.Len(t, rows, 2)

@@ -6,31 +6,39 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 )
 
-// insertQueued stores new notices. One that is there already stays as it is, so that a decision
-// which is stored twice pages once.
-func insertQueued(ctx context.Context, w *writer, rows []escalate.Queued) error {
-	for _, q := range rows {
+// insertQueued stores new notices and returns the Seq of each. One that is there already stays as
+// it is, so that a decision which is stored twice pages once; its Seq is 0.
+func insertQueued(ctx context.Context, w *writer, rows []escalate.Queued) ([]uint64, error) {
+	seqs := make([]uint64, len(rows))
+	for i, q := range rows {
 		// The number is taken by hand, because it is part of the checksum. AUTOINCREMENT
 		// remembers the highest one given, so that none is given twice.
 		var seq int64
 		const next = `SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0),
 			coalesce((SELECT max(seq) FROM outbox), 0)) + 1`
 		if err := w.get(ctx, []any{&seq}, next); err != nil {
-			return err
+			return nil, err
 		}
 		vals, err := queuedVals(seq, q)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if _, err := w.exec(ctx, tableOutbox.insert("INSERT")+" ON CONFLICT (id, channel) DO NOTHING", vals...); err != nil {
-			return fmt.Errorf("notice %s for %s: %w", q.ID, q.Channel, err)
+		res, err := w.exec(ctx, tableOutbox.insert("INSERT")+" ON CONFLICT (id, channel) DO NOTHING", vals...)
+		if err != nil {
+			return nil, fmt.Errorf("notice %s for %s: %w", q.ID, q.Channel, err)
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return nil, err
+		} else if n == 1 {
+			seqs[i] = uint64(seq)
 		}
 	}
-	return nil
+	return seqs, nil
 }
 
 func queuedVals(seq int64, q escalate.Queued) ([]any, error) {
@@ -49,8 +57,12 @@ func queuedOf(v []any) (q escalate.Queued, err error) {
 	return q, nil
 }
 
+// keepKeys is how long an alert that is over is still loaded at start: within it a relapse goes to
+// the same thread.
+const keepKeys = 7 * 24 * time.Hour
+
 // LoadOutbox returns the waiting notices after a Seq in order, what is known of their keys, and
-// the state of every channel.
+// the state of every channel. After 0 it also returns every key that is open or was so lately.
 func (j *Journal) LoadOutbox(ctx context.Context, after uint64) (rows []escalate.Queued, keys []escalate.KeyState, channels []escalate.ChannelState, err error) {
 	err = j.read(ctx, func(tx *sql.Tx) error {
 		err := eachRow(ctx, tx, tableOutbox, "WHERE state = 'waiting' AND seq > ? ORDER BY seq", []any{int64(after)}, func(v []any) error {
@@ -61,23 +73,8 @@ func (j *Journal) LoadOutbox(ctx context.Context, after uint64) (rows []escalate
 		if err != nil {
 			return err
 		}
-		type pair struct{ channel, key string }
-		seen := map[pair]bool{}
-		for _, q := range rows {
-			p := pair{q.Channel, q.Key}
-			if seen[p] {
-				continue
-			}
-			seen[p] = true
-			err := eachRow(ctx, tx, tableKeys, "WHERE channel = ? AND key = ?", []any{q.Channel, q.Key}, func(v []any) error {
-				var k escalate.KeyState
-				err := json.Unmarshal([]byte(v[4].(string)), &k)
-				keys = append(keys, k)
-				return err
-			})
-			if err != nil {
-				return err
-			}
+		if keys, err = loadKeys(ctx, tx, after == 0, rows); err != nil {
+			return err
 		}
 		return eachRow(ctx, tx, tableChannels, "ORDER BY channel", nil, func(v []any) error {
 			var c escalate.ChannelState
@@ -92,10 +89,40 @@ func (j *Journal) LoadOutbox(ctx context.Context, after uint64) (rows []escalate
 	return rows, keys, channels, err
 }
 
+// loadKeys returns what is known of the keys of rows, and on demand of all that matter.
+func loadKeys(ctx context.Context, q queryer, all bool, rows []escalate.Queued) (keys []escalate.KeyState, err error) {
+	type pair struct{ channel, key string }
+	seen := map[pair]bool{}
+	take := func(v []any) error {
+		var k escalate.KeyState
+		err := json.Unmarshal([]byte(v[4].(string)), &k)
+		if p := (pair{k.Channel, k.Key}); !seen[p] {
+			seen[p] = true
+			keys = append(keys, k)
+		}
+		return err
+	}
+	if all {
+		lately := nanos(time.Now().Add(-keepKeys))
+		if err := eachRow(ctx, q, tableKeys, "WHERE open = 1 OR at >= ? ORDER BY channel, key", []any{lately}, take); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range rows {
+		if seen[pair{r.Channel, r.Key}] {
+			continue
+		}
+		if err := eachRow(ctx, q, tableKeys, "WHERE channel = ? AND key = ?", []any{r.Channel, r.Key}, take); err != nil {
+			return nil, err
+		}
+	}
+	return keys, nil
+}
+
 // SaveOutbox stores what one step of the outbox changed, as a whole and durably.
 func (j *Journal) SaveOutbox(ctx context.Context, e escalate.Edits) error {
 	err := j.write(ctx, func(ctx context.Context, w *writer) error {
-		if err := insertQueued(ctx, w, e.New); err != nil {
+		if _, err := insertQueued(ctx, w, e.New); err != nil {
 			return err
 		}
 		for _, q := range e.Rows {

@@ -16,7 +16,8 @@ import (
 // Store keeps the queue. Both methods are called from one goroutine.
 type Store interface {
 	// LoadOutbox returns the waiting rows whose Seq is above after, in order, what is known of
-	// their keys, and the state of every channel.
+	// their keys, and the state of every channel. After 0 it also returns every key that is open
+	// or was so lately.
 	LoadOutbox(ctx context.Context, after uint64) ([]escalate.Queued, []escalate.KeyState, []escalate.ChannelState, error)
 	// SaveOutbox stores a step as a whole and durably. A new row whose ID and Channel are known
 	// already is left as it is; the other rows are known by them.
@@ -54,12 +55,13 @@ type Outbox struct {
 	flush   time.Duration
 	jitter  func() float64
 
-	wake  chan struct{} // capacity 1: look at the mailbox and the store
+	wake  chan struct{} // capacity 1: there is mail
 	stats atomic.Pointer[Stats]
 
-	mu      sync.Mutex // guards the mailbox below
-	submits []escalate.Queued
-	config  *config // a replacement that was not taken yet
+	mu     sync.Mutex // guards the mailbox below
+	mail   []letter
+	look   bool    // somebody stored rows without handing them over
+	config *config // a replacement that was not taken yet
 }
 
 // config is what a reload replaces.
@@ -74,6 +76,7 @@ func New(o Options) (*Outbox, error) {
 		return nil, errors.New("outbox needs a store and rules: start from escalate.DefaultOutboxRules")
 	}
 	out := &Outbox{
+		look:  true, // at what a former process left behind
 		store: o.Store, log: o.Logger, metrics: o.Metrics, settled: o.Settled,
 		timeout: o.Timeout, flush: o.Flush, jitter: o.Jitter,
 		wake:   make(chan struct{}, 1),
@@ -101,12 +104,26 @@ func New(o Options) (*Outbox, error) {
 	return out, nil
 }
 
-// Wake tells that rows were stored. It never blocks.
-func (o *Outbox) Wake() {
-	select {
-	case o.wake <- struct{}{}:
-	default:
+// letter is one row that was handed over.
+type letter struct {
+	row    escalate.Queued
+	stored bool
+}
+
+// Wake tells that rows were stored, and hands them over with the Seq which the store gave them;
+// those without one were stored before and are left alone. Rows have to be handed over in the
+// order in which they were stored. Without rows it makes the outbox look into the store. It never
+// blocks.
+func (o *Outbox) Wake(rows ...escalate.Queued) {
+	o.mu.Lock()
+	o.look = o.look || len(rows) == 0
+	for _, q := range rows {
+		if q.Seq != 0 {
+			o.mail = append(o.mail, letter{row: q, stored: true})
+		}
 	}
+	o.mu.Unlock()
+	o.ring()
 }
 
 // Submit queues rows that the journal could not take, such as the page which says so. They are
@@ -114,9 +131,26 @@ func (o *Outbox) Wake() {
 // crash loses them. Rows that the journal took must not be submitted as well.
 func (o *Outbox) Submit(rows ...escalate.Queued) {
 	o.mu.Lock()
-	o.submits = append(o.submits, rows...)
+	for _, q := range rows {
+		o.mail = append(o.mail, letter{row: q})
+	}
 	o.mu.Unlock()
-	o.Wake()
+	o.ring()
+}
+
+// setLook notes whether to look into the store and returns what was noted before.
+func (o *Outbox) setLook(look bool) (before bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	before, o.look = o.look, look
+	return before
+}
+
+func (o *Outbox) ring() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
 }
 
 // Replace takes a new configuration. A call under way ends with the old one. Rows of channels
@@ -126,7 +160,7 @@ func (o *Outbox) Replace(notifiers map[string]escalate.Notifier, rules escalate.
 	o.mu.Lock()
 	o.config = &config{notifiers: notifiers, rules: rules}
 	o.mu.Unlock()
-	o.Wake()
+	o.ring()
 }
 
 // Stats is the latest state of all channels. The caller must not change it.

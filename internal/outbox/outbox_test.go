@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -113,20 +114,25 @@ func (m *memory) breaks(err error) {
 	m.broken = err
 }
 
-func (m *memory) append(rows ...escalate.Queued) {
+// append stores rows and returns them with their Seq, 0 for those that were there.
+func (m *memory) append(rows ...escalate.Queued) []escalate.Queued {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.insert(rows)
+	return m.insert(rows)
 }
 
-func (m *memory) insert(rows []escalate.Queued) {
-	for _, q := range rows {
+func (m *memory) insert(rows []escalate.Queued) []escalate.Queued {
+	rows = slices.Clone(rows)
+	for i, q := range rows {
+		rows[i].Seq = 0
 		if _, known := m.index[idOf(q)]; known {
 			continue
 		}
 		m.index[idOf(q)] = len(m.rows)
 		m.rows = append(m.rows, mustJSON(q))
+		rows[i].Seq = uint64(len(m.rows))
 	}
+	return rows
 }
 
 func mustJSON(v any) []byte {
@@ -149,12 +155,12 @@ func (m *memory) LoadOutbox(_ context.Context, after uint64) (rows []escalate.Qu
 		q.Seq = uint64(i + 1)
 		if q.Seq > after && q.State == escalate.Waiting {
 			rows = append(rows, q)
-			if raw, ok := m.keys[rowID{q.Channel, q.Key}]; ok {
-				var k escalate.KeyState
-				err = errors.Join(err, json.Unmarshal(raw, &k))
-				keys = append(keys, k)
-			}
 		}
+	}
+	for _, raw := range m.keys {
+		var k escalate.KeyState
+		err = errors.Join(err, json.Unmarshal(raw, &k))
+		keys = append(keys, k)
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.channels)) {
 		var c escalate.ChannelState
@@ -249,8 +255,7 @@ func TestANoticeLeavesAtOnceAndIsStoredAsDelivered(t *testing.T) {
 		o.Settled = func(q escalate.Queued) { settled = append(settled, q) }
 		out := start(t, o)
 		synctest.Wait()
-		store.append(queued("t", "k", escalate.Trigger, "pager")...)
-		out.Wake()
+		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
 		synctest.Wait()
 		require.Equal(t, []string{"t"}, pager.ids())
 		require.Equal(t, 1, pager.accepted[0].Attempt)
@@ -259,8 +264,7 @@ func TestANoticeLeavesAtOnceAndIsStoredAsDelivered(t *testing.T) {
 		require.Equal(t, escalate.Delivered, got.State)
 		require.Equal(t, 1, got.Attempts)
 
-		store.append(queued("r", "k", escalate.Resolve, "pager")...)
-		out.Wake()
+		out.Wake(store.append(queued("r", "k", escalate.Resolve, "pager")...)...)
 		synctest.Wait()
 		require.Equal(t, []string{"t", "r"}, pager.ids())
 		require.Equal(t, escalate.Receipt{"last": "t"}, pager.accepted[1].Prior)
@@ -281,8 +285,7 @@ func TestAHungChannelDelaysNoOther(t *testing.T) {
 			return nil
 		}}
 		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager, "chat": chat}))
-		store.append(queued("t", "k", escalate.Trigger, "chat", "pager")...)
-		out.Wake()
+		out.Wake(store.append(queued("t", "k", escalate.Trigger, "chat", "pager")...)...)
 		synctest.Wait()
 		require.Equal(t, []string{"t"}, pager.ids(), "at once")
 
@@ -295,8 +298,7 @@ func TestAHungChannelDelaysNoOther(t *testing.T) {
 		require.Contains(t, pager.told("channel")[0], "trigger: notifications through chat do not arrive")
 		require.Len(t, chat.tries(), 1, "a call that may still succeed is not repeated")
 
-		store.append(queued("t2", "k2", escalate.Trigger, "chat", "pager")...)
-		out.Wake()
+		out.Wake(store.append(queued("t2", "k2", escalate.Trigger, "chat", "pager")...)...)
 		synctest.Wait()
 		require.Equal(t, []string{"t", "t2"}, pager.ids())
 
@@ -321,8 +323,7 @@ func TestAPanicOfANotifierIsContained(t *testing.T) {
 			return nil
 		}}
 		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager, "chat": chat}))
-		store.append(queued("t", "k", escalate.Trigger, "chat", "pager")...)
-		out.Wake()
+		out.Wake(store.append(queued("t", "k", escalate.Trigger, "chat", "pager")...)...)
 		synctest.Wait()
 		require.Equal(t, []string{"t"}, chat.ids())
 		require.Empty(t, pager.ids())
@@ -346,16 +347,14 @@ func TestRetryAfterHoldsOverARestart(t *testing.T) {
 		notifiers := map[string]escalate.Notifier{"pager": pager}
 		out := start(t, options(store, notifiers))
 		begun := time.Now()
-		store.append(queued("t", "k", escalate.Trigger, "pager")...)
-		out.Wake()
+		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
 		synctest.Wait()
 		require.Len(t, pager.tries(), 1)
 		time.Sleep(time.Minute)
 		require.NoError(t, out.stop())
 
 		out = start(t, options(store, notifiers))
-		store.append(queued("other", "k2", escalate.Trigger, "pager")...)
-		out.Wake()
+		out.Wake(store.append(queued("other", "k2", escalate.Trigger, "pager")...)...)
 		time.Sleep(9*time.Minute - time.Second)
 		synctest.Wait()
 		require.Len(t, pager.tries(), 1, "the vendor asked to wait, also for others")
@@ -378,8 +377,7 @@ func TestTimeoutsOfCallsAreRetried(t *testing.T) {
 			return nil
 		}}
 		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
-		store.append(queued("t", "k", escalate.Trigger, "pager")...)
-		out.Wake()
+		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		require.Equal(t, []string{"t"}, pager.ids())
@@ -403,8 +401,7 @@ func TestARefusedPageIsToldThroughTheOtherChannel(t *testing.T) {
 		o := options(store, map[string]escalate.Notifier{"pager": pager, "chat": chat})
 		o.Settled = func(q escalate.Queued) { settled = append(settled, q) }
 		out := start(t, o)
-		store.append(queued("t", "k", escalate.Trigger, "pager")...)
-		out.Wake()
+		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
 		synctest.Wait()
 		require.Equal(t, escalate.Refused, store.row("pager", "t").State)
 		require.Equal(t, escalate.Refused, settled[0].State)
@@ -424,8 +421,7 @@ func TestANewConfigurationIsTriedAtOnce(t *testing.T) {
 			return &escalate.FinalError{Reason: escalate.ReasonAuth, Err: errors.New("403 invalid token")}
 		}}
 		out := start(t, options(store, map[string]escalate.Notifier{"pager": bad}))
-		store.append(queued("t", "k", escalate.Trigger, "pager")...)
-		out.Wake()
+		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		require.Greater(t, len(bad.tries()), 10)
@@ -472,8 +468,7 @@ func TestPagesLeaveAlthoughTheStoreIsBroken(t *testing.T) {
 		require.Zero(t, out.Stats().Unstored)
 
 		// The store breaks again in the middle of the life of a stored row.
-		store.append(queued("late", "k", escalate.Trigger, "pager")...)
-		out.Wake()
+		out.Wake(store.append(queued("late", "k", escalate.Trigger, "pager")...)...)
 		synctest.Wait()
 		store.breaks(errors.New("disk is full"))
 		time.Sleep(time.Hour)
@@ -489,9 +484,9 @@ func TestPagesLeaveAlthoughTheStoreIsBroken(t *testing.T) {
 func TestAWaitingRowThatWasSubmittedIsStoredAndDeliveredOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemory()
-		down := true
+		var up atomic.Bool
 		pager := &vendor{fail: func(context.Context, escalate.Delivery) error {
-			if down {
+			if !up.Load() {
 				return refused
 			}
 			return nil
@@ -505,7 +500,7 @@ func TestAWaitingRowThatWasSubmittedIsStoredAndDeliveredOnce(t *testing.T) {
 		out.Wake() // the store offers it now
 		time.Sleep(time.Minute)
 		require.NoError(t, out.stop())
-		down = false
+		up.Store(true)
 		out = start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
 		time.Sleep(time.Hour)
 		synctest.Wait()

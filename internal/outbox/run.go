@@ -19,7 +19,6 @@ func (o *Outbox) Run(ctx context.Context) error {
 		channels: map[string]*channel{},
 		unstored: map[rowID]bool{},
 		mine:     map[rowID]bool{},
-		look:     true,
 		// One place per channel would do; a call that outlives Run must be able to end.
 		ended: make(chan ended, 256),
 	}
@@ -40,7 +39,6 @@ func (o *Outbox) Run(ctx context.Context) error {
 		case e := <-s.ended:
 			s.finish(e, time.Now())
 		case <-o.wake:
-			s.look = true
 		case <-timer.C:
 			s.stall(time.Now())
 			if !deadline.IsZero() && !time.Now().Before(deadline) {
@@ -48,7 +46,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 			}
 		case <-stopping:
 			stopping = nil
-			s.look = true
+			o.Wake() // for what was stored in the last moment
 			deadline = time.Now().Add(o.flush)
 		}
 	}

@@ -18,7 +18,6 @@ type scheduler struct {
 	rules     escalate.OutboxRules
 
 	channels  map[string]*channel
-	look      bool              // the store may have rows that were not read
 	loaded    bool              // the store was read once
 	stored    uint64            // highest Seq that was read from it
 	order     uint64            // Seq that the books use: order of arrival in this process
@@ -31,6 +30,7 @@ type scheduler struct {
 	storeAt   time.Time         // when to try the store again after a failure
 	storeWait time.Duration
 	storeErr  error
+	forgetAt  time.Time
 }
 
 // rowID names a row for ever.
@@ -61,8 +61,9 @@ func (s *scheduler) channel(name string) *channel {
 func (s *scheduler) turn(ctx context.Context, now time.Time) time.Time {
 	s.takeConfig()
 	s.takeStored(ctx, now)
-	s.takeSubmitted()
+	s.takeMail()
 	s.tidy(now)
+	s.forget(now)
 	starts := s.begin(now)
 	s.save(ctx, now) // before anything leaves; a failure of the store does not hold a page back
 	for _, start := range starts {
@@ -96,15 +97,15 @@ func (s *scheduler) takeConfig() {
 // takeStored reads the rows that were stored since the last time; the first time also the state
 // of the channels, and then it mends what a former process left behind.
 func (s *scheduler) takeStored(ctx context.Context, now time.Time) {
-	if !s.look || now.Before(s.storeAt) {
+	if now.Before(s.storeAt) || !s.setLook(false) {
 		return
 	}
 	rows, keys, states, err := s.store.LoadOutbox(ctx, s.stored)
 	if err != nil {
+		s.setLook(true)
 		s.storeFailed(err, now)
 		return
 	}
-	s.look = false
 	s.storeWorks()
 	books := map[string]*escalate.ChannelBook{}
 	bookOf := func(name string) *escalate.ChannelBook {
@@ -130,6 +131,7 @@ func (s *scheduler) takeStored(ctx context.Context, now time.Time) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(books)) {
 		b := *books[name]
+		b.Rows = arrange(b.Rows)
 		if !s.loaded {
 			var e escalate.Edits
 			b, e = s.rules.Recover(b)
@@ -140,6 +142,27 @@ func (s *scheduler) takeStored(ctx context.Context, now time.Time) {
 		s.adopt(name, b.Rows, slices.Collect(maps.Values(b.Keys)))
 	}
 	s.loaded = true
+}
+
+// arrange puts rows that were stored late in front of those that were decided after them. The
+// others keep the order of the store, whatever a clock that was set back says.
+func arrange(rows []escalate.Queued) []escalate.Queued {
+	var out, late []escalate.Queued
+	for _, q := range rows {
+		if q.Late {
+			late = append(late, q)
+		} else {
+			out = append(out, q)
+		}
+	}
+	for _, q := range late {
+		i := slices.IndexFunc(out, func(r escalate.Queued) bool { return r.Enqueued.After(q.Enqueued) })
+		if i < 0 {
+			i = len(out)
+		}
+		out = slices.Insert(out, i, q)
+	}
+	return out
 }
 
 // merge is the state of a channel when the store could be read only after the channel had been
@@ -156,13 +179,21 @@ func merge(stored, here escalate.ChannelState) escalate.ChannelState {
 	return here
 }
 
-// takeSubmitted adopts the rows that the journal could not take.
-func (s *scheduler) takeSubmitted() {
+// takeMail adopts the rows that were handed over.
+func (s *scheduler) takeMail() {
 	s.mu.Lock()
-	rows := s.submits
-	s.submits = nil
+	mail := s.mail
+	s.mail = nil
 	s.mu.Unlock()
-	s.adoptNew(rows)
+	for _, m := range mail {
+		switch {
+		case !m.stored:
+			s.adoptNew([]escalate.Queued{m.row})
+		case m.row.Seq > s.stored && !s.knows(m.row):
+			s.mine[idOf(m.row)] = true
+			s.adopt(m.row.Channel, []escalate.Queued{m.row}, nil)
+		}
+	}
 }
 
 // adoptNew adopts rows that no store has yet, and has them inserted by the next save.
@@ -172,6 +203,7 @@ func (s *scheduler) adoptNew(rows []escalate.Queued) {
 			continue
 		}
 		s.unstored[idOf(q)], s.mine[idOf(q)] = true, true
+		q.Late = true
 		s.edits.New = append(s.edits.New, q)
 		s.adopt(q.Channel, []escalate.Queued{q}, nil)
 	}
@@ -235,6 +267,21 @@ func (s *scheduler) note(e escalate.Edits) {
 	}
 	e.New = nil
 	s.edits = s.edits.Join(e)
+}
+
+// keepKeys is how long an alert that is over is remembered, so that a relapse goes to the same
+// thread; the store keeps it longer.
+const keepKeys = 7 * 24 * time.Hour
+
+// forget drops what is known of alerts that have been over for long.
+func (s *scheduler) forget(now time.Time) {
+	if now.Before(s.forgetAt) {
+		return
+	}
+	s.forgetAt = now.Add(time.Hour)
+	for _, ch := range s.channels {
+		ch.book = ch.book.Forget(now.Add(-keepKeys))
+	}
 }
 
 // others are the channels that are told of the trouble of one.

@@ -60,6 +60,7 @@ type Queued struct {
 	Sending   bool       `json:"sending,omitzero"` // an attempt was begun and its end is not recorded
 	Touched   bool       `json:"touched,omitzero"` // an earlier attempt may have reached the vendor although it failed here
 	Counted   bool       `json:"counted,omitzero"` // was looked at for storms
+	Late      bool       `json:"late,omitzero"`    // the store could not take it at first, so that later rows may have a lower Seq
 }
 
 // NewQueued returns one row per channel for a notice. A channel named twice gets one row.

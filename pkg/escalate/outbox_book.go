@@ -99,3 +99,17 @@ func (b ChannelBook) Add(rows []Queued, keys []KeyState) ChannelBook {
 	}
 	return b
 }
+
+// Forget returns the book without the keys whose alerts have been over since before a time and
+// have nothing waiting.
+func (b ChannelBook) Forget(before time.Time) ChannelBook {
+	b = b.clone()
+	busy := make(map[string]bool, len(b.Rows))
+	for _, q := range b.Rows {
+		busy[q.Key] = true
+	}
+	maps.DeleteFunc(b.Keys, func(key string, k KeyState) bool {
+		return !k.Open && !busy[key] && k.At.Before(before)
+	})
+	return b
+}

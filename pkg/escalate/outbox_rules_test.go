@@ -398,3 +398,15 @@ func TestATriedPageIsNotDemoted(t *testing.T) {
 	require.Equal(t, "T1 U2 U3 U4 U5 U6 U7 T1001", kindsOf(b.Rows))
 	require.NotContains(t, added[0].Notice.Affected, "svc1")
 }
+
+func TestOnlyAlertsThatAreOverForLongAreForgotten(t *testing.T) {
+	b := bookOf(page(1, t0, Error))
+	b.Keys = map[string]KeyState{
+		"k1": {Key: "k1", At: t0}, "over": {Key: "over", At: t0}, "open": {Key: "open", Open: true, At: t0},
+		"lately": {Key: "lately", At: t0.Add(2 * time.Hour)},
+	}
+	got := b.Forget(t0.Add(time.Hour))
+	require.Len(t, b.Keys, 4)
+	require.NotContains(t, got.Keys, "over")
+	require.Len(t, got.Keys, 3)
+}

@@ -1,0 +1,268 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/internal/journal"
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+)
+
+// openJournal opens a real one inside a bubble; the files are outside of it.
+func openJournal(t *testing.T, dir string) *journal.Journal {
+	t.Helper()
+	j, err := journal.Open(context.Background(), journal.Options{Dir: dir, BallastBytes: -1})
+	require.NoError(t, err)
+	require.Nil(t, j.Salvaged())
+	return j
+}
+
+// TestTwoHoursWithoutAnyVendor is the promise of the outbox in one story: both endpoints are down
+// for two hours, the daemon is restarted three times meanwhile, and in the end everything that
+// still matters is delivered once and in order, and nothing that is over pages anybody.
+func TestTwoHoursWithoutAnyVendor(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		outage := func() bool {
+			d := time.Since(begun)
+			return d >= time.Minute && d < time.Minute+2*time.Hour
+		}
+		pager := &vendor{fail: func(ctx context.Context, d escalate.Delivery) error {
+			if outage() {
+				return refused
+			}
+			return nil
+		}}
+		// The chat's load balancer takes connections and never answers: nobody knows what arrived.
+		chat := &vendor{fail: func(ctx context.Context, d escalate.Delivery) error {
+			if outage() {
+				<-ctx.Done()
+				return &escalate.RetryError{Reason: escalate.ReasonTimeout, Err: ctx.Err()}
+			}
+			return nil
+		}}
+		notifiers := map[string]escalate.Notifier{"pager": pager, "chat": chat}
+		j := openJournal(t, dir)
+		o := options(j, notifiers)
+		o.Rules.Rates = map[string]escalate.SendRate{"pager": escalate.DefaultRate("pagerduty"), "chat": escalate.DefaultRate("slack")}
+		out := start(t, o)
+		emit := func(id, key string, kind escalate.Kind) {
+			t.Helper()
+			c := journal.Commit{Queue: queued(id, key, kind, "pager", "chat")}
+			require.NoError(t, j.Append(context.Background(), c))
+			out.Wake(c.Queue...)
+			synctest.Wait()
+		}
+		at := func(d time.Duration) { time.Sleep(time.Until(begun.Add(d))) }
+		restart := func() {
+			t.Helper()
+			require.NoError(t, out.stop())
+			require.NoError(t, j.Close())
+			time.Sleep(time.Minute) // the daemon is away for a while
+			j = openJournal(t, dir)
+			o.Store = j
+			out = start(t, o)
+		}
+
+		emit("a-trigger", "a", escalate.Trigger) // told before the outage, changes and ends within it
+		at(2 * time.Minute)
+		emit("b-trigger", "b", escalate.Trigger) // begins within it and goes on
+		emit("a-update1", "a", escalate.Update)
+		at(20 * time.Minute)
+		restart()
+		emit("c-trigger", "c", escalate.Trigger) // begins and ends within it
+		emit("a-update2", "a", escalate.Update)
+		at(55 * time.Minute)
+		restart()
+		emit("c-resolve", "c", escalate.Resolve)
+		emit("a-resolve", "a", escalate.Resolve)
+		emit("d-trigger", "d", escalate.Trigger) // begins, ends and begins again within it
+		time.Sleep(time.Minute)                  // so that it was tried
+		emit("d-resolve", "d", escalate.Resolve)
+		emit("d-again", "d", escalate.Trigger)
+		emit("e-cure", "e", escalate.Change)
+		at(100 * time.Minute)
+		restart()
+		emit("b-update", "b", escalate.Update)
+		at(2*time.Hour + 30*time.Minute)
+		synctest.Wait()
+		emit("b-resolve", "b", escalate.Resolve)
+		at(3 * time.Hour)
+		synctest.Wait()
+
+		perKey := func(v *vendor) map[string][]string {
+			out := map[string][]string{}
+			for _, d := range v.accepted {
+				if d.Notice.Class != "channel" {
+					out[d.Notice.Key] = append(out[d.Notice.Key], d.Notice.ID)
+				}
+			}
+			return out
+		}
+		require.Equal(t, map[string][]string{
+			"a": {"a-trigger", "a-update2", "a-resolve"},
+			"b": {"b-trigger", "b-update", "b-resolve"},
+			"d": {"d-again"},
+			"e": {"e-cure"},
+		}, perKey(pager), "nothing reached the pager, so what was over is left out")
+		require.Equal(t, map[string][]string{
+			"a": {"a-trigger", "a-update2", "a-resolve"},
+			"b": {"b-trigger", "b-update", "b-resolve"},
+			"c": {"c-resolve"},
+			"d": {"d-resolve", "d-again"},
+			"e": {"e-cure"},
+		}, perKey(chat), "the chat may have got the triggers, so their ends are told")
+		recovered := begun.Add(time.Minute + 2*time.Hour)
+		for _, v := range []*vendor{pager, chat} {
+			for i, when := range v.at {
+				require.True(t, when.Before(begun.Add(time.Minute)) || !when.Before(recovered))
+				require.LessOrEqual(t, when.Sub(recovered), 30*time.Minute, "%s", v.accepted[i].Notice.ID)
+				if v.accepted[i].Notice.ID == "b-trigger" {
+					require.LessOrEqual(t, when.Sub(recovered), rules().BackoffCap+15*time.Second, "within the longest backoff")
+				}
+			}
+		}
+
+		// What was never seen is visible in the incident.
+		notices, err := j.Notices(context.Background(), "c")
+		require.NoError(t, err)
+		states := map[string]string{}
+		for _, q := range notices {
+			states[q.Channel+" "+q.ID] = string(q.State) + ": " + q.Why
+		}
+		require.Equal(t, map[string]string{
+			"pager c-trigger": "collapsed: " + escalate.WhyNeverSeen,
+			"pager c-resolve": "collapsed: " + escalate.WhyNeverSeen,
+			"chat c-trigger":  "collapsed: " + escalate.WhyOver,
+			"chat c-resolve":  "delivered: ",
+		}, states)
+
+		// Each channel was told of the other's trouble at most once, although the daemon was
+		// started four times, and that it is over.
+		for name, v := range map[string]*vendor{"pager": pager, "chat": chat} {
+			told := v.told("channel")
+			require.LessOrEqual(t, len(told), 2, "%s: %v", name, told)
+		}
+		for _, ch := range out.Stats().Channels {
+			require.Zero(t, ch.Queued)
+			require.Empty(t, ch.Trouble)
+		}
+		require.NoError(t, out.stop())
+		require.NoError(t, j.Verify(context.Background()))
+		require.NoError(t, j.Close())
+	})
+	require.FileExists(t, dir+"/recoveryd.db")
+	_, err := os.Stat(dir + "/recoveryd.db-wal")
+	require.ErrorIs(t, err, os.ErrNotExist, "closed cleanly")
+}
+
+// mortal is a store whose process dies: from then on nothing is stored.
+type mortal struct {
+	Store
+	dead chan struct{}
+}
+
+func (m mortal) SaveOutbox(ctx context.Context, e escalate.Edits) error {
+	select {
+	case <-m.dead:
+		return errors.New("the process is dead")
+	default:
+		return m.Store.SaveOutbox(ctx, e)
+	}
+}
+
+func TestADaemonThatDiesBehindAnAcceptedNoticeRepeatsItUnderTheSameID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, dead := newMemory(), make(chan struct{})
+		pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
+			if d.Attempt == 1 {
+				close(dead) // the vendor has it, we never hear of it
+			}
+			return nil
+		}}
+		out := start(t, options(mortal{store, dead}, map[string]escalate.Notifier{"pager": pager}))
+		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
+		synctest.Wait()
+		require.ErrorContains(t, out.stop(), "the process is dead")
+		require.True(t, store.row("pager", "t").Sending)
+
+		out = start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
+		synctest.Wait()
+		require.Equal(t, []string{"t", "t"}, pager.ids(), "at least once")
+		require.Equal(t, "k", pager.accepted[1].Notice.Key)
+		require.Equal(t, 2, pager.accepted[1].Attempt)
+		require.NoError(t, out.stop())
+	})
+}
+
+func TestADaemonThatDiesBehindAnAcceptedPageStillResolvesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, dead := newMemory(), make(chan struct{})
+		pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
+			if d.Attempt == 1 && d.Notice.Kind == escalate.Trigger {
+				close(dead)
+			}
+			return nil
+		}}
+		out := start(t, options(mortal{store, dead}, map[string]escalate.Notifier{"pager": pager}))
+		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
+		synctest.Wait()
+		require.Error(t, out.stop())
+		store.append(queued("r", "k", escalate.Resolve, "pager")...) // it was over before the next start
+
+		out = start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
+		synctest.Wait()
+		require.Equal(t, []string{"t", "r"}, pager.ids(), "no second page, and no page that stays open")
+		require.NoError(t, out.stop())
+	})
+}
+
+func TestStoppingDeliversWhatIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		pager := &vendor{fail: func(ctx context.Context, d escalate.Delivery) error {
+			select {
+			case <-time.After(3 * time.Second):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}}
+		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
+		out.Wake(store.append(queued("first", "k1", escalate.Trigger, "pager")...)...)
+		synctest.Wait()
+		store.append(queued("last", "k2", escalate.Trigger, "pager")...) // stored, but nobody called Wake
+		begun := time.Now()
+		require.NoError(t, out.stop())
+		require.Equal(t, 6*time.Second, time.Since(begun))
+		require.Equal(t, []string{"first", "last"}, pager.ids())
+		require.Equal(t, escalate.Delivered, store.row("pager", "last").State)
+	})
+}
+
+func TestStoppingIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, release := newMemory(), make(chan struct{})
+		hangs := &vendor{fail: func(context.Context, escalate.Delivery) error { <-release; return nil }}
+		slow := &vendor{fail: func(ctx context.Context, _ escalate.Delivery) error { <-ctx.Done(); return context.Cause(ctx) }}
+		down := &vendor{fail: func(context.Context, escalate.Delivery) error { return refused }}
+		out := start(t, options(store, map[string]escalate.Notifier{"hangs": hangs, "slow": slow, "down": down}))
+		out.Wake(store.append(queued("t", "k", escalate.Trigger, "hangs", "slow", "down")...)...)
+		synctest.Wait()
+		begun := time.Now()
+		require.ErrorContains(t, out.stop(), "a call to hangs did not end and was left behind")
+		require.Equal(t, 11*time.Second, time.Since(begun))
+		require.True(t, store.row("hangs", "t").Sending, "it may have arrived")
+		require.True(t, store.row("slow", "t").Touched)
+		require.Equal(t, escalate.ReasonTimeout, store.row("slow", "t").Reason)
+		require.False(t, store.row("down", "t").Touched)
+		close(release)
+	})
+}
