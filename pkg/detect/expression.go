@@ -221,11 +221,13 @@ func exprMessage(err error) string {
 	return fmt.Sprintf("%s (column %d)", oneLine(fe.Message), fe.Column+1)
 }
 
-// sizes are the units that bytes() knows, longest first.
+// sizes are the units that bytes() knows, those of the configuration: K, M, G, T alone are powers of
+// 1024, as in systemd. The longer come first.
 var sizes = []struct {
 	suffix string
 	factor float64
-}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}}
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
+	{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", 1 << 40}}
 
 // parseBytes reads "512MiB".
 func parseBytes(s string) (float64, error) {
