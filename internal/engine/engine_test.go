@@ -170,6 +170,9 @@ func TestAJournalThatCannotBeWrittenStopsActionsAndPagesUntilItWorksAgain(t *tes
 		synctest.Wait()
 		require.Equal(t, 1, r.count("do unit.start"), "it acts again once the journal works")
 		require.Empty(t, e.State().Host.Impaired)
+		last := r.urgent[len(r.urgent)-1]
+		require.Equal(t, escalate.Resolve, last.Kind, "the page about recoveryd itself is resolved")
+		require.Equal(t, r.urgent[0].Key, last.Key)
 		cancel()
 		<-done
 	})

@@ -64,6 +64,12 @@ func (e *Engine) handle(ctx context.Context, m message) {
 		}
 	}
 	e.accept(ctx, next, rec)
+	if state.Host.Impaired != "" && next.Host.Impaired == "" {
+		n := e.impairedNotice(now, state.Host.Impaired)
+		n.Kind, n.Status, n.Next = escalate.Resolve, escalate.Resolved, "recoveryd can write its journal again, and acts again"
+		n.ID = fmt.Sprintf("recoveryd-mended-%d", now.UnixNano())
+		e.o.Courier.Emergency([]escalate.Notice{n})
+	}
 	if m.done != nil {
 		m.done <- rec
 	}
@@ -126,7 +132,7 @@ func (e *Engine) journalBroken(ctx context.Context, state incident.State, m mess
 
 // impairedNotice is the page about recoveryd itself.
 func (e *Engine) impairedNotice(now time.Time, why string) escalate.Notice {
-	return escalate.Notice{ID: fmt.Sprintf("recoveryd-impaired-%d", now.Unix()), Key: "recoveryd-impaired", Kind: escalate.Trigger,
+	return escalate.Notice{ID: fmt.Sprintf("recoveryd-impaired-%d", now.UnixNano()), Key: "recoveryd-impaired", Kind: escalate.Trigger,
 		At: now, Since: now, Priority: "P2", Severity: escalate.Error, Status: escalate.Identified, Target: "recoveryd", Class: "recoveryd",
 		Summary: "recoveryd cannot write its journal: it watches and pages, but acts on nothing", Evidence: []string{why},
 		Next:     "recoveryd acts again by itself when the journal can be written",

@@ -86,7 +86,7 @@ func TestAFullDiskStopsActionsPagesAndLosesNothing(t *testing.T) {
 	s.healthy(lab.CodebaseAddr, 60*time.Second)
 	s.eventually(60*time.Second, "every page is resolved", func() bool {
 		for _, a := range s.pages() {
-			if a.Status != "resolved" && !strings.Contains(a.DedupKey, "recoveryd") {
+			if a.Status != "resolved" {
 				return false
 			}
 		}
