@@ -1,0 +1,280 @@
+package sim
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+)
+
+// core is the door into the decision core. Only tests put something else than an
+// incident.Policy there, to see that a broken one is caught.
+type core interface {
+	Step(incident.State, time.Time, incident.Event) (incident.State, incident.Record)
+}
+
+// daemon drives the core as package engine does: one event at a time, durable before any effect,
+// one look at a time per target, the earliest wake-up only. It can be killed at every record, and
+// goes on from what was durable.
+type daemon struct {
+	w      *world
+	core   core
+	policy *incident.Policy
+
+	up    bool
+	term  int           // counts its lives
+	began time.Duration // of this life
+
+	live   incident.State
+	shadow incident.State // the fold of the durable records
+	dirty  map[string]bool
+
+	watchers []watcher // as w.targets
+	wakes    []int     // generation of the wake-up of each target
+	killAt   func() killing
+}
+
+// killing says whether the daemon dies at a durable record, and at which side of it.
+type killing uint8
+
+const (
+	lives killing = iota
+	diesBefore
+	diesAfter
+)
+
+type watcher struct {
+	due     time.Duration
+	gen     int  // of the planned look
+	looking int  // of the look in flight; 0 = none
+	again   bool // somebody wanted a look while one was in flight
+	looks   int
+}
+
+// boot begins a life of the daemon, with the state that the journal gives back.
+func (d *daemon) boot() {
+	d.up, d.began = true, d.w.t
+	d.term++
+	d.live = d.w.throughJSON(d.shadow)
+	d.dirty = map[string]bool{}
+	for i := range d.watchers {
+		d.watchers[i].gen++
+		d.watchers[i].looking = 0
+		d.watchers[i].due = forever
+		d.wakes[i]++
+	}
+	if d.w.out != nil {
+		d.w.say("daemon", "starts, with %d open incidents from its journal", len(d.live.Incidents))
+	}
+	for _, t := range d.w.targets {
+		if ts := d.live.Targets[t.Name]; ts != nil && ts.Phase == incident.Acting {
+			d.handle(incident.Event{Kind: incident.Ended, Target: t.Name, ActionID: ts.ActionID,
+				Result: incident.ResultUnknown, Detail: "recoveryd was restarted while the action was in flight"})
+		}
+	}
+	for i := range d.w.targets {
+		d.lookAt(i, d.w.t+time.Duration(i)*time.Millisecond)
+	}
+	d.w.lastChange = d.w.t
+}
+
+// die ends a life of the daemon at once: nothing is flushed, nothing is told.
+func (d *daemon) die(downFor time.Duration) {
+	if !d.up {
+		return
+	}
+	d.up = false
+	d.term++
+	d.w.report.Kills++
+	if d.w.out != nil {
+		d.w.say("daemon", "is killed; down for %s", downFor)
+	}
+	d.w.lostEmergencies()
+	d.w.after(downFor, d.boot)
+}
+
+// throughJSON is what a journal gives back of a state.
+func (w *world) throughJSON(s incident.State) incident.State {
+	b, err := json.Marshal(s)
+	if err != nil {
+		w.fail(replayEqualsLive, "the state cannot be written: %v", err)
+		return s
+	}
+	out := incident.NewState()
+	if err := json.Unmarshal(b, &out); err != nil {
+		w.fail(replayEqualsLive, "the state cannot be read back: %v", err)
+	}
+	return out
+}
+
+// handle gives one event to the core, as engine.handle does.
+func (d *daemon) handle(ev incident.Event) {
+	if !d.up || d.w.report.Violation != nil {
+		return
+	}
+	w := d.w
+	w.report.Steps++
+	now := w.now()
+	next, rec := d.core.Step(d.live, now, ev)
+	if rec.Durable() {
+		if w.journalBroken {
+			d.journalFailed(now, ev)
+			return
+		}
+		k := d.killAt()
+		if k == diesBefore {
+			d.die(w.downtime())
+			return
+		}
+		d.shadow = incident.Fold(d.shadow, rec)
+		w.durable(rec, next)
+		if k == diesAfter {
+			d.die(w.downtime())
+			return
+		}
+		if ev.Kind == incident.Impaired {
+			w.say("daemon", "may act again")
+		}
+	}
+	d.accept(next, rec)
+}
+
+// accept makes the state the present one and carries out the effects.
+func (d *daemon) accept(next incident.State, rec incident.Record) {
+	w := d.w
+	before := d.live
+	d.live = next
+	w.decided(before, rec)
+	for i := range rec.Effects {
+		e := &rec.Effects[i]
+		switch e.Kind {
+		case incident.Perform:
+			w.perform(*e, rec)
+		case incident.Look:
+			if at, ok := w.index[e.Target]; ok {
+				d.lookAt(at, w.t+e.After)
+			}
+		case incident.Wake:
+			d.wakeAt(w.index[e.Target], e.Target, e.At.Sub(rec.At))
+		}
+	}
+}
+
+// journalFailed is what the shell does when a record cannot be made durable: the decision is
+// dropped, the core may only page, and what it wants to say leaves without a journal.
+func (d *daemon) journalFailed(now time.Time, ev incident.Event) {
+	w := d.w
+	if ev.Kind == incident.Impaired {
+		return
+	}
+	seq := d.live.Seq
+	if d.live.Host.Impaired == "" {
+		next, rec := d.core.Step(d.live, now, incident.Event{Kind: incident.Impaired, Detail: "the journal cannot be written"})
+		next.Seq = seq
+		if w.out != nil {
+			w.say("daemon", "cannot write its journal")
+		}
+		d.accept(next, rec)
+		term := d.term
+		var retry func()
+		retry = func() {
+			if d.up && d.term == term && d.live.Host.Impaired != "" {
+				d.handle(incident.Event{Kind: incident.Impaired})
+				w.after(3*time.Second, retry)
+			}
+		}
+		w.after(time.Second, retry)
+	}
+	next, rec := d.core.Step(d.live, now, ev)
+	for _, e := range rec.Effects {
+		if e.Kind == incident.Perform {
+			w.fail(writeFirst, "the core asked for %s although it was told that the journal is broken", e.Action)
+			return
+		}
+	}
+	next.Seq = seq
+	w.emergency(rec, next)
+	d.dirty[ev.Target] = true
+	d.accept(next, rec)
+}
+
+func (d *daemon) wakeAt(i int, target string, in time.Duration) {
+	d.wakes[i]++
+	gen := d.wakes[i]
+	d.w.after(max(in, 0), func() {
+		if d.up && d.wakes[i] == gen {
+			d.handle(incident.Event{Kind: incident.Woke, Target: target})
+		}
+	})
+}
+
+// lookAt brings the next look at a target forward.
+func (d *daemon) lookAt(i int, at time.Duration) {
+	x := &d.watchers[i]
+	if at >= x.due || !d.up {
+		return
+	}
+	x.due = at
+	x.gen++
+	gen := x.gen
+	d.w.push(at, func() {
+		if d.up && x.gen == gen {
+			d.look(i)
+		}
+	})
+}
+
+// interrupt abandons a look in flight and looks at once: a signal came.
+func (d *daemon) interrupt(i int) {
+	if d.up {
+		d.watchers[i].looking = 0
+		d.watchers[i].due = forever
+		d.lookAt(i, d.w.t)
+	}
+}
+
+func (d *daemon) look(i int) {
+	w, x := d.w, &d.watchers[i]
+	if x.looking != 0 {
+		x.again = true
+		return
+	}
+	x.looks++
+	x.again = false
+	me := x.looks
+	x.looking = me
+	w.report.Looks++
+	t := w.targets[i]
+	at, began := w.now(), w.t
+	facts, took := w.look(t.Name)
+	term := d.term
+	w.after(took, func() {
+		if !d.up || d.term != term || x.looking != me {
+			return // overtaken by a signal, or the daemon is another
+		}
+		x.looking = 0
+		x.due = forever
+		d.handle(incident.Event{Kind: incident.Observed, Target: t.Name,
+			Observation: &detect.Observation{Target: t.Name, At: at, Took: took.Seconds(), Facts: facts}})
+		if d.up {
+			if x.again {
+				d.lookAt(i, w.t)
+			}
+			d.lookAt(i, max(w.nextPoll(i, began), w.t))
+		}
+	})
+}
+
+// command is a person's word to the daemon; lost while it is down, as a person would see.
+func (d *daemon) command(target string, c incident.Command) bool {
+	if !d.up {
+		return false
+	}
+	if d.w.out != nil {
+		d.w.say("person", "says %s %s %s until %v", c.Verb, target, c.Incident, c.Until)
+	}
+	seq := d.live.Seq
+	d.handle(incident.Event{Kind: incident.Operator, Target: target, Command: &c})
+	return d.up && d.live.Seq != seq && d.live.Host.Impaired == ""
+}

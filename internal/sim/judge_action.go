@@ -1,0 +1,268 @@
+package sim
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+	"github.com/recoveryd/recoveryd/pkg/strategy"
+)
+
+// performing judges an action at the moment in which the shell hands it out.
+func (w *world) performing(e incident.Effect, rec incident.Record) {
+	l, a := &w.ledger, *e.Action
+	switch {
+	case !l.kept[e.ActionID]:
+		w.fail(writeFirst, "%s (%s) has no durable record", e.ActionID, a)
+	case l.performed[e.ActionID]:
+		w.fail(atMostOnce, "%s (%s) is performed twice", e.ActionID, a)
+	case rec.Incident == nil || rec.After == nil || rec.Incident.Target != a.Target || rec.After.Phase != incident.Acting:
+		w.fail(culpritOnly, "%s on %s belongs to no incident of that target", a, a.Target)
+	}
+	l.performed[e.ActionID] = true
+	if w.report.Violation != nil {
+		return
+	}
+	w.judgePerson(a, rec)
+	w.judgeCaps(a, rec)
+	if rec.After.Step > 0 {
+		return // what follows is about the decision for a plan
+	}
+	w.judgeEvidence(a, rec)
+	w.judgeBounds(a, rec)
+	w.judgeTruth(a, rec)
+	l.starts = append(l.starts, planStart{w.t, a.Target, rec.After.Undoing})
+}
+
+// executed judges an action at the moment in which it reaches the host.
+func (w *world) executed(a strategy.Action, id string) {
+	l := &w.ledger
+	switch {
+	case !l.kept[id]:
+		w.fail(writeFirst, "%s (%s) reached the host without a durable record", id, a)
+	case l.executed[id]:
+		w.fail(atMostOnce, "%s (%s) reached the host twice", id, a)
+	}
+	l.executed[id] = true
+}
+
+// planDisrupts is the opinion of the world about a plan, by its verbs.
+func planDisrupts(p *strategy.Plan) bool {
+	for _, a := range p.Actions {
+		if disruptive(a.Verb) {
+			return true
+		}
+	}
+	return false
+}
+
+// judgeEvidence: promises 1 and 2.
+func (w *world) judgeEvidence(a strategy.Action, rec incident.Record) {
+	t := rec.After
+	d := t.Diagnosis
+	if d.Verdict != detect.Unhealthy {
+		w.fail(unknownIsNotDown, "%s is decided on the verdict %s", a, d.Verdict)
+	}
+	if age := rec.At.Sub(t.Last.At) - time.Duration(t.Last.Took*float64(time.Second)); w.clockIsSteady(time.Hour) {
+		if age > 20*time.Second {
+			w.fail(freshEvidence, "%s is decided on a look that is %s old", a, age)
+		}
+		if t.Last.At.Before(epoch.Add(w.d.began + w.skew)) {
+			w.fail(freshEvidence, "%s is decided on a look of an earlier life of the daemon", a)
+		}
+	}
+	if !planDisrupts(t.Plan) {
+		return
+	}
+	pair, agree := detect.Agree(d.Class, d.Witnesses)
+	if !agree {
+		w.fail(twoWitnesses, "%s disrupts, and only %v say so (%s)", a, d.Witnesses, d.Because)
+		return
+	}
+	for _, by := range []detect.Witness{pair.A, pair.B} {
+		if !w.measured(by, a.Target, t.Last.Facts) {
+			w.fail(unknownIsNotDown, "%s needs the witness %s, which was not measured (%s)", a, by, d.Because)
+		}
+	}
+}
+
+// judgeTruth compares the decision with what is really true: promises 2 and 3.
+func (w *world) judgeTruth(a strategy.Action, rec incident.Record) {
+	is := w.truth(a.Target)
+	if x := w.things[a.Target]; x.db != nil && (a.Verb == strategy.UnitRestart || a.Verb == strategy.UnitKill || a.Verb == strategy.UnitStop) {
+		if is.kind == "saturated" && w.t-is.since > 15*time.Second && !w.distortedSince(time.Minute, w.around(a.Target)...) {
+			w.fail(saturationIsAlive, "%s, and PostgreSQL is only saturated", a)
+		}
+	}
+	if rec.After.Diagnosis.Class == detect.ClassPool && w.db.u.name == a.Object {
+		w.fail(saturationIsAlive, "%s for the class pool", a)
+	}
+	if disruptive(a.Verb) && onUnit(a.Verb) && is.kind == "" && w.t-is.quiet > 30*time.Second {
+		if w.onlyLiar(a.Target) {
+			w.fail(innocentLeftAlone, "%s, and nothing is wrong with it since %s (%s)", a, clock(is.quiet), rec.After.Diagnosis.Because)
+		}
+	}
+	w.judgeCulprit(a.Target, "gets "+a.String())
+}
+
+// onlyLiar reports that at most one witness lies, and that nothing in the world is really wrong
+// that could agree with it by accident.
+func (w *world) onlyLiar(target string) bool {
+	if !w.distortedSince(time.Minute, w.around(target)...) {
+		return true
+	}
+	for _, t := range w.targets {
+		if x := w.truth(t.Name); x.kind != "" || w.t-x.quiet < 2*time.Minute {
+			return false
+		}
+	}
+	n := 0
+	for _, d := range w.distortions {
+		if d.until > w.t-time.Minute && d.lie != "" {
+			n++
+		}
+	}
+	return n <= 1
+}
+
+// judgeCulprit: while only the database is broken, its servers are left alone.
+func (w *world) judgeCulprit(target, what string) {
+	s, db := w.things[target].server, w.truth("postgres")
+	if s == nil || s.diesWithDB || w.distortedSince(3*time.Minute) {
+		return
+	}
+	switch db.kind {
+	case "down", "frozen", "starting":
+	default:
+		return
+	}
+	if w.ownTrouble(target) > 3*time.Minute && w.t-db.since < w.ownTrouble(target) {
+		w.fail(culpritOnly, "%s %s, and only its database is broken (%s since %s)", target, what, db.kind, clock(db.since))
+	}
+}
+
+// judgePerson: promise 4. What a person said to the daemon counts at once; what a person did to
+// the host must have been seen first.
+func (w *world) judgePerson(a strategy.Action, rec incident.Record) {
+	i := w.ledger.intent(a.Target)
+	u := w.things[a.Target].u
+	seen := 12 * time.Second // a poll, and a look that waits for a dead server and a dead database
+	if w.signals {
+		seen = 3 * time.Second
+	}
+	ago := func(at time.Duration) bool { return w.t-at > seen }
+	switch {
+	case i.stopped && ago(i.since) && u.departure != detect.DepartureLimit:
+		w.fail(operatorLeftAlone, "%s, which a person stopped at %s", a, clock(i.since))
+	case u.masked && ago(i.masked):
+		w.fail(operatorLeftAlone, "%s, which a person masked at %s", a, clock(i.masked))
+	case w.upgrading == a.Target && ago(i.upgrade):
+		w.fail(operatorLeftAlone, "%s, whose package is being upgraded since %s", a, clock(i.upgrade))
+	case u.job != "" && u.jobBy == byPerson && ago(i.hands) && ago(i.since):
+		w.fail(operatorLeftAlone, "%s, on which a person's %s job runs", a, u.job)
+	case stands(i.hold, rec.At):
+		w.fail(operatorLeftAlone, "%s, which is held", a)
+	case stands(w.ledger.pause, rec.At):
+		w.fail(operatorLeftAlone, "%s, while everything is paused", a)
+	}
+}
+
+func stands(c *incident.Command, now time.Time) bool {
+	return c != nil && (c.Until.IsZero() || now.Before(c.Until))
+}
+
+// judgeBounds: promise 5.
+func (w *world) judgeBounds(a strategy.Action, rec incident.Record) {
+	l, lim, t := &w.ledger, w.options.Limits, rec.After
+	mode := w.options.Modes[a.Target]
+	if mode == incident.Observe {
+		w.fail(asConfigured, "%s in observe mode", a)
+	}
+	if planDisrupts(t.Plan) {
+		busy := 0
+		for name, o := range w.d.live.Targets {
+			if name != a.Target && o.Phase == incident.Acting && o.Plan != nil && planDisrupts(o.Plan) {
+				busy++
+			}
+		}
+		if busy >= lim.Concurrent {
+			w.fail(oneAtATime, "%s while %d disruptive actions are in flight", a, busy)
+		}
+	}
+	if t.Undoing {
+		return // a change is taken back whatever the budgets say
+	}
+	if mode == incident.Propose {
+		if l.approvals[a.Target]--; l.approvals[a.Target] < 0 {
+			w.fail(asConfigured, "%s without anybody's yes", a)
+		}
+	}
+	for _, b := range []struct {
+		of     string
+		budget incident.Budget
+	}{{a.Target, lim.Target}, {"", lim.Host}} {
+		n := 0
+		for _, s := range l.starts {
+			if w.t-s.at < b.budget.Window && (b.of == "" || s.target == b.of) {
+				n++
+			}
+		}
+		if n >= b.budget.Actions && w.clockIsSteady(b.budget.Window) {
+			w.fail(withinBudget, "%s is number %d within %s (%q)", a, n+1, b.budget.Window, b.of)
+		}
+	}
+	if f, ok := l.failures[rec.Incident.ID]; ok && !f.again && w.clockIsSteady(time.Hour) {
+		pause := time.Duration(float64(lim.Backoff.Initial) * math.Pow(lim.Backoff.Factor, float64(max(f.n-1, 0))))
+		if pause = min(pause, lim.Backoff.Max); rec.At.Sub(f.at) < pause {
+			w.fail(backsOff, "%s comes %s after failure %d, and the pause is %s", a, rec.At.Sub(f.at), f.n, pause)
+		}
+	}
+	w.judgeTakenBack(rec)
+}
+
+// judgeTakenBack: before a further rung, the last change that did not help was undone.
+func (w *world) judgeTakenBack(rec incident.Record) {
+	as := rec.Incident.Attempts
+	for k := len(as) - 2; k >= 0; k-- {
+		switch last := as[k]; {
+		case last.Undo:
+			return
+		case last.Verdict == incident.NextStep || last.Verdict == "":
+			continue
+		case last.Strategy != "grow-pool" && last.Strategy != "raise-memory" && last.Strategy != "resize-pool":
+			return
+		case last.Verdict == incident.Verified || last.Verdict == incident.Relapse || last.Verdict == incident.ClearedByItself:
+			return
+		case last.Verb == strategy.UnitSetEnv || last.Verb == strategy.UnitSetMemoryMax || last.Verb == strategy.HTTPPoolResize:
+			if last.Result == incident.ResultFailed || last.Result == incident.ResultDenied {
+				return // it changed nothing
+			}
+			fallthrough
+		default:
+			w.fail(takenBack, "%s begins, and %s (%s, %s) was not taken back", rec.After.Plan.Strategy, last.Strategy, last.Result, last.Verdict)
+			return
+		}
+	}
+}
+
+// judgeCaps: no value above what the configuration allows.
+func (w *world) judgeCaps(a strategy.Action, rec incident.Record) {
+	t := w.target(a.Target)
+	value := func(arg string) float64 {
+		n, err := strconv.ParseFloat(a.Args[arg], 64)
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	switch {
+	case a.Verb == strategy.UnitSetEnv && value(strategy.ArgValue) > float64(t.Pool.Cap),
+		a.Verb == strategy.HTTPPoolResize && value(strategy.ArgMaxSize) > float64(t.Pool.Cap),
+		a.Verb == strategy.UnitSetMemoryMax && value(strategy.ArgBytes) > float64(t.Memory.Cap):
+		w.fail(withinCaps, "%s", a)
+	case t.External:
+		w.fail(asConfigured, "%s on another host", a)
+	}
+}

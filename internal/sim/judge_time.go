@@ -1,0 +1,131 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/incident"
+)
+
+// tick judges every minute what must not last: promise 7.
+func (w *world) tick() {
+	w.after(time.Minute, func() {
+		w.watchTruth("")
+		if w.d.up && w.report.Violation == nil {
+			for _, t := range w.targets {
+				w.judgeSilence(t.Name)
+				w.judgeTiers(t.Name)
+			}
+		}
+		w.tick()
+	})
+}
+
+// How long a problem may last before it must have been noticed, told, and, where nothing
+// interferes, cured.
+const (
+	noticeWithin = 2 * time.Minute
+	tellWithin   = 25 * time.Minute // 15 min of work, and looks and backoffs around it
+	cureWithin   = 4 * time.Minute
+)
+
+// judgeSilence: a lasting problem is noticed, and somebody is told in time.
+func (w *world) judgeSilence(target string) {
+	is := w.truth(target)
+	switch is.kind {
+	case "down", "hung", "replies", "unwell", "full", "memory", "frozen", "saturated", "stuck":
+	default:
+		return
+	}
+	if w.distortedSince(30*time.Minute) || !w.clockIsSteady(90*time.Minute) {
+		return
+	}
+	lasts := w.t - max(is.since, w.d.began)
+	ts := w.d.live.Targets[target]
+	if ts == nil || ts.Phase == incident.Watching {
+		if lasts > noticeWithin {
+			w.fail(neverSilent, "%s is %s since %s, and nobody has noticed", target, is.kind, clock(is.since))
+		}
+		return
+	}
+	if w.nature.calm && lasts > cureWithin {
+		w.fail(isCured, "%s is %s since %s, and in phase %s (%s)", target, is.kind, clock(is.since), ts.Phase, ts.Reason)
+	}
+	if lasts > tellWithin && !w.inGoodHands(target) {
+		w.fail(neverSilent, "%s is %s since %s, in phase %s (%s), and nobody was told", target, is.kind, clock(is.since), ts.Phase, ts.Reason)
+	}
+}
+
+// inGoodHands reports that somebody knows of a target's problem: people were told of it or of its
+// culprit, or a person's own doing holds it, or what is known of it is new.
+func (w *world) inGoodHands(target string) bool {
+	live := w.d.live
+	now := w.now()
+	ts := live.Targets[target]
+	if live.Host.Pause != nil && (live.Host.Pause.Until.IsZero() || now.Before(live.Host.Pause.Until)) ||
+		ts.Hold != nil && (ts.Hold.Until.IsZero() || now.Before(ts.Hold.Until)) {
+		return true
+	}
+	for _, inc := range live.Incidents {
+		if inc.Target != target && inc.ID != ts.Incident && inc.Target != ts.Diagnosis.Culprit {
+			continue
+		}
+		switch {
+		case !inc.Paged.IsZero(), now.Sub(inc.Opened) < 17*time.Minute:
+			return true
+		}
+		switch inc.Held {
+		case incident.HoldOperator, incident.HoldMaintenance, incident.HoldCommand, incident.HoldPaused:
+			return true
+		}
+	}
+	// Waiting for a culprit that has no incident is told after a while of its own.
+	return ts.Phase == incident.Held && ts.Reason == incident.HoldDependency && now.Sub(ts.Since) < 7*time.Minute
+}
+
+// judgeTiers: a page that grows old reaches the next people.
+func (w *world) judgeTiers(target string) {
+	ts := w.d.live.Targets[target]
+	if ts == nil || ts.Phase == incident.Probation || w.t-w.d.began < 5*time.Minute || w.d.live.Host.Impaired != "" || !w.clockIsSteady(3*time.Hour) {
+		return
+	}
+	inc := w.d.live.Incidents[ts.Incident]
+	if inc == nil || inc.Target != target || inc.Paged.IsZero() || inc.Ack != nil || w.t-w.truth(target).quiet > -time.Minute && w.truth(target).kind == "" {
+		return
+	}
+	tiers := w.options.Tiers
+	for n := inc.Tier + 1; n < len(tiers); n++ {
+		if late := w.now().Sub(inc.Paged) - tiers[n]; late > 7*time.Minute {
+			w.fail(tiersTold, "%s was paged %s ago, and tier %d knows nothing", inc.ID, w.now().Sub(inc.Paged), n)
+		}
+	}
+}
+
+// atTheEnd judges a world that was well for hours.
+func (w *world) atTheEnd() {
+	live := w.d.live
+	for _, t := range w.targets {
+		x := w.things[t.Name]
+		if k := x.sick(); k != "" {
+			w.fail(comesToRest, "the model is at fault: %s is %s after everything was mended", t.Name, k)
+			return
+		}
+		ts := live.Targets[t.Name]
+		if !w.d.up || ts == nil || ts.Phase != incident.Watching || ts.Incident != "" || ts.ActionID != "" {
+			phase := "not even seen"
+			if ts != nil {
+				phase = ts.Phase.String() + " (" + string(ts.Reason) + ": " + ts.Diagnosis.Because + ")"
+			}
+			w.fail(comesToRest, "everything is well for hours, and %s is %s", t.Name, phase)
+			return
+		}
+	}
+	if len(live.Incidents) > 0 {
+		w.fail(comesToRest, "%d incidents are open in a world that is well", len(live.Incidents))
+	}
+	for key, st := range w.ledger.pages {
+		if st == told {
+			w.fail(pageResolved, "%s was never resolved", key)
+			return
+		}
+	}
+}

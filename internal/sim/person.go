@@ -1,0 +1,149 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/incident"
+)
+
+func commandOf(verb incident.CommandVerb) incident.Command {
+	return incident.Command{Verb: verb, By: "ann"}
+}
+
+// person is somebody who does something to the host or says something to the daemon.
+func (w *world) person() {
+	if w.mended() {
+		return
+	}
+	t := w.targets[w.rng.IntN(len(w.targets))]
+	u := w.things[t.Name].u
+	i := w.ledger.intent(t.Name)
+	later := w.between(20*time.Second, 3*time.Hour)
+	switch w.rng.IntN(13) {
+	case 0, 1:
+		w.personStops(u, later)
+	case 2:
+		w.say("person", "restarts %s", u.name)
+		i.hands = w.t
+		u.restart(byPerson, 0, false, nil)
+	case 3:
+		w.say("person", "masks %s", u.name)
+		u.masked, i.masked = true, w.t
+		w.unitChanged(u)
+		w.after(later, func() {
+			w.say("person", "unmasks and starts %s", u.name)
+			u.masked = false
+			w.unitChanged(u)
+			w.personStarts(u)
+		})
+	case 4:
+		if w.upgrading == "" {
+			w.say("person", "upgrades the package of %s", t.Name)
+			w.upgrading, i.upgrade = t.Name, w.t
+			w.changed(t.Name)
+			u.restart(byPerson, 0, false, nil)
+			w.after(w.between(30*time.Second, 10*time.Minute), func() {
+				w.upgrading = ""
+				w.changed(t.Name)
+			})
+		}
+	case 5:
+		c := commandOf(incident.CmdHold)
+		if w.chance(0.7) {
+			c.Until = w.now().Add(later)
+		}
+		if w.d.command(t.Name, c) {
+			i.hold = &c
+		}
+		if w.chance(0.5) {
+			w.after(later/2, func() {
+				if w.d.command(t.Name, commandOf(incident.CmdRelease)) {
+					i.hold = nil
+				}
+			})
+		}
+	case 6:
+		c := commandOf(incident.CmdPause)
+		if w.chance(0.7) {
+			c.Until = w.now().Add(later)
+		}
+		if w.d.command("", c) {
+			w.ledger.pause = &c
+		}
+		w.after(later, func() {
+			if w.d.command("", commandOf(incident.CmdResume)) {
+				w.ledger.pause = nil
+			}
+		})
+	case 7, 8, 9: // answers what the daemon says
+		w.personAnswers()
+	case 10:
+		if !w.permission {
+			return
+		}
+		w.say("person", "takes the daemon's permission away")
+		w.permission = false
+		w.after(later/4, func() { w.permission = true })
+	case 11:
+		w.say("person", "starts %s", u.name)
+		i.hands = w.t
+		u.start(byPerson, true, nil)
+	case 12:
+		w.say("person", "sends SIGTERM to %s", u.name)
+		if u.running() && w.things[t.Name].sick() == "" {
+			u.die("killed", 15, "success", "sigterm")
+		}
+	}
+}
+
+// personStops stops a unit and starts it again later.
+func (w *world) personStops(u *unit, later time.Duration) {
+	if u.active == "failed" || u.active == "inactive" {
+		return // systemctl stop does nothing to it, and leaves no trace
+	}
+	w.say("person", "stops %s", u.name)
+	i := w.ledger.intent(u.target)
+	i.stopped, i.since = true, w.t
+	u.stop(byPerson, nil)
+	w.after(later, func() { w.personStarts(u) })
+}
+
+func (w *world) personStarts(u *unit) {
+	if u.masked {
+		return
+	}
+	w.say("person", "starts %s", u.name)
+	i := w.ledger.intent(u.target)
+	i.stopped, i.hands = false, w.t
+	u.start(byPerson, true, nil)
+}
+
+// personAnswers acknowledges, approves or asks for another try.
+func (w *world) personAnswers() {
+	for _, t := range w.targets {
+		ts := w.d.live.Targets[t.Name]
+		if ts == nil || !w.d.up {
+			continue
+		}
+		inc := w.d.live.Incidents[ts.Incident]
+		if inc == nil || inc.Target != t.Name || inc.Paged.IsZero() || w.chance(0.5) {
+			continue
+		}
+		c := commandOf(incident.CmdAck)
+		c.Incident = inc.ID
+		switch {
+		case inc.Held == incident.HoldApproval:
+			c.Verb = incident.CmdApprove
+			if w.d.command(t.Name, c) {
+				w.ledger.approvals[t.Name]++
+			}
+		case w.chance(0.5):
+			c.Verb = incident.CmdRetry
+			w.d.command(t.Name, c)
+		default:
+			c.Until = w.now().Add(w.between(time.Minute, 2*time.Hour))
+			w.d.command(t.Name, c)
+		}
+		return
+	}
+}

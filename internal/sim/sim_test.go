@@ -1,0 +1,145 @@
+package sim
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	worlds = flag.Int("worlds", 0, "TestManyWorlds: how many worlds to live through; 0 = skip the test")
+	days   = flag.Float64("days", 1, "TestManyWorlds and -seed: simulated days of each world")
+	seed   = flag.Uint64("seed", 0, "live through this one world, with its transcript on standard output")
+	first  = flag.Uint64("first", 1, "TestManyWorlds: the first seed")
+)
+
+// live lives through the worlds of the seeds [from, from+n) on all cores, and returns the reports
+// of those that broke a promise, in order of seed.
+func live(n int, from uint64, o Options, progress func(done int, total *totals)) (broken []Report, sum totals) {
+	var next, done atomic.Int64
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for {
+				k := next.Add(1) - 1
+				if k >= int64(n) {
+					return
+				}
+				mine := o
+				mine.Seed = from + uint64(k)
+				r := Run(mine)
+				mu.Lock()
+				sum.add(r)
+				if r.Violation != nil {
+					broken = append(broken, r)
+				}
+				if progress != nil {
+					progress(int(done.Add(1)), &sum)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return broken, sum
+}
+
+// totals add up reports.
+type totals struct{ steps, looks, actions, pages, incidents, cures, kills int }
+
+func (t *totals) add(r Report) {
+	t.steps += r.Steps
+	t.looks += r.Looks
+	t.actions += r.Actions
+	t.pages += r.Pages
+	t.incidents += r.Incidents
+	t.cures += r.Cures
+	t.kills += r.Kills
+}
+
+func (t totals) String() string {
+	return fmt.Sprintf("%d steps, %d looks, %d incidents, %d actions, %d cured without a page, %d pages, %d kills of the daemon",
+		t.steps, t.looks, t.incidents, t.actions, t.cures, t.pages, t.kills)
+}
+
+// report fails the test for each broken world, and writes its transcript.
+func report(t *testing.T, broken []Report, days float64) {
+	t.Helper()
+	for i, r := range broken {
+		if i == 5 {
+			t.Errorf("and %d more broken worlds", len(broken)-i)
+			return
+		}
+		var b bytes.Buffer
+		Run(Options{Seed: r.Seed, Days: days, Transcript: &b})
+		name := filepath.Join(t.ArtifactDir(), fmt.Sprintf("world-%d.txt", r.Seed))
+		require.NoError(t, os.WriteFile(name, b.Bytes(), 0o644))
+		t.Errorf("world %d breaks %s\n  replay: go test ./internal/sim -run TestOneWorld -seed %d -days %g\n  transcript: %s", r.Seed, r.Violation, r.Seed, days, name)
+	}
+}
+
+// TestSomeWorlds is the short form for every test run.
+func TestSomeWorlds(t *testing.T) {
+	t.Parallel()
+	broken, sum := live(300, 1, Options{Days: 0.5}, nil)
+	t.Log(sum)
+	report(t, broken, 0.5)
+	require.Greater(t, sum.actions, 1000, "worlds in which nothing happens prove nothing")
+	require.Greater(t, sum.cures, 500)
+	require.Greater(t, sum.pages, 300)
+	require.Greater(t, sum.kills, 100)
+}
+
+// TestManyWorlds is what `make sim` runs: -worlds 20000 -days 1.
+func TestManyWorlds(t *testing.T) {
+	if *worlds == 0 {
+		t.Skip("asked for with -worlds N")
+	}
+	began, told := time.Now(), time.Now()
+	broken, sum := live(*worlds, *first, Options{Days: *days}, func(done int, sum *totals) {
+		if time.Since(told) > 5*time.Second {
+			told = time.Now()
+			took := time.Since(began)
+			fmt.Printf("%6d of %d worlds, %.0f worlds/s, %.0f simulated years; %s\n", done, *worlds, float64(done)/took.Seconds(),
+				float64(done)**days/365.25, sum)
+		}
+	})
+	took := time.Since(began)
+	fmt.Printf("%d worlds of %g days in %s, %.0f worlds/s: %d broken; %s\n", *worlds, *days, took.Round(time.Second), float64(*worlds)/took.Seconds(), len(broken), sum)
+	report(t, broken, *days)
+}
+
+// TestOneWorld replays one world with its transcript.
+func TestOneWorld(t *testing.T) {
+	if *seed == 0 {
+		t.Skip("asked for with -seed N")
+	}
+	r := Run(Options{Seed: *seed, Days: *days, Transcript: os.Stdout})
+	if r.Violation != nil {
+		t.Fatalf("world %d breaks %s", *seed, r.Violation)
+	}
+}
+
+func TestAWorldFollowsFromItsSeed(t *testing.T) {
+	t.Parallel()
+	for s := uint64(1000); s < 1020; s++ {
+		var one, two bytes.Buffer
+		a := Run(Options{Seed: s, Days: 0.25, Transcript: &one})
+		b := Run(Options{Seed: s, Days: 0.25, Transcript: &two})
+		quiet := Run(Options{Seed: s, Days: 0.25})
+		require.Equal(t, a, b)
+		require.Equal(t, a.Hash, quiet.Hash, "writing a transcript changed the world")
+		require.Equal(t, one.String(), two.String())
+		require.NotEmpty(t, one.String())
+	}
+}
