@@ -96,12 +96,19 @@ type Policy struct {
 	o          Options
 	targets    map[string]detect.Target
 	dependents map[string][]string
+	rules      [len(phaseNames)][]rule
+	timings    map[timingOf]Timing // of all classes that may occur: asked several times a step
+}
+
+type timingOf struct {
+	target string
+	class  detect.Class
 }
 
 // NewPolicy checks the options and builds a Policy. It refuses names that do not exist, since a
 // mistake here would show at three in the morning.
 func NewPolicy(o Options) (*Policy, error) {
-	p := &Policy{o: o, targets: map[string]detect.Target{}, dependents: map[string][]string{}}
+	p := &Policy{o: o, targets: map[string]detect.Target{}, dependents: map[string][]string{}, rules: rules(), timings: map[timingOf]Timing{}}
 	for _, t := range o.Targets {
 		if _, twice := p.targets[t.Name]; twice || t.Name == "" {
 			return nil, fmt.Errorf("target name %q is empty or used twice", t.Name)
@@ -118,7 +125,7 @@ func NewPolicy(o Options) (*Policy, error) {
 	}
 	for _, t := range o.Targets {
 		for _, c := range slices.Concat(detect.Builtin(), o.Extra) {
-			for _, name := range p.timing(t, c.Class).Ladder {
+			for _, name := range p.merge(t, c.Class).Ladder {
 				if _, ok := o.Strategies.Get(name); !ok {
 					return nil, fmt.Errorf("ladder of class %s names strategy %q, which does not exist (there are %v)", c.Class, name, o.Strategies.Names())
 				}
@@ -134,6 +141,15 @@ func NewPolicy(o Options) (*Policy, error) {
 	if p.o.Probation <= 0 {
 		p.o.Probation = time.Minute
 	}
+	classes := append(detect.BuiltinClasses(), detect.ClassNone)
+	for _, c := range o.Extra {
+		classes = append(classes, c.Class)
+	}
+	for _, t := range o.Targets {
+		for _, c := range classes {
+			p.timings[timingOf{t.Name, c}] = p.merge(t, c)
+		}
+	}
 	return p, nil
 }
 
@@ -146,8 +162,16 @@ func (p *Policy) Targets() []detect.Target { return p.o.Targets }
 // Dependents lists the targets that need the named one.
 func (p *Policy) Dependents(name string) []string { return p.dependents[name] }
 
-// timing merges the class's own timing with the configuration's overrides.
+// timing is how often and how long a class must be seen on a target, and what may be tried.
 func (p *Policy) timing(t detect.Target, c detect.Class) Timing {
+	if tm, ok := p.timings[timingOf{t.Name, c}]; ok {
+		return tm
+	}
+	return p.merge(t, c)
+}
+
+// merge merges the class's own timing with the configuration's overrides.
+func (p *Policy) merge(t detect.Target, c detect.Class) Timing {
 	tm := Timing{Looks: 2, Clear: 2 * time.Second, Probation: p.o.Probation, Severity: detect.P2}
 	if cond, ok := detect.ConditionFor(c, t.Kind, p.o.Extra); ok {
 		tm = Timing{Looks: max(cond.Looks, 1), For: cond.For, Clear: cond.Clear, Probation: p.o.Probation,

@@ -22,11 +22,10 @@ func (p *Policy) Step(s State, now time.Time, ev Event) (State, Record) {
 	}
 	tn.take()
 	tn.settleAccounts()
-	table := rules()
 	for range 2 { // Watching -> Suspect -> decision, when the first look is conclusive
 		f := tn.view()
-		i := slices.IndexFunc(table[tn.t.Phase], func(r rule) bool { return f&r.need == r.need && f&r.deny == 0 })
-		r := table[tn.t.Phase][i] // the coverage test proves that one always matches
+		i := slices.IndexFunc(p.rules[tn.t.Phase], func(r rule) bool { return f&r.need == r.need && f&r.deny == 0 })
+		r := p.rules[tn.t.Phase][i] // the coverage test proves that one always matches
 		tn.why = r.why
 		before := tn.t.Phase
 		tn.t.Phase = r.to // moves that ask for the phase mean the new one
