@@ -20,7 +20,7 @@ var memoryCondition = Condition{
 		} else if l := float64(b.Target.Memory.Limit); l > 0 && l < limit {
 			limit = l
 		}
-		if !ok || limit <= 0 || notRunning(f) {
+		if !ok || !(limit > 0) || notRunning(f) {
 			return Finding{}
 		}
 		full, high := orDefault(b.Target.Limits.MemoryFull, 0.95), orDefault(b.Target.Limits.MemoryHigh, 0.8)
@@ -34,7 +34,7 @@ var memoryCondition = Condition{
 		if !haveC && !haveR {
 			return Finding{}
 		}
-		if share < high {
+		if !(share >= high) { // also when a reading is no number
 			return Finding{}
 		}
 		words := fmt.Sprintf("%s of %s (%s)", bytesOf(max(current, rss)), bytesOf(limit), percent(share))

@@ -228,3 +228,28 @@ func ladderOf(c Class, k Kind) []string {
 	cond, _ := ConditionFor(c, k, nil)
 	return cond.Ladder
 }
+
+func TestAYoungTargetThatHasNotAnsweredIsNotJudged(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o, b := someLook(t, rapid.SampledFrom(allKinds).Draw(t, "kind"))
+		b.Target.StartGrace, b.Answered = 30*time.Second, false
+		maps.Copy(o.Facts, Facts{UnitActive: Word("active"), UnitLoad: Word("loaded"), UnitSince: Num(float64(o.At.Unix() - 5))})
+		if serves(o.Facts) {
+			t.Skip("it has answered")
+		}
+		require.NotEqual(t, Unhealthy, Diagnose(o, b).Verdict)
+	})
+}
+
+func TestAServiceNeverBlamesItselfWhileItsDatabaseIsDeadOrFrozen(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o, b := someLook(t, KindService)
+		db := Neighbour{Target: Target{Name: "main", Kind: KindPostgres}, Observation: Observation{Target: "main", At: o.At,
+			Facts: Facts{SQLOutcome: Word(rapid.SampledFrom([]string{SQLRefused, SQLFrozen}).Draw(t, "sql"))}}}
+		db.Diagnosis = Diagnose(db.Observation, Background{Target: db.Target})
+		b.Needs = []Neighbour{db}
+		d := Diagnose(o, b)
+		mute := d.Class == ClassHung || d.Class == ClassDown
+		require.False(t, d.Verdict == Unhealthy && mute && !d.Masked(), "%s: a restart now would only make it exit", d.Because)
+	})
+}
