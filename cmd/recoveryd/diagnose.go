@@ -44,7 +44,9 @@ Several files make a table. Without a file, the situation is what the flags say.
   recoveryd diagnose --latency 5s --unit-state active --witness postgres=frozen
   recoveryd diagnose --transport-error refused --unit-state failed
   recoveryd diagnose captures/*.json -o json`,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.diagnose(f, append(f.bodies, args...), cmd.Flags().Changed("status")) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.diagnose(f, append(f.bodies, args...), cmd.Flags().Changed("status"))
+		},
 	}
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.bodies, "body", nil, "file with a captured reply body (may be repeated)")

@@ -44,7 +44,7 @@ var (
 		tn.t.Step++
 		tn.launch(tn.change().Attempts[len(tn.inc.Attempts)-1].Rung)
 	}}
-	undo = move{"take the change back", func(tn *turn) { tn.begin(tn.plan, tn.planRung, true) }}
+	undo  = move{"take the change back", func(tn *turn) { tn.begin(tn.plan, tn.planRung, true) }}
 	prove = move{"prove the effect by looking", func(tn *turn) {
 		tn.finishAttempt()
 		t := tn.t

@@ -1,6 +1,10 @@
 package incident
 
-import "time"
+import (
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
 
 // notices decides whether people are told something with this step. Holding back and working on
 // a problem are both fine for a while; after that somebody must know.
@@ -144,6 +148,10 @@ func (tn *turn) nextWords() string {
 		case NoPermission:
 			s += "the host refuses the action"
 		case UnknownTooLong:
+			if t.Diagnosis.Class == detect.ClassMisconfigured {
+				s += "restarting cannot help"
+				break
+			}
 			s += "it cannot tell what is wrong, and does not act on a guess"
 		default:
 			s += string(t.Reason)

@@ -1,5 +1,7 @@
 package incident
 
+import "github.com/recoveryd/recoveryd/pkg/detect"
+
 // sentence says what was decided and why, in one line that a tired reader understands.
 func (tn *turn) sentence(rec Record) string {
 	because := tn.t.Diagnosis.Because
@@ -30,6 +32,9 @@ func (tn *turn) sentence(rec Record) string {
 	case CannotTell:
 		return "cannot tell: " + because
 	case UnknownTooLong:
+		if tn.t.Diagnosis.Class == detect.ClassMisconfigured {
+			return "a person must look, restarting cannot help: " + because
+		}
 		return "a person must look, it cannot be told what is wrong: " + because
 	case Act:
 		return with("acting ("+tn.t.Plan.Strategy+": "+tn.t.Plan.Actions[0].String()+")", because)
