@@ -65,6 +65,7 @@ type Input struct {
 	Text    string           `json:"text"`
 	Receipt escalate.Receipt `json:"receipt"` // what it printed for the last notice of this key
 	Attempt int              `json:"attempt"`
+	Cut     bool             `json:"cut,omitzero"` // something was left out of a notice that was too long
 }
 
 // Notifier runs one program. It is immutable and safe for concurrent use.
@@ -176,7 +177,8 @@ func (n *Notifier) environment(no escalate.Notice) []string {
 }
 
 func (n *Notifier) input(d escalate.Delivery) ([]byte, error) {
-	in := Input{Notice: d.Notice, Title: n.messages.Title(d.Notice), Text: n.messages.Text(d.Notice), Receipt: d.Prior, Attempt: d.Attempt}
+	short, cut := escalate.Shorten(d.Notice)
+	in := Input{Notice: short, Title: n.messages.Title(short), Text: n.messages.Text(short), Receipt: d.Prior, Attempt: d.Attempt, Cut: cut}
 	b, err := json.Marshal(in)
 	if err != nil {
 		return nil, fmt.Errorf("encode notice: %w", err)

@@ -36,23 +36,15 @@ func bodyOf(cfg Config) (func(escalate.Notice) ([]byte, error), error) {
 	return nil, fmt.Errorf("format: want json, alert or template (got %q)", cfg.Format)
 }
 
-// Bounds that keep any notice below maxBody, also when JSON doubles every byte: three lists and
-// the attempts come to 360 KB, the text to at most 130.
-const (
-	maxItems = 60
-	maxTried = 30
-	maxItem  = 1500 // bytes of one text
-)
-
 // plain is the notice itself, with its rendered texts.
 func plain(m *escalate.Messages, n escalate.Notice) ([]byte, error) {
-	short, cut := shorten(n)
+	short, cut := escalate.Shorten(n)
 	return marshal(struct {
 		escalate.Notice
 		Title string `json:"title"`
 		Text  string `json:"text"`
 		Cut   bool   `json:"cut,omitzero"` // something was left out
-	}{short, escalate.CutBytes(m.Title(n), 2*maxItem), m.Text(short), cut})
+	}{short, m.Title(short), m.Text(short), cut})
 }
 
 // marshal leaves < > & as they are: six bytes each would eat the limit.
@@ -62,34 +54,6 @@ func marshal(v any) ([]byte, error) {
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(v)
 	return b.Bytes(), err
-}
-
-// shorten bounds a notice and makes its texts valid UTF-8 without control characters, which
-// terminals would obey. It reports whether anything was left out.
-func shorten(n escalate.Notice) (_ escalate.Notice, cut bool) {
-	text := func(s string) string {
-		out := escalate.CutBytes(escalate.Printable(s), maxItem)
-		cut = cut || len(out) < len(s)
-		return out
-	}
-	list := func(in []string) []string {
-		cut = cut || len(in) > maxItems
-		out := make([]string, 0, maxItems)
-		for _, s := range in[:min(len(in), maxItems)] {
-			out = append(out, text(s))
-		}
-		return out
-	}
-	n.Summary, n.Next, n.Link = text(n.Summary), text(n.Next), text(n.Link)
-	n.Host, n.Target, n.Class = text(n.Host), text(n.Target), text(n.Class)
-	n.Affected, n.Evidence, n.Commands = list(n.Affected), list(n.Evidence), list(n.Commands)
-	cut = cut || len(n.Tried) > maxTried
-	tried := make([]escalate.Attempt, 0, maxTried)
-	for _, t := range n.Tried[max(len(n.Tried)-maxTried, 0):] { // the newest tell most
-		tried = append(tried, escalate.Attempt{At: t.At, What: text(t.What), Result: text(t.Result)})
-	}
-	n.Tried = tried
-	return n, cut
 }
 
 // alert is Grafana OnCall's formatted webhook. Its state has two words; a change is "ok".
@@ -126,7 +90,7 @@ func custom(m *escalate.Messages, source string) (func(escalate.Notice) ([]byte,
 	}
 	render := func(n escalate.Notice) ([]byte, error) {
 		var b bytes.Buffer
-		short, _ := shorten(n)
+		short, _ := escalate.Shorten(n)
 		if err := tpl.Execute(&limited{&b}, short); err != nil {
 			return nil, err
 		}
