@@ -56,7 +56,7 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 		errs = append(errs, errors.New("webhook_url: set either this, or token and channel"))
 	case hook:
 		if u, err := url.Parse(cfg.WebhookURL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
-			errs = append(errs, errors.New("webhook_url: not a URL such as https://hooks.slack.com/services/..."))
+			errs = append(errs, errors.New("webhook_url: not a URL such as https://hooks.slack.com/services/T0/B0/secret"))
 		}
 	case cfg.Token == "":
 		errs = append(errs, errors.New("token: missing; create a Slack app with a bot token (scope chat:write), or use webhook_url"))

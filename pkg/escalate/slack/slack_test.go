@@ -146,6 +146,19 @@ func TestTierChangesAreBroadcast(t *testing.T) {
 	require.Equal(t, []bool{true, true, true}, pages, "every trigger mentions whom the configuration names")
 }
 
+func TestASecondResolveSaysNothing(t *testing.T) {
+	c := talk(t, "")
+	n := escalatetest.Notice("inc/t0")
+	c.say(t, n)
+	c.say(t, escalatetest.As(n, escalate.Resolve))
+	calls := len(c.Entries())
+	c.say(t, escalatetest.As(n, escalate.Resolve))
+	require.Len(t, c.Entries(), calls, "the tiers of one incident are one message here")
+	c.say(t, n)
+	c.say(t, escalatetest.As(n, escalate.Resolve))
+	require.Len(t, c.Entries(), calls+4, "a relapse and its end are said")
+}
+
 func TestTextsMentionNobody(t *testing.T) {
 	c := talk(t, "")
 	n := escalatetest.Notice("inc/t0")

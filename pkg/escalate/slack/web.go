@@ -71,6 +71,9 @@ func (w *web) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt
 	if ts == "" || channel == "" {
 		return w.open(ctx, n)
 	}
+	if n.Kind == escalate.Resolve && d.Prior[receiptStatus] == string(escalate.Resolved) {
+		return maps.Clone(d.Prior), nil // each tier is resolved, and all of them are this one message
+	}
 	switch err := w.edit(ctx, n, channel, ts); code(err) {
 	case "message_not_found":
 		return w.open(ctx, n) // somebody deleted it
