@@ -38,6 +38,7 @@ type Target struct {
 	Hold      *incident.Standing `json:"hold,omitzero"`
 	LookedAt  time.Time          `json:"looked_at,omitzero"`
 	Facts     detect.Facts       `json:"facts,omitzero"`
+	Next      string             `json:"next,omitzero"` // what recoveryd does next about it, or why it does not act
 }
 
 // StatusOf renders a state; it is shared by the API and the status page.
@@ -54,6 +55,7 @@ func StatusOf(d Daemon, now time.Time) Status {
 			}
 			v.Verdict, v.Class, v.Culprit, v.Because, v.Witnesses = dg.Verdict, dg.Class, dg.Culprit, dg.Because, dg.Witnesses
 			v.LookedAt, v.Facts = ts.Last.At, ts.Last.Facts
+			v.Next = Next(ts, st.Incidents[ts.Incident])
 		}
 		out.Targets = append(out.Targets, v)
 	}

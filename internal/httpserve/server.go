@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.uber.org/zap"
 
+	"github.com/recoveryd/recoveryd/internal/httpserve/live"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -48,6 +49,7 @@ type Options struct {
 	WebFile  string       // exporter-toolkit file with TLS and basic auth; "" = plain
 	Socket   string       // path of the control socket; "" = none
 	Pages    http.Handler // the status page, or nil
+	Feed     *live.Feed   // what GET /api/v1/events and /api/v1/history tell; nil = neither is served
 }
 
 // Server is the TCP and the unix server of one daemon.
@@ -105,6 +107,9 @@ func (s *Server) Serve() error {
 // Stop ends both servers; requests in flight get until ctx ends.
 func (s *Server) Stop(ctx context.Context) error {
 	var errs []error
+	if s.o.Feed != nil {
+		s.o.Feed.Close() // streams never end by themselves
+	}
 	for _, srv := range []*http.Server{s.tcp, s.unix} {
 		if srv != nil {
 			errs = append(errs, srv.Shutdown(ctx))
@@ -127,6 +132,10 @@ func (s *Server) routes(control bool) http.Handler {
 	m.HandleFunc("GET /api/v1/status", s.status)
 	m.HandleFunc("GET /api/v1/incidents", s.incidents)
 	m.HandleFunc("GET /api/v1/incidents/{id}", s.incident)
+	if s.o.Feed != nil {
+		m.HandleFunc("GET /api/v1/events", s.events)
+		m.HandleFunc("GET /api/v1/history", s.history)
+	}
 	if control {
 		m.HandleFunc("POST /api/v1/command", s.command)
 	}

@@ -1,0 +1,106 @@
+package live
+
+import (
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// Span is how far back to look.
+type Span struct {
+	Name  string        // in addresses: "1h", "24h"
+	Words string        // for people
+	Slot  time.Duration // what one slot covers
+	Slots int
+}
+
+// The two spans that are remembered: one to see an incident happen, one to see what the night
+// was like. 60 and 96 slots are about what a bar on a phone can show.
+var (
+	Hour = Span{"1h", "the last hour", time.Minute, 60}
+	Day  = Span{"24h", "the last 24 hours", 15 * time.Minute, 96}
+)
+
+// SpanNamed returns a span by the name that addresses use.
+func SpanNamed(name string) (Span, bool) {
+	for _, s := range []Span{Hour, Day} {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Hour, false
+}
+
+// Slot is what was seen in one part of a span. Numbers are the highest of its looks: a peak is
+// what people look for.
+type Slot struct {
+	From    time.Time
+	Looks   [4]uint32 // by verdict
+	Pool    Value
+	Memory  Value
+	Share   Value
+	Latency Value
+}
+
+// Total is the number of looks.
+func (s Slot) Total() (n uint32) {
+	for _, l := range s.Looks {
+		n += l
+	}
+	return n
+}
+
+// Worst is the worst verdict among the looks; unknown is between degraded and unhealthy. It is
+// Unknown for a slot without looks: ask Total first.
+func (s Slot) Worst() detect.Verdict {
+	for _, v := range []detect.Verdict{detect.Unhealthy, detect.Unknown, detect.Degraded, detect.Healthy} {
+		if s.Looks[v] > 0 {
+			return v
+		}
+	}
+	return detect.Unknown
+}
+
+func (s *Slot) add(p Sample) {
+	if int(p.Verdict) < len(s.Looks) {
+		s.Looks[p.Verdict]++
+	}
+	s.Pool, s.Memory = highest(s.Pool, p.Pool), highest(s.Memory, p.Memory)
+	s.Share, s.Latency = highest(s.Share, p.Share), highest(s.Latency, p.Latency)
+}
+
+// ring keeps the slots of one span. A slot whose From is not what its place asks for is old.
+type ring struct {
+	span  Span
+	slots []Slot
+}
+
+func newRing(s Span) ring { return ring{s, make([]Slot, s.Slots)} }
+
+func (r *ring) place(at time.Time) (*Slot, time.Time) {
+	from := at.Truncate(r.span.Slot) // absolute time: independent of the zone
+	n := from.Unix() / int64(r.span.Slot/time.Second) % int64(r.span.Slots)
+	return &r.slots[(n+int64(r.span.Slots))%int64(r.span.Slots)], from
+}
+
+func (r *ring) add(p Sample) {
+	s, from := r.place(p.At)
+	if !s.From.Equal(from) { // of a round before, or of a future that a corrected clock took back
+		*s = Slot{From: from}
+	}
+	s.add(p)
+}
+
+// read returns the slots up to now, oldest first; a slot without looks has no Total.
+func (r *ring) read(now time.Time) []Slot {
+	out := make([]Slot, 0, r.span.Slots)
+	for i := r.span.Slots - 1; i >= 0; i-- {
+		s, from := r.place(now.Add(-time.Duration(i) * r.span.Slot))
+		if s.From.Equal(from) {
+			out = append(out, *s)
+		} else {
+			out = append(out, Slot{From: from})
+		}
+	}
+	return out
+}
