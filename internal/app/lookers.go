@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,15 +44,10 @@ func lookerOf(t config.Target, ad platform.Adapter) (*probe.Looker, error) {
 		}
 		// The port and the processes are looked at when the health reply is missing or bad, and
 		// when memory runs short: on a quiet day they would tell nothing and cost the most.
-		var extra []probe.Witness
-		if addr := addressOf(h.URL); addr != "" {
-			s, err := probe.NewSocket(probe.SocketConfig{Addr: addr, Unit: t.Unit, Timeout: time.Second})
-			if err != nil {
-				return nil, fmt.Errorf("health check %s: %w", redactURL(h.URL), err)
-			}
-			extra = append(extra, s)
+		extra, err := lookHarder(addressOf(h.URL), t.Unit)
+		if err != nil {
+			return nil, fmt.Errorf("health check %s: %w", redactURL(h.URL), err)
 		}
-		extra = append(extra, probe.NewProcess())
 		lc.Witnesses = append(lc.Witnesses, suspicious{first: w, extra: extra, memory: uint64(t.Memory.Limit), high: t.Memory.High})
 	}
 	for _, s := range t.Synthetic {
@@ -73,7 +69,11 @@ func lookerOf(t config.Target, ad platform.Adapter) (*probe.Looker, error) {
 		if err != nil {
 			return nil, fmt.Errorf("check: %w", err)
 		}
-		lc.Witnesses = append(lc.Witnesses, w)
+		extra, err := lookHarder(cmp.Or(t.Check.Address, addressOf(t.Check.URL)), t.Unit)
+		if err != nil {
+			return nil, fmt.Errorf("check: %w", err)
+		}
+		lc.Witnesses = append(lc.Witnesses, suspicious{first: w, extra: extra})
 	}
 	paths := t.Disks
 	if t.Postgres != nil && t.Postgres.DataDir != "" {
@@ -87,6 +87,20 @@ func lookerOf(t config.Target, ad platform.Adapter) (*probe.Looker, error) {
 		lc.Witnesses = append(lc.Witnesses, d)
 	}
 	return probe.NewLooker(lc)
+}
+
+// lookHarder builds the witnesses that are asked when the first one is not content: the kernel's
+// view of the port, when there is one, and the process table.
+func lookHarder(addr, unit string) ([]probe.Witness, error) {
+	extra := []probe.Witness{probe.NewProcess()}
+	if addr == "" {
+		return extra, nil
+	}
+	s, err := probe.NewSocket(probe.SocketConfig{Addr: addr, Unit: unit, Timeout: time.Second})
+	if err != nil {
+		return nil, err
+	}
+	return append(extra, s), nil
 }
 
 // deadlineOf is the bound of one whole look: the slowest check, the platform, and a little room.
@@ -237,7 +251,7 @@ func (s suspicious) Close() error {
 
 // fine reports whether the first answer leaves no question.
 func (s suspicious) fine(f, unit detect.Facts) bool {
-	good := f.Text(detect.SQLOutcome) == detect.SQLOK ||
+	good := f.Text(detect.SQLOutcome) == detect.SQLOK || f.Text(detect.PlainOutcome) == "ok" ||
 		f.Text(detect.HTTPOutcome) == detect.OutcomeReply && (f.Text(detect.HealthStatus) == "healthy" || f.Text(detect.HealthStatus) == "") // an MCP server without a health resource states none
 	limit, ok := unit.Num(detect.MemoryMax)
 	if !ok {

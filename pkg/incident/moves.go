@@ -121,7 +121,7 @@ func openIncident(tn *turn) {
 	i := tn.change()
 	if i.Class != d.Class {
 		i.Class = d.Class
-		if sev := tn.timing(d.Class).Severity; i.Severity == detect.SeverityUnset || sev < i.Severity {
+		if sev := tn.p.severity(tn.p.targets[t.Name], d); i.Severity == detect.SeverityUnset || sev < i.Severity {
 			i.Severity = sev
 		}
 	}
