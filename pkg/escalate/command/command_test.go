@@ -72,7 +72,8 @@ func TestConformance(t *testing.T) {
 	require.NoError(t, err)
 	escalatetest.Run(t, escalatetest.Case{
 		New: func(t testing.TB, base string, timeout time.Duration) escalate.Notifier {
-			return build(t, fmt.Sprintf("argv: [%s, -post, %s]\nenv: [{name: TOKEN, value: command-secret-token}]\ntimeout: %s", self, base, timeout))
+			// A program built with the race detector would wait a second at its end.
+			return build(t, fmt.Sprintf("argv: [%s, -post, %s]\nenv: [{name: TOKEN, value: command-secret-token}, {name: GORACE, value: atexit_sleep_ms=0}]\ntimeout: %s", self, base, timeout))
 		},
 		Vendor: func(t testing.TB) escalatetest.Backend {
 			w := escalatetest.NewWebhook(escalatetest.WebhookOptions{Unsigned: true})
