@@ -128,7 +128,8 @@ func (o *Outbox) Wake(rows ...escalate.Queued) {
 
 // Submit queues rows that the journal could not take, such as the page which says so. They are
 // delivered under the same rules and stored as soon as the journal works again; until then a
-// crash loses them. Rows that the journal took must not be submitted as well.
+// crash loses them. Rows that the journal took must not be submitted as well. If the store could
+// not even be read since the start, they overtake what waits in it.
 func (o *Outbox) Submit(rows ...escalate.Queued) {
 	o.mu.Lock()
 	for _, q := range rows {

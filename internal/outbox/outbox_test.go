@@ -317,8 +317,7 @@ func TestAPanicOfANotifierIsContained(t *testing.T) {
 		chat := &vendor{}
 		pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
 			if d.Attempt == 1 {
-				var m map[string]int
-				m["boom"] = 1
+				panic("index out of range")
 			}
 			return nil
 		}}
