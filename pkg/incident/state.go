@@ -194,6 +194,12 @@ func Fold(s State, r Record) State {
 	s.Seq = r.Seq
 	if r.After != nil {
 		s.Targets[r.After.Name] = r.After
+		// A target has one incident of its own. Another one ended while the journal was broken.
+		for id, i := range s.Incidents {
+			if i.Target == r.After.Name && id != r.After.Incident {
+				delete(s.Incidents, id)
+			}
+		}
 	}
 	if r.Incident != nil {
 		if r.Incident.Open() {

@@ -31,6 +31,8 @@ type story struct {
 	ids   []string // their ids
 	steps int
 
+	unwritten bool // the journal takes nothing
+
 	// What run needs: the host as the next look sees it, and what an action does to it.
 	host  map[string]detect.Facts
 	do    func(a strategy.Action) outcome
@@ -127,6 +129,9 @@ func (s *story) step(ev Event) *story {
 		require.Equal(s.t, asJSON(s.t, rec), asJSON(s.t, twice), "the same input gave another record")
 		require.Equal(s.t, was, asJSON(s.t, before), "a step changed the state that it was given")
 		defer func() {
+			if s.unwritten {
+				return
+			}
 			require.Empty(s.t, differences(lasting(s.t, s.s), lasting(s.t, s.replayed())), "a restart now would lose something (%s)", rec.Sentence)
 		}()
 	}
