@@ -31,11 +31,7 @@ var (
 	open     = move{"open the incident", openIncident}
 	join     = move{"wait in the culprit's incident", joinIncident}
 	holdBack = move{"state the reason not to act", func(tn *turn) {
-		i := tn.change()
-		if i.Held == "" {
-			i.HeldSince = tn.now // held at all since; the reason may change
-		}
-		i.Held, i.HeldWhy = tn.h.reason, tn.h.why
+		tn.hold(tn.h.reason, tn.h.why)
 		tn.why, tn.note = tn.h.reason, tn.h.why
 	}}
 	perform = move{"perform the next rung's first action", func(tn *turn) { tn.begin(tn.plan, tn.planRung, false) }}
@@ -88,6 +84,16 @@ var (
 	forget = move{"forget what was seen", func(tn *turn) { tn.reset() }}
 )
 
+// hold writes the present reason not to act into the incident. The time since when it is held
+// begins anew when it was a person's doing until now, of which nobody need be told.
+func (tn *turn) hold(why Reason, words string) {
+	i := tn.change()
+	if i.Held == "" || byPerson(i.Held) && !byPerson(why) {
+		i.HeldSince = tn.now
+	}
+	i.Held, i.HeldWhy = why, words
+}
+
 // reset returns the target to a state in which nothing is known to be wrong.
 func (tn *turn) reset() {
 	t := tn.t
@@ -137,11 +143,11 @@ func joinIncident(tn *turn) {
 	tn.note = culprit + " is the culprit"
 	tn.look(culprit, 0)
 	if tn.inc != nil { // it had an incident of its own: that one goes on when the culprit is cured
-		i := tn.change()
-		if i.Held == "" {
-			i.HeldSince = tn.now
+		if h, yes := tn.p.standing(tn); yes && byPerson(h.reason) {
+			tn.hold(h.reason, h.why) // who stopped it knows, whatever else is wrong
+			return
 		}
-		i.Held, i.HeldWhy = HoldDependency, tn.note
+		tn.hold(HoldDependency, tn.note)
 		return
 	}
 	cs, ok := tn.s.Targets[culprit]

@@ -56,6 +56,9 @@ func (tn *turn) lonelyDependent() {
 	if t.Phase != Held || t.Reason != HoldDependency || tn.s.Incidents[t.Incident] != nil {
 		return
 	}
+	if h, yes := tn.p.standing(tn); yes && byPerson(h.reason) {
+		return
+	}
 	if after := tn.p.o.PageAfter.Held; after > 0 && tn.now.Sub(t.Since) >= after {
 		openIncident(tn)
 		tn.inc.Held, tn.inc.HeldSince = HoldDependency, t.Since

@@ -117,3 +117,34 @@ func TestEveryPageSaysWhatHappensNext(t *testing.T) {
 	}
 	require.True(t, found)
 }
+
+func TestAStoppedTargetIsNotPagedBecauseItsDatabaseDiesToo(t *testing.T) {
+	s := quiet(t)
+	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), stopped("c1")
+	s.run(time.Hour).heldBy("codebase", HoldOperator)
+	s.do = func(strategy.Action) outcome { return outcome{result: ResultFailed, took: time.Second} }
+	s.host["postgres"] = dead("p1")
+	s.run(14 * time.Minute)
+	for _, n := range s.told {
+		require.Contains(t, n, "postgres")
+	}
+}
+
+func TestAnIncidentThatClosedWhileTheJournalWasBrokenDoesNotComeBackFromTheDead(t *testing.T) {
+	s := quiet(t)
+	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), but(noReply("c1"), detect.HTTPOutcome, detect.OutcomeNotFound)
+	s.run(time.Minute).phase("codebase", Escalated)
+	old := s.incident("codebase").ID
+	// The journal breaks: the end of the incident is told, and never written.
+	written := len(s.kept)
+	s.unwritten = true
+	s.step(Event{Kind: Impaired, Detail: "no space left"})
+	s.host["codebase"] = well("c1")
+	s.run(5*time.Minute).phase("codebase", Watching)
+	s.kept = s.kept[:written]
+	s.step(Event{Kind: Impaired})
+	s.unwritten = false
+	s.in(time.Hour).sees("codebase", crashed("c1")).is(Acting, Act)
+	require.NotContains(t, s.replayed().Incidents, old)
+	require.Len(t, s.replayed().Incidents, 1)
+}
