@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -108,6 +107,3 @@ func (r *recovery) end() {
 	r.stop()
 	r.wg.Wait()
 }
-
-// words lists what a server is called in a sentence.
-func (s *server) words() string { return fmt.Sprintf("%s (%s)", s.Name, s.Addr) }
