@@ -45,9 +45,10 @@ func timeline(s Source, r Report) []Moment {
 	}
 	add(i.Opened, Decided, fmt.Sprintf("confirmed: %s (%s)", r.Cause.Kind, i.Severity))
 	var last *incident.Incident
+	said := map[string]string{} // by target: the evidence that was quoted last
 	for _, rec := range s.Records {
 		if what, text := moment(rec, last, i.Target); text != "" {
-			add(rec.At, what, text)
+			add(rec.At, what, unquoted(text, rec, said))
 		}
 		if rec.Incident != nil && rec.Incident.ID == i.ID {
 			last = rec.Incident
@@ -94,6 +95,23 @@ func moment(rec incident.Record, last *incident.Incident, culprit string) (Sort,
 		return Seen, text
 	}
 	return Decided, text
+}
+
+// unquoted leaves out evidence that the line before has quoted word for word.
+func unquoted(text string, rec incident.Record, said map[string]string) string {
+	if rec.After == nil || rec.After.Diagnosis.Because == "" {
+		return text
+	}
+	because := rec.After.Diagnosis.Because
+	short, quoted := strings.CutSuffix(text, because)
+	again := quoted && said[rec.Target] == because
+	if quoted {
+		said[rec.Target] = because
+	}
+	if short = strings.TrimRight(short, ":; "); again && short != "" {
+		return short + ", on the same evidence"
+	}
+	return text
 }
 
 // took says how long the action that ended with this record took.
