@@ -130,7 +130,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.reportSalvage()
 	a.engine, err = engine.New(engine.Options{Policy: policy, Subjects: subjects, State: state, Actuator: actuator(a.adapters),
-		Journal: ledger{a.journal, a.channels}, Courier: courier{a}, Meter: a.metrics, Render: a.render, Logger: a.log})
+		Journal: ledger{a.journal, a.queue}, Courier: courier{a}, Meter: a.metrics, Render: a.render, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}
@@ -297,10 +297,8 @@ func (a *App) render(n incident.Notice, i incident.Incident, at time.Time) escal
 	}}.Render(n, i, at)
 }
 
-// channels routes one notice by the configuration in force.
-func (a *App) channels(n escalate.Notice) []string {
-	return router{a.Config()}.Channels(n, n.At)
-}
+// queue routes one notice by the configuration in force, as rows for the outbox.
+func (a *App) queue(n escalate.Notice) []escalate.Queued { return router{a.Config()}.Queue(n) }
 
 // courier connects the engine to the outbox.
 type courier struct{ a *App }
@@ -311,7 +309,7 @@ func (c courier) Wake() { c.a.outbox.Wake() }
 // Emergency delivers without a journal, under the same rules.
 func (c courier) Emergency(ns []escalate.Notice) {
 	for _, n := range ns {
-		c.a.outbox.Submit(escalate.NewQueued(n.At, n, c.a.channels(n)...)...)
+		c.a.outbox.Submit(c.a.queue(n)...)
 	}
 }
 

@@ -151,3 +151,14 @@ func TestTheExampleConfigurationsBuildEverythingThatTheyAskFor(t *testing.T) {
 	_, err = PolicyOf(c)
 	require.NoError(t, err)
 }
+
+func TestALaterTierHasItsOwnKeyAtThePagerAndStaysInTheIncidentsConversationInSlack(t *testing.T) {
+	c := &config.Config{Notifiers: []config.Notifier{{Name: "pd", Type: "pagerduty"}, {Name: "chat", Type: "slack"}},
+		Escalation: config.Escalation{Tiers: []config.Tier{{After: 15 * time.Minute, Notify: []string{"pd", "chat"}}}}}
+	rows := router{c}.Queue(escalate.Notice{ID: "i1/t1#9", Key: "i1/t1", Incident: "i1", Tier: 1})
+	require.Len(t, rows, 2)
+	require.Equal(t, "i1/t1", rows[0].Key)
+	require.Equal(t, "i1/t0", rows[1].Key)
+	require.Equal(t, "i1/t0#9", rows[1].ID)
+	require.Equal(t, 1, rows[1].Notice.Tier)
+}

@@ -14,7 +14,7 @@ import (
 // for, in one transaction.
 type ledger struct {
 	j     *journal.Journal
-	route func(escalate.Notice) []string
+	queue func(escalate.Notice) []escalate.Queued
 }
 
 // Append makes a record and its notices durable.
@@ -38,7 +38,7 @@ func (l ledger) Append(ctx context.Context, rec incident.Record, notices []escal
 	}
 	c.Entries = []journal.Entry{e}
 	for _, n := range notices {
-		c.Queue = append(c.Queue, escalate.NewQueued(rec.At, n, l.route(n)...)...)
+		c.Queue = append(c.Queue, l.queue(n)...)
 	}
 	return l.j.Append(ctx, c)
 }

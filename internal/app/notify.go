@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -57,6 +58,30 @@ func (r router) Channels(n escalate.Notice, now time.Time) []string {
 		}
 	}
 	return r.resolve(names, now)
+}
+
+// Queue makes the outbox rows of one notice. A pager needs a key of its own for each tier, since an
+// acknowledged alert stays silent on its key; a channel that keeps one conversation per incident
+// gets every tier under the key of the first.
+func (r router) Queue(n escalate.Notice) (rows []escalate.Queued) {
+	for _, channel := range r.Channels(n, n.At) {
+		m := n
+		if n.Tier > 0 && n.Incident != "" && builtin.Threaded(r.typeOf(channel)) {
+			m.Key = n.Incident + "/t0"
+			m.ID = m.Key + strings.TrimPrefix(n.ID, n.Key)
+		}
+		rows = append(rows, escalate.NewQueued(n.At, m, channel)...)
+	}
+	return rows
+}
+
+func (r router) typeOf(channel string) string {
+	for _, n := range r.c.Notifiers {
+		if n.Name == channel {
+			return n.Type
+		}
+	}
+	return ""
 }
 
 // tiers are the escalation's tiers with the routes as tier 0, as the policy counts them.
@@ -125,5 +150,5 @@ func (a *App) reportSalvage() {
 		Next:     "recoveryd goes on with what could be read; budgets and incidents from the damaged part are forgotten",
 		Commands: []string{"ls -l " + a.Config().StateDir, "recoveryd incidents"}}
 	a.log.Error("journal was corrupt and has been set aside", zap.String("salvage", s.String()))
-	a.outbox.Submit(escalate.NewQueued(now, n, a.channels(n)...)...)
+	a.outbox.Submit(a.queue(n)...)
 }
