@@ -30,10 +30,25 @@ func (k *checker) target(path string, t Target) {
 	}
 	k.pool(path, t)
 	k.memory(path, t)
+	k.collector(path, t)
 	for i, d := range t.Disks {
 		if slices.Contains(t.Disks[:i], d) {
 			k.fail(Problem{Path: k.source.item(path+".disks", i), What: "is named twice", Got: d, Hint: "remove one"})
 		}
+	}
+}
+
+// collector judges the operator's own source of evidence.
+func (k *checker) collector(path string, t Target) {
+	if t.Collector == nil {
+		return
+	}
+	p := path + ".collector"
+	if argv := t.Collector.Command; len(argv) > 0 && !filepath.IsAbs(argv[0]) {
+		k.fail(Problem{Path: k.source.item(p+".command", 0), What: "is not an absolute path", Got: fmt.Sprintf("%q", argv[0]), Hint: "no shell searches for it"})
+	}
+	if t.External {
+		k.noEffect(p, "external true", "a target that recoveryd may act on")
 	}
 }
 

@@ -75,6 +75,20 @@ type Target struct {
 	Disks []string `yaml:"disks" form:"path"`
 	// Share of a file system in use from which on it counts as full.
 	DiskFull float64 `yaml:"disk_full" default:"0.95" want:"above=0,max=1" unit:"share"`
+	// A program of your own whose output is kept as evidence before a cure destroys it, such as
+	// one that dumps the threads or the heap of the server.
+	Collector *Collector `yaml:"collector"`
+}
+
+// Collector is an operator's own source of evidence.
+type Collector struct {
+	// Program, by its absolute path, and arguments. No shell is involved. It runs as the user of
+	// recoveryd, sees RECOVERYD_TARGET, RECOVERYD_UNIT, RECOVERYD_PID (the main process, when it is
+	// known) and RECOVERYD_INCIDENT, and the first 256 KiB of what it prints are kept.
+	Command []string `yaml:"command" want:"required,nonempty"`
+	// Time after which it is killed, with everything that it has started. A disruptive cure waits
+	// for it as long as this and no longer: what takes more time should be started in the background.
+	Timeout time.Duration `yaml:"timeout" default:"500ms" want:"min=50ms,max=4s"`
 }
 
 // Variable is one environment variable.
