@@ -147,6 +147,12 @@ func joinIncident(tn *turn) {
 			tn.hold(h.reason, h.why) // who stopped it knows, whatever else is wrong
 			return
 		}
+		if cs := tn.s.Targets[culprit]; cs != nil {
+			if ci := tn.s.Incidents[cs.Incident]; ci != nil && ci.Target == culprit && byPerson(ci.Held) {
+				tn.hold(ci.Held, tn.note+": "+ci.HeldWhy)
+				return
+			}
+		}
 		tn.hold(HoldDependency, tn.note)
 		return
 	}

@@ -148,3 +148,23 @@ func TestAnIncidentThatClosedWhileTheJournalWasBrokenDoesNotComeBackFromTheDead(
 	require.NotContains(t, s.replayed().Incidents, old)
 	require.Len(t, s.replayed().Incidents, 1)
 }
+
+func TestNobodyIsPagedForWhatWaitsForADatabaseThatAPersonStopped(t *testing.T) {
+	s := quiet(t)
+	downFor := but(dead("p1"), detect.UnitActive, "inactive", detect.UnitDeparture, detect.DepartureStopped)
+	lost := but(well("c2"), detect.HealthStatus, "unhealthy", detect.HealthDatabase, "disconnected", detect.PoolSize, 0, detect.PoolFree, 0)
+	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
+	s.do = func(strategy.Action) outcome {
+		return outcome{result: ResultDone, took: time.Second, then: func() { s.host["codebase"], s.host["postgres"] = lost, downFor }}
+	}
+	s.run(10*time.Minute).heldBy("codebase", HoldDependency).tells()
+	require.Equal(t, HoldOperator, s.incident("codebase").Held)
+}
+
+func TestATierThatBecomesDueWhileHeldSaysSo(t *testing.T) {
+	s := quiet(t, func(o *Options) { o.Modes = map[string]Mode{"codebase": Observe} })
+	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
+	s.run(14 * time.Minute)
+	s.in(2*time.Minute).wakesUp("codebase").is(Held, TierDue)
+	require.Equal(t, "unresolved for too long, telling the next people: unit failed (result signal, killed 9), connection refused", s.last.Sentence)
+}

@@ -19,7 +19,7 @@ func (tn *turn) sentence(rec Record) string {
 		return with("a person said", tn.note)
 	case rec.Reason == NoChange && rec.From == rec.To:
 		return "no change: " + because
-	case rec.To == Held && rec.From != Held || rec.To == Held && rec.Reason != NoChange:
+	case rec.To == Held && rec.Reason != NoChange && rec.Reason != TierDue:
 		return "not acting (" + string(rec.Reason) + "): " + tn.note + "; " + because
 	}
 	switch rec.Reason {
