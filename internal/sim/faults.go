@@ -58,9 +58,9 @@ func (w *world) calmFault() {
 	case 3:
 		w.db.freeze(w.chance(0.5))
 	case 4:
-		s.ail(leakIdle, minutes(40, 80), 3+w.rng.IntN(5))
+		s.ail(leakIdle, minutes(40, 80), 1)
 	case 5:
-		s.ail(leakLong, minutes(20, 40), 3+w.rng.IntN(5))
+		s.ail(leakLong, minutes(30, 50), 1)
 	case 6:
 		s.u.die("killed", 9, "oom-kill", detect.DepartureOOM)
 	case 7:
@@ -96,7 +96,7 @@ func (w *world) fault() {
 			s.hang()
 		}
 	case 7:
-		s.ail(crashLoop, long, 1+r.IntN(40))
+		s.ail(crashLoop, min(long, 20*time.Minute), 2+r.IntN(40))
 		s.u.die("dumped", 11, "core-dump", detect.DepartureCrash)
 	case 8:
 		s.ail(wedge, long, 3+r.IntN(60))
@@ -129,7 +129,7 @@ func (w *world) fault() {
 	case 21:
 		w.db.diskFull = true
 		w.db.u.die("exited", 1, "exit-code", detect.DepartureCrash)
-		w.after(long, func() { w.db.diskFull = false; w.changed("postgres") })
+		w.after(min(long, 30*time.Minute), func() { w.db.diskFull = false; w.changed("postgres") })
 	case 22:
 		if w.redis != nil {
 			w.redis.u.die("killed", 9, "signal", detect.DepartureCrash)
@@ -180,7 +180,7 @@ func (w *world) distort() {
 		d.witness = detect.ByHTTP
 		if mayLie {
 			d.lie = []string{detect.OutcomeConnect, detect.OutcomeDNS, detect.OutcomeTLS, detect.OutcomeNotFound, detect.OutcomeHTML, detect.OutcomeLimited,
-				detect.OutcomeGarbage, detect.OutcomeNoReply, detect.OutcomeReset, detect.OutcomeRefused}[w.rng.IntN(10)]
+				detect.OutcomeGarbage, detect.OutcomeNoReply, detect.OutcomeReset, detect.OutcomeHTTPError}[w.rng.IntN(10)]
 			if d.lie == detect.OutcomeNoReply {
 				d.until = w.t + httpTimeout // one lost packet: a look, not a lasting silence
 			}
@@ -249,23 +249,15 @@ func (w *world) mendAll() {
 	if w.redis != nil {
 		w.redis.stuck = false
 	}
-	w.d.command("", commandOf("resume"))
+	w.resume()
 	for _, t := range w.targets {
-		w.d.command(t.Name, commandOf("release"))
+		w.release(t.Name)
 	}
 	w.db.relieved()
 	mend := func(x thing) {
 		w.ledger.intent(x.u.target).stopped = false
 		x.u.masked = false
-		switch x.sick() {
-		case "", "moving", "starting":
-		case "down":
-			x.u.starts = nil
-			x.u.start(byPerson, true, nil)
-		default:
-			x.u.stopTimeout = 5 * time.Second
-			x.u.restart(byPerson, 0, true, nil)
-		}
+		w.mend(x)
 	}
 	mend(w.things["postgres"])
 	w.after(20*time.Second, func() {

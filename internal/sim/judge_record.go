@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"hash/fnv"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/incident"
@@ -93,6 +92,9 @@ func (w *world) notified(e incident.Effect, rec incident.Record, next incident.S
 		}
 		l.pages[key] = told
 		w.judgePage(e, inc, next)
+		if w.chance(0.7) {
+			w.after(w.between(3*time.Minute, time.Hour), func() { w.personComes(inc.Target, key) })
+		}
 	case incident.NoticeResolve:
 		if l.pages[key] != told && !l.loose[key] {
 			w.fail(pageResolved, "%s is resolved, and nobody was told of it", key)
@@ -144,9 +146,13 @@ func (w *world) lostEmergencies() {
 
 // decided is told of every step, durable or not, after the state became the present one.
 func (w *world) decided(before incident.State, rec incident.Record) {
-	h := fnv.New64a()
-	fmt.Fprint(h, w.report.Hash, rec.At.UnixNano(), rec.Target, rec.To, rec.Reason)
-	w.report.Hash = h.Sum64()
+	h := w.report.Hash*1099511628211 ^ uint64(rec.At.UnixNano()) ^ uint64(rec.To)<<56 // FNV-1a, word by word
+	for _, word := range []string{rec.Target, string(rec.Reason)} {
+		for i := range len(word) {
+			h = (h ^ uint64(word[i])) * 1099511628211
+		}
+	}
+	w.report.Hash = h
 	if rec.From != rec.To {
 		w.lastChange = max(w.lastChange, w.t)
 		if w.out != nil || rec.To == incident.Held {

@@ -42,13 +42,20 @@ func (w *world) judgeSilence(target string) {
 	lasts := w.t - max(is.since, w.d.began)
 	ts := w.d.live.Targets[target]
 	if ts == nil || ts.Phase == incident.Watching {
-		if lasts > noticeWithin {
+		within := noticeWithin
+		if is.kind == "replies" { // speaks of the probe: for a while that is nobody's business
+			within = w.options.PageAfter.Unknown + noticeWithin
+		}
+		if lasts > within && !(ts != nil && w.inGoodHands(target)) {
 			w.fail(neverSilent, "%s is %s since %s, and nobody has noticed", target, is.kind, clock(is.since))
 		}
 		return
 	}
 	if w.nature.calm && lasts > cureWithin {
 		w.fail(isCured, "%s is %s since %s, and in phase %s (%s)", target, is.kind, clock(is.since), ts.Phase, ts.Reason)
+	}
+	for _, name := range w.target(target).DependsOn { // until then it waited for that
+		lasts = min(lasts, w.t-w.truth(name).quiet)
 	}
 	if lasts > tellWithin && !w.inGoodHands(target) {
 		w.fail(neverSilent, "%s is %s since %s, in phase %s (%s), and nobody was told", target, is.kind, clock(is.since), ts.Phase, ts.Reason)

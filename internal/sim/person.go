@@ -56,11 +56,7 @@ func (w *world) person() {
 			i.hold = &c
 		}
 		if w.chance(0.5) {
-			w.after(later/2, func() {
-				if w.d.command(t.Name, commandOf(incident.CmdRelease)) {
-					i.hold = nil
-				}
-			})
+			w.after(later/2, func() { w.release(t.Name) })
 		}
 	case 6:
 		c := commandOf(incident.CmdPause)
@@ -70,11 +66,7 @@ func (w *world) person() {
 		if w.d.command("", c) {
 			w.ledger.pause = &c
 		}
-		w.after(later, func() {
-			if w.d.command("", commandOf(incident.CmdResume)) {
-				w.ledger.pause = nil
-			}
-		})
+		w.after(later, w.resume)
 	case 7, 8, 9: // answers what the daemon says
 		w.personAnswers()
 	case 10:
@@ -93,6 +85,25 @@ func (w *world) person() {
 		if u.running() && w.things[t.Name].sick() == "" {
 			u.die("killed", 15, "success", "sigterm")
 		}
+	}
+}
+
+// release ends a hold, and resume a pause. The ledger knows first: the command itself may lead to
+// an action.
+func (w *world) release(target string) {
+	i := w.ledger.intent(target)
+	was := i.hold
+	i.hold = nil
+	if !w.d.command(target, commandOf(incident.CmdRelease)) {
+		i.hold = was
+	}
+}
+
+func (w *world) resume() {
+	was := w.ledger.pause
+	w.ledger.pause = nil
+	if !w.d.command("", commandOf(incident.CmdResume)) {
+		w.ledger.pause = was
 	}
 }
 
@@ -145,5 +156,42 @@ func (w *world) personAnswers() {
 			w.d.command(t.Name, c)
 		}
 		return
+	}
+}
+
+// personComes is somebody who was paged and puts a target right, with what it needs.
+func (w *world) personComes(target, key string) {
+	if w.ledger.pages[key] != told || w.mended() {
+		return
+	}
+	if w.out != nil {
+		w.say("person", "comes because of %s, and mends %s", key, target)
+	}
+	x := w.things[target]
+	if x.server != nil {
+		x.server.ailments = nil
+	}
+	for _, name := range append(w.target(target).DependsOn, target) {
+		if name == "postgres" {
+			w.db.diskFull, w.db.idle, w.db.long, w.db.active = false, 0, 0, 0
+			w.db.relieved()
+		}
+		if i := w.ledger.intent(name); !i.stopped && !w.things[name].u.masked {
+			w.mend(w.things[name])
+		}
+	}
+}
+
+// mend brings a unit up again in whatever way it needs.
+func (w *world) mend(x thing) {
+	w.ledger.intent(x.u.target).hands = w.t
+	switch x.sick() {
+	case "", "moving", "starting", "waits", "lost":
+	case "down":
+		x.u.starts = nil
+		x.u.start(byPerson, true, nil)
+	default:
+		x.u.stopTimeout = 5 * time.Second
+		x.u.restart(byPerson, 0, true, nil)
 	}
 }

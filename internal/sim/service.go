@@ -61,8 +61,10 @@ type server struct {
 	pool       int
 	idle, long int // leaked connections
 	memSince   time.Duration
+	memShare   float64
 	lostUntil  time.Duration // has not found its database again before
 	answered   bool
+	tries      int // to find its database
 }
 
 func (s *server) has(kind string) *ailment {
@@ -129,9 +131,10 @@ func (s *server) feel(a *ailment, midway bool) {
 
 func (s *server) began() {
 	s.ready, s.hung, s.stoppedT, s.answered = s.w.t+s.upTime(), false, false, false
-	s.pool, s.idle, s.long, s.memSince = s.poolMax, 0, 0, s.w.t
+	s.pool, s.idle, s.long, s.memSince, s.memShare = s.poolMax, 0, 0, s.w.t, 0
 	if s.db != nil && s.diesWithDB && !s.db.serves() {
-		s.u.inRun(time.Second, func() { s.u.die("exited", 1, "exit-code", detect.DepartureCrash) })
+		s.tries++ // it waits longer each time for its database
+		s.u.inRun(min(4*time.Second<<min(s.tries, 10), 5*time.Minute), func() { s.u.die("exited", 1, "exit-code", detect.DepartureCrash) })
 	}
 	s.lostUntil = 0
 	if s.db != nil && s.db.full() {
@@ -242,13 +245,15 @@ func (s *server) grow() {
 		if s.has(memoryLeak) == nil && s.has(memoryNeed) == nil {
 			return
 		}
-		switch share := s.memory() / s.memMax; {
-		case share >= 1:
+		share := s.memory() / s.memMax
+		if share >= 1 {
 			s.u.die("killed", 9, "oom-kill", detect.DepartureOOM)
 			return
-		case share >= 0.8:
+		}
+		if before := s.memShare; before < 0.8 && share >= 0.8 || before < 0.95 && share >= 0.95 {
 			s.w.changed(s.t.Name)
 		}
+		s.memShare = share
 		s.grow()
 	})
 }
@@ -267,6 +272,7 @@ func (s *server) databaseGone() {
 }
 
 func (s *server) databaseBack() {
+	s.tries = 0
 	s.lostUntil = s.w.t + time.Duration(200+s.w.rng.IntN(1500))*time.Millisecond
 	s.w.after(s.lostUntil-s.w.t, func() { s.w.changed(s.t.Name) })
 }

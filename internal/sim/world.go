@@ -191,19 +191,19 @@ const (
 	// lively is how long after a change every poll is simulated. Later, as long as nothing changes
 	// in the world or in the core, polls that would see the same again are left out: they come in
 	// rounds further and further apart, all targets together, so that what is known stays fresh.
-	lively = 90 * time.Second
+	lively = 25 * time.Second
 )
 
 // nextPoll is when a target is looked at again when nothing asks for it sooner.
 func (w *world) nextPoll(i int, began time.Duration) time.Duration {
 	still := w.t - w.lastChange
-	round := 5 * time.Minute
+	round := 15 * time.Minute
 	switch {
 	case still <= lively:
 		return began + pollInterval - time.Duration(w.rng.Int64N(int64(pollInterval/10)))
-	case still < 5*time.Minute:
+	case still < 2*time.Minute:
 		round = 30 * time.Second
-	case still < 30*time.Minute:
+	case still < 10*time.Minute:
 		round = 2 * time.Minute
 	}
 	// What others need is looked at first.
