@@ -201,7 +201,7 @@ func TestAnotherUserMayLookOnWhenTheModesAllowIt(t *testing.T) {
 		}
 		cmd = &exec.Cmd{Path: exe, Args: []string{exe}, Env: cmd.Env, SysProcAttr: &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}}
 		var out bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &out
+		cmd.Stdout = &out
 		err := cmd.Run()
 		return strings.TrimSpace(out.String()), err
 	}

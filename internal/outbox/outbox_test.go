@@ -276,6 +276,46 @@ func TestANoticeLeavesAtOnceAndIsStoredAsDelivered(t *testing.T) {
 	})
 }
 
+// counts is a Metrics that remembers its calls.
+type counts struct {
+	mu   sync.Mutex
+	seen []string
+}
+
+func (c *counts) Attempted(channel string, kind escalate.Kind, result string, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen = append(c.seen, fmt.Sprintf("%s %s %s %s", channel, kind, result, took))
+}
+
+func (c *counts) Settled(channel string, kind escalate.Kind, state escalate.QueueState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen = append(c.seen, fmt.Sprintf("%s %s %s", channel, kind, state))
+}
+
+func TestAttemptsAndTheirEndsAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, seen := newMemory(), &counts{}
+		pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
+			time.Sleep(20 * time.Millisecond)
+			if d.Attempt == 1 {
+				return refused
+			}
+			return nil
+		}}
+		o := options(store, map[string]escalate.Notifier{"pager": pager})
+		o.Metrics = seen
+		out := start(t, o)
+		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
+		time.Sleep(time.Minute)
+		require.NoError(t, out.stop())
+		require.Equal(t, []string{
+			"pager trigger network 20ms", "pager trigger ok 20ms", "pager trigger delivered",
+		}, seen.seen)
+	})
+}
+
 func TestAHungChannelDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, pager := newMemory(), &vendor{}

@@ -1,0 +1,160 @@
+package outbox
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+)
+
+// takeConfig makes a replaced configuration the current one.
+func (s *scheduler) takeConfig() {
+	s.mu.Lock()
+	c := s.config
+	s.config = nil
+	s.mu.Unlock()
+	if c == nil {
+		return
+	}
+	s.notifiers, s.rules = c.notifiers, c.rules
+	for name := range s.notifiers {
+		s.channel(name)
+	}
+	for _, name := range s.names() {
+		ch := s.channels[name]
+		book, e := s.rules.Forgive(ch.book)
+		ch.book = book
+		s.edits = s.edits.Join(e)
+	}
+}
+
+// takeStored reads the rows that were stored since the last time; the first time also the state
+// of the channels, and then it mends what a former process left behind.
+func (s *scheduler) takeStored(ctx context.Context, now time.Time) {
+	if now.Before(s.storeAt) || !s.setLook(false) {
+		return
+	}
+	rows, keys, states, err := s.store.LoadOutbox(ctx, s.stored)
+	if err != nil {
+		s.setLook(true)
+		s.storeFailed(err, now)
+		return
+	}
+	s.storeWorks()
+	books := map[string]*escalate.ChannelBook{}
+	bookOf := func(name string) *escalate.ChannelBook {
+		if books[name] == nil {
+			books[name] = &escalate.ChannelBook{State: escalate.ChannelState{Channel: name}, Keys: map[string]escalate.KeyState{}}
+		}
+		return books[name]
+	}
+	for _, st := range states {
+		bookOf(st.Channel).State = st
+	}
+	for _, q := range rows {
+		s.stored = max(s.stored, q.Seq)
+		if s.mine[idOf(q)] {
+			delete(s.mine, idOf(q))
+			continue
+		}
+		b := bookOf(q.Channel)
+		b.Rows = append(b.Rows, q)
+	}
+	for _, k := range keys {
+		bookOf(k.Channel).Keys[k.Key] = k
+	}
+	for _, name := range slices.Sorted(maps.Keys(books)) {
+		b := *books[name]
+		b.Rows = arrange(b.Rows)
+		if !s.loaded {
+			var e escalate.Edits
+			b, e = s.rules.Recover(b)
+			s.note(e)
+			ch := s.channel(name)
+			ch.book.State = merge(b.State, ch.book.State)
+		}
+		s.adopt(name, b.Rows, slices.Collect(maps.Values(b.Keys)))
+	}
+	s.loaded = true
+}
+
+// arrange puts rows that were stored late in front of those that were decided after them. The
+// others keep the order of the store, whatever a clock that was set back says.
+func arrange(rows []escalate.Queued) []escalate.Queued {
+	var out, late []escalate.Queued
+	for _, q := range rows {
+		if q.Late {
+			late = append(late, q)
+		} else {
+			out = append(out, q)
+		}
+	}
+	for _, q := range late {
+		i := slices.IndexFunc(out, func(r escalate.Queued) bool { return r.Enqueued.After(q.Enqueued) })
+		if i < 0 {
+			i = len(out)
+		}
+		out = slices.Insert(out, i, q)
+	}
+	return out
+}
+
+// merge is the state of a channel when the store could be read only after the channel had been
+// used: what happened in this process counts, episodes that were open before it go on.
+func merge(stored, here escalate.ChannelState) escalate.ChannelState {
+	if here.LastSuccess.IsZero() && here.LastFailure.IsZero() {
+		return stored
+	}
+	here.Episodes += stored.Episodes
+	here.Storms = append(stored.Storms, here.Storms...)
+	if here.Trouble == nil {
+		here.Trouble = stored.Trouble
+	}
+	return here
+}
+
+// takeMail adopts the rows that were handed over.
+func (s *scheduler) takeMail() {
+	s.mu.Lock()
+	mail := s.mail
+	s.mail = nil
+	s.mu.Unlock()
+	for _, m := range mail {
+		switch {
+		case !m.stored:
+			s.adoptNew([]escalate.Queued{m.row})
+		case m.row.Seq > s.stored && !s.knows(m.row):
+			s.mine[idOf(m.row)] = true
+			s.adopt(m.row.Channel, []escalate.Queued{m.row}, nil)
+		}
+	}
+}
+
+// adoptNew adopts rows that no store has yet, and has them inserted by the next save.
+func (s *scheduler) adoptNew(rows []escalate.Queued) {
+	for _, q := range rows {
+		if s.knows(q) {
+			continue
+		}
+		s.unstored[idOf(q)], s.mine[idOf(q)] = true, true
+		q.Late = true
+		s.edits.New = append(s.edits.New, q)
+		s.adopt(q.Channel, []escalate.Queued{q}, nil)
+	}
+}
+
+func (s *scheduler) knows(q escalate.Queued) bool {
+	return s.mine[idOf(q)] || slices.ContainsFunc(s.channel(q.Channel).book.Rows, func(r escalate.Queued) bool { return r.ID == q.ID })
+}
+
+// adopt puts rows at the end of a channel's book.
+func (s *scheduler) adopt(name string, rows []escalate.Queued, keys []escalate.KeyState) {
+	for i := range rows {
+		s.order++
+		rows[i].Seq = s.order
+	}
+	ch := s.channel(name)
+	ch.book = ch.book.Add(rows, keys)
+}
