@@ -68,7 +68,7 @@ func (p *Policy) backoff(i *Incident) time.Duration {
 	}
 	failed := 0
 	for _, a := range i.Attempts {
-		if a.Verdict != "" && a.Verdict != Verified && !a.Undo {
+		if a.Verdict != "" && a.Verdict != Verified && a.Verdict != NextStep && !a.Undo {
 			failed++
 		}
 	}

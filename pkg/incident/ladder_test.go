@@ -294,3 +294,30 @@ func TestACrashInProbationOfAUnitThatSystemdRestartsIsLeftToSystemd(t *testing.T
 	s.in(time.Minute).sees("codebase", well("c2"))
 	s.in(time.Second).sees("codebase", but(crashed("c2"), detect.UnitPolicy, "on-failure", detect.UnitRestartSec, 1)).is(Held, HoldSystemd)
 }
+
+func TestOnePlanOfSeveralActionsThatFailsCountsAsOneFailure(t *testing.T) {
+	p, err := NewPolicy(options(t))
+	require.NoError(t, err)
+	i := &Incident{ID: "x", Attempts: []Attempt{{Verdict: NextStep}, {Verdict: "no-effect"}}}
+	require.Less(t, p.backoff(i), 6*time.Second)
+}
+
+func TestThePauseAfterAFailureOutlastsTakingItsChangeBack(t *testing.T) {
+	s := quiet(t, func(o *Options) { o.Limits.Target.Actions = 9 })
+	growUntil(s, func(strategy.Action) bool { return false })
+	for len(s.acted) < 6 { // up to the restart that takes the larger pool back
+		s.run(100 * time.Millisecond)
+	}
+	pause := s.s.Targets["codebase"].BackoffUntil
+	require.True(t, pause.After(s.now), "there is a pause after the larger pool that did not help")
+}
+
+func TestAUnitThatRunsIsNotSaidToBeRestartedBySystemd(t *testing.T) {
+	s := quiet(t)
+	pool := but(full("c1"), detect.UnitPolicy, "always")
+	s.sees("postgres", busy("p1", 30))
+	for range 3 { // three looks agree within a few milliseconds
+		s.in(10*time.Millisecond).sees("codebase", pool)
+	}
+	s.is(Acting, Act).performed("pg.terminate-idle")
+}
