@@ -175,7 +175,9 @@ func (tn *turn) begin(p *strategy.Plan, rungNo int, undoing bool) {
 	t := tn.t
 	t.Plan, t.Step, t.Undoing = p, 0, undoing
 	t.RunBefore = t.Last.Facts.Text(detect.UnitInvocation)
-	t.BackoffUntil, t.Approved = time.Time{}, false
+	if t.Approved = false; !undoing { // the pause after a failure outlasts its undoing
+		t.BackoffUntil = time.Time{}
+	}
 	i := tn.change()
 	i.Held, i.HeldWhy, i.HeldSince = "", "", time.Time{}
 	tn.launch(rungNo)
