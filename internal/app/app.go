@@ -54,6 +54,7 @@ type App struct {
 	children *children // nil: nothing runs as a child
 	config   atomic.Pointer[config.Config]
 	cleanups []cleanup
+	damaged  chan error // capacity 1: the journal is corrupt, see ledger
 
 	mu        sync.Mutex // guards what follows
 	stopWatch context.CancelFunc
@@ -73,7 +74,7 @@ func (a *App) onStop(name string, do func(context.Context) error) {
 // New builds a daemon and starts nothing that acts. When a step fails, the steps before it are
 // undone. A *ConfigError says that the configuration is to blame.
 func New(ctx context.Context, o Options) (_ *App, err error) {
-	a := &App{o: o, log: o.Logger}
+	a := &App{o: o, log: o.Logger, damaged: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Stop())
@@ -130,7 +131,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.reportSalvage()
 	a.engine, err = engine.New(engine.Options{Policy: policy, Subjects: subjects, State: state, Actuator: actuator(a.adapters),
-		Journal: ledger{a.journal, a.queue}, Courier: courier{a}, Meter: a.metrics, Render: a.render, Logger: a.log})
+		Journal: ledger{a.journal, a.queue, a.giveUp}, Courier: courier{a}, Meter: a.metrics, Render: a.render, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}
@@ -185,6 +186,8 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 			done = true
 		case <-reload:
 			a.reload(ctx, &wg)
+		case err := <-a.damaged:
+			cancel(fmt.Errorf("%w: %w (the next start sets the damaged file aside)", errEnded, err))
 		}
 	}
 	cause := context.Cause(ctx)
@@ -198,6 +201,14 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 		return errors.Join(cause, stopErr, a.Stop())
 	}
 	return errors.Join(stopErr, a.Stop())
+}
+
+// giveUp asks Run to end because the journal is damaged.
+func (a *App) giveUp(err error) {
+	select {
+	case a.damaged <- err:
+	default:
+	}
 }
 
 var errEnded = errors.New("a part of recoveryd ended by itself")

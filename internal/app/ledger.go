@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/recoveryd/recoveryd/internal/journal"
@@ -15,6 +16,9 @@ import (
 type ledger struct {
 	j     *journal.Journal
 	queue func(escalate.Notice) []escalate.Queued
+	// corrupt is told when the journal turns out to be damaged while running. Only a new start
+	// sets a damaged file aside, so the daemon must end, after the page about it has left.
+	corrupt func(error)
 }
 
 // Append makes a record and its notices durable.
@@ -40,7 +44,11 @@ func (l ledger) Append(ctx context.Context, rec incident.Record, notices []escal
 	for _, n := range notices {
 		c.Queue = append(c.Queue, l.queue(n)...)
 	}
-	return l.j.Append(ctx, c)
+	err = l.j.Append(ctx, c)
+	if errors.Is(err, journal.ErrCorrupt) {
+		l.corrupt(err)
+	}
+	return err
 }
 
 // snapshot is the state as it is stored from time to time, so that replay stays short.
