@@ -53,6 +53,7 @@ arguments, or (check) it cannot be told.`,
 		return nil
 	}
 	root.AddCommand(c.runCmd(), c.validateCmd(), c.checkCmd(), c.diagnoseCmd(), c.statusCmd(), c.incidentsCmd(), c.explainCmd(), c.versionCmd())
+	root.AddCommand(c.reportCmd(), c.statsCmd())
 	root.AddCommand(c.operatorCmds()...)
 	return root
 }
@@ -104,6 +105,18 @@ func (c *cli) versionCmd() *cobra.Command {
 			_, err := fmt.Fprintf(c.out, "recoveryd %s (commit %s)\n", version, commit)
 			return err
 		}}
+}
+
+// glance reads the configuration without its secrets; nil when it cannot be read. For what is only
+// nicer with it.
+func (c *cli) glance() *config.Config {
+	known := app.Known()
+	known.WithoutSecrets = true
+	cfg, err := config.Load(c.config, known)
+	if err != nil {
+		return nil
+	}
+	return cfg
 }
 
 // stateDir finds the journal's directory: the flag, the configuration when it can be read, or

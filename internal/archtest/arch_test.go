@@ -118,6 +118,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"internal/engine":    {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 		"internal/metrics":   {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 		"internal/httpserve": {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
+		"internal/report":    {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 	}
 	for path, p := range packages(t) {
 		rule := ""

@@ -13,6 +13,10 @@ const day = 24 * time.Hour
 // errDuration says how a duration is written.
 var errDuration = errors.New("want a duration such as 500ms, 30s, 1h30m or 2d")
 
+// ParseDuration reads a duration as the configuration file writes it, with days and weeks, for
+// flags of the command line.
+func ParseDuration(s string) (time.Duration, error) { return parseDuration(s) }
+
 // parseDuration reads "500ms", "5s", "1h30m", "2d" and "1w". A day is 24 hours and a week seven
 // days: the numbers bound waiting and are not calendar arithmetic. Negative values are refused.
 func parseDuration(s string) (time.Duration, error) {

@@ -68,7 +68,7 @@ type Try struct {
 	Strategy string        `json:"strategy"`
 	Undo     bool          `json:"undo,omitzero"` // it took a change back
 	Action   string        `json:"action"`
-	Took     time.Duration `json:"took"` // 0 while it is in flight
+	Took     time.Duration `json:"took_ns"` // 0 while it is in flight
 	Result   string        `json:"result"`
 	Verdict  string        `json:"verdict"`
 }

@@ -46,7 +46,7 @@ type Report struct {
 	Acked     time.Time     `json:"acked,omitzero"`   // first acknowledgement
 	Cleared   time.Time     `json:"cleared,omitzero"` // proven clear, for the last time
 	Closed    time.Time     `json:"closed,omitzero"`  // stayed clear through probation
-	Duration  time.Duration `json:"duration"`         // from Since to Cleared; to Made while it is not
+	Duration  time.Duration `json:"duration_ns"`      // from Since to Cleared; to Made while it is not
 	Made      time.Time     `json:"made"`
 	Version   string        `json:"version,omitzero"`
 

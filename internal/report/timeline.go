@@ -13,7 +13,7 @@ import (
 // Moment is one line of the timeline.
 type Moment struct {
 	At    time.Time     `json:"at"`
-	After time.Duration `json:"after"` // since the first bad look
+	After time.Duration `json:"after_ns"` // since the first bad look
 	What  Sort          `json:"what"`
 	Text  string        `json:"text"`
 }

@@ -101,6 +101,9 @@ func span(d time.Duration) string {
 		return short(d.Round(time.Minute))
 	}
 	d = d.Round(time.Hour)
+	if d%(24*time.Hour) == 0 {
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	}
 	return fmt.Sprintf("%dd%dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
 }
 
