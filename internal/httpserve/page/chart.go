@@ -135,7 +135,10 @@ func sparkOf(name, short string, values []live.Value, slots []live.Slot, is live
 	}
 	scale := max(high, top)
 	if top == 0 {
-		scale = max(high*1.15, limit*1.05) // a curve that never changes is not drawn along the edge
+		scale = high * 1.5 // a curve that never changes is not drawn along the edge
+		if high > limit/4 {
+			scale = max(scale, limit*1.05) // far below its limit, a curve shows more without it
+		}
 	}
 	if scale <= 0 {
 		scale = 1

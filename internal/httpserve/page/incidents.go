@@ -66,15 +66,18 @@ type noticeView struct {
 }
 
 // latest is how many lines of the timeline the overview shows.
-const latest = 5
+const latest = 4
 
 // incidentView collects what is shown of one incident; t is its target as it stands now.
 func (p *Page) incidentView(i incident.Incident, recs []incident.Record, t *incident.TargetState, root string, now time.Time) *incidentView {
 	v := &incidentView{ID: i.ID, Href: root + "incidents/" + i.ID, Title: titleOf(i), Target: i.Target, Severity: i.Severity.String(), SeverityWords: severityWords(i.Severity),
-		Open: i.Open(), Since: i.Since, Opened: i.Opened, Closed: i.Closed, Confirmed: lasting(i.Opened.Sub(i.Since)),
+		Open: i.Open(), Since: i.Since, Opened: i.Opened, Closed: i.Closed, Confirmed: "at once",
 		Because: i.Diagnosis.Because, Witnesses: witnessWords(i.Diagnosis), Advice: i.Diagnosis.Advice,
 		Affected: i.Affected, Skipped: i.Skipped, Considered: i.Diagnosis.Considered,
 		Paged: i.Paged, PagedWhy: string(i.PagedWhy), Tier: i.Tier, Relapses: i.Relapses}
+	if d := i.Opened.Sub(i.Since); d >= 50*time.Millisecond {
+		v.Confirmed = lasting(d) + " later"
+	}
 	if v.Open {
 		v.Mood, v.Phase = moodBad, "open"
 		if t != nil {
@@ -109,6 +112,9 @@ func (p *Page) incidentView(i incident.Incident, recs []incident.Record, t *inci
 
 func momentOf(r incident.Record, own string) (moment, []noticeView) {
 	m := moment{At: r.At, Phase: phaseWords(r.To), Mood: phaseMood(r.To), Reason: string(r.Reason), Sentence: r.Sentence}
+	if strings.HasPrefix(m.Sentence, m.Phase+" (") {
+		m.Sentence = strings.TrimPrefix(m.Sentence, m.Phase+" ") // the word is said already
+	}
 	if r.Target != own {
 		m.Target = r.Target
 	}
