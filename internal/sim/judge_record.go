@@ -41,7 +41,7 @@ func (w *world) followIncident(rec incident.Record) {
 	f := l.failures[i.ID]
 	n := 0
 	for _, a := range i.Attempts {
-		if a.Verdict != "" && a.Verdict != incident.Verified && !a.Undo {
+		if a.Verdict != "" && a.Verdict != incident.Verified && a.Verdict != incident.NextStep && !a.Undo {
 			n++
 		}
 	}

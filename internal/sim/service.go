@@ -100,6 +100,9 @@ func (s *server) mend(a *ailment) {
 	for i, x := range s.ailments {
 		if x == a {
 			s.ailments = append(s.ailments[:i:i], s.ailments[i+1:]...)
+			if s.w.nature.calm {
+				s.idle, s.long = 0, 0 // one fault at a time: nothing of it is left for the next
+			}
 			if s.w.out != nil {
 				s.w.say("fault", "%s: %s is mended", s.t.Name, a.kind)
 			}
