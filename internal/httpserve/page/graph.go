@@ -37,12 +37,12 @@ type edge struct {
 
 // The graph's units.
 const (
-	nodeWidth  = 168
+	nodeWidth  = 146 // two columns fit on a phone
 	nodeHeight = 46
-	gapX       = 56
+	gapX       = 36
 	gapY       = 14
-	margin     = 6
-	labelRunes = 21 // of a name, in nodeWidth
+	margin     = 2
+	labelRunes = 17 // of a name, in nodeWidth
 )
 
 // graphOf lays the targets out in columns; nil when none needs another. Targets that neither need
@@ -83,7 +83,7 @@ func graphOf(targets []httpserve.Target) *graph {
 			n := node{X: margin + x*(nodeWidth+gapX), Y: top + y*(nodeHeight+gapY), Width: nodeWidth, Height: nodeHeight, Name: name,
 				Label: cut(name, labelRunes), State: t.Verdict.String(), Mood: verdictMood(t.Verdict), Culprit: blamed[name], Anchor: anchor(name)}
 			if n.Culprit {
-				n.State += ", the culprit"
+				n.State = "culprit, " + n.State
 			}
 			at[name] = n
 			g.Nodes = append(g.Nodes, n)

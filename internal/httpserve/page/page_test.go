@@ -43,7 +43,7 @@ func TestTheOverviewSaysWhatIsWrongAndWhatComesNext(t *testing.T) {
 		"1 open incident: postgres: database dead or frozen",
 		"recoveryd will do nothing more by itself: everything it may try was tried",
 		"unit.start postgresql@15-main.service", "Two kinds of evidence agree (sql, unit)",
-		"waits for postgres, which is treated in postgres-", "unhealthy, the culprit", "cured by terminate-idle", "1h ago",
+		"waits for postgres, which is treated in postgres-", "culprit, unhealthy", "cured by terminate-idle", "1h ago",
 		`<noscript><meta http-equiv="refresh"`,
 	} {
 		require.Contains(t, body, want)
