@@ -53,7 +53,7 @@ arguments, or (check) it cannot be told.`,
 		return nil
 	}
 	root.AddCommand(c.runCmd(), c.validateCmd(), c.checkCmd(), c.diagnoseCmd(), c.statusCmd(), c.incidentsCmd(), c.explainCmd(), c.versionCmd())
-	root.AddCommand(c.reportCmd(), c.statsCmd())
+	root.AddCommand(c.reportCmd(), c.statsCmd(), c.notifyCmd())
 	root.AddCommand(c.operatorCmds()...)
 	return root
 }

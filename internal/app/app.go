@@ -299,13 +299,7 @@ func (a *App) snapshots(ctx context.Context) error {
 
 // render is the engine's way from a decision to a message.
 func (a *App) render(n incident.Notice, i incident.Incident, at time.Time) escalate.Notice {
-	c := a.Config()
-	return engine.Renderer{Host: c.Host, Link: c.HTTP.ExternalURL, Unit: func(target string) string {
-		if t, ok := c.Target(target); ok {
-			return t.Unit
-		}
-		return ""
-	}}.Render(n, i, at)
+	return rendererOf(a.Config()).Render(n, i, at)
 }
 
 // queue routes one notice by the configuration in force, as rows for the outbox.

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recoveryd/recoveryd/internal/app"
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+)
+
+// notifyCmd tries and shows the channels of the configuration, without a daemon.
+func (c *cli) notifyCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "notify", Short: "Test the channels by which people are told, and show what they would get", Args: cobra.NoArgs}
+	cmd.AddCommand(c.notifyTestCmd(), c.notifyPreviewCmd())
+	return cmd
+}
+
+func (c *cli) notifyTestCmd() *cobra.Command {
+	var channels []string
+	var all bool
+	cmd := &cobra.Command{Use: "test (--channel NAME | --all)", Short: "Send a marked test through channels, and take it back",
+		Long: `Send a marked test page through channels as the configuration describes them, and then its all-clear. It goes
+directly to the vendors, past the daemon and its outbox, so it also works before the first start. Prints for each
+channel whether the vendor accepted it, and what to do when not. Exits 0 when every test was accepted. --all leaves
+out public channels (Statuspage).`,
+		Example: `  recoveryd notify test --channel pagerduty
+  recoveryd notify test --all`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if all == (len(channels) > 0) {
+				return &exitError{exitUsage, errors.New("say which channels: --channel NAME (may be repeated) or --all")}
+			}
+			cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			ok, trials := true, []app.Trial{}
+			err = app.TryChannels(cmd.Context(), cfg, channels, time.Now(), func(t app.Trial) {
+				ok = ok && t.OK()
+				trials = append(trials, t)
+				if c.output == "text" {
+					c.printTrial(t)
+				}
+			})
+			if err != nil {
+				return &exitError{exitUsage, err}
+			}
+			if c.output == "json" {
+				if err := c.json(trials); err != nil {
+					return err
+				}
+			}
+			if !ok {
+				return &exitError{code: exitNotHealthy}
+			}
+			return nil
+		}}
+	cmd.Flags().StringArrayVar(&channels, "channel", nil, "name of a notifier in the configuration (may be repeated)")
+	cmd.Flags().BoolVar(&all, "all", false, "every channel that is not public")
+	return cmd
+}
+
+func (c *cli) printTrial(t app.Trial) {
+	took := time.Duration(t.Took * float64(time.Second)).Round(time.Millisecond)
+	who := fmt.Sprintf("%s (%s)", t.Channel, t.Type)
+	switch {
+	case t.Skipped != "":
+		fmt.Fprintf(c.out, "%s: skipped: %s\n", who, t.Skipped)
+	case !t.Accepted:
+		fmt.Fprintf(c.out, "%s: REFUSED after %s: %s\n    what to do: %s\n", who, took, t.Error, t.Advice)
+	case t.Left != "":
+		fmt.Fprintf(c.out, "%s: accepted in %s, but the test alert is still open: %s\n    what to do: close it at the vendor by hand\n", who, took, t.Left)
+	default:
+		fmt.Fprintf(c.out, "%s: accepted in %s, and taken back again\n", who, took)
+	}
+}
+
+func (c *cli) notifyPreviewCmd() *cobra.Command {
+	var channels []string
+	var id, kind, state string
+	cmd := &cobra.Command{Use: "preview [--channel NAME] [--incident ID]", Short: "Show exactly what channels would be sent; nothing is sent",
+		Long: `Show the request bodies and mails that channels would be sent, with the templates of the configuration and
+with secrets replaced: of an incident in the journal, or of an invented sample. Nothing is sent. With one --channel
+only the body is printed, for other programs to read.`,
+		Example: `  recoveryd notify preview
+  recoveryd notify preview --channel pagerduty | jq .payload.summary
+  recoveryd notify preview --channel mail --incident codebase-mcp-20261122-031205 --kind resolve`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			kinds := []escalate.Kind{escalate.Trigger, escalate.Update, escalate.Resolve, escalate.Change}
+			if !slices.Contains(kinds, escalate.Kind(kind)) {
+				return &exitError{exitUsage, fmt.Errorf("--kind %q is unknown (want trigger, update, resolve or change)", kind)}
+			}
+			cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			notice := func(string) (escalate.Notice, error) {
+				return escalate.Sample(escalate.Kind(kind), "sample-1", cfg.Host, time.Now()), nil
+			}
+			if id != "" {
+				if state == "" {
+					state = cfg.StateDir
+				}
+				h, err := app.OpenHistory(cmd.Context(), state)
+				if err != nil {
+					return err
+				}
+				defer h.Close()
+				notice = func(channel string) (escalate.Notice, error) {
+					return h.NoticeOf(cmd.Context(), cfg, id, escalate.Kind(kind), channel, time.Now())
+				}
+			}
+			list, err := app.PreviewChannels(cfg, channels, notice)
+			if bad := new(app.ConfigError); errors.As(err, &bad) {
+				return &exitError{exitUsage, err}
+			}
+			if err != nil {
+				return err
+			}
+			if c.output == "json" {
+				return c.json(list)
+			}
+			for n, p := range list {
+				if len(channels) != 1 {
+					if n > 0 {
+						fmt.Fprintln(c.out)
+					}
+					fmt.Fprintf(c.out, "--- %s (%s), %s\n", p.Channel, p.Type, p.Kind)
+				}
+				fmt.Fprintln(c.out, p.Body)
+			}
+			return nil
+		}}
+	cmd.Flags().StringArrayVar(&channels, "channel", nil, "name of a notifier in the configuration (may be repeated; default: all)")
+	cmd.Flags().StringVar(&id, "incident", "", "an incident of the journal (default: an invented sample)")
+	cmd.Flags().StringVar(&kind, "kind", string(escalate.Trigger), "trigger, update, resolve or change")
+	cmd.Flags().StringVar(&state, "state-dir", "", "directory of the journal (default: state_dir of the configuration)")
+	return cmd
+}
