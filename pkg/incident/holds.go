@@ -39,6 +39,9 @@ func (p *Policy) standing(tn *turn) (hold, bool) {
 			return hold{HoldMaintenance, "maintenance window " + w.Name, until}, true
 		}
 	}
+	if t.Intent != "" && f.Text(detect.UnitActive) == "" {
+		return hold{reason: HoldUnknown, why: "the unit cannot be asked; when it last could, " + t.Intent}, true
+	}
 	return hold{}, false
 }
 
@@ -111,6 +114,8 @@ func (p *Policy) holdOf(tn *turn) (hold, bool) {
 	return hold{}, false
 }
 
+const maskedUnit = "a person masked the unit"
+
 // operatorIntent says what a person is doing or has done to the unit; "" when nothing. It looks
 // at facts only: a job that is not ours, a stop that was ordered, a mask.
 func operatorIntent(f detect.Facts) string {
@@ -124,7 +129,7 @@ func operatorIntent(f detect.Facts) string {
 	down := f.Text(detect.UnitActive) == "inactive" || f.Text(detect.UnitActive) == "failed"
 	switch {
 	case f.Text(detect.UnitLoad) == "masked":
-		return with("a person masked the unit")
+		return with(maskedUnit)
 	case f.Text(detect.UnitJob) != "" && !f.True(detect.UnitJobOurs):
 		return with("somebody queued a " + f.Text(detect.UnitJob) + " job for the unit")
 	case down && f.Text(detect.UnitDeparture) == detect.DepartureStopped:

@@ -88,7 +88,10 @@ var (
 // begins anew when it was a person's doing until now, of which nobody need be told.
 func (tn *turn) hold(why Reason, words string) {
 	i := tn.change()
-	if i.Held == "" || byPerson(i.Held) && !byPerson(why) {
+	if byPerson(i.Held) && !byPerson(why) {
+		i.HeldSince, i.Unheld = tn.now, tn.now
+	}
+	if i.Held == "" {
 		i.HeldSince = tn.now
 	}
 	i.Held, i.HeldWhy = why, words
@@ -179,6 +182,9 @@ func (tn *turn) begin(p *strategy.Plan, rungNo int, undoing bool) {
 		t.BackoffUntil = time.Time{}
 	}
 	i := tn.change()
+	if byPerson(i.Held) {
+		i.Unheld = tn.now
+	}
 	i.Held, i.HeldWhy, i.HeldSince = "", "", time.Time{}
 	tn.launch(rungNo)
 	if rungNo >= 0 && !undoing {

@@ -69,7 +69,7 @@ func (tn *turn) lonelyDependent() {
 // pageReason says why people must be told now; "" = not yet.
 func (tn *turn) pageReason() Reason {
 	i, t, after := tn.inc, tn.t, tn.p.o.PageAfter
-	age := tn.now.Sub(i.Opened)
+	age := tn.now.Sub(i.ours())
 	switch {
 	case t.Phase == Escalated:
 		return tn.t.Reason
@@ -85,6 +85,14 @@ func (tn *turn) pageReason() Reason {
 		return UnresolvedTooLong
 	}
 	return ""
+}
+
+// ours is since when the incident is recoveryd's own business, and not held by a person.
+func (i *Incident) ours() time.Time {
+	if i.Unheld.After(i.Opened) {
+		return i.Unheld
+	}
+	return i.Opened
 }
 
 // byPerson reports whether the reason not to act is a person's own doing: who did it knows.
@@ -118,7 +126,7 @@ func (tn *turn) noticeTimes() []time.Time {
 		return out
 	}
 	if i.Paged.IsZero() {
-		add(i.Opened, after.Unresolved)
+		add(i.ours(), after.Unresolved)
 		if i.Held != "" {
 			add(i.HeldSince, after.Held)
 			add(i.HeldSince, after.Operator)

@@ -168,3 +168,15 @@ func TestATierThatBecomesDueWhileHeldSaysSo(t *testing.T) {
 	s.in(2*time.Minute).wakesUp("codebase").is(Held, TierDue)
 	require.Equal(t, "unresolved for too long, telling the next people: unit failed (result signal, killed 9), connection refused", s.last.Sentence)
 }
+
+func TestTheTimeForACureRunsFromTheEndOfAPersonsHold(t *testing.T) {
+	s := quiet(t)
+	s.says("codebase", Command{Verb: CmdHold})
+	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
+	s.run(3*time.Hour).heldBy("codebase", HoldCommand).tells()
+	s.do = func(strategy.Action) outcome {
+		return outcome{result: ResultDone, took: time.Second, then: func() { s.host["codebase"] = well("c2") }}
+	}
+	s.says("codebase", Command{Verb: CmdRelease}).run(5*time.Minute).phase("codebase", Watching)
+	s.actions("unit.start codebase-mcp.service").tells("change t0 codebase: closed")
+}

@@ -192,3 +192,45 @@ func TestARetryForgetsTheSpentLadderEvenAcrossARestart(t *testing.T) {
 	s.says("", Command{Verb: CmdResume}).run(time.Minute)
 	require.Greater(t, len(s.acted), n)
 }
+
+func TestAPersonsStopIsRememberedWhileTheUnitCannotBeAsked(t *testing.T) {
+	blind := func(f detect.Facts) detect.Facts {
+		return but(f, detect.UnitActive, detect.NotMeasured("no bus"), detect.UnitSub, gone, detect.UnitLoad, gone, detect.UnitResult, gone,
+			detect.UnitDeparture, gone, detect.UnitInvocation, gone)
+	}
+	off := but(dead("p1"), detect.UnitActive, "inactive", detect.UnitDeparture, detect.DepartureStopped)
+	lost := but(well("c1"), detect.HealthStatus, "unhealthy", detect.HealthDatabase, "disconnected", detect.PoolSize, 0, detect.PoolFree, 0)
+	story := func(t *testing.T) *story {
+		s := quiet(t)
+		s.host["postgres"], s.host["workflow"], s.host["codebase"] = off, lost, lost
+		s.run(time.Hour).heldBy("postgres", HoldOperator).tells()
+		s.host["postgres"] = blind(off)
+		return s
+	}
+	t.Run("and is paged, not acted on, since nobody can tell whether it still holds", func(t *testing.T) {
+		s := story(t)
+		s.run(4*time.Minute).heldBy("postgres", HoldUnknown).noAction().tells()
+		require.Contains(t, s.incident("postgres").HeldWhy, "when it last could, a person stopped the unit")
+		s.run(20 * time.Minute).noAction()
+		require.Equal(t, "trigger t0 postgres: held-too-long", s.told[0])
+	})
+	t.Run("even across a restart of the daemon", func(t *testing.T) {
+		s := story(t)
+		s.restart().run(10 * time.Minute).noAction()
+	})
+	t.Run("until the target serves again", func(t *testing.T) {
+		s := story(t)
+		s.host["postgres"], s.host["workflow"], s.host["codebase"] = blind(database("p2")), well("w1"), well("c1")
+		s.run(10*time.Minute).phase("postgres", Watching)
+		s.host["postgres"], s.host["workflow"], s.host["codebase"] = blind(dead("p2")), lost, lost
+		s.run(time.Minute)
+		require.Equal(t, "unit.restart postgresql@15-main.service", s.acted[0])
+	})
+	t.Run("until the unit can be asked again and says otherwise", func(t *testing.T) {
+		s := story(t)
+		s.run(time.Minute)
+		s.host["postgres"] = dead("p2")
+		s.run(time.Minute)
+		require.Equal(t, "unit.start postgresql@15-main.service", s.acted[0])
+	})
+}

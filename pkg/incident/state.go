@@ -72,6 +72,7 @@ type TargetState struct {
 	Invocation string      `json:"invocation,omitzero"` // last seen run of the unit
 	Answered   string      `json:"answered,omitzero"`   // the run that has given a health reply
 	Starts     []time.Time `json:"starts,omitzero"`     // when new runs were seen, for systemd's start limit
+	Intent     string      `json:"intent,omitzero"`     // what a person did to the unit when it could last be asked; "" nothing
 
 	// The plan in progress.
 	Plan         *strategy.Plan `json:"plan,omitzero"`
@@ -108,6 +109,7 @@ type Incident struct {
 	Held      Reason               `json:"held,omitzero"` // present reason not to act
 	HeldWhy   string               `json:"held_why,omitzero"`
 	HeldSince time.Time            `json:"held_since,omitzero"`
+	Unheld    time.Time            `json:"unheld,omitzero"` // when a person's hold last ended: the time for a cure runs from then
 	Paged     time.Time            `json:"paged,omitzero"` // when the first tier was told
 	PagedWhy  Reason               `json:"paged_why,omitzero"`
 	Tier      int                  `json:"tier"` // highest tier told

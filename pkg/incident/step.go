@@ -3,6 +3,7 @@ package incident
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
@@ -65,6 +66,7 @@ func (tn *turn) take() {
 		before := t.Last.Facts
 		t.Last = o
 		t.Diagnosis = tn.p.Diagnose(tn.s, o)
+		t.Intent = tn.intent()
 		if run := o.Facts.Text(detect.UnitInvocation); run != "" {
 			if run != t.Invocation && t.Invocation != "" {
 				t.Starts = slices.Clone(t.Starts)
@@ -85,6 +87,20 @@ func (tn *turn) take() {
 	default:
 		tn.rejudge()
 	}
+}
+
+// intent is what a person did to the unit. While it cannot be asked, what was last known still
+// holds: that a witness is gone does not start what a person stopped. A target that serves was
+// started again.
+func (tn *turn) intent() string {
+	t := tn.t
+	switch {
+	case t.Last.Facts.Text(detect.UnitActive) != "":
+		return operatorIntent(t.Last.Facts)
+	case t.Diagnosis.Good() && !strings.HasPrefix(t.Intent, maskedUnit):
+		return ""
+	}
+	return t.Intent
 }
 
 // startsBetween is how many runs began between two looks that saw different ones: systemd may
