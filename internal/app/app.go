@@ -15,6 +15,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/engine"
 	"github.com/recoveryd/recoveryd/internal/httpserve"
+	"github.com/recoveryd/recoveryd/internal/httpserve/live"
 	"github.com/recoveryd/recoveryd/internal/journal"
 	"github.com/recoveryd/recoveryd/internal/metrics"
 	"github.com/recoveryd/recoveryd/internal/outbox"
@@ -50,6 +51,7 @@ type App struct {
 	outbox   *outbox.Outbox
 	metrics  *metrics.Metrics
 	server   *httpserve.Server
+	feed     *live.Feed
 	adapters map[string]platform.Adapter
 	children *children // nil: nothing runs as a child
 	config   atomic.Pointer[config.Config]
@@ -130,12 +132,17 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.reportSalvage()
+	a.feed = a.newFeed()
 	a.engine, err = engine.New(engine.Options{Policy: policy, Subjects: subjects, State: state, Actuator: actuator(a.adapters),
-		Journal: ledger{a.journal, a.queue, a.giveUp}, Courier: courier{a}, Meter: a.metrics, Render: a.render, Logger: a.log})
+		Journal: ledger{a.journal, a.queue, a.giveUp}, Courier: courier{a}, Meter: a.feed.Tap(a.metrics), Render: a.render, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}
-	a.server, err = httpserve.New(httpserve.Options{Daemon: daemonView{a}, Gatherer: a.metrics.Registry, Logger: a.log,
+	pages, err := a.newPage()
+	if err != nil {
+		return nil, err
+	}
+	a.server, err = httpserve.New(httpserve.Options{Daemon: daemonView{a}, Gatherer: a.metrics.Registry, Logger: a.log, Feed: a.feed, Pages: pages,
 		Listen: c.HTTP.Listen, WebFile: c.HTTP.WebConfigFile, Socket: filepath.Join(c.RuntimeDir, SocketName)})
 	if err != nil {
 		return nil, err
@@ -177,6 +184,7 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 		a.log.Info("running programs as child processes", zap.String("targets", ch.describe()))
 	}
 	part("snapshots", func() error { return a.snapshots(ctx) })
+	wg.Go(func() { a.recallMinutes(ctx) })
 	a.watchUnits(ctx, &wg)
 	a.log.Info("recoveryd is running", zap.String("version", a.o.Version), zap.String("commit", a.o.Commit),
 		zap.Int("targets", len(a.Config().Targets)), zap.String("config", a.o.ConfigPath), zap.String("mode", string(a.Config().Mode)))

@@ -66,6 +66,7 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	// but the end of the daemon itself.
 	a.config.Store(c)
 	a.metrics.Targets(names(c))
+	a.feed.Keep(names(c))
 	a.outbox.Replace(notifiers, rulesOf(c))
 	if err := a.engine.Reload(ctx, policy, subjects, actuator(adapters)); err != nil {
 		return err // only when recoveryd is being stopped

@@ -101,7 +101,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	out := make([]TargetHistory, 0)
 	for _, t := range s.o.Daemon.Policy().Targets() {
-		slots, _ := s.o.Feed.History(t.Name, span, now)
+		slots := s.o.Feed.History(t.Name, span, now)
 		h := TargetHistory{Target: t.Name, Slots: make([]Slot, 0, len(slots))}
 		for _, x := range slots {
 			h.Slots = append(h.Slots, Slot{From: x.From, Unknown: x.Looks[detect.Unknown], Healthy: x.Looks[detect.Healthy],

@@ -1,7 +1,6 @@
 package live
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -16,9 +15,10 @@ import (
 type Options struct {
 	// Target describes a target of the configuration in force.
 	Target func(name string) (detect.Target, bool)
-	// Save keeps one sample for the next start of the daemon; body is what [Feed.Restore] takes.
-	// It is called from the decision loop and must not wait. nil = nothing is kept.
-	Save func(target string, at time.Time, body []byte)
+	// Save keeps one minute of all targets for the next start of the daemon; body is what
+	// [Feed.Restore] takes. It is called from the decision loop, when a minute is over, and must not
+	// wait. nil = nothing is kept.
+	Save func(minute time.Time, body []byte)
 }
 
 // Feed is told of every record of the core. Its methods are safe for concurrent use.
@@ -29,14 +29,15 @@ type Feed struct {
 	targets   map[string]*memory
 	followers map[*Follower]bool
 	decisions uint64
+	minute    time.Time // of the latest look
 	closed    bool
 }
 
 // memory is what is remembered of one target.
 type memory struct {
 	hour, day ring
+	minute    Slot   // what this process saw in the present minute
 	version   uint64 // grows with every look and decision
-	last      Sample
 }
 
 // New returns a Feed that has seen nothing.
@@ -71,7 +72,6 @@ func (f *Feed) Tap(m Meter) Tapped { return Tapped{m, f} }
 // Decided remembers the look that led to a record, and tells the followers.
 func (f *Feed) Decided(rec incident.Record) {
 	ev := Event{At: rec.At, Target: rec.Target, Decision: decisionOf(rec)}
-	var keep []byte
 	if t := rec.After; t != nil {
 		ev.Phase, ev.Verdict, ev.Class, ev.Because = t.Phase, t.Diagnosis.Verdict, t.Diagnosis.Class, t.Diagnosis.Because
 		// A look that was overtaken by a later one is in the event, but not in the state.
@@ -79,21 +79,18 @@ func (f *Feed) Decided(rec incident.Record) {
 			target, _ := f.o.Target(t.Name)
 			s := SampleOf(t.Last, t.Diagnosis.Verdict, target)
 			ev.Look = &s
-			if f.o.Save != nil {
-				keep, _ = json.Marshal(s) // numbers and words: cannot fail
-			}
 		}
 	}
 	if ev.Look == nil && ev.Decision == nil {
 		return
 	}
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	if rec.After != nil {
-		m := f.memory(rec.After.Name)
-		m.version++
-		if ev.Look != nil {
-			m.remember(*ev.Look)
-		}
+		f.memory(rec.After.Name).version++
+	}
+	if ev.Look != nil {
+		f.remember(rec.After.Name, *ev.Look)
 	}
 	if ev.Decision != nil {
 		f.decisions++
@@ -101,23 +98,19 @@ func (f *Feed) Decided(rec incident.Record) {
 	for w := range f.followers {
 		w.offer(ev)
 	}
-	f.mu.Unlock()
-	if keep != nil {
-		f.o.Save(rec.After.Name, ev.Look.At, keep)
-	}
 }
 
-// Restore takes back one sample that Save was given by an earlier process. Oldest first.
-func (f *Feed) Restore(target string, at time.Time, body []byte) error {
-	s := Sample{}
-	if err := json.Unmarshal(body, &s); err != nil {
-		return fmt.Errorf("a remembered look at %s: %w", target, err)
+// remember takes one look; the lock is held.
+func (f *Feed) remember(target string, p Sample) {
+	if m := p.At.Truncate(time.Minute); !m.Equal(f.minute) {
+		f.saveMinute()
+		f.minute = m
 	}
-	s.At = at
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.memory(target).remember(s)
-	return nil
+	s := slotOf(p)
+	m := f.memory(target)
+	m.hour.add(s)
+	m.day.add(s)
+	m.minute.merge(s)
 }
 
 // memory returns what is remembered of a target; the lock is held.
@@ -130,22 +123,16 @@ func (f *Feed) memory(target string) *memory {
 	return m
 }
 
-func (m *memory) remember(s Sample) {
-	m.hour.add(s)
-	m.day.add(s)
-	m.last = s
-}
-
-// History returns the slots of a span up to now, oldest first, and the latest sample. A target
-// that was never looked at has empty slots.
-func (f *Feed) History(target string, s Span, now time.Time) ([]Slot, Sample) {
+// History returns the slots of a span up to now, oldest first. A target that was never looked at
+// has empty slots.
+func (f *Feed) History(target string, s Span, now time.Time) []Slot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.memory(target)
 	if s.Name == Day.Name {
-		return m.day.read(now), m.last
+		return m.day.read(now)
 	}
-	return m.hour.read(now), m.last
+	return m.hour.read(now)
 }
 
 // Version grows with every look at a target and decision about it: the same number means that
@@ -199,11 +186,13 @@ func (f *Feed) Follow() (*Follower, error) {
 	return w, nil
 }
 
-// Close ends all streams, so that a server can stop. It is idempotent.
+// Close ends all streams, so that a server can stop, and saves the minute that is not over. It is
+// idempotent.
 func (f *Feed) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closed = true
+	f.saveMinute()
 	for w := range f.followers {
 		delete(f.followers, w)
 		close(w.events)

@@ -34,12 +34,12 @@ func SpanNamed(name string) (Span, bool) {
 // Slot is what was seen in one part of a span. Numbers are the highest of its looks: a peak is
 // what people look for.
 type Slot struct {
-	From    time.Time
-	Looks   [4]uint32 // by verdict
-	Pool    Value
-	Memory  Value
-	Share   Value
-	Latency Value
+	From    time.Time `json:"-"`
+	Looks   [4]uint32 `json:"looks"` // by verdict
+	Pool    Value     `json:"pool,omitzero"`
+	Memory  Value     `json:"memory_bytes,omitzero"`
+	Share   Value     `json:"memory_share,omitzero"`
+	Latency Value     `json:"latency_seconds,omitzero"`
 }
 
 // Total is the number of looks.
@@ -61,12 +61,22 @@ func (s Slot) Worst() detect.Verdict {
 	return detect.Unknown
 }
 
-func (s *Slot) add(p Sample) {
-	if int(p.Verdict) < len(s.Looks) {
-		s.Looks[p.Verdict]++
+// merge adds what another slot of the same time saw.
+func (s *Slot) merge(o Slot) {
+	for v, n := range o.Looks {
+		s.Looks[v] += n
 	}
-	s.Pool, s.Memory = highest(s.Pool, p.Pool), highest(s.Memory, p.Memory)
-	s.Share, s.Latency = highest(s.Share, p.Share), highest(s.Latency, p.Latency)
+	s.Pool, s.Memory = highest(s.Pool, o.Pool), highest(s.Memory, o.Memory)
+	s.Share, s.Latency = highest(s.Share, o.Share), highest(s.Latency, o.Latency)
+}
+
+// slotOf is a slot with one look in it.
+func slotOf(p Sample) Slot {
+	s := Slot{From: p.At, Pool: p.Pool, Memory: p.Memory, Share: p.Share, Latency: p.Latency}
+	if int(p.Verdict) < len(s.Looks) {
+		s.Looks[p.Verdict] = 1
+	}
+	return s
 }
 
 // ring keeps the slots of one span. A slot whose From is not what its place asks for is old.
@@ -83,12 +93,20 @@ func (r *ring) place(at time.Time) (*Slot, time.Time) {
 	return &r.slots[(n+int64(r.span.Slots))%int64(r.span.Slots)], from
 }
 
-func (r *ring) add(p Sample) {
-	s, from := r.place(p.At)
+// add takes what is seen now.
+func (r *ring) add(o Slot) {
+	s, from := r.place(o.From)
 	if !s.From.Equal(from) { // of a round before, or of a future that a corrected clock took back
 		*s = Slot{From: from}
 	}
-	s.add(p)
+	s.merge(o)
+}
+
+// recall takes what was seen earlier, as far as its place has not been taken since.
+func (r *ring) recall(o Slot) {
+	if s, from := r.place(o.From); !s.From.After(from) {
+		r.add(o)
+	}
 }
 
 // read returns the slots up to now, oldest first; a slot without looks has no Total.

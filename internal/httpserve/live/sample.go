@@ -61,11 +61,11 @@ func highest(a, b Value) Value {
 // Sample is what the status page draws of one look.
 type Sample struct {
 	At      time.Time      `json:"-"`
-	Verdict detect.Verdict `json:"v"`
-	Pool    Value          `json:"pool,omitzero"`    // share of the connections in use, 0 to 1
-	Memory  Value          `json:"memory,omitzero"`  // bytes
-	Share   Value          `json:"share,omitzero"`   // of the memory limit, 0 to 1; only where there is a limit
-	Latency Value          `json:"latency,omitzero"` // seconds until the target answered, or until we gave up
+	Verdict detect.Verdict `json:"-"`
+	Pool    Value          `json:"pool,omitzero"`            // share of the connections in use, 0 to 1
+	Memory  Value          `json:"memory_bytes,omitzero"`    //
+	Share   Value          `json:"memory_share,omitzero"`    // of the memory limit, 0 to 1; only where there is a limit
+	Latency Value          `json:"latency_seconds,omitzero"` // until the target answered, or until we gave up
 }
 
 // SampleOf takes from a look what is drawn, by kind of target: a server's own pool and health

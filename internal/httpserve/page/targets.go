@@ -32,7 +32,7 @@ type targetView struct {
 
 // target collects what is shown of one target.
 func (p *Page) target(t httpserve.Target, s incident.State, span live.Span, stalled bool, now time.Time) *targetView {
-	slots, _ := p.o.Feed.History(t.Name, span, now)
+	slots := p.o.Feed.History(t.Name, span, now)
 	v := &targetView{Anchor: anchor(t.Name), Name: t.Name, Kind: kindWords(t.Kind), Unit: t.Unit, DependsOn: t.DependsOn,
 		Verdict: t.Verdict.String(), Mood: verdictMood(t.Verdict), Phase: phaseWords(t.Phase), PhaseMood: phaseMood(t.Phase),
 		Quiet: t.Phase == incident.Watching, Since: t.Since, Because: t.Because, Next: t.Next, LookedAt: t.LookedAt, Stalled: stalled}
