@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,7 +72,7 @@ func (c *cli) printTrial(t app.Trial) {
 	case t.Skipped != "":
 		fmt.Fprintf(c.out, "%s: skipped: %s\n", who, t.Skipped)
 	case !t.Accepted:
-		fmt.Fprintf(c.out, "%s: REFUSED after %s: %s\n    what to do: %s\n", who, took, t.Error, t.Advice)
+		fmt.Fprintf(c.out, "%s: NOT ACCEPTED after %s: %s\n    what to do: %s\n", who, took, t.Error, t.Advice)
 	case t.Left != "":
 		fmt.Fprintf(c.out, "%s: accepted in %s, but the test alert is still open: %s\n    what to do: close it at the vendor by hand\n", who, took, t.Left)
 	default:
@@ -132,7 +133,7 @@ only the body is printed, for other programs to read.`,
 					}
 					fmt.Fprintf(c.out, "--- %s (%s), %s\n", p.Channel, p.Type, p.Kind)
 				}
-				fmt.Fprintln(c.out, p.Body)
+				fmt.Fprintln(c.out, strings.TrimRight(p.Body, "\n"))
 			}
 			return nil
 		}}

@@ -65,7 +65,7 @@ func TryChannels(ctx context.Context, c *config.Config, names []string, now time
 
 // try sends the test and takes it back.
 func try(ctx context.Context, n escalate.Notifier, id, host string, t *Trial) {
-	trigger := escalate.Delivery{Notice: escalate.Sample(escalate.Trigger, id, host, time.Now()), Attempt: 1}
+	trigger := escalate.Delivery{Notice: testNotice(escalate.Trigger, id, host), Attempt: 1}
 	if why := leftOut(n, trigger); why != "" {
 		t.Reason, t.Error = escalate.ReasonConfig, "nothing was sent: "+why
 		t.Advice = "this channel's settings leave out pages, so it wakes nobody: correct its kinds, if that is not meant"
@@ -80,7 +80,7 @@ func try(ctx context.Context, n escalate.Notifier, id, host string, t *Trial) {
 		return
 	}
 	t.Accepted = true
-	resolve := escalate.Delivery{Notice: escalate.Sample(escalate.Resolve, id, host, time.Now()), Prior: receipt, Attempt: 1}
+	resolve := escalate.Delivery{Notice: testNotice(escalate.Resolve, id, host), Prior: receipt, Attempt: 1}
 	if why := leftOut(n, resolve); why != "" {
 		t.Left = "its settings leave out all-clears: " + why
 		return
@@ -88,6 +88,14 @@ func try(ctx context.Context, n escalate.Notifier, id, host string, t *Trial) {
 	if _, err := call(ctx, n, resolve); err != nil {
 		t.Left = "the all-clear was refused: " + err.Error()
 	}
+}
+
+// testNotice is the sample. Its summary says that it is a test, since an operator's own template
+// may show nothing else.
+func testNotice(kind escalate.Kind, id, host string) escalate.Notice {
+	n := escalate.Sample(kind, id, host, time.Now())
+	n.Summary = "test, nothing is wrong: " + n.Summary
+	return n
 }
 
 func call(ctx context.Context, n escalate.Notifier, d escalate.Delivery) (escalate.Receipt, error) {
