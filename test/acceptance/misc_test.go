@@ -117,3 +117,20 @@ func TestRecoverydKilledAtAnyStepOfAnIncidentRepeatsNoActionAndLosesNoPage(t *te
 		s.never(6*time.Second, "a second page", func() bool { return len(s.pages()) != 1 || s.pages()[0].Opened != 1 })
 	})
 }
+
+func TestAnOOMKillIsSeenForWhatItIsAndTheServiceIsStartedAgain(t *testing.T) {
+	if lab.Supported() == nil && lab.Probe().Memory == lab.MemoryNone {
+		t.Skip("needs a memory controller in the lab: this host has none that a lab can use")
+	}
+	s := newStage(t, setting{memory: true, config: strings.Replace(config(), "    memory: {limit: 200MiB}\n", "", 1)})
+	s.exec("systemctl", "set-property", "--runtime", lab.CodebaseUnit, "MemoryMax=128M")
+	// The answer may never come: the kernel kills the process while it leaks.
+	_ = s.Control(lab.CodebaseControl).Set(t.Context(), "memory-leak", "rate=2000", "limit=1024")
+	s.eventually(20*time.Second, "the kernel has killed it", func() bool { return s.show(lab.CodebaseUnit, "InvocationID") != s.runs[lab.CodebaseUnit] })
+	s.healthy(lab.CodebaseAddr, 30*time.Second)
+	inc := s.closed(1, 40*time.Second)[0]
+	require.Contains(t, []string{"memory", "down"}, inc.Class, "on cgroup v1 systemd cannot tell an OOM kill from another SIGKILL")
+	require.Contains(t, s.daemonLog(), "kill")
+	s.sameRun(lab.WorkflowUnit, s.pgUnit)
+	s.noPages()
+}
