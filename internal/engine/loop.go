@@ -96,6 +96,10 @@ func (e *Engine) accept(ctx context.Context, next incident.State, rec incident.R
 	if queued {
 		e.o.Courier.Wake()
 	}
+	if e.o.Evidence != nil && rec.To == incident.Escalated && rec.From != rec.To && rec.Incident != nil {
+		// Nothing more is done: what there is to see is for the person who was called.
+		e.work.Go(func() { e.gather(ctx, rec.Target, rec.Incident.ID) })
+	}
 }
 
 // journalBroken handles a record that could not be made durable: the decision is dropped, the
@@ -168,10 +172,10 @@ func (e *Engine) perform(ctx context.Context, eff incident.Effect, rec incident.
 	}
 	e.work.Go(func() {
 		// An action outlives a stop of the daemon by its own bound: abandoning a restart half-way
-		// would leave a service stopped.
+		// would leave a service stopped. Evidence takes none of that time.
+		e.collect(ctx, a, inc)
 		bound, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), a.Timeout, fmt.Errorf("%s: no end within %s", a, a.Timeout))
 		defer cancel()
-		e.collect(bound, a, inc)
 		began := time.Now()
 		result, detail := (*e.actuator.Load()).Do(bound, a)
 		e.o.Meter.Acted(a, result, time.Since(began))
@@ -188,20 +192,24 @@ func (e *Engine) collect(ctx context.Context, a strategy.Action, inc string) {
 	if e.o.Evidence == nil || inc == "" {
 		return
 	}
-	bounded, cancel := context.WithTimeout(ctx, evidenceLimit)
 	if a.Disrupts {
-		defer cancel()
-		e.o.Evidence.Collect(bounded, a.Target, inc)
+		e.gather(ctx, a.Target, inc)
 		return
 	}
-	e.work.Go(func() {
-		defer cancel()
-		e.o.Evidence.Collect(bounded, a.Target, inc)
-	})
+	e.work.Go(func() { e.gather(ctx, a.Target, inc) })
 }
 
-// evidenceLimit is the most that collecting evidence may delay a cure.
-const evidenceLimit = 750 * time.Millisecond
+// gather lets the evidence be collected within its limit.
+func (e *Engine) gather(ctx context.Context, target, inc string) {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(e.o.Evidence.Limit(target), evidenceLimit))
+	defer cancel()
+	e.o.Evidence.Collect(bounded, target, inc)
+}
+
+// evidenceLimit is the most that collecting evidence may delay a cure, whatever the operator's own
+// program wants: the core waits for the end of an action for actionMargin (5 s) longer than the
+// action may take.
+const evidenceLimit = 4500 * time.Millisecond
 
 // wakeAt keeps one timer per target: the core always asks for the earliest time it needs.
 func (e *Engine) wakeAt(ctx context.Context, target string, at time.Time) {

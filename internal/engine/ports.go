@@ -36,9 +36,12 @@ type Courier interface {
 	Emergency(notices []escalate.Notice)
 }
 
-// Evidence collects what a cure is about to destroy. It must return within its own deadline.
+// Evidence collects what a cure is about to destroy.
 type Evidence interface {
+	// Collect returns when ctx ends, whatever hangs, and stores beside what it has found.
 	Collect(ctx context.Context, target, incidentID string)
+	// Limit is how long it may take for a target. What it asks for beyond a few seconds is not given.
+	Limit(target string) time.Duration
 }
 
 // Meter counts. Implementations are fast and safe for concurrent use.
