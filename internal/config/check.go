@@ -29,6 +29,7 @@ func (k *checker) all() {
 	k.notifiers()
 	k.schedules()
 	k.routes()
+	k.watched()
 	k.http()
 }
 

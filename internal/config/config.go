@@ -55,6 +55,10 @@ type Config struct {
 	// On-call schedules. A schedule is used like a notifier: routes and tiers name it, and the
 	// notifier whose turn it is gets the message.
 	OnCall []Schedule `yaml:"oncall"`
+	// How a dead or silent recoveryd is noticed from outside.
+	Heartbeat Heartbeat `yaml:"heartbeat"`
+	// A test incident on a schedule, which proves that keys and channels still work.
+	Canary Canary `yaml:"canary"`
 
 	// Warnings are settings that are legal but risky, in the order of the file.
 	Warnings []Problem `yaml:"-"`
