@@ -14,6 +14,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/engine"
+	"github.com/recoveryd/recoveryd/internal/evidence"
 	"github.com/recoveryd/recoveryd/internal/httpserve"
 	"github.com/recoveryd/recoveryd/internal/httpserve/live"
 	"github.com/recoveryd/recoveryd/internal/journal"
@@ -51,6 +52,7 @@ type App struct {
 	outbox   *outbox.Outbox
 	metrics  *metrics.Metrics
 	server   *httpserve.Server
+	evidence *evidence.Collector
 	feed     *live.Feed
 	adapters map[string]platform.Adapter
 	children *children // nil: nothing runs as a child
@@ -132,9 +134,14 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.reportSalvage()
+	if err := a.newEvidence(); err != nil {
+		return nil, err
+	}
+	a.onStop("evidence", a.evidence.Close)
+	a.configureEvidence(c, a.adapters)
 	a.feed = a.newFeed()
 	a.engine, err = engine.New(engine.Options{Policy: policy, Subjects: subjects, State: state, Actuator: actuator(a.adapters),
-		Journal: ledger{a.journal, a.queue, a.giveUp}, Courier: courier{a}, Meter: a.feed.Tap(a.metrics), Render: a.render, Logger: a.log})
+		Journal: ledger{a.journal, a.queue, a.giveUp}, Courier: courier{a}, Evidence: a.evidence, Meter: a.feed.Tap(a.metrics), Render: a.render, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}
