@@ -32,13 +32,6 @@ func (p *page) Write(b []byte) (int, error) {
 // line writes one formatted line.
 func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
 
-// full reports whether more would be dropped.
-func (p *page) full() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.Len() >= p.limit
-}
-
 // read returns what was kept, and how many bytes were not.
 func (p *page) read() (string, int) {
 	p.mu.Lock()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
 )
@@ -105,4 +107,21 @@ func gatherUnit(_ context.Context, k *scene, p *page) error {
 		return errors.New(k.unseen)
 	}
 	return nil
+}
+
+// Sources lists the names of all kinds of evidence.
+func Sources() (names []string) {
+	for _, s := range allSources() {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// IsSource reports whether that is the name of a kind of evidence.
+func IsSource(name string) bool { return slices.Contains(Sources(), name) }
+
+// Source is the kind of evidence that a piece is.
+func (p Piece) Source() string {
+	_, source, _ := strings.Cut(p.Name, "/")
+	return source
 }
