@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// settleAccounts writes off an attempt whose fate is sealed: its time to show an effect is over
-// and the condition is still there, or it came back within probation. The next rung and the
-// pause before it follow from that. It runs before the rules are asked, once per attempt.
+// settleAccounts writes off an attempt whose fate is sealed: its time to show an effect is over,
+// and the condition is still there or people must look; or it came back within probation. The next
+// rung and the pause before it follow from that. It runs before the rules are asked, once per
+// attempt.
 func (tn *turn) settleAccounts() {
 	if tn.inc == nil || len(tn.inc.Attempts) == 0 {
 		return
@@ -17,7 +18,7 @@ func (tn *turn) settleAccounts() {
 	f := tn.view()
 	worked := last.Verdict == Verified
 	switch {
-	case tn.t.Phase == Verifying && last.Verdict == "" && f&(bad|verifyOver) == bad|verifyOver && f&masked == 0:
+	case tn.t.Phase == Verifying && last.Verdict == "" && f&verifyOver != 0 && f&(bad|unclear) != 0 && f&masked == 0:
 		last.Verdict = LadderStep(last.Result)
 	case tn.t.Phase == Probation && last.Verdict != Relapse && last.Verdict != "" && f&(bad|confirmed) == bad|confirmed && f&masked == 0:
 		last.Verdict = Relapse

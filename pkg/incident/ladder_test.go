@@ -322,3 +322,33 @@ func TestAUnitThatRunsIsNotSaidToBeRestartedBySystemd(t *testing.T) {
 	s.in(10*time.Millisecond).sees("codebase", pool)
 	s.is(Acting, Act).performed("pg.terminate-idle")
 }
+
+func TestAChangeThatDidNotHelpIsTakenBackEvenAfterPeopleWereTold(t *testing.T) {
+	s := quiet(t, func(o *Options) { o.Limits.Target.Actions = 9 })
+	growUntil(s, func(strategy.Action) bool { return false })
+	for len(s.acted) < 4 {
+		s.run(100 * time.Millisecond)
+	}
+	s.run(2*time.Second).phase("codebase", Verifying)
+	// What came up cannot be judged for so long that people are told.
+	s.host["codebase"] = but(noReply("c2"), detect.HTTPOutcome, detect.OutcomeNotFound)
+	s.run(2*time.Minute).phase("codebase", Escalated)
+	s.host["codebase"] = crashed("c2")
+	s.run(time.Minute)
+	require.Equal(t, []string{"unit.set-env codebase-mcp.service", "unit.restart codebase-mcp.service"}, s.acted[4:6])
+	require.True(t, s.incident("codebase").Attempts[4].Undo)
+}
+
+func TestAfterARefusalNothingIsTakenBackEither(t *testing.T) {
+	s := quiet(t, func(o *Options) { o.Limits.Target.Actions = 9 })
+	growUntil(s, func(strategy.Action) bool { return false })
+	inner := s.do
+	s.do = func(a strategy.Action) outcome {
+		if a.Verb == strategy.UnitRestart {
+			return outcome{result: ResultDenied}
+		}
+		return inner(a)
+	}
+	s.run(14 * time.Minute).tells("trigger t0 codebase: no-permission")
+	s.actions("pg.terminate-idle postgres", "pg.terminate-long postgres", "unit.set-env codebase-mcp.service", "unit.restart codebase-mcp.service")
+}

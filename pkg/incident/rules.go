@@ -117,6 +117,7 @@ func rules() [len(phaseNames)][]rule {
 	)
 	r[Escalated] = []rule{
 		{cleared, 0, Probation, Mended, []move{probate}},
+		{bad | confirmed | undoable, masked | held, Acting, Undo, []move{undo}},
 		{bad | confirmed | rung, masked | held | pageFirst, Acting, Act, []move{open, perform}},
 		{0, 0, Escalated, NoChange, nil},
 	}

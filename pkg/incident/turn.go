@@ -167,16 +167,17 @@ func (tn *turn) culprit() string {
 }
 
 // undoPending reports whether the last plan changed something, did not help, and has not been
-// taken back. An action that failed changed nothing; one whose result was lost may have.
+// taken back. An action that failed changed nothing; one whose result was lost may have. Where the
+// host refuses actions, a person must put things right.
 func (tn *turn) undoPending() bool {
 	t := tn.t
-	if tn.inc == nil || t.Phase != Verifying && t.Phase != Held || t.Plan == nil || len(t.Plan.Undo) == 0 || t.Undoing {
+	if tn.inc == nil || t.Phase != Verifying && t.Phase != Held && t.Phase != Escalated || t.Plan == nil || len(t.Plan.Undo) == 0 || t.Undoing {
 		return false
 	}
 	last := tn.inc.Attempts[len(tn.inc.Attempts)-1]
 	switch last.Verdict {
 	case LadderStep(last.Result):
-		return t.Step > 0 || last.Result != ResultFailed && last.Result != ResultDenied
+		return last.Result != ResultDenied && (t.Step > 0 || last.Result != ResultFailed)
 	case NextStep: // a person stopped the plan half-way
 		return true
 	}
