@@ -110,7 +110,7 @@ type Incident struct {
 	HeldWhy   string               `json:"held_why,omitzero"`
 	HeldSince time.Time            `json:"held_since,omitzero"`
 	Unheld    time.Time            `json:"unheld,omitzero"` // when a person's hold last ended: the time for a cure runs from then
-	Paged     time.Time            `json:"paged,omitzero"` // when the first tier was told
+	Paged     time.Time            `json:"paged,omitzero"`  // when the first tier was told
 	PagedWhy  Reason               `json:"paged_why,omitzero"`
 	Tier      int                  `json:"tier"` // highest tier told
 	Ack       *Standing            `json:"ack,omitzero"`
