@@ -59,6 +59,7 @@ type App struct {
 	config   atomic.Pointer[config.Config]
 	cleanups []cleanup
 	damaged  chan error // capacity 1: the journal is corrupt, see ledger
+	beats    *heartbeat
 
 	mu        sync.Mutex // guards what follows
 	stopWatch context.CancelFunc
@@ -149,6 +150,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
+	a.beats = newHeartbeat(a)
 	a.server, err = httpserve.New(httpserve.Options{Daemon: daemonView{a}, Gatherer: a.metrics.Registry, Logger: a.log, Feed: a.feed, Pages: pages,
 		Listen: c.HTTP.Listen, WebFile: c.HTTP.WebConfigFile, Socket: filepath.Join(c.RuntimeDir, SocketName)})
 	if err != nil {
@@ -190,6 +192,7 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 		part("child processes", func() error { ch.start(ctx, a.engine, a.Config(), a.log); return nil })
 		a.log.Info("running programs as child processes", zap.String("targets", ch.describe()))
 	}
+	part("heartbeat", func() error { return a.beats.run(ctx) })
 	part("snapshots", func() error { return a.snapshots(ctx) })
 	wg.Go(func() { a.recallMinutes(ctx) })
 	a.watchUnits(ctx, &wg)

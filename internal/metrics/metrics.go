@@ -43,6 +43,7 @@ type Metrics struct {
 	info        *prometheus.GaugeVec
 
 	delivery delivery
+	watched  watched
 
 	mu   sync.Mutex // guards last
 	last map[string]labels
@@ -99,6 +100,7 @@ func New(version, commit string) *Metrics {
 		m.holds, m.decisions, m.probeTime, m.notices, m.journalErrs, m.cycle, m.looked, m.reloads, m.reloadTime, m.info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.delivery = newDelivery(m.Registry)
+	m.watched = newWatched(m.Registry)
 	m.info.WithLabelValues(version, commit).Set(1)
 	for _, k := range []incident.NoticeKind{incident.NoticeTrigger, incident.NoticeUpdate, incident.NoticeResolve, incident.NoticeChange} {
 		m.notices.WithLabelValues(string(k))

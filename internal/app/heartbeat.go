@@ -1,0 +1,193 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/metrics"
+	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
+)
+
+// heartbeat calls a dead-man service while recoveryd works, and is silent when it does not: what
+// cannot run any more cannot report that. It has a goroutine of its own and nothing waits for it.
+type heartbeat struct {
+	config func() config.Heartbeat
+	broken func(context.Context, time.Time) error // why nothing may be sent: recoveryd does not work completely
+	send   func(context.Context, config.Heartbeat) error
+	count  func(result string, at time.Time)
+	log    *zap.Logger
+
+	status atomic.Pointer[HeartbeatStatus] // nil: none is configured
+	last   string                          // what was logged last, "" = all is well
+}
+
+// HeartbeatStatus is where the heartbeat stands.
+type HeartbeatStatus struct {
+	Interval string    `json:"interval"`
+	Last     time.Time `json:"last,omitzero"`    // last call that was accepted
+	Trouble  string    `json:"trouble,omitzero"` // why the last due call was withheld or failed
+	Since    time.Time `json:"since,omitzero"`   // of the trouble
+}
+
+// idleCheck is how soon a heartbeat that is not configured looks whether a reload has changed that.
+const idleCheck = 5 * time.Second
+
+// run beats until ctx ends.
+func (h *heartbeat) run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+			timer.Reset(h.beat(ctx))
+		}
+	}
+}
+
+// beat makes one call, or says why not, and returns how long to wait before the next. After a call
+// that did not arrive the next comes sooner, since one lost packet must wake nobody.
+func (h *heartbeat) beat(ctx context.Context) time.Duration {
+	c := h.config()
+	if !c.URL.IsSet() {
+		h.status.Store(nil)
+		h.last = ""
+		return idleCheck
+	}
+	began := time.Now()
+	checked, cancel := context.WithTimeout(ctx, c.Timeout)
+	why, result := h.broken(checked, began), metrics.BeatWithheld
+	cancel()
+	if why == nil {
+		result = metrics.BeatFailed
+		calling, cancel := context.WithTimeout(ctx, c.Timeout)
+		why = h.send(calling, c)
+		cancel()
+	}
+	if ctx.Err() != nil {
+		return c.Interval // being stopped: that is no trouble
+	}
+	now := time.Now()
+	st := HeartbeatStatus{Interval: c.Interval.String()}
+	if was := h.status.Load(); was != nil {
+		st.Last, st.Since = was.Last, was.Since
+	}
+	if why == nil {
+		result = metrics.BeatSent
+		st.Last, st.Since = now, time.Time{}
+		if h.last != "" {
+			h.log.Info("heartbeats are sent again")
+		}
+		h.last = ""
+	} else {
+		st.Trouble = result + ": " + why.Error()
+		if st.Since.IsZero() {
+			st.Since = now
+		}
+		h.complain(result, why)
+	}
+	h.status.Store(&st)
+	h.count(result, now)
+	if why != nil {
+		return max(c.Interval/4-time.Since(began), 100*time.Millisecond)
+	}
+	return max(c.Interval-time.Since(began), 0)
+}
+
+// complain logs a trouble when it is another one than before. Numbers in it may change every time.
+func (h *heartbeat) complain(result string, why error) {
+	kind := result + ": " + strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, why.Error())
+	if kind == h.last {
+		return
+	}
+	h.last = kind
+	h.log.Error("no heartbeat was sent: the dead-man service will tell people", zap.String("result", result), zap.Error(why))
+}
+
+// newHeartbeat connects the heartbeat to the daemon.
+func newHeartbeat(a *App) *heartbeat {
+	return &heartbeat{config: func() config.Heartbeat { return a.Config().Heartbeat }, broken: a.incomplete,
+		send: (&beater{line: a.statusLine}).send, count: a.metrics.Beat, log: a.log.Named("heartbeat")}
+}
+
+// incomplete says what keeps recoveryd from doing its whole work: cycles that are not completed, a
+// journal that cannot be written, or nobody who can be told.
+func (a *App) incomplete(ctx context.Context, now time.Time) error {
+	if err := a.engine.Alive(now); err != nil {
+		return err
+	}
+	if err := (daemonView{a}).Ready(ctx); err != nil {
+		return err
+	}
+	silent := 0
+	configured := a.Config().Notifiers
+	for _, ch := range a.outbox.Stats().Channels {
+		if ch.Configured && ch.Trouble != "" {
+			silent++
+		}
+	}
+	if silent > 0 && silent == len(configured) {
+		return errors.New("no channel accepts notices: nobody can be told from here")
+	}
+	return nil
+}
+
+// beater makes the calls. It is used by one goroutine.
+type beater struct {
+	line   func() string
+	client *wire.Client
+	of     config.Heartbeat // what client was made for
+}
+
+// send makes one call. No error holds the address: it is as good as a password.
+func (b *beater) send(ctx context.Context, c config.Heartbeat) error {
+	u, err := url.Parse(c.URL.Reveal())
+	if err != nil {
+		return errors.New("heartbeat.url is no address")
+	}
+	if b.client == nil || !b.of.URL.Equal(c.URL) || b.of.Timeout != c.Timeout {
+		secrets := []string{c.URL.Reveal(), strings.Trim(u.Path, "/"), u.RawQuery}
+		if u.User != nil {
+			secrets = append(secrets, u.User.String())
+		}
+		client, err := wire.New("heartbeat", wire.Config{Timeout: c.Timeout}, secrets...)
+		if err != nil {
+			return err
+		}
+		b.client, b.of = client, c
+	}
+	body := ""
+	if c.Method == http.MethodPost {
+		body = b.line() + "\n"
+	}
+	req, err := http.NewRequestWithContext(ctx, c.Method, u.String(), strings.NewReader(body))
+	if err != nil {
+		return errors.New("heartbeat.url is no address")
+	}
+	if c.Method == http.MethodPost {
+		req.Header.Set("Content-Type", "text/plain; charset=utf-8")
+	}
+	reply, err := b.client.Do(ctx, req)
+	if err != nil {
+		return err
+	}
+	if reply.Status >= 200 && reply.Status < 300 {
+		return nil
+	}
+	return fmt.Errorf("%w (is heartbeat.url right?)", b.client.Verdict(&url.URL{Scheme: u.Scheme, Host: u.Host}, reply, wire.Rules{}))
+}
