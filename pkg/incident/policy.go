@@ -97,7 +97,8 @@ type Policy struct {
 	targets    map[string]detect.Target
 	dependents map[string][]string
 	rules      [len(phaseNames)][]rule
-	timings    map[timingOf]Timing // of all classes that may occur: asked several times a step
+	rowWords   [len(phaseNames)][]string // the same rows in words
+	timings    map[timingOf]Timing       // of all classes that may occur: asked several times a step
 }
 
 type timingOf struct {
@@ -109,6 +110,11 @@ type timingOf struct {
 // mistake here would show at three in the morning.
 func NewPolicy(o Options) (*Policy, error) {
 	p := &Policy{o: o, targets: map[string]detect.Target{}, dependents: map[string][]string{}, rules: rules(), timings: map[timingOf]Timing{}}
+	for ph := range p.rules {
+		for _, r := range p.rules[ph] {
+			p.rowWords[ph] = append(p.rowWords[ph], r.words())
+		}
+	}
 	for _, t := range o.Targets {
 		if _, twice := p.targets[t.Name]; twice || t.Name == "" {
 			return nil, fmt.Errorf("target name %q is empty or used twice", t.Name)

@@ -179,6 +179,10 @@ type Record struct {
 	After    *TargetState `json:"after,omitzero"`
 	Incident *Incident    `json:"incident,omitzero"` // as it stands after this record
 	Host     *Host        `json:"host,omitzero"`     // when it changed
+	// Rule is the row of the decision table that decided, and Seen the truths that it was asked with
+	// (see explain.go); of durable records only.
+	Rule string `json:"rule,omitzero"`
+	Seen string `json:"seen,omitzero"`
 }
 
 // Durable reports whether the record must be journaled before its effects: it changed a phase,

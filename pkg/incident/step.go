@@ -27,7 +27,7 @@ func (p *Policy) Step(s State, now time.Time, ev Event) (State, Record) {
 		f := tn.view()
 		i := slices.IndexFunc(p.rules[tn.t.Phase], func(r rule) bool { return f&r.need == r.need && f&r.deny == 0 })
 		r := p.rules[tn.t.Phase][i] // the coverage test proves that one always matches
-		tn.why = r.why
+		tn.why, tn.row, tn.seen = r.why, row{tn.t.Phase, i}, f
 		before := tn.t.Phase
 		tn.t.Phase = r.to // moves that ask for the phase mean the new one
 		for _, m := range r.do {
@@ -194,6 +194,9 @@ func (tn *turn) commit(rec Record, target bool) (State, Record) {
 	if !rec.Durable() {
 		rec.Seq = 0 // only what is journaled is numbered, so that a gap in the journal shows a loss
 		return s, rec
+	}
+	if target {
+		rec.Rule, rec.Seen = tn.p.rowWords[tn.row.phase][tn.row.n], tn.seen.String()
 	}
 	s.Seq = rec.Seq
 	return s, rec

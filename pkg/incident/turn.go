@@ -21,6 +21,8 @@ type turn struct {
 	effects []Effect
 	why     Reason
 	note    string // what the sentence adds
+	row     row    // of the decision table that decided last
+	seen    flags  // what it was asked with
 
 	plan     *strategy.Plan // next rung, planned at most once
 	planRung int
