@@ -174,7 +174,7 @@ func (w *world) distort() {
 	case x.server != nil && w.chance(0.3):
 		d.witness = []detect.Witness{detect.BySocket, detect.ByCgroup}[w.rng.IntN(2)]
 		if mayLie && d.witness == detect.BySocket {
-			d.lie = []string{"refused", "timeout"}[w.rng.IntN(2)]
+			d.lie = []string{"timeout", "unreachable"}[w.rng.IntN(2)] // a kernel that refuses does not lie
 		}
 	case x.server != nil:
 		d.witness = detect.ByHTTP

@@ -12,7 +12,7 @@ import (
 
 // performing judges an action at the moment in which the shell hands it out.
 func (w *world) performing(e incident.Effect, rec incident.Record) {
-	w.watchTruth("")
+	w.watchTruth()
 	l, a := &w.ledger, *e.Action
 	switch {
 	case !l.kept[e.ActionID]:

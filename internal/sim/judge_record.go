@@ -21,12 +21,13 @@ func (w *world) durable(rec incident.Record, next incident.State) {
 	}
 	if rec.Incident != nil {
 		delete(w.d.dirty, rec.Target)
+		w.countFailures(rec.Incident, rec.At)
 		w.followIncident(rec)
 	}
 	if c := rec.Event.Command; c != nil {
 		switch c.Verb {
-		case incident.CmdAck:
-			l.acked[c.Incident] = true
+		case incident.CmdApprove:
+			l.approvals[rec.Target]++
 		case incident.CmdRetry:
 			f := l.failures[c.Incident]
 			f.again = true
@@ -35,20 +36,9 @@ func (w *world) durable(rec incident.Record, next incident.State) {
 	}
 }
 
-// followIncident notes when plans failed, and judges the beginning and the end of an incident.
+// followIncident judges the beginning and the end of an incident.
 func (w *world) followIncident(rec incident.Record) {
 	l, i := &w.ledger, rec.Incident
-	f := l.failures[i.ID]
-	n := 0
-	for _, a := range i.Attempts {
-		if a.Verdict != "" && a.Verdict != incident.Verified && a.Verdict != incident.NextStep && !a.Undo {
-			n++
-		}
-	}
-	if n > f.n {
-		f.n, f.at, f.again = n, rec.At, false
-		l.failures[i.ID] = f
-	}
 	if i.Opened.Equal(rec.At) && rec.From != incident.Held && i.Target == rec.Target {
 		w.report.Incidents++
 		w.judgeCulprit(rec.Target, "gets an incident")
@@ -66,6 +56,19 @@ func (w *world) followIncident(rec incident.Record) {
 		if w.t-is.since > 30*time.Second && !w.distortedSince(2*time.Minute, w.around(i.Target)...) {
 			w.fail(trueRecovery, "%s is closed, and %s is %s since %s", i.ID, i.Target, is.kind, clock(is.since))
 		}
+	}
+}
+
+// countFailures notes when plans of an incident failed.
+func (w *world) countFailures(i *incident.Incident, at time.Time) {
+	f, n := w.ledger.failures[i.ID], 0
+	for _, a := range i.Attempts {
+		if a.Verdict != "" && a.Verdict != incident.Verified && a.Verdict != incident.NextStep && !a.Undo {
+			n++
+		}
+	}
+	if n > f.n {
+		w.ledger.failures[i.ID] = failure{at: at, n: n}
 	}
 }
 
@@ -154,7 +157,7 @@ func (w *world) decided(before incident.State, rec incident.Record) {
 	}
 	w.report.Hash = h
 	if rec.From != rec.To {
-		w.lastChange = max(w.lastChange, w.t)
+		w.stir()
 		if w.out != nil || rec.To == incident.Held {
 			w.report.Held[rec.Reason]++
 		}
@@ -166,6 +169,9 @@ func (w *world) decided(before incident.State, rec incident.Record) {
 				w.say("action", "%s %s", e.ActionID, e.Action)
 			}
 		}
+	}
+	if rec.Incident != nil && rec.Incident.Open() {
+		w.countFailures(rec.Incident, rec.At)
 	}
 	w.judgeReplay(rec)
 }

@@ -9,7 +9,7 @@ import (
 // tick judges every minute what must not last: promise 7.
 func (w *world) tick() {
 	w.after(time.Minute, func() {
-		w.watchTruth("")
+		w.watchTruth()
 		if w.d.up && w.report.Violation == nil {
 			for _, t := range w.targets {
 				w.judgeSilence(t.Name)
@@ -36,8 +36,8 @@ func (w *world) judgeSilence(target string) {
 	default:
 		return
 	}
-	if w.distortedSince(30*time.Minute) || !w.clockIsSteady(90*time.Minute) {
-		return
+	if w.distortedSince(30*time.Minute) || !w.clockIsSteady(90*time.Minute) || w.things[target].u.masked {
+		return // what a person masked is that person's business
 	}
 	lasts := w.t - max(is.since, w.d.began)
 	ts := w.d.live.Targets[target]
@@ -57,13 +57,16 @@ func (w *world) judgeSilence(target string) {
 	for _, name := range w.target(target).DependsOn { // until then it waited for that
 		lasts = min(lasts, w.t-w.truth(name).quiet)
 	}
-	if lasts > tellWithin && !w.inGoodHands(target) {
+	if w.inGoodHands(target) {
+		w.ledger.known[target] = w.t
+	}
+	if lasts = min(lasts, w.t-w.ledger.known[target]); lasts > tellWithin {
 		w.fail(neverSilent, "%s is %s since %s, in phase %s (%s), and nobody was told", target, is.kind, clock(is.since), ts.Phase, ts.Reason)
 	}
 }
 
 // inGoodHands reports that somebody knows of a target's problem: people were told of it or of its
-// culprit, or a person's own doing holds it, or what is known of it is new.
+// culprit, or a person's own doing holds it.
 func (w *world) inGoodHands(target string) bool {
 	live := w.d.live
 	now := w.now()
@@ -76,8 +79,7 @@ func (w *world) inGoodHands(target string) bool {
 		if inc.Target != target && inc.ID != ts.Incident && inc.Target != ts.Diagnosis.Culprit {
 			continue
 		}
-		switch {
-		case !inc.Paged.IsZero(), now.Sub(inc.Opened) < 17*time.Minute:
+		if !inc.Paged.IsZero() {
 			return true
 		}
 		switch inc.Held {
@@ -85,8 +87,7 @@ func (w *world) inGoodHands(target string) bool {
 			return true
 		}
 	}
-	// Waiting for a culprit that has no incident is told after a while of its own.
-	return ts.Phase == incident.Held && ts.Reason == incident.HoldDependency && now.Sub(ts.Since) < 7*time.Minute
+	return false
 }
 
 // judgeTiers: a page that grows old reaches the next people.

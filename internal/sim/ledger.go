@@ -25,10 +25,9 @@ type ledger struct {
 	starts    []planStart
 	failures  map[string]failure // by incident
 
-	pages map[string]pageState // by incident and tier
-	loose map[string]bool      // keys of pages that left without a journal
-	acked map[string]bool      // incidents that somebody acknowledged at some time
-	limit int
+	pages map[string]pageState     // by incident and tier
+	loose map[string]bool          // keys of pages that left without a journal
+	known map[string]time.Duration // when somebody last knew of a target's problem, or held it
 }
 
 type pageState uint8
@@ -63,18 +62,17 @@ type planStart struct {
 	undo   bool
 }
 
+// failure is when a plan of an incident last turned out not to have helped.
 type failure struct {
 	at    time.Time
-	true_ time.Duration
-	n     int // plans of this incident that did not help
-	n0    int // attempts looked at
-	again bool
+	n     int  // plans of this incident that did not help
+	again bool // a person asked for another try since
 }
 
 func newLedger() ledger {
 	return ledger{truths: map[string]*truth{}, intents: map[string]*intent{}, approvals: map[string]int{}, stepped: -forever / 2,
 		kept: map[string]bool{}, performed: map[string]bool{}, executed: map[string]bool{}, failures: map[string]failure{},
-		pages: map[string]pageState{}, loose: map[string]bool{}, acked: map[string]bool{}}
+		pages: map[string]pageState{}, loose: map[string]bool{}, known: map[string]time.Duration{}}
 }
 
 func (l *ledger) intent(target string) *intent {
@@ -87,7 +85,7 @@ func (l *ledger) intent(target string) *intent {
 }
 
 // watchTruth notes what is true now. A database's trouble changes that of the servers.
-func (w *world) watchTruth(string) {
+func (w *world) watchTruth() {
 	for i := range w.targets {
 		name := w.targets[i].Name
 		t := w.ledger.truths[name]

@@ -24,7 +24,7 @@ func (w *world) person() {
 		w.personStops(u, later)
 	case 2:
 		w.say("person", "restarts %s", u.name)
-		i.hands = w.t
+		i.hands, i.stopped = w.t, false
 		u.restart(byPerson, 0, false, nil)
 	case 3:
 		w.say("person", "masks %s", u.name)
@@ -39,7 +39,7 @@ func (w *world) person() {
 	case 4:
 		if w.upgrading == "" {
 			w.say("person", "upgrades the package of %s", t.Name)
-			w.upgrading, i.upgrade = t.Name, w.t
+			w.upgrading, i.upgrade, i.hands, i.stopped = t.Name, w.t, w.t, false
 			w.changed(t.Name)
 			u.restart(byPerson, 0, false, nil)
 			w.after(w.between(30*time.Second, 10*time.Minute), func() {
@@ -78,7 +78,7 @@ func (w *world) person() {
 		w.after(later/4, func() { w.permission = true })
 	case 11:
 		w.say("person", "starts %s", u.name)
-		i.hands = w.t
+		i.hands, i.stopped = w.t, false
 		u.start(byPerson, true, nil)
 	case 12:
 		w.say("person", "sends SIGTERM to %s", u.name)
@@ -145,9 +145,7 @@ func (w *world) personAnswers() {
 		switch {
 		case inc.Held == incident.HoldApproval:
 			c.Verb = incident.CmdApprove
-			if w.d.command(t.Name, c) {
-				w.ledger.approvals[t.Name]++
-			}
+			w.d.command(t.Name, c)
 		case w.chance(0.5):
 			c.Verb = incident.CmdRetry
 			w.d.command(t.Name, c)

@@ -221,7 +221,7 @@ func (s *server) sessions() int {
 	if !s.u.alive() || s.lost() {
 		return 0
 	}
-	return min(max(s.used()+2, 5), s.pool)
+	return min(max(s.used()*10/9+1, 5), s.pool) // a tenth is free, so that its own threshold is not met
 }
 
 // lost reports that the process has no connection to its database.

@@ -173,12 +173,17 @@ func (w *world) unitChanged(u *unit) {
 	w.after(time.Duration(500+w.rng.IntN(2000))*time.Microsecond, func() { w.d.interrupt(i) })
 }
 
-// changed is told when anything about a target is not as it was. In a world that stood still, the
+// changed is told when anything about a target is not as it was.
+func (w *world) changed(string) {
+	w.watchTruth()
+	w.stir()
+}
+
+// stir notes that something changed, in the world or in the core. In a world that stood still, the
 // next polls come within the interval, as they would have.
-func (w *world) changed(target string) {
+func (w *world) stir() {
 	stood := w.t-w.lastChange > lively
 	w.lastChange = w.t
-	w.watchTruth(target)
 	if stood && w.d != nil && w.d.up {
 		for i := range w.targets {
 			w.d.lookAt(i, w.t+w.between(0, pollInterval))
