@@ -45,6 +45,7 @@ type test struct {
 	all, any []test
 	program  *vm.Program
 	witness  Witness // "" = circumstance only, no evidence
+	text     string  // of what the program evaluates
 }
 
 // eval reports whether the test holds, and by which kinds of evidence.
@@ -177,7 +178,7 @@ func split(n ast.Node, src file.Source, cfg *conf.Config, facts []named) (test, 
 	if err != nil {
 		return test{}, errors.New(exprMessage(err))
 	}
-	return test{program: program, witness: evidenceOf(n, facts)}, nil
+	return test{program: program, witness: evidenceOf(n, facts), text: n.String()}, nil
 }
 
 func isAnd(op string) bool { return op == "and" || op == "&&" }

@@ -117,9 +117,10 @@ func (r Rule) check() error {
 	return nil
 }
 
-// judge evaluates the expression on one look.
-func (e expression) judge(o Observation, name, because string, counted []Witness) Finding {
-	env := make(map[string]any, len(e.facts))
+// env are the values of the expression's variables in one look. applies is false when a fact was
+// never asked for; missing names one that could not be measured, with the reason.
+func (e expression) env(o Observation) (env map[string]any, missing string, applies bool) {
+	env = make(map[string]any, len(e.facts))
 	for _, n := range e.facts {
 		r, asked := o.Facts[n.fact]
 		switch {
@@ -127,9 +128,9 @@ func (e expression) judge(o Observation, name, because string, counted []Witness
 			env[n.id] = asked && r.Err == ""
 			continue
 		case !asked:
-			return Finding{} // never asked for: the rule does not apply here
+			return nil, "", false
 		case r.Err != "":
-			return unjudged(name, fmt.Sprintf("%s was not measured: %s", n.fact, r.Err))
+			return nil, fmt.Sprintf("%s was not measured: %s", n.fact, r.Err), true
 		}
 		switch n.typ {
 		case Text:
@@ -142,6 +143,18 @@ func (e expression) judge(o Observation, name, because string, counted []Witness
 				env[n.id] = float64(o.At.UnixMicro())/1e6 - r.Value
 			}
 		}
+	}
+	return env, "", true
+}
+
+// judge evaluates the expression on one look.
+func (e expression) judge(o Observation, name, because string, counted []Witness) Finding {
+	env, missing, applies := e.env(o)
+	switch {
+	case !applies:
+		return Finding{} // never asked for: the rule does not apply here
+	case missing != "":
+		return unjudged(name, missing)
 	}
 	holds, ws, err := e.root.eval(env)
 	switch {
