@@ -111,6 +111,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.metrics = metrics.New(o.Version, o.Commit)
 	a.metrics.Targets(names(c))
+	a.metrics.Limits(policy.Targets())
 	a.metrics.Restore(state)
 	a.metrics.Reloaded(true, time.Now())
 	if a.adapters, err = adaptersOf(ctx, c, a.log); err != nil {
@@ -146,6 +147,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
+	a.readAtScrape()
 	pages, err := a.newPage()
 	if err != nil {
 		return nil, err

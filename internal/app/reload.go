@@ -66,6 +66,7 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	// but the end of the daemon itself.
 	a.config.Store(c)
 	a.metrics.Targets(names(c))
+	a.metrics.Limits(policy.Targets())
 	a.feed.Keep(names(c))
 	a.outbox.Replace(notifiers, rulesOf(c))
 	a.configureEvidence(c, adapters)

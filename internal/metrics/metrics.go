@@ -45,8 +45,9 @@ type Metrics struct {
 	delivery delivery
 	watched  watched
 
-	mu   sync.Mutex // guards last
-	last map[string]labels
+	mu     sync.Mutex // guards what follows
+	last   map[string]labels
+	limits map[string]float64 // configured memory limits, bytes
 }
 
 // labels remembers what a target's series show now, so that only changes are written.
@@ -72,9 +73,9 @@ func New(version, commit string) *Metrics {
 		phase:     gauge("target_phase", "1 for the phase that the target is in, 0 for the others.", "target", "phase"),
 		verdict:   gauge("target_verdict", "1 for the verdict of the target's last look, 0 for the others.", "target", "verdict"),
 		heldBy:    gauge("target_held", "1 while a confirmed problem of the target is held back, by reason.", "target", "reason"),
-		reading:   gauge("target_reading", "Numbers of the target's last look: pool_utilization and memory_share (0 to 1), health_seconds; absent when not measured.", "target", "fact"),
-		incidents: counter("incidents_total", "Incidents opened.", "target", "class"),
-		open:      gauge("incidents_open", "Open incidents.", "target"),
+		reading:   gauge("target_reading", readingHelp, "target", "fact"),
+		incidents: counter("incidents_total", "Incidents that were opened, each after its problem was confirmed.", "target", "class"),
+		open:      gauge("incidents_open", "Open incidents of the target, 0 or 1.", "target"),
 		closed:    counter("incidents_closed_total", "Incidents closed, by whether people had been paged.", "target", "class", "paged"),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "recoveryd", Name: "incident_duration_seconds",
 			Help: "From the first bad look to the end of the incident, probation included.", Buckets: []float64{1, 5, 15, 60, 120, 300, 900, 3600, 14400}}, []string{"class"}),
@@ -208,30 +209,6 @@ func (m *Metrics) show(rec incident.Record) {
 		m.open.WithLabelValues(t.Name).Set(1)
 		m.incidents.WithLabelValues(t.Name, string(inc.Class)).Inc()
 	}
-}
-
-// readings shows the numbers that dashboards draw; one that was not measured disappears.
-func (m *Metrics) readings(target string, f detect.Facts) {
-	set := func(label string, v float64, ok bool) {
-		if ok {
-			m.reading.WithLabelValues(target, label).Set(v)
-		} else {
-			m.reading.DeleteLabelValues(target, label)
-		}
-	}
-	v, ok := f.Num(detect.PoolUtilization)
-	set("pool_utilization", v, ok)
-	v, ok = f.Num(detect.HTTPLatency)
-	set("health_seconds", v, ok)
-	v, ok = f.Num(detect.MemoryCurrent)
-	set("memory_bytes", v, ok)
-	if max, limited := f.Num(detect.MemoryMax); ok && limited && max > 0 {
-		set("memory_share", v/max, true)
-	} else {
-		set("memory_share", 0, false)
-	}
-	v, ok = f.Num(detect.SQLUsed)
-	set("sql_connections", v, ok)
 }
 
 // Restore shows the open incidents and phases found in the journal at start.

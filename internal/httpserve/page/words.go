@@ -121,7 +121,7 @@ func outcomeOf(i incident.Incident) string {
 		}
 	}
 	if !i.Paged.IsZero() {
-		return "mended after people were told"
+		return "recovered"
 	}
 	return "recovered by itself"
 }
