@@ -36,17 +36,21 @@ func (w *world) judgeSilence(target string) {
 	default:
 		return
 	}
-	if w.distortedSince(30*time.Minute) || !w.clockIsSteady(90*time.Minute) || w.things[target].u.masked {
-		return // what a person masked is that person's business
-	}
-	lasts := w.t - max(is.since, w.d.began)
 	ts := w.d.live.Targets[target]
+	if w.things[target].u.masked || ts != nil && w.inGoodHands(target) { // what a person masked is that person's business
+		w.ledger.known[target] = w.t
+		return
+	}
+	if w.distortedSince(30*time.Minute) || !w.clockIsSteady(90*time.Minute) {
+		return
+	}
+	lasts := w.t - max(is.since, w.d.began, w.ledger.known[target])
 	if ts == nil || ts.Phase == incident.Watching {
 		within := noticeWithin
 		if is.kind == "replies" { // speaks of the probe: for a while that is nobody's business
-			within = w.options.PageAfter.Unknown + noticeWithin
+			within = tellWithin
 		}
-		if lasts > within && !(ts != nil && w.inGoodHands(target)) {
+		if lasts > within {
 			w.fail(neverSilent, "%s is %s since %s, and nobody has noticed", target, is.kind, clock(is.since))
 		}
 		return
@@ -57,10 +61,7 @@ func (w *world) judgeSilence(target string) {
 	for _, name := range w.target(target).DependsOn { // until then it waited for that
 		lasts = min(lasts, w.t-w.truth(name).quiet)
 	}
-	if w.inGoodHands(target) {
-		w.ledger.known[target] = w.t
-	}
-	if lasts = min(lasts, w.t-w.ledger.known[target]); lasts > tellWithin {
+	if lasts > tellWithin {
 		w.fail(neverSilent, "%s is %s since %s, in phase %s (%s), and nobody was told", target, is.kind, clock(is.since), ts.Phase, ts.Reason)
 	}
 }
