@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/internal/app"
+	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/journal"
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+)
+
+// storyConfig is a small host: one server and its database.
+const storyConfig = `
+version: 1
+host: here
+probation: 10s
+targets:
+  - name: mcp
+    kind: service
+    unit: mcp.service
+    depends_on: [db]
+    health: [{url: "http://127.0.0.1:8000/health"}]
+  - name: db
+    kind: postgres
+    unit: postgresql@15-main.service
+    postgres: {dsn: "host=/run/postgresql user=recoveryd dbname=postgres"}
+rules:
+  - {name: slow-pool, when: "http.latency > 2 and unit.restarts > 5 and unit.active == 'active'", for: 1m}
+notifiers:
+  - {name: hook, type: webhook, url: "https://hooks.example/x"}
+`
+
+// happening is one event, so long after the story began.
+type happening struct {
+	after time.Duration
+	ev    incident.Event
+}
+
+func seen(target string, f detect.Facts) incident.Event {
+	return incident.Event{Kind: incident.Observed, Target: target, Observation: &detect.Observation{Target: target, Cause: "poll", Facts: f}}
+}
+
+var (
+	dbWell = detect.Facts{detect.UnitActive: detect.Word("active"), detect.UnitSub: detect.Word("running"), detect.SQLOutcome: detect.Word(detect.SQLOK)}
+	well   = detect.Facts{detect.UnitActive: detect.Word("active"), detect.UnitSub: detect.Word("running"), detect.UnitInvocation: detect.Word("run1"),
+		detect.UnitRestarts: detect.Num(0), detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HealthStatus: detect.Word("healthy"), detect.HTTPLatency: detect.Num(0.01)}
+	silent = detect.Facts{detect.UnitActive: detect.Word("active"), detect.UnitSub: detect.Word("running"), detect.UnitInvocation: detect.Word("run1"),
+		detect.UnitRestarts: detect.Num(0), detect.HTTPOutcome: detect.Word(detect.OutcomeNoReply), detect.HTTPLatency: detect.Num(3)}
+	anew = detect.Facts{detect.UnitActive: detect.Word("active"), detect.UnitSub: detect.Word("running"), detect.UnitInvocation: detect.Word("run2"),
+		detect.UnitRestarts: detect.Num(0), detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HealthStatus: detect.Word("healthy"), detect.HTTPLatency: detect.Num(0.01)}
+)
+
+// hungStory is a server that hangs, is restarted and stays well.
+func hungStory() []happening {
+	return []happening{
+		{0, seen("db", dbWell)}, {time.Second, seen("mcp", well)},
+		{5 * time.Second, seen("mcp", silent)}, {6 * time.Second, seen("db", dbWell)}, {8 * time.Second, seen("mcp", silent)},
+		{10 * time.Second, incident.Event{Kind: incident.Ended, Target: "mcp", ActionID: "mcp-20261122-031508/a1", Result: incident.ResultDone, Detail: "job done"}},
+		{11 * time.Second, seen("mcp", anew)}, {12 * time.Second, seen("mcp", anew)}, {14 * time.Second, seen("mcp", anew)},
+		{30 * time.Second, seen("mcp", anew)},
+	}
+}
+
+// storyBegan is when every story begins.
+var storyBegan = time.Date(2026, 11, 22, 3, 15, 0, 0, time.UTC)
+
+// told runs a story through the policy of a configuration and writes it into a journal, as the
+// daemon does. It returns the state directory and the file of the configuration.
+func told(t *testing.T, text string, story []happening, watch func(before incident.State, now time.Time, ev incident.Event, rec incident.Record, after incident.State)) (dir, file string) {
+	t.Helper()
+	dir = t.TempDir()
+	file = filepath.Join(dir, "recoveryd.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	cfg, err := config.Load(file, app.Known())
+	require.NoError(t, err)
+	p, err := app.PolicyOf(cfg)
+	require.NoError(t, err)
+	j, err := journal.Open(t.Context(), journal.Options{Dir: dir})
+	require.NoError(t, err)
+	s := incident.NewState()
+	for _, h := range story {
+		now := storyBegan.Add(h.after)
+		if h.ev.Observation != nil {
+			o := *h.ev.Observation
+			o.At = now
+			h.ev.Observation = &o
+		}
+		next, rec := p.Step(s, now, h.ev)
+		if rec.Durable() {
+			append1(t, j, rec)
+		}
+		if watch != nil {
+			watch(s, now, h.ev, rec, next)
+		}
+		s = next
+	}
+	require.NoError(t, j.SaveEvidence(t.Context(), journal.EvidenceRow{Incident: "mcp-20261122-031508", Name: "20261122T031508.000Z/log",
+		At: storyBegan.Add(8 * time.Second), Body: []byte("last words of the old process\n")}))
+	require.NoError(t, j.SaveEvidence(t.Context(), journal.EvidenceRow{Incident: "mcp-20261122-031508", Name: "20261122T031508.000Z/sockets",
+		At: storyBegan.Add(8 * time.Second), Body: []byte("listening: nobody")}))
+	require.NoError(t, j.Close())
+	return dir, file
+}
+
+func append1(t *testing.T, j *journal.Journal, rec incident.Record) {
+	t.Helper()
+	body, err := json.Marshal(rec)
+	require.NoError(t, err)
+	e := journal.Entry{Seq: rec.Seq, At: rec.At, Target: rec.Target, From: rec.From.String(), To: rec.To.String(), Reason: string(rec.Reason), Body: body}
+	c := journal.Commit{}
+	if i := rec.Incident; i != nil {
+		e.Incident = i.ID
+		ib, err := json.Marshal(i)
+		require.NoError(t, err)
+		c.Incidents = []journal.IncidentRow{{ID: i.ID, Target: i.Target, Class: string(i.Class), Severity: i.Severity.String(), Phase: rec.To.String(), Opened: i.Opened, Closed: i.Closed, Body: ib}}
+	}
+	c.Entries = []journal.Entry{e}
+	require.NoError(t, j.Append(t.Context(), c))
+}
