@@ -46,9 +46,10 @@ const (
 
 type watcher struct {
 	due     time.Duration
-	gen     int  // of the planned look
-	looking int  // of the look in flight; 0 = none
-	again   bool // somebody wanted a look while one was in flight
+	gen     int           // of the planned look
+	looking int           // of the look in flight; 0 = none
+	seen    time.Duration // when the last look that was delivered ended
+	again   bool          // somebody wanted a look while one was in flight
 	looks   int
 }
 
@@ -57,6 +58,10 @@ func (d *daemon) boot() {
 	d.up, d.began = true, d.w.t
 	d.term++
 	d.live = d.w.throughJSON(d.shadow)
+	breaks := d.w.o.breaks
+	if breaks.boot != nil {
+		d.live = breaks.boot(d.live)
+	}
 	d.dirty = map[string]bool{}
 	for i := range d.watchers {
 		d.watchers[i].gen++
@@ -69,6 +74,12 @@ func (d *daemon) boot() {
 	}
 	for _, t := range d.w.targets {
 		if ts := d.live.Targets[t.Name]; ts != nil && ts.Phase == incident.Acting {
+			if breaks.repeats {
+				a := ts.Plan.Actions[ts.Step]
+				d.w.perform(incident.Effect{Kind: incident.Perform, Target: t.Name, ActionID: ts.ActionID, Action: &a},
+					incident.Record{At: d.w.now(), After: ts, Incident: d.live.Incidents[ts.Incident]})
+				continue
+			}
 			d.handle(incident.Event{Kind: incident.Ended, Target: t.Name, ActionID: ts.ActionID,
 				Result: incident.ResultUnknown, Detail: "recoveryd was restarted while the action was in flight"})
 		}
@@ -118,7 +129,10 @@ func (d *daemon) handle(ev incident.Event) {
 	now := w.now()
 	next, rec := d.core.Step(d.live, now, ev)
 	if rec.Durable() {
-		if w.journalBroken {
+		if w.o.breaks.actsFirst {
+			d.act(rec)
+		}
+		if w.journalBroken && !w.o.breaks.ignoresJournal {
 			d.journalFailed(now, ev)
 			return
 		}
@@ -127,8 +141,10 @@ func (d *daemon) handle(ev incident.Event) {
 			d.die(w.downtime())
 			return
 		}
-		d.shadow = incident.Fold(d.shadow, rec)
-		w.durable(rec, next)
+		if !w.journalBroken {
+			d.shadow = incident.Fold(d.shadow, rec)
+			w.durable(rec, next)
+		}
 		if k == diesAfter {
 			d.die(w.downtime())
 			return
@@ -146,17 +162,27 @@ func (d *daemon) accept(next incident.State, rec incident.Record) {
 	before := d.live
 	d.live = next
 	w.decided(before, rec)
+	if !w.o.breaks.actsFirst {
+		d.act(rec)
+	}
 	for i := range rec.Effects {
 		e := &rec.Effects[i]
 		switch e.Kind {
-		case incident.Perform:
-			w.perform(*e, rec)
 		case incident.Look:
 			if at, ok := w.index[e.Target]; ok {
 				d.lookAt(at, w.t+e.After)
 			}
 		case incident.Wake:
 			d.wakeAt(w.index[e.Target], e.Target, e.At.Sub(rec.At))
+		}
+	}
+}
+
+// act hands the actions of a record out.
+func (d *daemon) act(rec incident.Record) {
+	for _, e := range rec.Effects {
+		if e.Kind == incident.Perform {
+			d.w.perform(e, rec)
 		}
 	}
 }
@@ -254,7 +280,7 @@ func (d *daemon) look(i int) {
 			return // overtaken by a signal, or the daemon is another
 		}
 		x.looking = 0
-		x.due = forever
+		x.due, x.seen = forever, w.t
 		d.handle(incident.Event{Kind: incident.Observed, Target: t.Name,
 			Observation: &detect.Observation{Target: t.Name, At: at, Took: took.Seconds(), Facts: facts}})
 		if d.up {

@@ -162,7 +162,7 @@ func (w *world) distort() {
 		}
 	}
 	w.distortions = kept
-	d := distortion{target: w.targets[w.rng.IntN(len(w.targets))].Name, until: w.t + w.between(5*time.Second, 30*time.Minute)}
+	d := distortion{target: w.targets[w.rng.IntN(len(w.targets))].Name, from: w.t, until: w.t + w.between(5*time.Second, 30*time.Minute)}
 	x := w.things[d.target]
 	mayLie := !lying && w.chance(0.5)
 	switch {

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"time"
+
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -19,6 +21,8 @@ const (
 	withinBudget      = "within-budget"           // 5: never more plans in a window than the budget of target and host
 	oneAtATime        = "one-at-a-time"           // 5: never more disruptive actions at once than configured
 	backsOff          = "backs-off"               // 5: the pause after a failed plan is kept, and grows
+	leavesSystemd     = "leaves-systemd-to-work"  // 5: no start of ours while systemd is about to restart the unit by itself
+	stopsInAStorm     = "stops-in-a-storm"        // 5: no action while too many incidents have just begun
 	leavesStartLimit  = "leaves-start-limit"      // 5: no start of ours is refused by systemd's start limit
 	withinCaps        = "within-caps"             // 5: no pool and no memory limit above its cap
 	asConfigured      = "as-configured"           // 5: no action in observe mode, none without a yes in propose mode
@@ -39,7 +43,7 @@ const (
 // Invariants lists the names of all invariants.
 func Invariants() []string {
 	return []string{unknownIsNotDown, freshEvidence, twoWitnesses, innocentLeftAlone, culpritOnly, saturationIsAlive, operatorLeftAlone, operatorNotPaged,
-		withinBudget, oneAtATime, backsOff, leavesStartLimit, withinCaps, asConfigured, writeFirst, atMostOnce, replayEqualsLive, takenBack,
+		withinBudget, oneAtATime, backsOff, leavesSystemd, stopsInAStorm, leavesStartLimit, withinCaps, asConfigured, writeFirst, atMostOnce, replayEqualsLive, takenBack,
 		neverSilent, isCured, noNeedlessPage, pageOnce, pageResolved, tiersTold, trueRecovery, comesToRest}
 }
 
@@ -61,10 +65,14 @@ func onUnit(v strategy.Verb) bool {
 	return false
 }
 
+func word(f detect.Facts, name string) bool { return f.Text(name) != "" }
+
 // measured reports whether a kind of evidence can have come from a look: at least one fact of it
 // was measured there, or in the present look at a neighbour.
 func (w *world) measured(by detect.Witness, target string, f detect.Facts) bool {
-	word := func(f detect.Facts, name string) bool { return f.Text(name) != "" }
+	if d := w.distorted(target, by); d != nil && d.lie == "" && d.from < w.d.watchers[w.index[target]].seen-time.Minute/6 {
+		return by == detect.BySocket && word(f, detect.HTTPOutcome)
+	}
 	num := func(name string) bool { _, ok := f.Num(name); return ok }
 	neighbour := func(names []string, fact string) bool {
 		for _, n := range names {

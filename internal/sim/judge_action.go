@@ -66,13 +66,11 @@ func (w *world) judgeEvidence(a strategy.Action, rec incident.Record) {
 	if d.Verdict != detect.Unhealthy {
 		w.fail(unknownIsNotDown, "%s is decided on the verdict %s", a, d.Verdict)
 	}
-	if age := rec.At.Sub(t.Last.At) - time.Duration(t.Last.Took*float64(time.Second)); w.clockIsSteady(time.Hour) {
-		if age > 20*time.Second {
-			w.fail(freshEvidence, "%s is decided on a look that is %s old", a, age)
-		}
-		if t.Last.At.Before(epoch.Add(w.d.began + w.skew)) {
-			w.fail(freshEvidence, "%s is decided on a look of an earlier life of the daemon", a)
-		}
+	switch seen := w.d.watchers[w.index[a.Target]].seen; {
+	case w.t-seen > 20*time.Second && w.clockIsSteady(time.Hour):
+		w.fail(freshEvidence, "%s is decided on a look that is %s old", a, w.t-seen)
+	case seen < w.d.began:
+		w.fail(freshEvidence, "%s is decided on a look of an earlier life of the daemon", a)
 	}
 	if !planDisrupts(t.Plan) {
 		return
@@ -199,6 +197,19 @@ func (w *world) judgeBounds(a strategy.Action, rec incident.Record) {
 		if l.approvals[a.Target]--; l.approvals[a.Target] < 0 {
 			w.fail(asConfigured, "%s without anybody's yes", a)
 		}
+	}
+	storm := 0
+	for _, i := range w.d.live.Incidents {
+		if i.Target != a.Target && rec.At.Sub(i.Opened) < lim.StormWindow {
+			storm++
+		}
+	}
+	if storm >= lim.StormTargets && w.clockIsSteady(time.Hour) {
+		w.fail(stopsInAStorm, "%s, and %d other incidents began within %s", a, storm, lim.StormWindow)
+	}
+	u := w.things[a.Target].u
+	if onUnit(a.Verb) && u.sub == "auto-restart" && u.policy != "no" && w.t-u.retryAt > -u.restartSec+3*time.Second && w.t < u.retryAt-time.Second {
+		w.fail(leavesSystemd, "%s, and systemd will restart it by itself in %s", a, u.retryAt-w.t)
 	}
 	for _, b := range []struct {
 		of     string

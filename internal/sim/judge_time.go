@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/incident"
@@ -80,7 +81,7 @@ func (w *world) inGoodHands(target string) bool {
 		if inc.Target != target && inc.ID != ts.Incident && inc.Target != ts.Diagnosis.Culprit {
 			continue
 		}
-		if !inc.Paged.IsZero() {
+		if w.ledger.pages[inc.ID+"/t0"] == told {
 			return true
 		}
 		switch inc.Held {
@@ -102,7 +103,10 @@ func (w *world) judgeTiers(target string) {
 		return
 	}
 	tiers := w.options.Tiers
-	for n := inc.Tier + 1; n < len(tiers); n++ {
+	for n := 1; n < len(tiers); n++ {
+		if w.ledger.pages[fmt.Sprintf("%s/t%d", inc.ID, n)] != neverTold {
+			continue
+		}
 		if late := w.now().Sub(inc.Paged) - tiers[n]; late > 7*time.Minute {
 			w.fail(tiersTold, "%s was paged %s ago, and tier %d knows nothing", inc.ID, w.now().Sub(inc.Paged), n)
 		}

@@ -41,7 +41,7 @@ func newWorld(o Options) *world {
 	}
 	w.options.Strategies = set
 	options := w.options
-	if o.breaks != nil && o.breaks.options != nil {
+	if o.breaks.options != nil {
 		o.breaks.options(&options)
 	}
 	p, err := incident.NewPolicy(options)
@@ -55,7 +55,7 @@ func newWorld(o Options) *world {
 		}
 		return killing(1 + w.rng.IntN(2))
 	}
-	if o.breaks != nil && o.breaks.core != nil {
+	if o.breaks.core != nil {
 		w.d.core = o.breaks.core(w, p)
 	}
 	return w

@@ -12,6 +12,7 @@ type distortion struct {
 	target  string
 	witness detect.Witness
 	lie     string // "" = blind: not measured
+	from    time.Duration
 	until   time.Duration
 }
 

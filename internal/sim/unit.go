@@ -55,7 +55,8 @@ type unit struct {
 	jobBy               who
 	jobDone             func(incident.Result, string)
 	starts              []startStamp
-	downThen            func() // what follows when the process has stopped
+	retryAt             time.Duration // when systemd starts it again by itself
+	downThen            func()        // what follows when the process has stopped
 
 	life int // counts changes of state; what was planned for an earlier life is void
 }
@@ -310,6 +311,7 @@ func (u *unit) die(kind string, code int, result, departure string) {
 	}
 	// On an idle host the automatic restart is seen after 0.1 ms, on a busy one later.
 	u.later(time.Duration(u.w.rng.IntN(300))*time.Millisecond, func() {
+		u.retryAt = u.w.t + u.restartSec
 		u.become("activating", "auto-restart")
 		u.later(u.restartSec, func() {
 			u.restarts++

@@ -19,8 +19,8 @@ type Options struct {
 	Days float64
 	// Transcript gets one line per thing that happens; nil = none is written.
 	Transcript io.Writer
-	// breaks is a deliberately broken rule, for the tests of the invariants.
-	breaks *mutant
+
+	breaks mutant // a deliberately broken rule, for the tests of the invariants; zero = none
 }
 
 // Report is what came of a world.
