@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -179,4 +180,40 @@ func TestTheTimeForACureRunsFromTheEndOfAPersonsHold(t *testing.T) {
 	}
 	s.says("codebase", Command{Verb: CmdRelease}).run(5*time.Minute).phase("codebase", Watching)
 	s.actions("unit.start codebase-mcp.service").tells("change t0 codebase: closed")
+}
+
+func TestWhatHappenedWhileTheJournalWasBrokenIsWrittenWhenItWorksAgain(t *testing.T) {
+	s := quiet(t)
+	wrong := but(noReply("c1"), detect.HTTPOutcome, detect.OutcomeNotFound)
+	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), wrong
+	s.run(time.Minute).tells("trigger t0 codebase: unknown-too-long")
+	first := s.incident("codebase").ID
+	written := len(s.kept)
+	s.unwritten = true
+	s.step(Event{Kind: Impaired, Detail: "no space left"})
+	s.host["codebase"], s.host["workflow"] = well("c1"), but(noReply("w1"), detect.HTTPOutcome, detect.OutcomeNotFound)
+	s.run(5*time.Minute).phase("codebase", Watching).phase("workflow", Escalated)
+	s.kept = s.kept[:written]
+	s.step(Event{Kind: Impaired})
+	s.run(time.Second)
+	s.unwritten = false
+	// The daemon is killed. The next life knows of the page that is open, and of no other.
+	s.in(time.Hour).restart().phase("workflow", Escalated)
+	require.NotContains(t, s.s.Incidents, first)
+	require.Len(t, s.s.Incidents, 1)
+	// A new problem is a new page.
+	s.host["codebase"] = wrong
+	s.run(time.Minute)
+	require.Equal(t, "trigger t0 codebase: unknown-too-long", s.told[len(s.told)-1])
+	s.host["codebase"], s.host["workflow"] = well("c1"), well("w1")
+	s.run(5 * time.Minute)
+	open := map[string]int{}
+	for _, n := range s.told {
+		word, about, _ := strings.Cut(n, " ")
+		about, _, _ = strings.Cut(about, ":")
+		open[about] += map[string]int{"trigger": 1, "resolve": -1}[word]
+	}
+	for about, n := range open {
+		require.Zero(t, n, about)
+	}
 }

@@ -87,6 +87,10 @@ type TargetState struct {
 	ProbationEnd time.Time      `json:"probation_end,omitzero"`
 	BackoffUntil time.Time      `json:"backoff_until,omitzero"`
 	Approved     bool           `json:"approved,omitzero"`
+
+	// Unsaved: decisions about the target were taken while the journal was broken. They are written
+	// with its first step after that.
+	Unsaved bool `json:"unsaved,omitzero"`
 }
 
 // Incident is one problem from its confirmation to its end.

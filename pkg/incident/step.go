@@ -191,6 +191,9 @@ func (tn *turn) commit(rec Record, target bool) (State, Record) {
 		rec.Host, s.Host = tn.host, *tn.host
 	}
 	rec.Effects = tn.effects
+	if target {
+		tn.catchUp(&rec)
+	}
 	if !rec.Durable() {
 		rec.Seq = 0 // only what is journaled is numbered, so that a gap in the journal shows a loss
 		return s, rec
@@ -200,6 +203,23 @@ func (tn *turn) commit(rec Record, target bool) (State, Record) {
 	}
 	s.Seq = rec.Seq
 	return s, rec
+}
+
+// catchUp makes sure that what was decided while the journal was broken is written as soon as it
+// works again: the next life of the daemon must know which pages are open, and which are not.
+func (tn *turn) catchUp(rec *Record) {
+	switch h := tn.s.Host; {
+	case h.Impaired != "":
+		tn.t.Unsaved = tn.t.Unsaved || rec.Durable()
+	case tn.t.Unsaved:
+		tn.t.Unsaved = false
+		if rec.Host == nil {
+			rec.Host = &h // makes the record durable
+		}
+		if rec.Incident == nil {
+			rec.Incident = tn.inc
+		}
+	}
 }
 
 // material reports whether an incident changed in a way that must not be lost: the wording of the
