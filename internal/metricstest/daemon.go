@@ -6,11 +6,14 @@
 package metricstest
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
 
@@ -80,3 +83,11 @@ func Gather(tb testing.TB, g prometheus.Gatherer) []*dto.MetricFamily {
 }
 
 func own(name string) bool { return len(name) > 10 && name[:10] == "recoveryd_" }
+
+// Text is what a scrape would get.
+func Text(tb testing.TB, g prometheus.Gatherer) []byte {
+	tb.Helper()
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(g, promhttp.HandlerOpts{ErrorHandling: promhttp.PanicOnError}).ServeHTTP(w, httptest.NewRequestWithContext(tb.Context(), http.MethodGet, "/metrics", nil))
+	return w.Body.Bytes()
+}
