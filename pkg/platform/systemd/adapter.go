@@ -55,6 +55,7 @@ type Adapter struct {
 	mu       sync.Mutex // guards everything that follows
 	sessions []*session // the running Watch calls, newest last
 	denied   map[string]string
+	read     map[string]whole // by unit; only those whose signals agree with what was read
 }
 
 var (
@@ -74,7 +75,7 @@ func New(ctx context.Context, opt Options) (*Adapter, error) {
 	if opt.Root == "" {
 		opt.Root = "/"
 	}
-	a := &Adapter{opt: opt, log: opt.Logger, host: hostFiles{root: opt.Root}, denied: map[string]string{}}
+	a := &Adapter{opt: opt, log: opt.Logger, host: hostFiles{root: opt.Root}, denied: map[string]string{}, read: map[string]whole{}}
 	if opt.EnvDir != "" {
 		env, err := envfile.New(opt.EnvDir, opt.EnvKeys)
 		if err != nil {

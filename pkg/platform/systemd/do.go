@@ -46,6 +46,7 @@ func (a *Adapter) Do(ctx context.Context, act strategy.Action) (platform.Report,
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errActionTimeout)
 	defer cancel()
 	rep, err := do(ctx, act)
+	a.forget(act.Object)
 	switch {
 	case errors.Is(err, platform.ErrPermission):
 		a.remember(act.Object, err.Error())

@@ -17,6 +17,7 @@ import (
 // hostFiles reads the kernel's files of the host that systemd runs on.
 type hostFiles struct {
 	root string
+	work lastWord
 
 	once   sync.Mutex // guards mounts
 	mounts *cgroupMounts
@@ -76,7 +77,7 @@ func parseMounts(b []byte) (m cgroupMounts) {
 func (a *Adapter) addHostFacts(f detect.Facts, p unitProps) {
 	a.host.addMemory(f, p)
 	a.host.addProcesses(f, p)
-	if m := a.host.maintenance(); m != "" {
+	if m := a.host.atWork(); m != "" {
 		f[detect.UnitMaintenance] = detect.Word(m)
 	}
 }
@@ -87,14 +88,7 @@ func (h *hostFiles) addMemory(f detect.Facts, p unitProps) {
 	if p.cgroup == "" {
 		return // it has no processes
 	}
-	m := h.cgroups()
-	v2, v1 := "", ""
-	if m.unified != "" {
-		v2 = h.path(m.unified, p.cgroup)
-	}
-	if m.memoryV1 != "" {
-		v1 = h.path(m.memoryV1, p.cgroup)
-	}
+	v2, v1 := h.memoryDirs(p.cgroup)
 	switch {
 	case p.memCurrent != notSet:
 		f[detect.MemoryCurrent] = detect.Num(float64(p.memCurrent))
@@ -121,6 +115,25 @@ func (h *hostFiles) addMemory(f detect.Facts, p unitProps) {
 			f[detect.MemoryPressure] = detect.Num(v)
 		}
 	}
+}
+
+// accounts reports whether the memory of a cgroup can be read from its own files.
+func (h *hostFiles) accounts(cgroup string) bool {
+	v2, v1 := h.memoryDirs(cgroup)
+	_, err := firstNumber(v2, "memory.current", v1, "memory.usage_in_bytes")
+	return err == nil
+}
+
+// memoryDirs are the directories of a cgroup in the hierarchies that may account memory.
+func (h *hostFiles) memoryDirs(cgroup string) (v2, v1 string) {
+	m := h.cgroups()
+	if m.unified != "" {
+		v2 = h.path(m.unified, cgroup)
+	}
+	if m.memoryV1 != "" {
+		v1 = h.path(m.memoryV1, cgroup)
+	}
+	return v2, v1
 }
 
 // limit is the unit's memory limit in bytes; notSet when it has none. A limit that some other

@@ -11,9 +11,10 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/detect"
 )
 
-// Inspect implements [platform.Adapter]. It takes about a millisecond: one GetAll of the unit's
-// object and a few small files. The departure is the one that live signals told, when they
-// speak of the same state; otherwise it is worked out afterwards from the properties.
+// Inspect implements [platform.Adapter]. While the unit's signals are received it says what they
+// told, and asks systemd for the whole only now and then (see current); it reads a few small files.
+// The departure is the one that live signals told, when they speak of the same state; otherwise it
+// is worked out afterwards from the properties.
 func (a *Adapter) Inspect(ctx context.Context, unit string) (detect.Facts, error) {
 	if err := checkUnit(unit); err != nil {
 		return nil, fmt.Errorf("inspect: %w", err)
@@ -23,13 +24,17 @@ func (a *Adapter) Inspect(ctx context.Context, unit string) (detect.Facts, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.opt.InspectTimeout)
 	defer cancel()
-	p, err := a.properties(ctx, unit)
-	if err != nil {
-		return a.unmeasured(unit, err), nil
-	}
 	v, watched := a.watched(unit)
-	if watched {
-		p = v.fill(p)
+	p, known := a.current(unit, v, watched)
+	if !known {
+		var err error
+		if p, err = a.properties(ctx, unit); err != nil {
+			return a.unmeasured(unit, err), nil
+		}
+		if v, watched = a.watched(unit); watched { // again: it may have changed meanwhile
+			p = v.fill(p)
+		}
+		a.wasRead(unit, p, watched && v.describes(p))
 	}
 	job := ""
 	if p.job != 0 {
@@ -93,7 +98,7 @@ func (a *Adapter) unmeasured(unit string, err error) detect.Facts {
 	if r := a.refusal(unit); r.Text != "" {
 		f[detect.UnitPermission] = r
 	}
-	if m := a.host.maintenance(); m != "" {
+	if m := a.host.atWork(); m != "" {
 		f[detect.UnitMaintenance] = detect.Word(m)
 	}
 	return f

@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,6 +23,29 @@ import (
 // unattended-upgrades) holds the first from before it stops services until after it has started
 // them; dpkg holds the second, also when it is called by hand.
 var packageLocks = []string{"var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock"}
+
+// lastWord is the latest answer of maintenance.
+type lastWord struct {
+	mu   sync.Mutex // guards what follows, and lets one caller ask for all
+	said string
+	at   time.Time
+}
+
+// askAgain is how long an answer of maintenance is believed. To read /proc/locks costs little
+// processor time but waits for all processors to pass a quiet point, 10 ms on an idle host, and
+// holds up everybody who takes a file lock meanwhile: that must not happen at each look. A package
+// tool takes its lock well before it touches a service.
+const askAgain = 3 * time.Second
+
+// atWork is maintenance, asked at most once in askAgain.
+func (h *hostFiles) atWork() string {
+	h.work.mu.Lock()
+	defer h.work.mu.Unlock()
+	if now := time.Now(); h.work.at.IsZero() || now.Sub(h.work.at) >= askAgain {
+		h.work.said, h.work.at = h.maintenance(), now
+	}
+	return h.work.said
+}
 
 // maintenance tells whether packages are being installed or removed on the host: "" or, for
 // example, "package-upgrade: apt-get (pid 4711)".
