@@ -46,7 +46,10 @@ func (c *cli) printStatus(st httpserve.Status) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Name, phase, age(st.Now, t.Since), t.Verdict, dash(string(t.Class)), dash(t.Incident), t.Because)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return c.printTelling(st)
 }
 
 func untilWords(s *incident.Standing) string {

@@ -60,6 +60,7 @@ type App struct {
 	cleanups []cleanup
 	damaged  chan error // capacity 1: the journal is corrupt, see ledger
 	beats    *heartbeat
+	canary   *canary
 
 	mu        sync.Mutex // guards what follows
 	stopWatch context.CancelFunc
@@ -152,7 +153,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.beats = newHeartbeat(a)
+	a.beats, a.canary = newHeartbeat(a), newCanary(a)
 	a.server, err = httpserve.New(httpserve.Options{Daemon: daemonView{a}, Gatherer: a.metrics.Registry, Logger: a.log, Feed: a.feed, Pages: pages,
 		Listen: c.HTTP.Listen, WebFile: c.HTTP.WebConfigFile, Socket: filepath.Join(c.RuntimeDir, SocketName)})
 	if err != nil {
@@ -195,6 +196,7 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 		a.log.Info("running programs as child processes", zap.String("targets", ch.describe()))
 	}
 	part("heartbeat", func() error { return a.beats.run(ctx) })
+	part("canary", func() error { return a.canary.run(ctx) })
 	part("snapshots", func() error { return a.snapshots(ctx) })
 	wg.Go(func() { a.recallMinutes(ctx) })
 	a.watchUnits(ctx, &wg)

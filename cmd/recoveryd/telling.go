@@ -1,0 +1,86 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/recoveryd/recoveryd/internal/app"
+	"github.com/recoveryd/recoveryd/internal/httpserve"
+)
+
+// printTelling prints the channels by which people are told and who watches recoveryd itself, below
+// the targets of status.
+func (c *cli) printTelling(st httpserve.Status) error {
+	var t app.Telling
+	b, err := json.Marshal(st.Channels) // any: httpserve knows nothing of outbox and canary
+	if err == nil {
+		err = json.Unmarshal(b, &t)
+	}
+	if err != nil {
+		return fmt.Errorf("read what the daemon says of its channels: %w", err)
+	}
+	canaries := map[string]app.CanaryChannel{}
+	if t.Canary != nil {
+		for _, ch := range t.Canary.Channels {
+			canaries[ch.Channel] = ch
+		}
+	}
+	if len(t.Channels) > 0 {
+		w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "\nCHANNEL\tWAITING\tACCEPTED\tCANARY\tSTATE")
+		for _, ch := range t.Channels {
+			waiting := fmt.Sprint(ch.Queued)
+			if ch.Queued > 0 {
+				waiting += ", oldest " + ago(st.Now, ch.Oldest)
+			}
+			canary := "-"
+			switch x, ok := canaries[ch.Channel]; {
+			case ok && x.Failed != "":
+				canary = "FAILED: " + x.Failed
+			case ok:
+				canary = ago(st.Now, x.Accepted)
+			}
+			state := "ok"
+			switch {
+			case !ch.Configured:
+				state = "not configured any more"
+			case ch.Trouble != "":
+				state = "TROUBLE: " + ch.Trouble
+			case !ch.FailingSince.IsZero():
+				state = "failing for " + age(st.Now, ch.FailingSince) + ": " + ch.LastError
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", ch.Channel, waiting, ago(st.Now, ch.LastSuccess), canary, state)
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	if t.StoreError != "" {
+		fmt.Fprintf(c.out, "\noutbox: %d notices are only in memory: %s\n", t.Unstored, t.StoreError)
+	}
+	if h := t.Heartbeat; h != nil {
+		state := "sent " + ago(st.Now, h.Last)
+		if h.Trouble != "" {
+			state = fmt.Sprintf("NOT SENT for %s (%s); last %s", age(st.Now, h.Since), h.Trouble, ago(st.Now, h.Last))
+		}
+		fmt.Fprintf(c.out, "\nheartbeat: %s, every %s\n", state, h.Interval)
+	}
+	if x := t.Canary; x != nil {
+		state := "next " + x.Next.Local().Format("2006-01-02 15:04 MST")
+		if x.Running != "" {
+			state = "under way: " + x.Running
+		}
+		fmt.Fprintf(c.out, "canary: every %s, %s\n", x.Every, state)
+	}
+	return nil
+}
+
+// ago says how long ago something was, "never" for the zero time.
+func ago(now, then time.Time) string {
+	if then.IsZero() {
+		return "never"
+	}
+	return age(now, then) + " ago"
+}

@@ -1,0 +1,18 @@
+package app
+
+import (
+	"github.com/recoveryd/recoveryd/internal/outbox"
+)
+
+// Telling is the part of the daemon's status that is about telling people: what each channel does,
+// and who watches recoveryd itself.
+type Telling struct {
+	outbox.Stats
+	Heartbeat *HeartbeatStatus `json:"heartbeat,omitzero"` // nil: none is configured
+	Canary    *CanaryStatus    `json:"canary,omitzero"`    // nil: none is configured
+}
+
+// telling is the present state.
+func (a *App) telling() Telling {
+	return Telling{Stats: a.outbox.Stats(), Heartbeat: a.beats.status.Load(), Canary: a.canary.status.Load()}
+}
