@@ -128,11 +128,12 @@ type ruleTests struct {
 }
 
 func TestEveryRuleHasACaseInWhichItFiresAndOneInWhichItDoesNot(t *testing.T) {
-	var f ruleTests
+	var f, days ruleTests
 	read(t, "recoveryd.rules.test.yml", &f)
+	read(t, "recoveryd.rules.days.test.yml", &days)
 	exposed := metricstest.All(t, metricstest.Daemon(t).Registry)
 	fires, quiet := map[string]bool{}, map[string]bool{}
-	for _, c := range f.Tests {
+	for _, c := range append(f.Tests, days.Tests...) {
 		for _, s := range c.InputSeries {
 			exposed.Check(t, s.Series)
 		}
@@ -165,7 +166,8 @@ func promtool(t *testing.T) string {
 
 func TestPromtool(t *testing.T) {
 	path := promtool(t)
-	for _, args := range [][]string{{"check", "rules", "recoveryd.rules.yml"}, {"test", "rules", "recoveryd.rules.test.yml"}} {
+	for _, args := range [][]string{{"check", "rules", "recoveryd.rules.yml"}, {"test", "rules", "recoveryd.rules.test.yml"},
+		{"test", "rules", "recoveryd.rules.days.test.yml"}} {
 		out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
 		require.NoError(t, err, "promtool %s:\n%s", strings.Join(args, " "), out)
 		require.Contains(t, string(out), "SUCCESS")

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
 
@@ -102,7 +104,42 @@ rule_files: [/usr/share/recoveryd/prometheus/recoveryd.rules.yml]
 	row("reason` of `recoveryd_target_held` and `recoveryd_holds_total", holds)
 	row("fact", facts(t))
 	row("target`, `culprit`, `unit`, `channel", []string{"names from the configuration"})
+	alerts(t, &b)
 	return b.String()
+}
+
+// alerts writes what each alert means and what to do, from the rules themselves.
+func alerts(t *testing.T, b *strings.Builder) {
+	src, err := os.ReadFile("../../deploy/prometheus/recoveryd.rules.yml")
+	require.NoError(t, err)
+	var f struct {
+		Groups []struct {
+			Name  string
+			Rules []struct {
+				Alert, For          string
+				Labels, Annotations map[string]string
+			}
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(src, &f))
+	b.WriteString("\n## Alerts\n\n| alert | severity | after | means | what to know | runbook |\n|---|---|---|---|---|---|\n")
+	for _, g := range f.Groups {
+		for _, r := range g.Rules {
+			after := r.For
+			if after == "" {
+				after = "at once"
+			}
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", r.Alert, r.Labels["severity"], after, plain(r.Annotations["summary"]), plain(r.Annotations["description"]), plain(r.Annotations["runbook"]))
+		}
+	}
+}
+
+// placeholder is a value that Prometheus fills in: {{ $labels.target }}, {{ $value | humanize }}.
+var placeholder = regexp.MustCompile(`\{\{ \$(?:labels\.)?(\w+)[^}]*\}\}`)
+
+func plain(s string) string {
+	s = placeholder.ReplaceAllStringFunc(s, func(m string) string { return strings.ToUpper(placeholder.FindStringSubmatch(m)[1]) })
+	return strings.ReplaceAll(strings.ReplaceAll(s, "docs/metrics.md", "this page"), "|", "\\|")
 }
 
 func labelNames(f *dto.MetricFamily) string {
