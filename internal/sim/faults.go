@@ -81,7 +81,9 @@ func (w *world) fault() {
 	}
 	r, s := w.rng, w.server()
 	long := w.between(time.Minute, 90*time.Minute)
-	switch r.IntN(24) {
+	switch r.IntN(25) {
+	case 24:
+		s.ail(exitLoop, min(long, 30*time.Minute), 30+r.IntN(120))
 	case 0, 1:
 		s.u.die("killed", 9, "signal", detect.DepartureCrash)
 	case 2:

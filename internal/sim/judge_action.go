@@ -72,18 +72,17 @@ func (w *world) judgeEvidence(a strategy.Action, rec incident.Record) {
 	case seen < w.d.began:
 		w.fail(freshEvidence, "%s is decided on a look of an earlier life of the daemon", a)
 	}
+	for _, by := range d.Witnesses {
+		if !w.measured(by, a.Target, t.Last.Facts) {
+			w.fail(unknownIsNotDown, "%s names the witness %s, which was not measured (%s)", a, by, d.Because)
+		}
+	}
 	if !planDisrupts(t.Plan) {
 		return
 	}
-	pair, agree := detect.Agree(d.Class, d.Witnesses)
+	_, agree := detect.Agree(d.Class, d.Witnesses)
 	if !agree {
 		w.fail(twoWitnesses, "%s disrupts, and only %v say so (%s)", a, d.Witnesses, d.Because)
-		return
-	}
-	for _, by := range []detect.Witness{pair.A, pair.B} {
-		if !w.measured(by, a.Target, t.Last.Facts) {
-			w.fail(unknownIsNotDown, "%s needs the witness %s, which was not measured (%s)", a, by, d.Because)
-		}
 	}
 }
 
@@ -208,7 +207,7 @@ func (w *world) judgeBounds(a strategy.Action, rec incident.Record) {
 		w.fail(stopsInAStorm, "%s, and %d other incidents began within %s", a, storm, lim.StormWindow)
 	}
 	u := w.things[a.Target].u
-	if onUnit(a.Verb) && u.sub == "auto-restart" && u.policy != "no" && w.t-u.retryAt > -u.restartSec+3*time.Second && w.t < u.retryAt-time.Second {
+	if onUnit(a.Verb) && u.sub == "auto-restart" && !w.distortedSince(0, a.Target) && u.policy != "no" && w.t-u.retryAt > -u.restartSec+3*time.Second && w.t < u.retryAt-time.Second {
 		w.fail(leavesSystemd, "%s, and systemd will restart it by itself in %s", a, u.retryAt-w.t)
 	}
 	for _, b := range []struct {

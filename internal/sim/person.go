@@ -89,12 +89,13 @@ func (w *world) person() {
 }
 
 // release ends a hold, and resume a pause. The ledger knows first: the command itself may lead to
-// an action.
+// an action. While the journal is broken the daemon takes the word for as long as it lives.
 func (w *world) release(target string) {
 	i := w.ledger.intent(target)
 	was := i.hold
 	i.hold = nil
-	if !w.d.command(target, commandOf(incident.CmdRelease)) {
+	w.d.command(target, commandOf(incident.CmdRelease))
+	if t := w.d.live.Targets[target]; !w.d.up || t == nil || t.Hold != nil {
 		i.hold = was
 	}
 }
@@ -102,7 +103,8 @@ func (w *world) release(target string) {
 func (w *world) resume() {
 	was := w.ledger.pause
 	w.ledger.pause = nil
-	if !w.d.command("", commandOf(incident.CmdResume)) {
+	w.d.command("", commandOf(incident.CmdResume))
+	if !w.d.up || w.d.live.Host.Pause != nil {
 		w.ledger.pause = was
 	}
 }

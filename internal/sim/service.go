@@ -18,6 +18,7 @@ type ailment struct {
 // they end with the process.
 const (
 	crashLoop   = "crash-loop"   // every process dies n seconds after it began
+	exitLoop    = "exit-loop"    // every process ends by itself, with success, n seconds after it began
 	wedge       = "wedge"        // every process hangs n seconds after it began
 	leakIdle    = "leak-idle"    // loses n idle connections a minute
 	leakLong    = "leak-long"    // loses n connections a minute in transactions that never end
@@ -118,6 +119,8 @@ func (s *server) feel(a *ailment, midway bool) {
 	switch a.kind {
 	case crashLoop:
 		s.u.inRun(soon, func() { s.u.die("exited", 1, "exit-code", detect.DepartureCrash) })
+	case exitLoop:
+		s.u.inRun(soon, func() { s.u.die("exited", 0, "success", detect.DepartureClean) })
 	case wedge:
 		s.u.inRun(soon, func() { s.hang() })
 	case leakIdle, leakLong:

@@ -1,0 +1,362 @@
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+	"github.com/recoveryd/recoveryd/pkg/strategy"
+)
+
+var update = flag.Bool("update", false, "rewrite MUTANTS.md")
+
+// usual is how many worlds a broken rule has to be caught in, unless it says otherwise.
+const usual = 400
+
+// stepped puts a function before every step, and one after it.
+func stepped(before func(*world, incident.State, time.Time, *incident.Event) incident.State,
+	after func(*world, incident.State, incident.Record) (incident.State, incident.Record)) func(*world, *incident.Policy) core {
+	return func(w *world, p *incident.Policy) core {
+		b := between{core: p}
+		if before != nil {
+			b.before = func(s incident.State, now time.Time, ev *incident.Event) incident.State { return before(w, s, now, ev) }
+		}
+		if after != nil {
+			b.after = func(s incident.State, r incident.Record) (incident.State, incident.Record) { return after(w, s, r) }
+		}
+		return b
+	}
+}
+
+// seeing changes the facts of every look before the core sees them.
+func seeing(change func(w *world, target string, f detect.Facts)) func(*world, *incident.Policy) core {
+	return stepped(func(w *world, s incident.State, _ time.Time, ev *incident.Event) incident.State {
+		if ev.Observation != nil {
+			o := *ev.Observation
+			o.Facts = maps.Clone(o.Facts)
+			change(w, o.Target, o.Facts)
+			ev.Observation = &o
+		}
+		return s
+	}, nil)
+}
+
+// planning changes every plan.
+func planning(change func(strategy.Input, *strategy.Plan)) func(*incident.Options) {
+	return func(o *incident.Options) {
+		var list []strategy.Strategy
+		for _, s := range strategy.Builtin() {
+			list = append(list, strategy.New(s.Name(), func(in strategy.Input) (strategy.Plan, error) {
+				p, err := s.Plan(in)
+				if err == nil {
+					change(in, &p)
+				}
+				return p, err
+			}))
+		}
+		set, err := strategy.NewSet(list...)
+		if err != nil {
+			panic(err)
+		}
+		o.Strategies = set
+	}
+}
+
+// telling drops notices.
+func telling(keep func(incident.Notice) bool) func(*world, *incident.Policy) core {
+	return stepped(nil, func(_ *world, s incident.State, r incident.Record) (incident.State, incident.Record) {
+		var kept []incident.Effect
+		for _, e := range r.Effects {
+			if e.Kind != incident.Notify || keep(*e.Notice) {
+				kept = append(kept, e)
+			}
+		}
+		r.Effects = kept
+		return s, r
+	})
+}
+
+// withTarget replaces the state of a target.
+func withTarget(s incident.State, name string, change func(*incident.TargetState)) incident.State {
+	if t := s.Targets[name]; t != nil {
+		c := *t
+		change(&c)
+		s.Targets = maps.Clone(s.Targets)
+		s.Targets[name] = &c
+	}
+	return s
+}
+
+// timing overrides every class.
+func timing(t incident.Timing) func(*incident.Options) {
+	return func(o *incident.Options) {
+		for _, c := range detect.BuiltinClasses() {
+			o.Overrides = append(o.Overrides, incident.Override{Class: c, Timing: t})
+		}
+	}
+}
+
+// mutants are the deliberately broken rules, each with the invariants of which one must catch it.
+func mutants() []struct {
+	mutant
+	by []string
+} {
+	type m = struct {
+		mutant
+		by []string
+	}
+	never := func(incident.Notice) bool { return false }
+	return []m{
+		{mutant{name: "unknown-is-unhealthy", says: "takes a health check that was not made for one that got no reply",
+			core: seeing(func(_ *world, _ string, f detect.Facts) {
+				if f[detect.HTTPOutcome].Err != "" {
+					f[detect.HTTPOutcome] = detect.Word(detect.OutcomeNoReply)
+				}
+			})}, []string{unknownIsNotDown, innocentLeftAlone}},
+		{mutant{name: "missing-unit-is-failed", says: "takes a unit that could not be asked for a failed one",
+			core: seeing(func(_ *world, _ string, f detect.Facts) {
+				if f[detect.UnitActive].Err != "" {
+					f[detect.UnitActive], f[detect.HTTPOutcome], f[detect.SQLOutcome] = detect.Word("failed"), detect.Word(detect.OutcomeRefused), detect.Word(detect.SQLRefused)
+				}
+			})}, []string{unknownIsNotDown, innocentLeftAlone, noNeedlessPage, withinBudget, takenBack, comesToRest}},
+		{mutant{name: "first-look-counts", says: "believes the first bad look of every class", worlds: 1500,
+			options: timing(incident.Timing{Looks: 1, For: 1})}, []string{innocentLeftAlone}},
+		{mutant{name: "one-witness", says: "drops the hold for a second witness", options: planning(func(_ strategy.Input, p *strategy.Plan) {
+			for i := range p.Actions {
+				p.Actions[i].Disrupts = false
+			}
+		})}, []string{twoWitnesses, oneAtATime, innocentLeftAlone}},
+		{mutant{name: "operator-ignored", says: "does not see that a person stopped, masked or upgrades a unit",
+			core: seeing(func(_ *world, _ string, f detect.Facts) {
+				delete(f, detect.UnitJob)
+				delete(f, detect.UnitMaintenance)
+				if f.Text(detect.UnitLoad) == "masked" {
+					f[detect.UnitLoad] = detect.Word("loaded")
+				}
+				if d := f.Text(detect.UnitDeparture); d == detect.DepartureStopped || d == detect.DepartureRestart {
+					f[detect.UnitDeparture] = detect.Word(detect.DepartureCrash)
+				}
+			})}, []string{operatorLeftAlone}},
+		{mutant{name: "operator-forgotten", says: "forgets a person's stop while the unit cannot be asked", worlds: 6000,
+			core: stepped(func(_ *world, s incident.State, _ time.Time, ev *incident.Event) incident.State {
+				return withTarget(s, ev.Target, func(t *incident.TargetState) { t.Intent = "" })
+			}, nil)}, []string{operatorLeftAlone}},
+		{mutant{name: "pause-forgotten", says: "takes a pause or a hold, and does not keep it",
+			core: stepped(nil, func(_ *world, s incident.State, r incident.Record) (incident.State, incident.Record) {
+				s.Host.Pause = nil
+				if r.Host != nil {
+					h := *r.Host
+					h.Pause = nil
+					r.Host = &h
+				}
+				if r.After != nil && r.After.Hold != nil {
+					s = withTarget(s, r.Target, func(t *incident.TargetState) { t.Hold = nil })
+					r.After = s.Targets[r.Target]
+				}
+				return s, r
+			})}, []string{operatorLeftAlone}},
+		{mutant{name: "pages-for-operators", says: "pages for what a person stopped, after five minutes",
+			options: func(o *incident.Options) { o.PageAfter.Operator = 5 * time.Minute }}, []string{operatorNotPaged}},
+		{mutant{name: "no-dependencies", says: "does not know what needs what, and treats the dependents",
+			options: func(o *incident.Options) {
+				list := make([]detect.Target, len(o.Targets))
+				for i, t := range o.Targets {
+					t.DependsOn = nil
+					list[i] = t
+				}
+				o.Targets = list
+			}}, []string{culpritOnly, twoWitnesses, unknownIsNotDown, noNeedlessPage, neverSilent}},
+		{mutant{name: "old-look-at-needs", says: "believes that what a service needs was looked at just now",
+			options: func(o *incident.Options) { o.Fresh = 24 * time.Hour },
+			core: stepped(func(w *world, s incident.State, now time.Time, ev *incident.Event) incident.State {
+				if w.things[ev.Target].server != nil {
+					s = withTarget(s, "postgres", func(t *incident.TargetState) {
+						if t.Phase == incident.Watching {
+							t.Last.At = now
+						}
+					})
+				}
+				return s
+			}, nil)}, []string{culpritOnly, replayEqualsLive, isCured}},
+		{mutant{name: "saturation-is-death", says: "restarts PostgreSQL when its connections are used up",
+			options: planning(func(in strategy.Input, p *strategy.Plan) {
+				if in.Target.Kind == detect.KindPostgres && in.Diagnosis.Class == detect.ClassPool {
+					p.Actions = []strategy.Action{{Verb: strategy.UnitRestart, Object: in.Target.Unit, Timeout: time.Minute}}
+				}
+			})}, []string{saturationIsAlive, twoWitnesses}},
+		{mutant{name: "no-budget", says: "has no budget of actions", options: func(o *incident.Options) {
+			o.Limits.Target.Actions, o.Limits.Host.Actions = 0, 0
+		}}, []string{withinBudget}},
+		{mutant{name: "budget-forgotten", says: "forgets after a restart what it has done",
+			boot: func(s incident.State) incident.State { s.Host.Actions = nil; return s }}, []string{withinBudget, replayEqualsLive}},
+		{mutant{name: "no-backoff", says: "makes no pause after a failure", options: func(o *incident.Options) { o.Limits.Backoff.Initial = 0 }}, []string{backsOff}},
+		{mutant{name: "constant-backoff", says: "makes the same short pause after every failure", options: func(o *incident.Options) { o.Limits.Backoff.Factor = 1 }}, []string{backsOff}},
+		{mutant{name: "no-concurrency-limit", says: "disrupts everything at once", worlds: 3000, options: func(o *incident.Options) { o.Limits.Concurrent = 100 }}, []string{oneAtATime}},
+		{mutant{name: "no-storm", says: "goes on acting in a storm", options: func(o *incident.Options) { o.Limits.StormTargets = 0 }}, []string{stopsInAStorm}},
+		{mutant{name: "races-systemd", says: "does not see that systemd restarts a unit by itself",
+			core: seeing(func(_ *world, _ string, f detect.Facts) {
+				if f.Text(detect.UnitSub) == "auto-restart" {
+					f[detect.UnitActive], f[detect.UnitSub] = detect.Word("failed"), detect.Word("failed")
+				}
+				f[detect.UnitPolicy] = detect.Word("no")
+			})}, []string{leavesSystemd}},
+		{mutant{name: "start-limit-ignored", says: "does not count starts", worlds: 6000,
+			core: seeing(func(_ *world, _ string, f detect.Facts) { delete(f, detect.UnitLimitBurst) })}, []string{leavesStartLimit}},
+		{mutant{name: "no-caps", says: "asks for three times as much as it may", options: planning(func(_ strategy.Input, p *strategy.Plan) {
+			for _, a := range p.Actions {
+				for _, arg := range []string{strategy.ArgValue, strategy.ArgMaxSize, strategy.ArgBytes} {
+					if n, err := strconv.Atoi(a.Args[arg]); err == nil {
+						a.Args[arg] = strconv.Itoa(3 * n)
+					}
+				}
+			}
+		})}, []string{withinCaps}},
+		{mutant{name: "never-takes-back", says: "leaves a change that did not help", options: planning(func(_ strategy.Input, p *strategy.Plan) { p.Undo = nil })}, []string{takenBack}},
+		{mutant{name: "modes-ignored", says: "acts in observe and propose mode", options: func(o *incident.Options) { o.Modes = nil }}, []string{asConfigured}},
+		{mutant{name: "acts-then-writes", says: "acts, and writes its decision afterwards", actsFirst: true}, []string{writeFirst}},
+		{mutant{name: "acts-unwritten", says: "acts although its decision could not be written", ignoresJournal: true, worlds: 1500}, []string{writeFirst, replayEqualsLive}},
+		{mutant{name: "repeats-after-a-crash", says: "does again, after a restart, what was in flight", repeats: true}, []string{atMostOnce}},
+		{mutant{name: "incidents-forgotten", says: "forgets its incidents at a restart", boot: func(s incident.State) incident.State {
+			return incident.State{Targets: map[string]*incident.TargetState{}, Incidents: map[string]*incident.Incident{}, Host: s.Host, Seq: s.Seq}
+		}}, []string{pageResolved, replayEqualsLive, asConfigured, backsOff, operatorLeftAlone, atMostOnce}},
+		{mutant{name: "pages-again", says: "pages again after every restart", boot: func(s incident.State) incident.State {
+			for id, i := range s.Incidents {
+				c := *i
+				c.Paged = time.Time{}
+				s.Incidents[id] = &c
+			}
+			return s
+		}}, []string{pageOnce, replayEqualsLive}},
+		{mutant{name: "acts-on-old-looks", says: "decides on the last look, however old", worlds: 3000,
+			core: stepped(func(_ *world, s incident.State, now time.Time, ev *incident.Event) incident.State {
+				if ev.Kind == incident.Woke || ev.Kind == incident.Operator {
+					s = withTarget(s, ev.Target, func(t *incident.TargetState) {
+						if !t.Last.At.IsZero() {
+							t.Last.At = now
+						}
+					})
+				}
+				return s
+			}, nil)}, []string{freshEvidence}},
+		{mutant{name: "trusts-the-job", says: "takes a finished job for a cure", core: stepped(func(w *world, s incident.State, _ time.Time, ev *incident.Event) incident.State {
+			t := s.Targets[ev.Target]
+			if ev.Observation == nil || t == nil || t.Phase != incident.Verifying && t.Phase != incident.Probation || w.things[ev.Target].server == nil {
+				return s
+			}
+			o := *ev.Observation
+			o.Facts = maps.Clone(o.Facts)
+			o.Facts[detect.UnitActive], o.Facts[detect.UnitSub] = detect.Word("active"), detect.Word("running")
+			o.Facts[detect.HTTPOutcome], o.Facts[detect.HealthStatus], o.Facts[detect.HealthDatabase] = detect.Word(detect.OutcomeReply), detect.Word("healthy"), detect.Word("connected")
+			for _, name := range []string{detect.PoolMax, detect.MemoryCurrent, detect.ProcessRSS, detect.SyntheticOK, detect.UnitJob} {
+				delete(o.Facts, name)
+			}
+			ev.Observation = &o
+			return s
+		}, nil)}, []string{trueRecovery, isCured, noNeedlessPage}},
+		{mutant{name: "never-closes", says: "keeps every incident open for ever", options: timing(incident.Timing{Probation: 1000 * time.Hour})}, []string{comesToRest}},
+		{mutant{name: "never-pages", says: "tells nobody", core: telling(never)}, []string{neverSilent, tiersTold}},
+		{mutant{name: "never-resolves", says: "never takes a page back", core: telling(func(n incident.Notice) bool { return n.Kind != incident.NoticeResolve })}, []string{pageResolved}},
+		{mutant{name: "no-tiers", says: "tells the first tier only", options: func(o *incident.Options) { o.Tiers = o.Tiers[:1] }}, []string{tiersTold}},
+		{mutant{name: "silent-while-held", says: "holds back for ever without a word", options: func(o *incident.Options) { o.PageAfter.Held, o.PageAfter.Unresolved = 0, 0 }}, []string{neverSilent}},
+		{mutant{name: "silent-unknown", says: "waits for ever for a better look", options: func(o *incident.Options) { o.PageAfter.Unknown = 0 }}, []string{neverSilent}},
+		{mutant{name: "never-acts", says: "only watches", options: func(o *incident.Options) {
+			o.Modes = map[string]incident.Mode{}
+			for _, t := range o.Targets {
+				o.Modes[t.Name] = incident.Observe
+			}
+		}}, []string{isCured, noNeedlessPage}},
+		{mutant{name: "pages-at-once", says: "pages instead of trying", options: timing(incident.Timing{Ladder: []string{}})}, []string{noNeedlessPage}},
+		{mutant{name: "sleeps", says: "sleeps through its wake-ups", core: func(_ *world, p *incident.Policy) core { return sleeper{p} }}, []string{isCured, neverSilent, tiersTold, noNeedlessPage}},
+	}
+}
+
+// sleeper is a core that does nothing when it is woken.
+type sleeper struct{ p *incident.Policy }
+
+func (s sleeper) Step(st incident.State, now time.Time, ev incident.Event) (incident.State, incident.Record) {
+	if t := st.Targets[ev.Target]; ev.Kind == incident.Woke && t != nil {
+		return st, incident.Record{At: now, Target: ev.Target, From: t.Phase, To: t.Phase, Reason: incident.NoChange, Sentence: "asleep", Event: ev, After: t}
+	}
+	return s.p.Step(st, now, ev)
+}
+
+// TestEveryBrokenRuleIsCaught is the proof that the invariants have teeth.
+func TestEveryBrokenRuleIsCaught(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not in short runs")
+	}
+	var mu sync.Mutex
+	caught := map[string]string{}
+	t.Run("each", func(t *testing.T) {
+		for _, m := range mutants() {
+			t.Run(m.name, func(t *testing.T) {
+				t.Parallel()
+				n := m.worlds
+				if n == 0 {
+					n = usual
+				}
+				for s := range uint64(n) {
+					r := Run(Options{Seed: 1 + s, Days: 0.5, breaks: m.mutant})
+					if v := r.Violation; v != nil {
+						require.Contains(t, m.by, v.Invariant, "it is caught by another invariant than expected: world %d, %s", s+1, v)
+						mu.Lock()
+						caught[m.name] = fmt.Sprintf("%d %s", s+1, v)
+						mu.Unlock()
+						return
+					}
+				}
+				t.Fatalf("%s: nobody noticed in %d worlds", m.says, n)
+			})
+		}
+	})
+	for _, m := range mutants() {
+		t.Logf("%-24s world %s", m.name, caught[m.name])
+	}
+}
+
+// TestTheListOfBrokenRulesIsInStep keeps MUTANTS.md in step with the code.
+func TestTheListOfBrokenRulesIsInStep(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("# Deliberately broken rules\n\nGenerated by `go test ./internal/sim -run TestTheListOfBrokenRules -update`.\n\n" +
+		"Each line is a daemon that breaks one rule. `TestEveryBrokenRuleIsCaught` lets it live through\nsimulated worlds until one of the named invariants (invariant.go) catches it, within the given\n" +
+		"number of worlds of half a day. A rule whose breaking nobody notices fails the test.\n\n" +
+		"| broken rule | what the daemon does | caught by | within |\n|---|---|---|---|\n")
+	names := map[string]bool{}
+	for _, i := range Invariants() {
+		names[i] = true
+	}
+	used := map[string]bool{}
+	for _, m := range mutants() {
+		n := m.worlds
+		if n == 0 {
+			n = usual
+		}
+		for _, by := range m.by {
+			require.True(t, names[by], "%s is no invariant", by)
+			used[by] = true
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %d worlds |\n", m.name, m.says, strings.Join(m.by, ", "), n)
+	}
+	b.WriteString("\n## Invariants that no broken rule is expected to break first\n\n")
+	for _, i := range Invariants() {
+		if !used[i] {
+			fmt.Fprintf(&b, "- %s\n", i)
+		}
+	}
+	if *update {
+		require.NoError(t, os.WriteFile("MUTANTS.md", []byte(b.String()), 0o644))
+	}
+	page, err := os.ReadFile("MUTANTS.md")
+	require.NoError(t, err)
+	require.Equal(t, b.String(), string(page), "stale: run it with -update")
+}
