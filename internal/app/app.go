@@ -20,6 +20,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/journal"
 	"github.com/recoveryd/recoveryd/internal/metrics"
 	"github.com/recoveryd/recoveryd/internal/outbox"
+	"github.com/recoveryd/recoveryd/internal/replay"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/platform"
@@ -53,14 +54,17 @@ type App struct {
 	metrics  *metrics.Metrics
 	server   *httpserve.Server
 	evidence *evidence.Collector
+	recorder *replay.Recorder
 	feed     *live.Feed
 	adapters map[string]platform.Adapter
 	children *children // nil: nothing runs as a child
 	config   atomic.Pointer[config.Config]
-	cleanups []cleanup
-	damaged  chan error // capacity 1: the journal is corrupt, see ledger
-	beats    *heartbeat
-	canary   *canary
+	// fingerprint is that of the configuration in force.
+	fingerprint atomic.Pointer[string]
+	cleanups    []cleanup
+	damaged     chan error // capacity 1: the journal is corrupt, see ledger
+	beats       *heartbeat
+	canary      *canary
 
 	mu        sync.Mutex // guards what follows
 	stopWatch context.CancelFunc
@@ -142,9 +146,13 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.onStop("evidence", a.evidence.Close)
 	a.configureEvidence(c, a.adapters)
+	a.setFingerprint(c)
+	if err := a.newRecorder(); err != nil {
+		return nil, err
+	}
 	a.feed = a.newFeed()
 	a.engine, err = engine.New(engine.Options{Policy: policy, Subjects: subjects, State: state, Actuator: actuator(a.adapters),
-		Journal: ledger{a.journal, a.queue, a.giveUp}, Courier: courier{a}, Evidence: a.evidence, Meter: a.feed.Tap(a.metrics), Render: a.render, Logger: a.log})
+		Journal: ledger{a.journal, a.queue, a.giveUp}, Courier: courier{a}, Evidence: a.evidence, Tape: a.recorder, Meter: a.feed.Tap(a.metrics), Render: a.render, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}
@@ -197,6 +205,7 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	}
 	part("heartbeat", func() error { return a.beats.run(ctx) })
 	part("canary", func() error { return a.canary.run(ctx) })
+	part("recordings", func() error { return a.recorder.Run(ctx) })
 	part("snapshots", func() error { return a.snapshots(ctx) })
 	wg.Go(func() { a.recallMinutes(ctx) })
 	a.watchUnits(ctx, &wg)

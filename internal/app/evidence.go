@@ -61,6 +61,9 @@ func (h *History) Evidence(ctx context.Context, id string) ([]evidence.Piece, er
 	}
 	out := make([]evidence.Piece, 0, len(rows))
 	for _, r := range rows {
+		if isRecording(r.Name) {
+			continue
+		}
 		out = append(out, evidence.Piece{Incident: r.Incident, Name: r.Name, At: r.At, Body: r.Body})
 	}
 	return out, nil

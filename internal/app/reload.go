@@ -70,6 +70,7 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	a.feed.Keep(names(c))
 	a.outbox.Replace(notifiers, rulesOf(c))
 	a.configureEvidence(c, adapters)
+	a.setFingerprint(c)
 	if err := a.engine.Reload(ctx, policy, subjects, actuator(adapters)); err != nil {
 		return err // only when recoveryd is being stopped
 	}

@@ -30,6 +30,9 @@ func (h *History) Report(ctx context.Context, id string, c *config.Config, now t
 		return report.Report{}, fmt.Errorf("evidence of incident %s: %w", id, err)
 	}
 	for _, p := range pieces {
+		if isRecording(p.Name) {
+			continue // for recoveryd replay, and not for people
+		}
 		text := "(not text: " + fmt.Sprint(len(p.Body)) + " bytes)"
 		if utf8.Valid(p.Body) {
 			text = string(p.Body)

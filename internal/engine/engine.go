@@ -22,7 +22,7 @@ type Subject struct {
 	Interval time.Duration // between looks when nothing is wrong; jittered by up to a tenth
 }
 
-// Options is what an Engine is built from. All fields but Evidence are required.
+// Options is what an Engine is built from. All fields but Evidence and Tape are required.
 type Options struct {
 	Policy   *incident.Policy
 	Subjects []Subject
@@ -31,6 +31,7 @@ type Options struct {
 	Journal  Journal
 	Courier  Courier
 	Evidence Evidence // nil = none is collected
+	Tape     Tape     // nil = nothing is recorded
 	Meter    Meter
 	Render   func(incident.Notice, incident.Incident, time.Time) escalate.Notice
 	Logger   *zap.Logger

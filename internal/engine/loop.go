@@ -63,6 +63,7 @@ func (e *Engine) handle(ctx context.Context, m message) {
 			return
 		}
 	}
+	e.tape(state, now, m.ev, rec, next)
 	e.accept(ctx, next, rec)
 	if state.Host.Impaired != "" && next.Host.Impaired == "" {
 		n := e.impairedNotice(now, state.Host.Impaired)
@@ -72,6 +73,13 @@ func (e *Engine) handle(ctx context.Context, m message) {
 	}
 	if m.done != nil {
 		m.done <- rec
+	}
+}
+
+// tape lets the step be recorded.
+func (e *Engine) tape(before incident.State, now time.Time, ev incident.Event, rec incident.Record, after incident.State) {
+	if e.o.Tape != nil {
+		e.o.Tape.Stepped(before, now, ev, rec, after)
 	}
 }
 
@@ -115,9 +123,11 @@ func (e *Engine) journalBroken(ctx context.Context, state incident.State, m mess
 	now := time.Now()
 	seq := state.Seq // what follows is not in the journal and takes no number of it
 	if state.Host.Impaired == "" {
-		var rec incident.Record
-		state, rec = e.Policy().Step(state, now, incident.Event{Kind: incident.Impaired, Detail: why})
-		state.Seq = seq
+		ev := incident.Event{Kind: incident.Impaired, Detail: why}
+		next, rec := e.Policy().Step(state, now, ev)
+		next.Seq = seq
+		e.tape(state, now, ev, rec, next)
+		state = next
 		e.o.Courier.Emergency([]escalate.Notice{e.impairedNotice(now, why)})
 		e.accept(ctx, state, rec)
 	}
@@ -131,6 +141,7 @@ func (e *Engine) journalBroken(ctx context.Context, state incident.State, m mess
 		e.o.Courier.Emergency(notices)
 	}
 	next.Seq = seq
+	e.tape(state, now, m.ev, rec, next)
 	e.accept(ctx, next, rec)
 }
 

@@ -52,3 +52,8 @@ type Meter interface {
 	JournalFailed()
 	Cycle(at time.Time)
 }
+
+// Tape is told of every step of the core, in their order, by the loop itself: it must not block.
+type Tape interface {
+	Stepped(before incident.State, now time.Time, ev incident.Event, rec incident.Record, after incident.State)
+}
