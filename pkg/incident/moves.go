@@ -130,9 +130,7 @@ func openIncident(tn *turn) {
 	i := tn.change()
 	if i.Class != d.Class {
 		i.Class = d.Class
-		if sev := tn.p.severity(tn.p.targets[t.Name], d); i.Severity == detect.SeverityUnset || sev < i.Severity {
-			i.Severity = sev
-		}
+		tn.p.worsen(i, d)
 	}
 	i.Diagnosis = d
 	if tn.nextPlan(); len(tn.skipped) > 0 {
@@ -169,6 +167,7 @@ func joinIncident(tn *turn) {
 			tn.touched = copyIncident(ci)
 			tn.touched.Affected = append(tn.touched.Affected, t.Name)
 			slices.Sort(tn.touched.Affected)
+			tn.p.worsen(tn.touched, ci.Diagnosis)
 		}
 	}
 }

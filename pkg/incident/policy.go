@@ -212,23 +212,6 @@ func (p *Policy) merge(t detect.Target, c detect.Class) Timing {
 	return tm
 }
 
-// severity is how bad a diagnosis is on a target: as configured for the target or the class,
-// otherwise as the condition that was found says (an OOM kill is worse than memory running short,
-// though both are of class memory).
-func (p *Policy) severity(t detect.Target, d detect.Diagnosis) detect.Severity {
-	tm := p.timing(t, d.Class)
-	configured := p.o.Severities[t.Name] != detect.SeverityUnset
-	for _, o := range p.o.Overrides {
-		if o.Class == d.Class && o.Timing.Severity != detect.SeverityUnset && (o.Targets == nil || slices.Contains(o.Targets, t.Name)) {
-			configured = true
-		}
-	}
-	if !configured && d.Severity != detect.SeverityUnset {
-		return d.Severity
-	}
-	return tm.Severity
-}
-
 // Ladder returns the strategies for a class on a target, mildest first.
 func (p *Policy) Ladder(target string, c detect.Class) []string {
 	return p.timing(p.targets[target], c).Ladder
