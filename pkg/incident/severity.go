@@ -24,9 +24,11 @@ func (p *Policy) severity(t detect.Target, d detect.Diagnosis, affected int) det
 	return d.Severity
 }
 
-// severityConfigured reports whether an operator has said how bad a class is on a target.
+// severityConfigured reports whether an operator has said how bad a class is on a target. A class of
+// the operator's own always has a severity of the operator's.
 func (p *Policy) severityConfigured(t detect.Target, c detect.Class) bool {
-	return p.o.Severities[t.Name] != detect.SeverityUnset || slices.ContainsFunc(p.o.Overrides, func(o Override) bool {
+	own := slices.ContainsFunc(p.o.Extra, func(x detect.Condition) bool { return x.Class == c })
+	return own || p.o.Severities[t.Name] != detect.SeverityUnset || slices.ContainsFunc(p.o.Overrides, func(o Override) bool {
 		return o.Class == c && o.Timing.Severity != detect.SeverityUnset && (o.Targets == nil || slices.Contains(o.Targets, t.Name))
 	})
 }

@@ -36,6 +36,9 @@ func TestTheSeverityRisesByOneStepWhenACrowdWaitsForTheCulprit(t *testing.T) {
 		"the operator's word on the class": {func(o *Options) {
 			o.Overrides = []Override{{Class: detect.ClassDependency, Timing: Timing{Severity: detect.P4}}}
 		}, p2, 5, detect.P4},
+		"a class of the operator's own": {func(o *Options) {
+			o.Extra = []detect.Condition{{Class: "slow-search", Kinds: []detect.Kind{detect.KindPlain}, Severity: detect.P3}}
+		}, detect.Diagnosis{Class: "slow-search", Severity: detect.P3}, 5, detect.P3},
 		"the operator's word on another class": {func(o *Options) {
 			o.Overrides = []Override{{Class: detect.ClassHung, Timing: Timing{Severity: detect.P4}}}
 		}, p2, 2, detect.P1},
