@@ -234,9 +234,11 @@ func TestInABrowserThePageIsLive(t *testing.T) {
 
 	screens[0].show(ctx, t, url+"/incidents/"+only(t, h), "#detail")
 	before := find[int](ctx, t, `document.querySelectorAll(".moments li").length`)
+	require.NoError(t, chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#detail summary"))))
 	h.Run(3 * time.Minute)
 	await(ctx, t, `document.querySelector("#detail .tag").textContent === "over"`)
 	require.Greater(t, find[int](ctx, t, `document.querySelectorAll(".moments li").length`), before)
+	require.True(t, find[bool](ctx, t, `document.querySelector("#detail details").open`), "what was opened was closed by an update")
 	require.Empty(t, against())
 }
 

@@ -2,6 +2,7 @@ package page
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -55,6 +56,10 @@ type moment struct {
 	Target   string // only when it is not the incident's own
 	Did      []string
 	Told     []string
+	Key      string // names the line, so that what was opened in it stays open
+	Rule     string // row of the decision table that decided
+	Near     []incident.Near
+	Asked    []incident.Asked
 }
 
 // noticeView is one thing that people were told.
@@ -111,7 +116,8 @@ func (p *Page) incidentView(i incident.Incident, recs []incident.Record, t *inci
 }
 
 func momentOf(r incident.Record, own string) (moment, []noticeView) {
-	m := moment{At: r.At, Phase: phaseWords(r.To), Mood: phaseMood(r.To), Reason: string(r.Reason), Sentence: r.Sentence}
+	m := moment{At: r.At, Phase: phaseWords(r.To), Mood: phaseMood(r.To), Reason: string(r.Reason), Sentence: r.Sentence,
+		Key: fmt.Sprintf("d%d", r.Seq), Rule: r.Rule, Near: incident.Nearly(r), Asked: incident.HoldsAsked(r)}
 	if strings.HasPrefix(m.Sentence, m.Phase+" (") {
 		m.Sentence = strings.TrimPrefix(m.Sentence, m.Phase+" ") // the word is said already
 	}

@@ -54,7 +54,8 @@ func TestTheOverviewSaysWhatIsWrongAndWhatComesNext(t *testing.T) {
 	list, err := h.Incidents(t.Context(), true, 1)
 	require.NoError(t, err)
 	body, _ = get(t, url+"/incidents/"+list[0].ID, 200)
-	for _, want := range []string{"ladder-ended", "holding back", "workflow-mcp: holding back", "<b>page</b>", "recoveryd explain " + list[0].ID, "took 0.8 s"} {
+	for _, want := range []string{"ladder-ended", "holding back", "workflow-mcp: holding back", "<b>page</b>", "recoveryd explain " + list[0].ID, "took 0.8 s",
+		"Row that decided", "Nearly decided", "<b>backoff applies</b>", "one-witness: no"} {
 		require.Contains(t, body, want)
 	}
 	body, _ = get(t, url+"/incidents", 200)
@@ -93,6 +94,22 @@ func TestTroubleOfRecoverydItselfComesFirst(t *testing.T) {
 	require.Contains(t, body, `class="head bad"`, "it is not calm when the daemon is stuck, however well the targets looked")
 	require.Contains(t, body, "recoveryd itself is stuck, what is shown may be old: the decision loop has not turned for 42s")
 	require.Contains(t, body, "acts on nothing: the journal cannot be written: disk full")
+}
+
+func TestPeopleWhoCannotBeToldAreAMatterForThePage(t *testing.T) {
+	now := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+	require.Empty(t, tellingNotes(nil, now))
+	require.Empty(t, tellingNotes(map[string]any{"channels": 5}, now))
+	require.Equal(t, []note{
+		{moodBad, "People cannot be told by slack: no answer for 5 min (2 notices wait)"},
+		{moodWarn, "1 page waits for pagerduty since 02:50:00"},
+		{moodWarn, "The outbound heartbeat is not sent: refused"},
+	}, tellingNotes(map[string]any{"Channels": []map[string]any{
+		{"Channel": "slack", "Trouble": "no answer for 5 min", "Queued": 2, "Pages": 2, "Oldest": now.Add(-5 * time.Minute)},
+		{"Channel": "pagerduty", "Queued": 1, "Pages": 1, "Oldest": now.Add(-10 * time.Minute)},
+		{"Channel": "hook", "Queued": 1, "Pages": 1, "Oldest": now.Add(-10 * time.Second)},
+		{"Channel": "mail", "Queued": 3, "Pages": 0, "Oldest": now.Add(-time.Hour)},
+	}, "Heartbeat": map[string]any{"trouble": "refused"}}, now))
 }
 
 // A service, a process table and a person may say anything; none of it may become markup.

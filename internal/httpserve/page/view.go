@@ -150,6 +150,7 @@ func headOf(st httpserve.Status, s incident.State, alive error, stalled map[stri
 	if ps := st.Pause; standing(ps, st.Now) {
 		h.Notes = append(h.Notes, note{moodWarn, "Everything is paused: recoveryd watches and pages, but acts on nothing. " + wordOf(ps, st.Now)})
 	}
+	h.Notes = append(h.Notes, tellingNotes(st.Channels, st.Now)...)
 	count := map[detect.Verdict]int{}
 	suspect, unseen := 0, 0
 	for _, t := range st.Targets {

@@ -65,6 +65,10 @@
     // Keep the focus where it was: on the link with the same address.
     const focused = el.contains(document.activeElement) ? document.activeElement : null;
     const href = focused && focused.getAttribute("href");
+    for (const d of el.querySelectorAll("details[open]")) {
+      const same = fresh.querySelector(`details[data-key="${d.dataset.key}"]`);
+      if (same) same.open = true;
+    }
     const scrolled = el.querySelector(".scroll");
     const left = scrolled ? scrolled.scrollLeft : 0;
     el.replaceWith(fresh);
