@@ -13,7 +13,7 @@ import (
 const storyID = "mcp-20261122-031508"
 
 func TestExplainSaysWhatWasSeenWhichRowDecidedAndWhatNearlyDid(t *testing.T) {
-	dir, file := told(t, storyConfig, hungStory(), nil)
+	dir, file := told(t, storyConfig, hungStory())
 	out, errOut, code := say(t, "explain", storyID, "--state-dir", dir, "--config", file)
 	require.Zero(t, code, errOut)
 	t.Log("\n" + out)
@@ -38,7 +38,7 @@ func TestExplainSaysWhatWasSeenWhichRowDecidedAndWhatNearlyDid(t *testing.T) {
 }
 
 func TestExplainAsJSONIsComplete(t *testing.T) {
-	dir, file := told(t, storyConfig, hungStory(), nil)
+	dir, file := told(t, storyConfig, hungStory())
 	out, _, code := say(t, "explain", storyID, "--state-dir", dir, "--config", file, "-o", "json")
 	require.Zero(t, code)
 	var x app.Explanation
@@ -57,7 +57,7 @@ func TestExplainAsJSONIsComplete(t *testing.T) {
 }
 
 func TestEvidencePrintsAllSourcesOrTheNamedOnes(t *testing.T) {
-	dir, file := told(t, storyConfig, hungStory(), nil)
+	dir, file := told(t, storyConfig, hungStory())
 	args := []string{"evidence", storyID, "--state-dir", dir, "--config", file}
 	out, _, code := say(t, args...)
 	require.Zero(t, code)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -8,10 +9,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/app"
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/journal"
+	"github.com/recoveryd/recoveryd/internal/replay"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
@@ -71,9 +74,9 @@ func hungStory() []happening {
 // storyBegan is when every story begins.
 var storyBegan = time.Date(2026, 11, 22, 3, 15, 0, 0, time.UTC)
 
-// told runs a story through the policy of a configuration and writes it into a journal, as the
-// daemon does. It returns the state directory and the file of the configuration.
-func told(t *testing.T, text string, story []happening, watch func(before incident.State, now time.Time, ev incident.Event, rec incident.Record, after incident.State)) (dir, file string) {
+// told runs a story through the policy of a configuration and writes it into a journal, with its
+// recording, as the daemon does. It returns the state directory and the file of the configuration.
+func told(t *testing.T, text string, story []happening) (dir, file string) {
 	t.Helper()
 	dir = t.TempDir()
 	file = filepath.Join(dir, "recoveryd.yaml")
@@ -84,6 +87,26 @@ func told(t *testing.T, text string, story []happening, watch func(before incide
 	require.NoError(t, err)
 	j, err := journal.Open(t.Context(), journal.Options{Dir: dir})
 	require.NoError(t, err)
+	rec, err := replay.New(replay.Options{Policy: func() *incident.Policy { return p }, Config: func() string { return app.Fingerprint(cfg) }, Logger: zap.NewNop(),
+		Save: func(ctx context.Context, id, name string, at time.Time, body []byte) error {
+			return j.SaveEvidence(ctx, journal.EvidenceRow{Incident: id, Name: name, At: at, Body: body})
+		}})
+	require.NoError(t, err)
+	tell(t, p, j, rec, story)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // it writes down what it was told, and ends
+	require.NoError(t, rec.Run(ctx))
+	require.NoError(t, j.SaveEvidence(t.Context(), journal.EvidenceRow{Incident: "mcp-20261122-031508", Name: "20261122T031508.000Z/log",
+		At: storyBegan.Add(8 * time.Second), Body: []byte("last words of the old process\n")}))
+	require.NoError(t, j.SaveEvidence(t.Context(), journal.EvidenceRow{Incident: "mcp-20261122-031508", Name: "20261122T031508.000Z/sockets",
+		At: storyBegan.Add(8 * time.Second), Body: []byte("listening: nobody")}))
+	require.NoError(t, j.Close())
+	return dir, file
+}
+
+// tell puts the events of a story to the core.
+func tell(t *testing.T, p *incident.Policy, j *journal.Journal, tape *replay.Recorder, story []happening) {
+	t.Helper()
 	s := incident.NewState()
 	for _, h := range story {
 		now := storyBegan.Add(h.after)
@@ -96,17 +119,9 @@ func told(t *testing.T, text string, story []happening, watch func(before incide
 		if rec.Durable() {
 			append1(t, j, rec)
 		}
-		if watch != nil {
-			watch(s, now, h.ev, rec, next)
-		}
+		tape.Stepped(s, now, h.ev, rec, next)
 		s = next
 	}
-	require.NoError(t, j.SaveEvidence(t.Context(), journal.EvidenceRow{Incident: "mcp-20261122-031508", Name: "20261122T031508.000Z/log",
-		At: storyBegan.Add(8 * time.Second), Body: []byte("last words of the old process\n")}))
-	require.NoError(t, j.SaveEvidence(t.Context(), journal.EvidenceRow{Incident: "mcp-20261122-031508", Name: "20261122T031508.000Z/sockets",
-		At: storyBegan.Add(8 * time.Second), Body: []byte("listening: nobody")}))
-	require.NoError(t, j.Close())
-	return dir, file
 }
 
 func append1(t *testing.T, j *journal.Journal, rec incident.Record) {

@@ -21,6 +21,8 @@ const (
 	maxBytes = 900 << 10
 	// saveEvery is how often a recording that goes on is stored, at most.
 	saveEvery = 10 * time.Second
+	// saveLimit bounds one storing.
+	saveLimit = 10 * time.Second
 	// queue is how many steps may wait to be written down. A step takes some 50 microseconds to write.
 	queue = 1024
 )
@@ -104,26 +106,18 @@ func (r *Recorder) Run(ctx context.Context) error {
 		select {
 		case s := <-r.steps:
 			w.take(ctx, s)
-			continue
-		default:
-		}
-		select {
-		case s := <-r.steps:
-			w.take(ctx, s)
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveEvery)
-			defer cancel()
 			for { // what the loop has said before it ended
 				select {
 				case s := <-r.steps:
-					w.take(last, s)
+					w.take(ctx, s)
 					continue
 				default:
 				}
 				break
 			}
 			for _, l := range w.reels {
-				w.save(last, l)
+				w.save(ctx, l)
 			}
 			return nil
 		}

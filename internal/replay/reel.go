@@ -167,6 +167,9 @@ func (w *writer) save(ctx context.Context, l *reel) {
 	}
 	w.pack(l)
 	l.dirty = false
+	// Also at the end of the daemon, which a recording of what led to it must survive.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
+	defer cancel()
 	name := l.began.UTC().Format("20060102T150405.000Z") + "/" + Name
 	for _, id := range l.incidents {
 		if err := w.o.Save(ctx, id, name, l.began, l.done); err != nil {

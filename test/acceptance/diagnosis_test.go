@@ -23,6 +23,7 @@ func TestEvidenceOfTheOldProcessIsKeptBeforeAHungServerIsRestarted(t *testing.T)
 	conf := strings.Replace(config(), "    memory: {limit: 200MiB}\n",
 		"    memory: {limit: 200MiB}\n    collector: {command: [/usr/local/bin/dump, --all], timeout: 300ms}\n", 1)
 	s := newStage(t, setting{config: conf, files: map[string]lab.File{
+		"/etc/recoveryd/careful.yaml": {Content: conf + "mode: observe\n", Mode: 0o640, GID: lab.UIDRecoveryd},
 		"/usr/local/bin/dump": {Mode: 0o755, Content: "#!/bin/sh\necho \"dump of $RECOVERYD_PID for $RECOVERYD_INCIDENT\"\necho DATABASE_URL=postgres://mcp_user:mcp_lab@db/x\nexec sleep 60\n"},
 	}})
 	pid := s.show(lab.CodebaseUnit, "MainPID")
@@ -44,4 +45,19 @@ func TestEvidenceOfTheOldProcessIsKeptBeforeAHungServerIsRestarted(t *testing.T)
 	require.Regexp(t, `codebase-mcp +idle`, out, "a sample of the sessions")
 	require.Contains(t, out, "Started codebase-mcp.service", "the end of the unit's log")
 	s.noPages()
+
+	out, errOut, code = s.cli("explain", inc.ID)
+	t.Logf("%s%s", out, errOut)
+	require.Zero(t, code)
+	require.Contains(t, out, "rule        bad confirmed rung, unless masked held page-first")
+	require.Contains(t, out, "see: recoveryd evidence "+inc.ID)
+
+	out, errOut, code = s.cli("replay", inc.ID)
+	t.Logf("%s%s", out, errOut)
+	require.Zero(t, code)
+	require.Regexp(t, `all \d+ decisions stay the same; \d+ events, recorded under the same configuration`, out)
+	out, errOut, code = s.cli("replay", inc.ID, "--config", "/etc/recoveryd/careful.yaml")
+	t.Logf("%s%s", out, errOut)
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "observe-mode")
 }
