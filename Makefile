@@ -16,9 +16,10 @@ GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 SCENARIOS = $(shell go list ./test/... | grep -E '/test/(lab|acceptance)(/|$$)')
 UNITS     = $(shell go list ./... | grep -vE '/test/(lab|acceptance)(/|$$)')
 FUZZTIME ?= 20s
+WORLDS ?= 20000
 ARGS ?=
 
-.PHONY: help build test check race lint accept demo bench fuzz cover rootfs bootstrap clean
+.PHONY: help build test check race lint accept demo bench sim fuzz cover rootfs bootstrap clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +59,9 @@ bench: build rootfs ## how fast and how cheap recoveryd is, in the lab, beside a
 	@CGO_ENABLED=0 go build -o bin/floor ./test/bench/floor
 	CGO_ENABLED=0 go build -o bin/bench ./test/bench
 	exec bin/bench $(ARGS)
+
+sim: ## 20,000 simulated worlds of a day, and the broken rules that must be caught (WORLDS=N)
+	go test -count=1 -timeout 60m ./internal/sim -run 'TestManyWorlds|TestEveryBrokenRuleIsCaught' -worlds $(WORLDS) -days 1 -mutants -v
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -r -n1 dirname | sort -u); do

@@ -81,7 +81,12 @@ func (w *world) fault() {
 	}
 	r, s := w.rng, w.server()
 	long := w.between(time.Minute, 90*time.Minute)
-	switch r.IntN(25) {
+	switch r.IntN(26) {
+	case 25: // everything at once
+		for _, s := range w.servers {
+			s.u.die("killed", 9, "signal", detect.DepartureCrash)
+		}
+		w.db.u.die("killed", 9, "exit-code", detect.DepartureCrash)
 	case 24:
 		s.ail(exitLoop, min(long, 30*time.Minute), 30+r.IntN(120))
 	case 0, 1:
@@ -140,11 +145,6 @@ func (w *world) fault() {
 		if w.redis != nil && w.redis.u.running() {
 			w.redis.stuck = true
 			w.changed("redis")
-		} else { // everything at once
-			for _, s := range w.servers {
-				s.u.die("killed", 9, "signal", detect.DepartureCrash)
-			}
-			w.db.u.die("killed", 9, "exit-code", detect.DepartureCrash)
 		}
 	}
 }

@@ -207,7 +207,7 @@ func (w *world) judgeBounds(a strategy.Action, rec incident.Record) {
 		w.fail(stopsInAStorm, "%s, and %d other incidents began within %s", a, storm, lim.StormWindow)
 	}
 	u := w.things[a.Target].u
-	if onUnit(a.Verb) && u.sub == "auto-restart" && !w.distortedSince(0, a.Target) && u.policy != "no" && w.t-u.retryAt > -u.restartSec+3*time.Second && w.t < u.retryAt-time.Second {
+	if onUnit(a.Verb) && u.sub == "auto-restart" && !w.distortedSince(0, a.Target) && u.policy != "no" && w.t-u.retryAt > -u.restartAfter+3*time.Second && w.t < u.retryAt-time.Second {
 		w.fail(leavesSystemd, "%s, and systemd will restart it by itself in %s", a, u.retryAt-w.t)
 	}
 	for _, b := range []struct {

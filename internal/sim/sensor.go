@@ -72,7 +72,7 @@ func (w *world) unitFacts(u *unit, f detect.Facts) {
 	f[detect.UnitInvocation] = detect.Word(u.w.runName(u.run))
 	f[detect.UnitSince] = detect.Num(u.sinceWall)
 	f[detect.UnitPolicy] = detect.Word(u.policy)
-	f[detect.UnitRestartSec] = detect.Num(u.restartSec.Seconds())
+	f[detect.UnitRestartSec] = detect.Num(u.restartAfter.Seconds())
 	if u.burst > 0 {
 		f[detect.UnitLimitBurst], f[detect.UnitLimitWindow] = detect.Num(float64(u.burst)), detect.Num(u.interval.Seconds())
 	}

@@ -36,7 +36,7 @@ type unit struct {
 	p      process
 
 	policy      string // Restart=: no, on-failure, always
-	restartSec  time.Duration
+	restartAfter  time.Duration
 	burst       int // StartLimitBurst within interval
 	interval    time.Duration
 	stopTimeout time.Duration // TimeoutStopSec
@@ -311,9 +311,9 @@ func (u *unit) die(kind string, code int, result, departure string) {
 	}
 	// On an idle host the automatic restart is seen after 0.1 ms, on a busy one later.
 	u.later(time.Duration(u.w.rng.IntN(300))*time.Millisecond, func() {
-		u.retryAt = u.w.t + u.restartSec
+		u.retryAt = u.w.t + u.restartAfter
 		u.become("activating", "auto-restart")
-		u.later(u.restartSec, func() {
+		u.later(u.restartAfter, func() {
 			u.restarts++
 			u.begin(bySystemd)
 		})
