@@ -41,6 +41,7 @@ type Page struct {
 	html   *template.Template
 	static map[string]asset
 	past   history
+	drawn  drawn
 }
 
 // asset is one embedded file; its address has its sum, so that browsers may keep it for ever.
@@ -104,7 +105,11 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (p *Page) overview(w http.ResponseWriter, r *http.Request) {
 	span, _ := live.SpanNamed(r.URL.Query().Get("span")) // an unknown one is the default: old links go on working
-	p.write(w, http.StatusOK, "overview", p.view(r.Context(), time.Now(), span))
+	v, g := p.view(r.Context(), time.Now(), span)
+	for _, t := range g.status.Targets {
+		v.Targets = append(v.Targets, p.target(t, g.state, span, g.stalled[t.Name], v.Now))
+	}
+	p.write(w, http.StatusOK, "overview", v)
 }
 
 // allIncidents is how many the history page shows at most.

@@ -9,15 +9,18 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap/zaptest"
 
 	"github.com/recoveryd/recoveryd/internal/engine"
 	"github.com/recoveryd/recoveryd/internal/httpserve/hosttest"
+	"github.com/recoveryd/recoveryd/internal/httpserve/live"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
@@ -196,7 +199,7 @@ func TestEveryPhaseAndVerdictHasItsWords(t *testing.T) {
 
 func TestAJournalThatCannotBeReadIsSaidAndTheRestIsShown(t *testing.T) {
 	p, h := brokenJournal(t)
-	v := p.view(t.Context(), time.Now(), hourSpan)
+	v, _ := p.view(t.Context(), time.Now(), hourSpan)
 	b, err := p.render("overview", v)
 	require.NoError(t, err)
 	require.Contains(t, string(b), "The journal cannot be read: database is locked")
@@ -216,6 +219,47 @@ func TestAgesDoNotSendARegionAgain(t *testing.T) {
 		if before[i].id == "open" || before[i].id == "holds" || before[i].id == "head" {
 			require.Equal(t, before[i].same(), after[i].same(), before[i].id)
 		}
+	}
+}
+
+// What is remembered of a drawing must never be older than what it shows.
+func TestADrawingIsAsFreshAsAPage(t *testing.T) {
+	policy, err := incident.NewPolicy(hosttest.Options(t))
+	require.NoError(t, err)
+	feed := live.New(live.Options{Target: policy.Target})
+	h := hosttest.Night(t, time.Now(), feed.Decided)
+	stalled := []string(nil)
+	p, err := New(Options{Daemon: h, Feed: feed, Logger: zaptest.NewLogger(t), Stalled: func(time.Time) []string { return stalled }})
+	require.NoError(t, err)
+	b := p.overviewBoard(hourSpan)
+	compare := func(what string) {
+		t.Helper()
+		now := h.Now()
+		regions, _, err := b(t.Context(), now)
+		require.NoError(t, err)
+		g := p.glance(now)
+		for _, x := range g.status.Targets {
+			fresh, err := p.render("target", stamped{now.In(time.Local), p.target(x, g.state, hourSpan, g.stalled[x.Name], now.In(time.Local))})
+			require.NoError(t, err)
+			i := slices.IndexFunc(regions, func(r region) bool { return r.id == anchor(x.Name) })
+			require.Equal(t, region{"", fresh}.same(), regions[i].same(), "%s: %s is shown as it was", what, x.Name)
+		}
+	}
+	compare("at first")
+	for range 40 {
+		h.Run(3 * time.Second)
+		compare("while time passes")
+	}
+	h.Say("redis", incident.Command{Verb: incident.CmdHold, By: "ann", Until: h.Now().Add(time.Minute)})
+	compare("with a hold")
+	h.Run(2 * time.Minute)
+	compare("after the hold")
+	stalled = []string{"ollama"}
+	compare("when one is not looked at any more")
+	h.Facts["postgres"] = hosttest.Dead("run-1")
+	for range 20 {
+		h.Run(2 * time.Second)
+		compare("in an incident")
 	}
 }
 

@@ -85,38 +85,55 @@ type lostView struct {
 	Text string
 }
 
-// view collects the overview.
-func (p *Page) view(ctx context.Context, now time.Time, span live.Span) *view {
+// view collects the overview without the targets.
+func (p *Page) view(ctx context.Context, now time.Time, span live.Span) (*view, glance) {
 	now = now.In(p.o.Zone)
 	v := &view{frame: p.frame("", now), Span: span, Other: live.Day}
 	if span.Name == live.Day.Name {
 		v.Other = live.Hour
 	}
-	st := httpserve.StatusOf(p.o.Daemon, now)
-	state := p.o.Daemon.State()
-	stalled := map[string]bool{}
-	if p.o.Stalled != nil {
-		for _, n := range p.o.Stalled(now) {
-			stalled[n] = true
-		}
-	}
-	var names []string
-	for _, t := range st.Targets {
+	g := p.glance(now)
+	names := make([]string, 0, len(g.status.Targets))
+	for _, t := range g.status.Targets {
 		names = append(names, t.Name)
-		v.Targets = append(v.Targets, p.target(t, state, span, stalled[t.Name], now))
 	}
 	v.Layout = v.Version + " " + span.Name + " " + strings.Join(names, " ")
 	v.Stream = "stream?span=" + span.Name
-	recs, list, err := p.past.read(ctx, p.o, state)
-	for _, i := range openIncidents(state) {
-		v.Incidents = append(v.Incidents, p.incidentView(*i, recs[i.ID], state.Targets[i.Target], "", now))
+	recs, list, err := p.past.read(ctx, p.o, g.state)
+	for _, i := range openIncidents(g.state) {
+		v.Incidents = append(v.Incidents, p.incidentView(*i, recs[i.ID], g.state.Targets[i.Target], "", now))
 	}
 	v.Past, v.PastTrouble = p.pastOf(list), trouble(err)
-	v.Graph = graphOf(st.Targets)
-	v.Holds = holdsOf(st, state, now)
-	v.Head = headOf(st, state, p.o.Daemon.Alive(now), stalled)
+	v.Graph = graphOf(g.status.Targets)
+	v.Holds = holdsOf(g.status, g.state, now)
+	v.Head = headOf(g.status, g.state, p.o.Daemon.Alive(now), g.stalled)
 	v.Title = v.Head.Tab
-	return v
+	return v, g
+}
+
+// glance is what was read of the daemon, once, for one page.
+type glance struct {
+	versions map[string][2]uint64 // of the feed
+	status  httpserve.Status
+	state   incident.State
+	stalled map[string]bool
+}
+
+func (p *Page) glance(now time.Time) glance {
+	// The versions first: what is read after them is at least as new, so that nothing older is
+	// remembered under them.
+	g := glance{versions: map[string][2]uint64{}, stalled: map[string]bool{}}
+	for _, t := range p.o.Daemon.Policy().Targets() {
+		version, decisions := p.o.Feed.Version(t.Name)
+		g.versions[t.Name] = [2]uint64{version, decisions}
+	}
+	g.status, g.state = httpserve.StatusOf(p.o.Daemon, now), p.o.Daemon.State()
+	if p.o.Stalled != nil {
+		for _, n := range p.o.Stalled(now) {
+			g.stalled[n] = true
+		}
+	}
+	return g
 }
 
 // openIncidents lists them: the most severe first, then the oldest.
