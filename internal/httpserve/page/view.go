@@ -114,9 +114,9 @@ func (p *Page) view(ctx context.Context, now time.Time, span live.Span) (*view, 
 // glance is what was read of the daemon, once, for one page.
 type glance struct {
 	versions map[string][2]uint64 // of the feed
-	status  httpserve.Status
-	state   incident.State
-	stalled map[string]bool
+	status   httpserve.Status
+	state    incident.State
+	stalled  map[string]bool
 }
 
 func (p *Page) glance(now time.Time) glance {
