@@ -40,15 +40,19 @@ func (a *Adapter) job(ctx context.Context, act strategy.Action) (platform.Report
 	over := a.own.act(act.Object, time.Until(deadline))
 	defer over()
 	w := waiter{adapter: a, link: l, act: act, what: what, before: before, ended: make(chan string, 1)}
-	if act.Args[strategy.ArgReset] == "yes" {
-		if err := w.resetFirst(ctx); err != nil {
-			return outcome(ctx, act, "reset-failed", err, true)
+	rep, err := w.run(ctx, grace)
+	// systemd starts a failed unit without further ado, unless its start limit is used up. Clearing
+	// the failed state is left until then: it makes systemd forget the unit, with everything that is
+	// known of its last run, and read its files anew, which takes longer than the start itself.
+	if w.atLimit && act.Args[strategy.ArgReset] == "yes" {
+		switch cleared, failure := w.clearLimit(ctx); {
+		case failure != nil:
+			return outcome(ctx, act, "reset-failed", failure, true)
+		case cleared:
+			w.atLimit = false
+			rep, err = w.run(ctx, grace)
 		}
 	}
-	if err := w.queue(ctx); err != nil {
-		return outcome(ctx, act, what, err, true)
-	}
-	rep, err := w.wait(ctx, grace)
 	for _, r := range w.refused {
 		rep.Detail += "; " + r
 	}
@@ -71,20 +75,28 @@ func stopGrace(act strategy.Action) (time.Duration, error) {
 	return d, nil
 }
 
-// resetFirst clears a failed state before a start. When this is refused the start may work all
-// the same, so the refusal is only noted.
-func (w *waiter) resetFirst(ctx context.Context) error {
-	err := w.link.do(ctx, func(ctx context.Context) error {
+// run queues the job and waits for its end.
+func (w *waiter) run(ctx context.Context, grace time.Duration) (platform.Report, error) {
+	if err := w.queue(ctx); err != nil {
+		return outcome(ctx, w.act, w.what, err, true)
+	}
+	return w.wait(ctx, grace)
+}
+
+// clearLimit clears the failed state and with it the count of starts. A refusal is noted for the
+// person who must mend it.
+func (w *waiter) clearLimit(ctx context.Context) (cleared bool, err error) {
+	err = w.link.do(ctx, func(ctx context.Context) error {
 		return w.link.sd.ResetFailedUnitContext(ctx, w.act.Object)
 	})
 	switch {
 	case isPermission(err):
 		w.refused = append(w.refused, "reset-failed was refused (polkit verb reset-failed)")
-		return nil
+		return false, nil
 	case isNotLoaded(err):
-		return nil // nothing to clear
+		return true, nil // nothing is left to clear
 	}
-	return err
+	return err == nil, err
 }
 
 func isNotLoaded(err error) bool {
@@ -100,6 +112,7 @@ type waiter struct {
 	before  unitProps
 	ended   chan string // capacity 1: the library sends the result while it holds a lock
 	id      uint32
+	atLimit bool     // systemd refused to start it: its start limit is used up
 	killed  int      // how often the unit was killed
 	refused []string // what this user may not do, and would have helped
 }
@@ -229,7 +242,7 @@ func (w *waiter) judge(ctx context.Context, result string) (platform.Report, err
 		}
 		return platform.Report{Result: platform.Done, Detail: detail}, nil
 	case "failed":
-		if starts && w.limited(p) {
+		if w.atLimit = starts && w.limited(p); w.atLimit {
 			return fail(platform.Failed, fmt.Sprintf("systemd refuses to start it: start limit (%d starts in %s); reset-failed clears it",
 				p.limitBurst, time.Duration(p.limitWindow)*time.Microsecond))
 		}

@@ -60,7 +60,7 @@ var testUnits = map[string]string{
 	"needsdb@":   "[Unit]\nRequires=db@%i.service\nAfter=db@%i.service\n[Service]\nExecStart=/bin/sleep infinity\n",
 	"hungry":     "[Service]\nMemoryMax=48M\nMemorySwapMax=0\nExecStart=/usr/bin/perl -e 'select(undef,undef,undef,0.3); my @a; while(1){push @a, \"x\" x 1048576}'\n",
 	"aliased":    "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nAlias=alias.service\n",
-	"env":        "[Service]\nExecStart=/bin/sleep infinity\nEnvironment=DB_POOL_SIZE=20\nEnvironmentFile=-/run/recoveryd/env/env.service.env\n",
+	"env":        "[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep infinity\nEnvironment=DB_POOL_SIZE=20\nEnvironmentFile=-/run/recoveryd/env/env.service.env\n",
 }
 
 // testFiles makes the units files of the lab.

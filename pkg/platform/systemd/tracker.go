@@ -149,7 +149,7 @@ func (t *tracker) move(before unitProps, now time.Time) {
 	if to != "inactive" {
 		t.trying = false
 	}
-	if to == "failed" && t.ep != nil {
+	if to == "failed" && t.ep != nil && t.props.result != "success" { // which a start that has begun says
 		t.ep.failed = t.props.result
 	}
 }
@@ -216,8 +216,8 @@ func (t *tracker) end(depth int) detect.UnitEnd {
 	switch {
 	case t.ep != nil:
 		e.Live, e.From, e.Killed = true, t.ep.from, t.ep.killed
-		if t.ep.failed != "" && e.Active == "inactive" && e.Result == "success" {
-			e.Result = t.ep.failed // its failed state was cleared since
+		if t.ep.failed != "" && (e.Active == "inactive" || e.Active == "failed") && e.Result == "success" {
+			e.Result = t.ep.failed // its failed state was cleared since, or a start has begun that clears it first
 		}
 		j = t.ep.job
 	case t.by != nil:

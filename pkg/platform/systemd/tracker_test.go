@@ -185,6 +185,12 @@ func TestTrackerTellsTheStory(t *testing.T) {
 				to("failed", "failed", left(201)))
 			t.sig(props{"Result": "success"}, to("inactive", "dead"))
 		}, []string{"failed/failed: crash", "inactive/dead: crash"}},
+		{"a start of a failed unit, while it is still failed", func(t *tape) {
+			t.sig(killedBy(9, 200, "signal"), to("failed", "failed", left(200)))
+			t.jobSeen(5, false, t.now)
+			t.jobType(5, "start")
+			t.sig(props{"Result": "success", "ExecMainCode": int32(0), "ExecMainStatus": int32(0)}, to("failed", "failed", props{"Job": jobProp(5)}))
+		}, []string{"failed/failed: crash", "failed/failed start: crash"}},
 		{"death during a reload", func(t *tape) {
 			t.jobSeen(5, true, t.now)
 			t.jobType(5, "reload")
