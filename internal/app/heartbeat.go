@@ -28,6 +28,7 @@ type heartbeat struct {
 
 	status atomic.Pointer[HeartbeatStatus] // nil: none is configured
 	last   string                          // what was logged last, "" = all is well
+	began  time.Time                       // when run began
 }
 
 // HeartbeatStatus is where the heartbeat stands.
@@ -41,8 +42,13 @@ type HeartbeatStatus struct {
 // idleCheck is how soon a heartbeat that is not configured looks whether a reload has changed that.
 const idleCheck = 5 * time.Second
 
+// warmUp is how long a daemon may take until everything was looked at once, without a complaint in
+// the log that it has not beaten yet.
+const warmUp = 30 * time.Second
+
 // run beats until ctx ends.
 func (h *heartbeat) run(ctx context.Context) error {
+	h.began = time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -94,7 +100,9 @@ func (h *heartbeat) beat(ctx context.Context) time.Duration {
 		if st.Since.IsZero() {
 			st.Since = now
 		}
-		h.complain(result, why)
+		if !st.Last.IsZero() || now.Sub(h.began) > warmUp {
+			h.complain(result, why)
+		}
 	}
 	h.status.Store(&st)
 	h.count(result, now)

@@ -148,6 +148,17 @@ func TestAServiceThatHangsCostsOneTimeoutAndNoMore(t *testing.T) {
 	})
 }
 
+func TestADaemonThatIsStillLookingAroundDoesNotComplainYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := beating(t, func(p *pulse) { p.broken = errors.New("not every target has been looked at yet") })
+		pass(20 * time.Second)
+		require.Empty(t, p.logs.All())
+		require.Positive(t, p.got(metrics.BeatWithheld), "it is silent all the same")
+		pass(time.Minute)
+		require.Equal(t, 1, p.logs.Len(), "but not for ever")
+	})
+}
+
 func TestAHeartbeatFollowsAReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := beating(t)
