@@ -95,10 +95,10 @@ func (w *world) build() {
 	one := func(words ...string) string { return words[r.IntN(len(words))] }
 	unitOf := func(target, name string) *unit {
 		u := &unit{w: w, name: name, target: target, policy: one("no", "no", "on-failure", "always"),
-			restartAfter:  time.Duration([]int{100, 1000, 2000, 5000, 30000}[r.IntN(5)]) * time.Millisecond,
-			burst:       []int{0, 3, 5, 5, 10}[r.IntN(5)],
-			interval:    time.Duration([]int{10, 10, 60, 600}[r.IntN(4)]) * time.Second,
-			stopTimeout: 90 * time.Second, notify: w.chance(0.2),
+			restartAfter: time.Duration([]int{100, 1000, 2000, 5000, 30000}[r.IntN(5)]) * time.Millisecond,
+			burst:        []int{0, 3, 5, 5, 10}[r.IntN(5)],
+			interval:     time.Duration([]int{10, 10, 60, 600}[r.IntN(4)]) * time.Second,
+			stopTimeout:  90 * time.Second, notify: w.chance(0.2),
 			active: "active", sub: "running", result: "success"}
 		w.runs++
 		u.run, u.sinceWall = w.runs, w.wallSeconds()-3600

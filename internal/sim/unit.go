@@ -35,12 +35,12 @@ type unit struct {
 	target string
 	p      process
 
-	policy      string // Restart=: no, on-failure, always
-	restartAfter  time.Duration
-	burst       int // StartLimitBurst within interval
-	interval    time.Duration
-	stopTimeout time.Duration // TimeoutStopSec
-	notify      bool          // Type=notify: activating until it serves
+	policy       string // Restart=: no, on-failure, always
+	restartAfter time.Duration
+	burst        int // StartLimitBurst within interval
+	interval     time.Duration
+	stopTimeout  time.Duration // TimeoutStopSec
+	notify       bool          // Type=notify: activating until it serves
 
 	masked              bool
 	active, sub, result string

@@ -24,7 +24,7 @@ func TestEvidenceOfTheOldProcessIsKeptBeforeAHungServerIsRestarted(t *testing.T)
 		"    memory: {limit: 200MiB}\n    collector: {command: [/usr/local/bin/dump, --all], timeout: 300ms}\n", 1)
 	s := newStage(t, setting{config: conf, files: map[string]lab.File{
 		"/etc/recoveryd/careful.yaml": {Content: conf + "mode: observe\n", Mode: 0o640, GID: lab.UIDRecoveryd},
-		"/usr/local/bin/dump": {Mode: 0o755, Content: "#!/bin/sh\necho \"dump of $RECOVERYD_PID for $RECOVERYD_INCIDENT\"\necho DATABASE_URL=postgres://mcp_user:mcp_lab@db/x\nexec sleep 60\n"},
+		"/usr/local/bin/dump":         {Mode: 0o755, Content: "#!/bin/sh\necho \"dump of $RECOVERYD_PID for $RECOVERYD_INCIDENT\"\necho DATABASE_URL=postgres://mcp_user:mcp_lab@db/x\nexec sleep 60\n"},
 	}})
 	pid := s.show(lab.CodebaseUnit, "MainPID")
 	require.NoError(t, s.SignalMain(t.Context(), lab.CodebaseUnit, "STOP"))
