@@ -97,7 +97,9 @@ func (c *canary) turn(ctx context.Context, now time.Time) (time.Duration, error)
 		return canaryLook, err
 	}
 	if n := len(c.past); n > 0 && c.past[n-1].Open() { // also one that an earlier process began
-		return canaryLook, c.attend(ctx, now)
+		if over, err := c.attend(ctx, now); err != nil || !over {
+			return canaryLook, err
+		}
 	}
 	every := c.config().Canary.Every
 	if every <= 0 {
@@ -173,7 +175,7 @@ func (c *canary) begin(ctx context.Context, now time.Time) error {
 		return err
 	}
 	c.past = append(c.past[max(len(c.past)-canaryHistory+1, 0):], i)
-	return nil
+	return c.show(ctx, time.Time{}, i.ID)
 }
 
 // store writes an incident and its notices in one transaction and wakes the outbox.
@@ -211,11 +213,11 @@ func (c *canary) notice(i incident.Incident, kind escalate.Kind, now time.Time) 
 
 // attend looks after the canary under way: it ends when every channel has answered, or when the
 // patience with them is over.
-func (c *canary) attend(ctx context.Context, now time.Time) error {
+func (c *canary) attend(ctx context.Context, now time.Time) (over bool, err error) {
 	i := c.past[len(c.past)-1]
 	answers, err := c.answers(ctx, i.ID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	waiting := slices.ContainsFunc(answers, func(a answer) bool { return !a.settled })
 	since := i.Opened
@@ -223,7 +225,7 @@ func (c *canary) attend(ctx context.Context, now time.Time) error {
 		since = c.started // the outbox could deliver nothing while there was no daemon
 	}
 	if waiting && now.Sub(since) < canaryPatience {
-		return c.show(ctx, time.Time{}, i.ID)
+		return false, c.show(ctx, time.Time{}, i.ID)
 	}
 	i.Closed, i.Outcome = now, incident.Closed
 	var through []string
@@ -234,12 +236,12 @@ func (c *canary) attend(ctx context.Context, now time.Time) error {
 	for _, a := range answers {
 		more, err := c.judge(ctx, now, i, a)
 		if err != nil {
-			return err
+			return false, err
 		}
 		rows = append(rows, more...)
 	}
 	if err := c.store(ctx, i, rows); err != nil {
-		return err
+		return false, err
 	}
 	c.past[len(c.past)-1] = i
 	for _, a := range answers { // counted once it is certain that this is not done again
@@ -250,7 +252,7 @@ func (c *canary) attend(ctx context.Context, now time.Time) error {
 		c.meter.Canary(a.channel, metrics.CanaryFailed, now)
 		c.log.Error("canary was not accepted", zap.String("channel", a.channel), zap.String("incident", i.ID), zap.String("why", a.why))
 	}
-	return nil
+	return true, nil
 }
 
 // newCanary connects the canary to the daemon.
