@@ -37,6 +37,12 @@ type search struct {
 	owner owner
 	why   string // why there is no owner
 	at    time.Time
+
+	// Of an owner that we may not see, asked once a search.
+	asked     bool
+	group     group // in which the socket was made
+	found     bool
+	unitEmpty bool // the target's own unit has no process
 }
 
 // searchAgain is how long a search without result is believed. It reads the descriptors of every
@@ -190,6 +196,7 @@ func (s *Socket) owned(ctx context.Context, ls []listener, unit, f detect.Facts)
 		for _, name := range [...]string{detect.SocketOwnerPID, detect.SocketOwner, detect.SocketOwnerUnit, detect.SocketOwnerOurs} {
 			f[name] = detect.NotMeasured(why)
 		}
+		s.byGroup(ls[0], unit, f)
 		return
 	}
 	f[detect.SocketOwnerPID] = detect.Num(float64(o.pid))
@@ -214,6 +221,48 @@ func (s *Socket) owned(ctx context.Context, ls []listener, unit, f detect.Facts)
 	default:
 		f[detect.SocketOwnerOurs] = detect.NotMeasured("neither the unit nor its main process is known")
 	}
+}
+
+// byGroup says what can be said of an owner whose descriptors we may not see: its unit, by the control
+// group in which the socket was made, and whether it can be the target's.
+func (s *Socket) byGroup(l listener, unit, f detect.Facts) {
+	k := &s.last
+	if !k.asked {
+		k.asked = true
+		if id, err := cgroupOf(l.inode); err == nil {
+			k.group, k.found = s.proc.groupByID(id)
+		}
+		if s.unit != "" {
+			own, there := s.proc.groupOfUnit(s.unit)
+			k.unitEmpty = !there || len(own.pids) == 0
+		}
+	}
+	name := unitOf(k.group.path)
+	switch {
+	case k.found && name != "":
+		f[detect.SocketOwnerUnit] = detect.Word(name)
+		if s.unit != "" {
+			f[detect.SocketOwnerOurs] = detect.Flag(name == s.unit)
+		}
+		// The socket may have been handed on within the group; its first process stands for it.
+		if pid := k.group.leader(); pid > 0 {
+			f[detect.SocketOwnerPID] = detect.Num(float64(pid))
+			if comm := s.proc.commandOf(pid); comm != "" {
+				f[detect.SocketOwner] = detect.Word(comm)
+			} else {
+				delete(f, detect.SocketOwner)
+			}
+		}
+	case k.unitEmpty && over(unit):
+		// Nothing of the unit is left that could hold it.
+		f[detect.SocketOwnerOurs] = detect.Flag(false)
+	}
+}
+
+// over reports that the platform says that the unit has ended.
+func over(unit detect.Facts) bool {
+	active := unit.Text(detect.UnitActive)
+	return active == "failed" || active == "inactive"
 }
 
 // owner finds who holds the socket, from memory while that is still true.
