@@ -61,3 +61,38 @@ func TestEvidenceOfTheOldProcessIsKeptBeforeAHungServerIsRestarted(t *testing.T)
 	require.Equal(t, 1, code)
 	require.Contains(t, out, "observe-mode")
 }
+
+// squatter listens on the port of codebase-mcp and answers nobody.
+const squatter = `#!/usr/bin/perl
+use IO::Socket::INET;
+my $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => 8000, Listen => 5, ReuseAddr => 1) or die "bind: $!";
+$| = 1; print "listening\n";
+while (my $c = $s->accept) { close $c }
+`
+
+func TestAPortThatAStrangerHoldsIsPagedWithItsNameAndNobodyIsKilled(t *testing.T) {
+	s := newStage(t, setting{files: map[string]lab.File{
+		"/usr/local/bin/squatter":                 {Content: squatter, Mode: 0o755},
+		"/etc/systemd/system/old-gateway.service": {Content: "[Service]\nUser=nobody\nExecStart=/usr/local/bin/squatter\n"},
+	}})
+	s.ctl("stop", "recoveryd.service") // so that the stranger is there first, whoever is quicker
+	require.NoError(t, s.SignalMain(t.Context(), lab.CodebaseUnit, "KILL"))
+	s.eventually(10*time.Second, "the port is free", func() bool { return s.show(lab.CodebaseUnit, "ActiveState") == "failed" })
+	s.ctl("start", "old-gateway.service")
+	run := s.show("old-gateway.service", "InvocationID")
+	s.ctl("start", "recoveryd.service")
+
+	s.eventually(20*time.Second, "diagnosed as port", func() bool { return s.target("codebase-mcp").Class == "port" })
+	s.eventually(20*time.Second, "one page", func() bool { return len(s.pages()) == 1 })
+	t.Log(s.target("codebase-mcp").Because)
+	require.Contains(t, s.target("codebase-mcp").Because, "old-gateway.service", "who holds the port is named")
+	s.never(8*time.Second, "an action", func() bool { return len(s.actions()) > 0 })
+	require.Equal(t, run, s.show("old-gateway.service", "InvocationID"), "strangers are not killed")
+	require.Equal(t, "active", s.show("old-gateway.service", "ActiveState"))
+
+	// A person stops the stranger: now the service is simply down, and is started.
+	s.ctl("stop", "old-gateway.service")
+	s.healthy(lab.CodebaseAddr, 40*time.Second)
+	s.eventually(30*time.Second, "the page is resolved", func() bool { return s.pages()[0].Status == "resolved" })
+	s.sameRun(lab.WorkflowUnit, s.pgUnit)
+}
