@@ -169,7 +169,7 @@ func (c *canary) begin(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	i := incident.Incident{ID: "canary-" + now.UTC().Format("20060102-150405"), Target: canaryTarget, Class: report.ClassCanary, Severity: detect.P4,
-		Since: now, Opened: now, Paged: now, Diagnosis: detect.Diagnosis{Target: canaryTarget, At: now, Class: report.ClassCanary, Because: "a scheduled test of the channels; nothing is wrong"}}
+		Since: now, Opened: now, Diagnosis: detect.Diagnosis{Target: canaryTarget, At: now, Class: report.ClassCanary, Because: "a scheduled test of the channels; nothing is wrong"}}
 	n := c.notice(i, escalate.Trigger, now)
 	if err := c.store(ctx, i, escalate.NewQueued(now, n, channels...)); err != nil {
 		return err

@@ -139,3 +139,19 @@ func TestAPreviewOfAnIncidentIsTheNoticeThatItHadOrWouldHave(t *testing.T) {
 	_, err = h.NoticeOf(t.Context(), c, "no-such", escalate.Trigger, "slack", time.Now())
 	require.ErrorContains(t, err, "recoveryd incidents")
 }
+
+func TestTheConfigurationInTheDocumentationIsValid(t *testing.T) {
+	text, err := os.ReadFile("../../docs/escalation.md")
+	require.NoError(t, err)
+	_, after, ok := strings.Cut(string(text), "```yaml\nversion: 1\n")
+	require.True(t, ok)
+	example, _, ok := strings.Cut("version: 1\n"+after, "```")
+	require.True(t, ok)
+	known := Known()
+	known.WithoutSecrets = true // its secrets are files of another machine
+	c, err := config.Parse("docs/escalation.md", []byte(example), known)
+	require.NoError(t, err)
+	require.Empty(t, c.Warnings)
+	_, err = PolicyOf(c)
+	require.NoError(t, err)
+}

@@ -25,9 +25,9 @@ func (h *History) Report(ctx context.Context, id string, c *config.Config, now t
 	if s.Notices, err = h.j.Notices(ctx, id); err != nil {
 		return report.Report{}, fmt.Errorf("notices of incident %s: %w", id, err)
 	}
-	pieces, err := h.j.Evidence(ctx, id)
+	pieces, err := h.Evidence(ctx, id)
 	if err != nil {
-		return report.Report{}, fmt.Errorf("evidence of incident %s: %w", id, err)
+		return report.Report{}, err
 	}
 	for _, p := range pieces {
 		if isRecording(p.Name) {

@@ -1,6 +1,9 @@
 package app
 
 import (
+	"strings"
+	"time"
+
 	"github.com/recoveryd/recoveryd/internal/outbox"
 )
 
@@ -15,4 +18,16 @@ type Telling struct {
 // telling is the present state.
 func (a *App) telling() Telling {
 	return Telling{Stats: a.outbox.Stats(), Heartbeat: a.beats.status.Load(), Canary: a.canary.status.Load()}
+}
+
+// brief writes a duration without the zeros at its end: "1h", "1m30s".
+func brief(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }

@@ -70,7 +70,7 @@ func (r Report) Markdown() string {
 		line("\n## Evidence\n\nCollected before a cure changed it.")
 		for _, p := range r.Evidence {
 			f := fence(p.Text)
-			line("\n### %s (%s)\n\n%s\n%s\n%s", md(p.Name), stamp(p.At), f, strings.TrimRight(p.Text, "\n"), f)
+			line("\n### %s (%s)\n\n%s\n%s\n%s", md(p.Title()), stamp(p.At), f, strings.TrimRight(p.Text, "\n"), f)
 		}
 	}
 	line("\n---\n\n%s", md(r.Footer()))

@@ -83,7 +83,7 @@ func stories() map[string]func(*testing.T) report.Source {
 			}
 			s := source(h.run(4*time.Minute), pg)
 			s.Unit = "postgresql@15-main.service"
-			s.Evidence = []report.Piece{{Name: "journal", At: s.Incident.Opened, Text: "LOG:  server process was terminated by signal 9: Killed\n``` not the end of the block\n<script>alert(1)</script>\n"}}
+			s.Evidence = []report.Piece{{Name: "20261122T030020.000Z/unit", At: s.Incident.Opened, Text: "unit.active failed\n"}, {Name: "20261122T030020.000Z/log", At: s.Incident.Opened.Add(time.Millisecond), Text: "LOG:  server process was terminated by signal 9: Killed\n``` not the end of the block\n<script>alert(1)</script>\n"}}
 			return s
 		},
 		"pool-enlarged": func(t *testing.T) report.Source {

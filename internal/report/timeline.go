@@ -63,11 +63,24 @@ func timeline(s Source, r Report) []Moment {
 	for _, m := range noticeMoments(s.Notices) {
 		add(m.At, m.What, m.Text)
 	}
-	for _, p := range s.Evidence {
-		add(p.At, Seen, fmt.Sprintf("evidence kept: %s (%d bytes)", p.Name, len(p.Text)))
+	for _, m := range evidenceMoments(s.Evidence) {
+		add(m.At, m.What, m.Text)
 	}
 	slices.SortStableFunc(all, func(a, b Moment) int { return a.At.Compare(b.At) })
 	return all
+}
+
+// evidenceMoments makes one line of the pieces that were collected at the same time.
+func evidenceMoments(pieces []Piece) (out []Moment) {
+	for n := 0; n < len(pieces); {
+		var names []string
+		at, size := pieces[n].At, 0
+		for ; n < len(pieces) && pieces[n].At.Sub(at).Abs() < time.Second; n++ {
+			names, size = append(names, pieces[n].Title()), size+len(pieces[n].Text)
+		}
+		out = append(out, Moment{At: at, What: Seen, Text: fmt.Sprintf("evidence kept: %s (%d KiB)", listed(names), (size+1023)/1024)})
+	}
+	return out
 }
 
 // moment is what one record adds; "" when it says nothing new.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -113,6 +114,9 @@ func (w Word) String() string {
 	}
 	return s
 }
+
+// Title is the name without the bundle that it was collected with.
+func (p Piece) Title() string { return escalate.OneLine(p.Name[strings.LastIndex(p.Name, "/")+1:]) }
 
 // Footer says where the report comes from.
 func (r Report) Footer() string {

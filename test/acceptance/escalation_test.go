@@ -161,7 +161,7 @@ func TestACanaryProvesTheChannelsAndAChannelThatFailsItIsPagedThroughTheOther(t 
 	first := s.pd.Log.Entries()[0]
 	require.Contains(t, first.Body, "[TEST]")
 	require.Contains(t, first.Body, `"severity":"info"`)
-	proven := regexp.MustCompile(`(?s)pagerduty +0 +\S+ ago +\S+ ago +ok\n.*slack +0 +\S+ ago +\S+ ago +ok\n.*canary: every 1m0s, next `)
+	proven := regexp.MustCompile(`(?s)pagerduty +0 +\S+ ago +\S+ ago +ok\n.*slack +0 +\S+ ago +\S+ ago +ok\n.*canary: every 1m, next `)
 	s.eventually(20*time.Second, "status shows that both have accepted it", func() bool { return proven.MatchString(s.tool("status").Stdout) })
 	s.slack.Set(escalatetest.Fault{Mode: escalatetest.FaultStatus, Status: http.StatusForbidden})
 	s.eventually(100*time.Second, "a page about slack", func() bool {
