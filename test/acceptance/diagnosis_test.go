@@ -1,12 +1,14 @@
 package acceptance
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
 	"github.com/recoveryd/recoveryd/test/lab"
 )
 
@@ -95,4 +97,123 @@ func TestAPortThatAStrangerHoldsIsPagedWithItsNameAndNobodyIsKilled(t *testing.T
 	s.healthy(lab.CodebaseAddr, 40*time.Second)
 	s.eventually(30*time.Second, "the page is resolved", func() bool { return s.pages()[0].Status == "resolved" })
 	s.sameRun(lab.WorkflowUnit, s.pgUnit)
+}
+
+func TestAFullDiskIsPagedOnceAndNothingIsRestartedForIt(t *testing.T) {
+	conf := strings.Replace(config(), "    memory: {limit: 200MiB}\n", "    memory: {limit: 200MiB}\n    disks: [/srv/data]\n", 1)
+	s := newStage(t, setting{config: conf, before: func(s *stage) {
+		s.exec("mkdir", "-p", "/srv/data")
+		s.exec("mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", "/srv/data")
+	}})
+	s.exec("dd", "if=/dev/zero", "of=/srv/data/fill", "bs=1M", "count=15", "status=none")
+	s.exec("sh", "-c", "cat /dev/zero > /srv/data/rest || true")
+	s.eventually(20*time.Second, "diagnosed as disk", func() bool { return s.target("codebase-mcp").Class == "disk" })
+	s.eventually(30*time.Second, "one page", func() bool { return len(s.pages()) == 1 })
+	entry := s.pd.Log.Select(func(e escalatetest.Entry) bool { return e.Kind == "trigger" })[0]
+	require.Contains(t, entry.Body, "/srv/data: 100 % of its space is used")
+	s.never(6*time.Second, "an action", func() bool { return len(s.actions()) > 0 })
+	s.sameRun(lab.CodebaseUnit, lab.WorkflowUnit, s.pgUnit)
+	s.exec("rm", "/srv/data/fill", "/srv/data/rest")
+	s.eventually(40*time.Second, "the page is resolved", func() bool { return s.pages()[0].Status == "resolved" })
+	require.Len(t, s.pages(), 1)
+}
+
+// upgrader holds the lock of Debian's package tools, as apt does from before it stops a service until
+// after it has started it.
+const upgrader = `#!/usr/bin/perl
+use Fcntl;
+open(my $f, "+>>", "/var/lib/dpkg/lock-frontend") or die "open: $!";
+fcntl($f, F_SETLK, pack("s s x4 q q l x4", F_WRLCK, 0, 0, 0, 0)) or die "lock: $!";
+$| = 1; print "locked\n"; sleep 600;
+`
+
+func TestNothingIsActedOnWhilePackagesAreBeingUpgradedAndEverythingAfterwards(t *testing.T) {
+	s := newStage(t, setting{files: map[string]lab.File{
+		"/usr/local/bin/upgrader":                  {Content: upgrader, Mode: 0o755},
+		"/etc/systemd/system/fake-upgrade.service": {Content: "[Service]\nExecStart=/usr/local/bin/upgrader\n"},
+	}})
+	s.ctl("start", "fake-upgrade.service")
+	s.never(4*time.Second, "anything: the lock is noticed within three seconds", func() bool { return len(s.actions()) > 0 })
+	require.NoError(t, s.SignalMain(t.Context(), lab.CodebaseUnit, "KILL"))
+	s.eventually(15*time.Second, "held for the upgrade", func() bool { return s.target("codebase-mcp").Reason == "maintenance" })
+	inc := s.incidents()
+	require.Len(t, inc, 1)
+	require.Equal(t, "maintenance", inc[0].Held)
+	s.never(6*time.Second, "an action", func() bool { return len(s.actions()) > 0 })
+	out, errOut, code := s.cli("explain", inc[0].ID)
+	require.Zero(t, code, errOut)
+	require.Regexp(t, `holds +maintenance: package-upgrade: (upgrader|perl)`, out)
+
+	s.ctl("stop", "fake-upgrade.service")
+	s.healthy(lab.CodebaseAddr, 20*time.Second)
+	inc = s.closed(1, 30*time.Second)
+	require.Equal(t, "unit.start", inc[0].Attempts[0].Verb)
+	s.noPages()
+}
+
+// overMCP is the configuration with the first server asked in its own protocol, and by a call of real
+// work.
+func overMCP() string {
+	conf := strings.Replace(config(), `health: [{url: "http://127.0.0.1:8000/health/status", timeout: 1500ms}]`,
+		`health: [{type: mcp, url: "http://127.0.0.1:8000/mcp", timeout: 1500ms}]
+    synthetic: [{name: search, type: mcp, url: "http://127.0.0.1:8000/mcp", tool: search, arguments: {query: recoveryd}, timeout: 1500ms, every: 2s}]`, 1)
+	return conf + "alerts:\n  - {alertname: PoolNearlyFull, target_label: service, class: pool}\n"
+}
+
+func TestAnMCPServerIsJudgedByItsResourceAndItsTools(t *testing.T) {
+	s := newStage(t, setting{config: overMCP()})
+	s.eventually(10*time.Second, "healthy over MCP", func() bool { return s.target("codebase-mcp").Verdict == "healthy" })
+	s.eventually(10*time.Second, "a call of real work succeeds", func() bool {
+		return strings.Contains(s.target("codebase-mcp").Because, "a call of real work succeeds")
+	})
+	require.Contains(t, s.target("codebase-mcp").Because, "pool 0 of 30 in use")
+
+	// An alert from outside is shown, and nothing is done about it.
+	webhook, err := os.ReadFile("../../internal/alerts/testdata/firing.json")
+	require.NoError(t, err)
+	resp, err := s.HTTPClient().Post("http://"+apiAddr+"/api/v1/alerts", "application/json", strings.NewReader(string(webhook)))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, 200, resp.StatusCode)
+	s.eventually(10*time.Second, "the alert is shown", func() bool {
+		return strings.Contains(s.target("codebase-mcp").Because, "an outside alert fires: PoolNearlyFull (pool)")
+	})
+	require.Equal(t, "healthy", s.target("codebase-mcp").Verdict)
+
+	// Its pool is full: it says so slowly, over MCP, and PostgreSQL agrees.
+	require.NoError(t, s.Control(lab.CodebaseControl).Set(t.Context(), "pool-leak", "count=30", "mode=idle"))
+	s.eventually(20*time.Second, "diagnosed as pool", func() bool { return s.target("codebase-mcp").Class == "pool" })
+	require.Contains(t, s.target("codebase-mcp").Because, "an outside alert fires: PoolNearlyFull (pool)", "the alert agrees")
+	inc := s.closed(1, 60*time.Second)[0]
+	require.Equal(t, "pg.terminate-idle", inc.Attempts[0].Verb)
+	s.sameRun(s.pgUnit, lab.WorkflowUnit)
+
+	// It is frozen: no reply on an accepted connection, from a process that systemd sees running.
+	require.NoError(t, s.SignalMain(t.Context(), lab.CodebaseUnit, "STOP"))
+	s.healthy(lab.CodebaseAddr, 60*time.Second)
+	inc = s.closed(2, 60*time.Second)[1]
+	require.Equal(t, "hung", inc.Class)
+	require.Equal(t, "unit.restart", inc.Attempts[len(inc.Attempts)-1].Verb)
+	require.Equal(t, "verified", inc.Attempts[len(inc.Attempts)-1].Verdict, "over a session of its own with the new process")
+	s.noPages()
+}
+
+func TestAFailingCallOfRealWorkIsTheSecondWitnessOfAServiceThatCallsItselfUnhealthy(t *testing.T) {
+	conf := strings.Replace(config(), "    memory: {limit: 200MiB}\n",
+		`    memory: {limit: 200MiB}
+    synthetic: [{name: search, url: "http://127.0.0.1:8000/search", body: '{"query": "recoveryd"}', match: '"results"', timeout: 900ms, every: 1s}]
+`, 1)
+	s := newStage(t, setting{config: conf})
+	s.eventually(10*time.Second, "a call of real work succeeds", func() bool {
+		return strings.Contains(s.target("codebase-mcp").Because, "a call of real work succeeds")
+	})
+	require.NoError(t, s.Control(lab.CodebaseControl).Set(t.Context(), "status", "value=unhealthy"))
+	s.eventually(20*time.Second, "held for want of a second witness", func() bool { return s.target("codebase-mcp").Reason == "one-witness" })
+	s.never(4*time.Second, "an action", func() bool { return len(s.actions()) > 0 })
+	require.NoError(t, s.Control(lab.CodebaseControl).Set(t.Context(), "reply", "kind=server-error", "path=/search"))
+	inc := s.closed(1, 60*time.Second)[0]
+	require.Equal(t, "unknown", inc.Class)
+	require.Equal(t, "unit.restart", inc.Attempts[0].Verb)
+	require.Equal(t, "verified", inc.Attempts[0].Verdict)
+	s.sameRun(s.pgUnit, lab.WorkflowUnit)
 }
