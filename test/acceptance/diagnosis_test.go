@@ -1,7 +1,6 @@
 package acceptance
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -123,7 +122,8 @@ func TestAFullDiskIsPagedOnceAndNothingIsRestartedForIt(t *testing.T) {
 const upgrader = `#!/usr/bin/perl
 use Fcntl;
 open(my $f, "+>>", "/var/lib/dpkg/lock-frontend") or die "open: $!";
-fcntl($f, F_SETLK, pack("s s x4 q q l x4", F_WRLCK, 0, 0, 0, 0)) or die "lock: $!";
+my $whole = pack("s s x4 q q l x4", F_WRLCK, 0, 0, 0, 0);
+fcntl($f, F_SETLK, $whole) or die "lock: $!";
 $| = 1; print "locked\n"; sleep 600;
 `
 
@@ -133,6 +133,10 @@ func TestNothingIsActedOnWhilePackagesAreBeingUpgradedAndEverythingAfterwards(t 
 		"/etc/systemd/system/fake-upgrade.service": {Content: "[Service]\nExecStart=/usr/local/bin/upgrader\n"},
 	}})
 	s.ctl("start", "fake-upgrade.service")
+	s.eventually(5*time.Second, "the lock is held", func() bool {
+		out, err := s.Journal(t.Context(), "-u", "fake-upgrade.service", "-o", "cat")
+		return err == nil && strings.Contains(out, "locked")
+	})
 	s.never(4*time.Second, "anything: the lock is noticed within three seconds", func() bool { return len(s.actions()) > 0 })
 	require.NoError(t, s.SignalMain(t.Context(), lab.CodebaseUnit, "KILL"))
 	s.eventually(15*time.Second, "held for the upgrade", func() bool { return s.target("codebase-mcp").Reason == "maintenance" })
@@ -154,10 +158,9 @@ func TestNothingIsActedOnWhilePackagesAreBeingUpgradedAndEverythingAfterwards(t 
 // overMCP is the configuration with the first server asked in its own protocol, and by a call of real
 // work.
 func overMCP() string {
-	conf := strings.Replace(config(), `health: [{url: "http://127.0.0.1:8000/health/status", timeout: 1500ms}]`,
+	return strings.Replace(config(), `health: [{url: "http://127.0.0.1:8000/health/status", timeout: 1500ms}]`,
 		`health: [{type: mcp, url: "http://127.0.0.1:8000/mcp", timeout: 1500ms}]
     synthetic: [{name: search, type: mcp, url: "http://127.0.0.1:8000/mcp", tool: search, arguments: {query: recoveryd}, timeout: 1500ms, every: 2s}]`, 1)
-	return conf + "alerts:\n  - {alertname: PoolNearlyFull, target_label: service, class: pool}\n"
 }
 
 func TestAnMCPServerIsJudgedByItsResourceAndItsTools(t *testing.T) {
@@ -168,22 +171,9 @@ func TestAnMCPServerIsJudgedByItsResourceAndItsTools(t *testing.T) {
 	})
 	require.Contains(t, s.target("codebase-mcp").Because, "pool 0 of 30 in use")
 
-	// An alert from outside is shown, and nothing is done about it.
-	webhook, err := os.ReadFile("../../internal/alerts/testdata/firing.json")
-	require.NoError(t, err)
-	resp, err := s.HTTPClient().Post("http://"+apiAddr+"/api/v1/alerts", "application/json", strings.NewReader(string(webhook)))
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	require.Equal(t, 200, resp.StatusCode)
-	s.eventually(10*time.Second, "the alert is shown", func() bool {
-		return strings.Contains(s.target("codebase-mcp").Because, "an outside alert fires: PoolNearlyFull (pool)")
-	})
-	require.Equal(t, "healthy", s.target("codebase-mcp").Verdict)
-
 	// Its pool is full: it says so slowly, over MCP, and PostgreSQL agrees.
 	require.NoError(t, s.Control(lab.CodebaseControl).Set(t.Context(), "pool-leak", "count=30", "mode=idle"))
 	s.eventually(20*time.Second, "diagnosed as pool", func() bool { return s.target("codebase-mcp").Class == "pool" })
-	require.Contains(t, s.target("codebase-mcp").Because, "an outside alert fires: PoolNearlyFull (pool)", "the alert agrees")
 	inc := s.closed(1, 60*time.Second)[0]
 	require.Equal(t, "pg.terminate-idle", inc.Attempts[0].Verb)
 	s.sameRun(s.pgUnit, lab.WorkflowUnit)
