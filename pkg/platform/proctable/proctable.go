@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/recoveryd/recoveryd/pkg/platform/kernfile"
 )
 
 // ErrHidden is wrapped by errors about a process that does not exist, or exists and is hidden
@@ -137,7 +139,7 @@ func (t Table) Tree(pid int) []int {
 			continue // never: the pattern is well formed
 		}
 		for _, f := range tasks {
-			b, err := os.ReadFile(f)
+			b, err := kernfile.Read(f)
 			if err != nil {
 				continue // the thread has ended
 			}
@@ -178,7 +180,7 @@ func (t Table) path(pid int, name string) string {
 }
 
 func (t Table) read(pid int, name string) ([]byte, error) {
-	b, err := os.ReadFile(t.path(pid, name))
+	b, err := kernfile.Read(t.path(pid, name))
 	if err != nil {
 		return nil, t.explain(pid, err)
 	}

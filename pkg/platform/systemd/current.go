@@ -1,6 +1,10 @@
 package systemd
 
-import "time"
+import (
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
 
 // readAgain is how long a unit whose signals are received is not asked for as a whole. The reply has
 // 400 properties: it costs this daemon a millisecond of processor time to read, and systemd and the
@@ -13,6 +17,8 @@ type whole struct {
 	at                 time.Time
 	invocation, cgroup string
 	memCurrent, memMax uint64
+	mainPID            uint32
+	slow               detect.Facts // what the kernel's files told that changes slowly; nil: not measured yet
 }
 
 // current returns the unit's properties as the signals left them. It is false when systemd must be
@@ -44,10 +50,31 @@ func (a *Adapter) wasRead(unit string, p unitProps, agrees bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if agrees {
-		a.read[unit] = whole{time.Now(), p.invocation, p.cgroup, p.memCurrent, p.memMax}
+		a.read[unit] = whole{at: time.Now(), invocation: p.invocation, cgroup: p.cgroup, memCurrent: p.memCurrent, memMax: p.memMax, mainPID: p.mainPID}
 	} else {
 		delete(a.read, unit)
 	}
+}
+
+// wereMeasured remembers the slow facts that belong to the last complete answer.
+func (a *Adapter) wereMeasured(unit string, p unitProps, slow detect.Facts) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if w, ok := a.read[unit]; ok && w.mainPID == p.mainPID {
+		w.slow = slow
+		a.read[unit] = w
+	}
+}
+
+// measured returns them while the same process runs.
+func (a *Adapter) measured(unit string, p unitProps) (detect.Facts, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	w, ok := a.read[unit]
+	if !ok || w.slow == nil || w.mainPID != p.mainPID {
+		return nil, false
+	}
+	return w.slow, true
 }
 
 // forget makes the next look ask systemd: an action changes what signals do not tell.

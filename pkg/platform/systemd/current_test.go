@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
 )
 
 func TestAUnitIsAskedForAsAWholeOnlyWhenTheSignalsDoNotSuffice(t *testing.T) {
@@ -73,6 +75,51 @@ func TestAUnitIsAskedForAsAWholeOnlyWhenTheSignalsDoNotSuffice(t *testing.T) {
 		_, known := a.current("a.service", view{props: running}, true)
 		require.False(t, known)
 	})
+}
+
+func TestSlowFactsAreMeasuredAgainWhenTheyMayMatter(t *testing.T) {
+	root := t.TempDir()
+	put := func(name, text string) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(text), 0o644))
+	}
+	group := "sys/fs/cgroup/system.slice/a.service/"
+	put("proc/self/mounts", "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n")
+	put(group+"memory.current", "1000")
+	put(group+"memory.max", "10000")
+	put(group+"memory.events", "oom_kill 1\n")
+	p := unitProps{active: "active", invocation: "r1", mainPID: 7, cgroup: "/system.slice/a.service", memCurrent: notSet, memMax: notSet}
+	a := &Adapter{host: hostFiles{root: root}, read: map[string]whole{}}
+	look := func(quick bool, p unitProps) detect.Facts {
+		f := detect.Facts{}
+		if quick {
+			a.addQuickFacts(f, "a.service", p)
+		} else {
+			a.wasRead("a.service", p, true)
+			a.addHostFacts(f, "a.service", p)
+		}
+		return f
+	}
+	kills := func(f detect.Facts) float64 { return f[detect.MemoryOOMKills].Value }
+	require.EqualValues(t, 1, kills(look(false, p)))
+
+	put(group+"memory.events", "oom_kill 2\n")
+	put(group+"memory.current", "4999")
+	f := look(true, p)
+	require.EqualValues(t, 4999, f[detect.MemoryCurrent].Value, "memory is measured at each look")
+	require.EqualValues(t, 1, kills(f), "far from the limit, the rest is from the last complete answer")
+	require.EqualValues(t, 10000, f[detect.MemoryMax].Value)
+
+	put(group+"memory.current", "5000")
+	require.EqualValues(t, 2, kills(look(true, p)), "half of the limit is used")
+	put(group+"memory.current", "1000")
+	other := p
+	other.mainPID = 8
+	require.EqualValues(t, 2, kills(look(true, other)), "another process")
+	require.NoError(t, os.Remove(filepath.Join(root, group+"memory.current")))
+	f = look(true, p)
+	require.NotEmpty(t, f[detect.MemoryCurrent].Err)
+	require.NotEmpty(t, f[detect.ProcessRSS], "when the cgroup cannot tell, the processes are asked at each look")
 }
 
 func TestPeopleAtWorkOnTheHostAreNotLookedForAtEachLook(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/platform/kernfile"
 	"github.com/recoveryd/recoveryd/pkg/platform/proctable"
 )
 
@@ -41,9 +42,9 @@ func (h *hostFiles) cgroups() cgroupMounts {
 	if h.mounts != nil {
 		return *h.mounts
 	}
-	b, err := os.ReadFile(h.path("proc/self/mounts"))
+	b, err := kernfile.Read(h.path("proc/self/mounts"))
 	if err != nil { // the root of another host has no self
-		b, err = os.ReadFile(h.path("proc/1/mounts"))
+		b, err = kernfile.Read(h.path("proc/1/mounts"))
 	}
 	if err != nil {
 		return cgroupMounts{}
@@ -72,18 +73,8 @@ func parseMounts(b []byte) (m cgroupMounts) {
 	return m
 }
 
-// addHostFacts adds what /proc and /sys/fs/cgroup tell of a unit, and whether a person is at
-// work on the host.
-func (a *Adapter) addHostFacts(f detect.Facts, p unitProps) {
-	a.host.addMemory(f, p)
-	a.host.addProcesses(f, p)
-	if m := a.host.atWork(); m != "" {
-		f[detect.UnitMaintenance] = detect.Word(m)
-	}
-}
-
-// addMemory adds the cgroup.* facts: from systemd where it has them, else from the cgroup's own
-// files, which exist whenever some controller accounts memory.
+// addMemory adds the memory in use: from systemd where it has said so, else from the cgroup's own
+// file, which exists whenever some controller accounts memory.
 func (h *hostFiles) addMemory(f detect.Facts, p unitProps) {
 	if p.cgroup == "" {
 		return // it has no processes
@@ -102,6 +93,14 @@ func (h *hostFiles) addMemory(f detect.Facts, p unitProps) {
 		f[detect.MemoryCurrent] = detect.Num(float64(n))
 		f[detect.MemorySource] = detect.Word("cgroup")
 	}
+}
+
+// addLimits adds the other cgroup.* facts: the limit, kills for memory, and how processes wait for it.
+func (h *hostFiles) addLimits(f detect.Facts, p unitProps) {
+	if p.cgroup == "" {
+		return
+	}
+	v2, v1 := h.memoryDirs(p.cgroup)
 	if limit := h.limit(p, v2, v1); limit != notSet {
 		f[detect.MemoryMax] = detect.Num(float64(limit))
 	}
@@ -110,7 +109,7 @@ func (h *hostFiles) addMemory(f detect.Facts, p unitProps) {
 	} else if n, err := keyed(v1, "memory.oom_control", "oom_kill"); err == nil {
 		f[detect.MemoryOOMKills] = detect.Num(float64(n))
 	}
-	if b, err := os.ReadFile(filepath.Join(v2, "memory.pressure")); err == nil && v2 != "" {
+	if b, err := kernfile.Read(filepath.Join(v2, "memory.pressure")); err == nil && v2 != "" {
 		if v, ok := someAvg10(b); ok {
 			f[detect.MemoryPressure] = detect.Num(v)
 		}
@@ -158,7 +157,7 @@ func firstNumber(v2, name2, v1, name1 string) (uint64, error) {
 			continue
 		}
 		var b []byte
-		if b, err = os.ReadFile(filepath.Join(f[0], f[1])); err != nil {
+		if b, err = kernfile.Read(filepath.Join(f[0], f[1])); err != nil {
 			continue
 		}
 		s := strings.TrimSpace(string(b))
@@ -178,7 +177,7 @@ func keyed(dir, name, key string) (uint64, error) {
 	if dir == "" {
 		return 0, os.ErrNotExist
 	}
-	b, err := os.ReadFile(filepath.Join(dir, name))
+	b, err := kernfile.Read(filepath.Join(dir, name))
 	if err != nil {
 		return 0, err
 	}
@@ -204,37 +203,51 @@ func someAvg10(b []byte) (float64, bool) {
 	return 0, false
 }
 
-// addProcesses adds the process.* facts: the state of the main process, and the resident memory
-// of all processes, an independent witness beside the cgroup's accounting.
-func (h *hostFiles) addProcesses(f detect.Facts, p unitProps) {
+// addProcess adds the state of the main process.
+func (h *hostFiles) addProcess(f detect.Facts, p unitProps) {
 	if p.mainPID == 0 {
 		return
 	}
-	main := int(p.mainPID)
-	table := proctable.Table(h.path("proc"))
-	s, err := table.State(main)
+	s, err := proctable.Table(h.path("proc")).State(int(p.mainPID))
 	if err != nil {
 		f[detect.ProcessState] = detect.NotMeasured(err.Error())
-		f[detect.ProcessRSS] = detect.NotMeasured(err.Error())
 		return
 	}
 	f[detect.ProcessState] = detect.Word(s)
-	// The pids in cgroup.procs are numbers of our own process table, whatever root is.
-	rss, err := proctable.Table("/proc").Resident(h.members(p.cgroup))
-	if err != nil {
-		rss, err = table.Resident(table.Tree(main))
+}
+
+// addUse adds what the processes use.
+func (h *hostFiles) addUse(f detect.Facts, p unitProps) {
+	if p.mainPID == 0 {
+		return
 	}
-	if err != nil {
-		f[detect.ProcessRSS] = detect.NotMeasured(err.Error())
-	} else {
-		f[detect.ProcessRSS] = detect.Num(float64(rss))
-	}
-	if n, limit, err := table.Files(main); err == nil { // only root and the owner may look
+	h.addResident(f, p)
+	// Only root and the owner may look.
+	if n, limit, err := proctable.Table(h.path("proc")).Files(int(p.mainPID)); err == nil {
 		f[detect.ProcessFDs] = detect.Num(float64(n))
 		if limit > 0 {
 			f[detect.ProcessFDLimit] = detect.Num(float64(limit))
 		}
 	}
+}
+
+// addResident adds the resident memory of all processes, an independent witness beside the cgroup's
+// accounting.
+func (h *hostFiles) addResident(f detect.Facts, p unitProps) {
+	if p.mainPID == 0 {
+		return
+	}
+	// The pids in cgroup.procs are numbers of our own process table, whatever root is.
+	rss, err := proctable.Table("/proc").Resident(h.members(p.cgroup))
+	if err != nil {
+		table := proctable.Table(h.path("proc"))
+		rss, err = table.Resident(table.Tree(int(p.mainPID)))
+	}
+	if err != nil {
+		f[detect.ProcessRSS] = detect.NotMeasured(err.Error())
+		return
+	}
+	f[detect.ProcessRSS] = detect.Num(float64(rss))
 }
 
 // maxMembers bounds the work for a unit with very many processes.
@@ -247,7 +260,7 @@ func (h *hostFiles) members(cgroup string) (pids []int) {
 		if mount == "" || cgroup == "" {
 			continue
 		}
-		b, err := os.ReadFile(h.path(mount, cgroup, "cgroup.procs"))
+		b, err := kernfile.Read(h.path(mount, cgroup, "cgroup.procs"))
 		if err != nil {
 			continue
 		}

@@ -70,7 +70,9 @@ func TestAddMemory(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := detect.Facts{}
 			tt.props.cgroup = unit
-			host(t, tt.files).addMemory(f, tt.props)
+			h := host(t, tt.files)
+			h.addMemory(f, tt.props)
+			h.addLimits(f, tt.props)
 			if _, ok := tt.want[detect.MemoryCurrent]; !ok {
 				require.NotEmpty(t, f[detect.MemoryCurrent].Err)
 			}
@@ -84,12 +86,15 @@ func TestAddMemory(t *testing.T) {
 	}
 	f := detect.Facts{}
 	host(t, nil).addMemory(f, unitProps{memCurrent: notSet, memMax: notSet})
+	host(t, nil).addLimits(f, unitProps{memCurrent: notSet, memMax: notSet})
 	require.Empty(t, f, "a unit without a cgroup has no processes to account")
 }
 
 func TestAddProcessesSaysWhenTheyAreHidden(t *testing.T) {
 	f := detect.Facts{}
-	host(t, map[string]string{"proc/self/mounts": ""}).addProcesses(f, unitProps{mainPID: 4711, cgroup: "/x"})
+	h := host(t, map[string]string{"proc/self/mounts": ""})
+	h.addProcess(f, unitProps{mainPID: 4711, cgroup: "/x"})
+	h.addUse(f, unitProps{mainPID: 4711, cgroup: "/x"})
 	require.Contains(t, f[detect.ProcessState].Err, "ProtectProc")
 	require.Contains(t, f[detect.ProcessRSS].Err, "ProtectProc")
 }

@@ -53,7 +53,11 @@ func (a *Adapter) Inspect(ctx context.Context, unit string) (detect.Facts, error
 	if r := a.refusal(unit); r.Text != "" {
 		f[detect.UnitPermission] = r
 	}
-	a.addHostFacts(f, p)
+	if known {
+		a.addQuickFacts(f, unit, p)
+	} else {
+		a.addHostFacts(f, unit, p)
+	}
 	return f, nil
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/recoveryd/recoveryd/pkg/platform/kernfile"
 	"github.com/recoveryd/recoveryd/pkg/platform/proctable"
 )
 
@@ -81,12 +82,12 @@ func (h *hostFiles) lockHolder(path string) (pid int, held bool) {
 	}
 	inodes := []string{lockID(unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)), st.Ino)}
 	// overlayfs and btrfs show another device to stat than the kernel keeps for the file system.
-	if mounts, err := os.ReadFile(h.path("proc/self/mountinfo")); err == nil {
+	if mounts, err := kernfile.Read(h.path("proc/self/mountinfo")); err == nil {
 		if major, minor, ok := deviceOf(mounts, path); ok {
 			inodes = append(inodes, lockID(major, minor, st.Ino))
 		}
 	}
-	locks, err := os.ReadFile(h.path("proc/locks"))
+	locks, err := kernfile.Read(h.path("proc/locks"))
 	if err != nil {
 		return 0, false
 	}

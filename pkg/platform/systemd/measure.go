@@ -1,0 +1,51 @@
+package systemd
+
+import (
+	"maps"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// addHostFacts adds what /proc and /sys/fs/cgroup tell of a unit, and whether a person is at
+// work on the host. What changes slowly is remembered for addQuickFacts.
+func (a *Adapter) addHostFacts(f detect.Facts, unit string, p unitProps) {
+	slow := detect.Facts{}
+	a.host.addMemory(f, p)
+	a.host.addLimits(slow, p)
+	a.host.addProcess(f, p)
+	a.host.addUse(slow, p)
+	maps.Copy(f, slow)
+	a.addMaintenance(f)
+	a.wereMeasured(unit, p, slow)
+}
+
+// addQuickFacts adds the same, but measures only what decisions turn on from one look to the next:
+// memory, the state of the main process, and people at work. The rest is from the last complete
+// answer, unless memory is getting short or cannot be told otherwise.
+func (a *Adapter) addQuickFacts(f detect.Facts, unit string, p unitProps) {
+	slow, ok := a.measured(unit, p)
+	a.host.addMemory(f, p)
+	current, counted := f.Num(detect.MemoryCurrent)
+	limit, limited := slow.Num(detect.MemoryMax)
+	if !ok || limited && current >= half*limit {
+		slow = detect.Facts{}
+		a.host.addLimits(slow, p)
+		a.host.addUse(slow, p)
+	}
+	a.host.addProcess(f, p)
+	maps.Copy(f, slow)
+	if !counted {
+		a.host.addResident(f, p) // all that there is to tell of memory
+	}
+	a.addMaintenance(f)
+}
+
+// half of the limit in use is far from what configurations call high (0.8), and near enough to be
+// measured in full.
+const half = 0.5
+
+func (a *Adapter) addMaintenance(f detect.Facts) {
+	if m := a.host.atWork(); m != "" {
+		f[detect.UnitMaintenance] = detect.Word(m)
+	}
+}
