@@ -115,6 +115,8 @@ func TestImportsGoOneWay(t *testing.T) {
 		"internal/config":    {"internal/config"},
 		"internal/journal":   {"pkg/incident", "pkg/escalate"},
 		"internal/outbox":    {"pkg/escalate"},
+		"internal/evidence":  {"pkg/detect", "pkg/detect/probe"},
+		"internal/replay":    {"pkg/detect", "pkg/incident"},
 		"internal/engine":    {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 		"internal/metrics":   {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 		"internal/httpserve": {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
