@@ -90,8 +90,8 @@ var startingCondition = Condition{
 		case "deactivating":
 			return Finding{Verdict: Unknown, Final: true, Because: "the unit is stopping (" + unitNote(f) + ")"}
 		case "active", "reloading", "refreshing":
-			if serves(f) || b.Answered || stateOf(f) == dbAlive || stateOf(f) == dbSaturated {
-				return Finding{} // PostgreSQL that refuses our login has answered
+			if serves(f) || b.Answered {
+				return Finding{}
 			}
 		default:
 			return Finding{}
