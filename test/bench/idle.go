@@ -44,6 +44,10 @@ func (r *rig) idle(ctx context.Context, rep *report) error {
 	if err := r.ctl(ctx, "stop", daemonUnit); err != nil {
 		return err
 	}
+	least, err := r.poller(ctx)
+	if err != nil {
+		return err
+	}
 	if err := sleep(ctx, settled/2); err != nil {
 		return err
 	}
@@ -51,6 +55,7 @@ func (r *rig) idle(ctx context.Context, rep *report) error {
 	if err != nil {
 		return err
 	}
+	rep.value("idle, 2 targets at 1 s: CPU of a core", "bare listener and poller", least*100, "%")
 	rep.value("idle, 2 targets at 1 s: CPU of a core", "recoveryd", share*100, "%").under(0.1)
 	rep.value("idle, 2 targets at 1 s: resident memory", "recoveryd", rss/(1<<20), "MiB").under(25e6 / (1 << 20))
 	for _, name := range []string{"systemd", "dbus-daemon"} {
@@ -59,6 +64,25 @@ func (r *rig) idle(ctx context.Context, rep *report) error {
 		}
 	}
 	return nil
+}
+
+// poller measures what two polls a second cost at the least.
+func (r *rig) poller(ctx context.Context) (float64, error) {
+	if err := r.ctl(ctx, "start", pollerUnit); err != nil {
+		return 0, err
+	}
+	pid, err := r.hostPID(ctx, pollerUnit)
+	if err != nil {
+		return 0, err
+	}
+	if err := sleep(ctx, settled/2); err != nil {
+		return 0, err
+	}
+	share, _, err := r.cpu(ctx, pid, nil)
+	if err != nil {
+		return 0, err
+	}
+	return share, r.ctl(ctx, "stop", pollerUnit)
 }
 
 // cpu returns the share of a core that a process, and others, use while nothing happens.

@@ -29,6 +29,7 @@ const (
 	apiAddr    = "127.0.0.1:9465"
 	daemonUnit = "recoveryd.service"
 	floorUnit  = "floor.service"
+	pollerUnit = "poller.service" // the floor, and two polls a second
 )
 
 // Times of the configuration under which faults are measured.
@@ -72,6 +73,8 @@ func newRig(ctx context.Context, o options) (*rig, error) {
 		"/etc/recoveryd/recoveryd.yaml":                    {Content: configuration, Mode: 0o640, GID: lab.UIDRecoveryd},
 		"/etc/systemd/system/victim@.service.d/bench.conf": {Content: "[Unit]\nStartLimitIntervalSec=0\n"},
 		"/etc/systemd/system/" + floorUnit:                 {Content: "[Service]\nType=exec\nExecStart=" + lab.BinDir + "/floor " + victim + "\n"},
+		"/etc/systemd/system/" + pollerUnit: {Content: "[Service]\nType=exec\nExecStart=" + lab.BinDir + "/floor " + victim +
+			" http://" + victimAddr + "/health/status http://127.0.0.1:8101/health/status\n"},
 	}
 	for to, from := range map[string]string{
 		"/etc/systemd/system/recoveryd.service":    "recoveryd.service",
