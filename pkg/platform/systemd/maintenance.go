@@ -80,16 +80,16 @@ func (h *hostFiles) lockHolder(path string) (pid int, held bool) {
 	if err := syscall.Stat(path, &st); err != nil {
 		return 0, false // no such package system on this host
 	}
+	locks, err := kernfile.Read(h.path("proc/locks"))
+	if err != nil || !bytes.Contains(locks, fmt.Appendf(nil, ":%d ", st.Ino)) {
+		return 0, false // nobody holds a lock on a file of that number, on whatever device
+	}
 	inodes := []string{lockID(unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)), st.Ino)}
 	// overlayfs and btrfs show another device to stat than the kernel keeps for the file system.
 	if mounts, err := kernfile.Read(h.path("proc/self/mountinfo")); err == nil {
 		if major, minor, ok := deviceOf(mounts, path); ok {
 			inodes = append(inodes, lockID(major, minor, st.Ino))
 		}
-	}
-	locks, err := kernfile.Read(h.path("proc/locks"))
-	if err != nil {
-		return 0, false
 	}
 	return findLock(locks, inodes)
 }
