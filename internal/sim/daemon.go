@@ -61,6 +61,7 @@ func (d *daemon) boot() {
 	breaks := d.w.o.breaks
 	if breaks.boot != nil {
 		d.live = breaks.boot(d.live)
+		d.shadow = d.w.throughJSON(d.live) // what was forgotten is not in its journal either
 	}
 	d.dirty = map[string]bool{}
 	for i := range d.watchers {
@@ -230,6 +231,7 @@ func (d *daemon) wakeAt(i int, target string, in time.Duration) {
 	gen := d.wakes[i]
 	d.w.after(max(in, 0), func() {
 		if d.up && d.wakes[i] == gen {
+			d.pollMissed(-1)
 			d.handle(incident.Event{Kind: incident.Woke, Target: target})
 		}
 	})
@@ -251,6 +253,28 @@ func (d *daemon) lookAt(i int, at time.Duration) {
 	})
 }
 
+// pollMissed takes the looks that were left out while nothing happened: something happens now, and
+// a daemon that polls all the time would have fresh looks at everything.
+func (d *daemon) pollMissed(but int) {
+	term := d.term
+	for i := len(d.watchers) - 1; i >= 0; i-- { // what others need comes last in the list
+		x := &d.watchers[i]
+		if i == but || x.looking != 0 || x.seen <= d.began || d.w.t-x.seen < 3*pollInterval {
+			continue
+		}
+		t := d.w.targets[i]
+		facts, _ := d.w.look(t.Name)
+		x.seen = d.w.t
+		d.w.report.Looks++
+		d.handle(incident.Event{Kind: incident.Observed, Target: t.Name, Observation: &detect.Observation{Target: t.Name, At: d.w.now(), Facts: facts}})
+		if !d.up || d.term != term {
+			return
+		}
+		x.due = forever
+		d.lookAt(i, d.w.nextPoll(i, d.w.t))
+	}
+}
+
 // interrupt abandons a look in flight and looks at once: a signal came.
 func (d *daemon) interrupt(i int) {
 	if d.up {
@@ -264,6 +288,9 @@ func (d *daemon) look(i int) {
 	w, x := d.w, &d.watchers[i]
 	if x.looking != 0 {
 		x.again = true
+		return
+	}
+	if d.pollMissed(i); !d.up || x.looking != 0 {
 		return
 	}
 	x.looks++
@@ -290,6 +317,14 @@ func (d *daemon) look(i int) {
 			d.lookAt(i, max(w.nextPoll(i, began), w.t))
 		}
 	})
+}
+
+// knows is the state of a living daemon, or what the next life of a dead one will find.
+func (d *daemon) knows() incident.State {
+	if d.up {
+		return d.live
+	}
+	return d.shadow
 }
 
 // command is a person's word to the daemon; lost while it is down, as a person would see.

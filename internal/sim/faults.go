@@ -183,9 +183,6 @@ func (w *world) distort() {
 		if mayLie {
 			d.lie = []string{detect.OutcomeConnect, detect.OutcomeDNS, detect.OutcomeTLS, detect.OutcomeNotFound, detect.OutcomeHTML, detect.OutcomeLimited,
 				detect.OutcomeGarbage, detect.OutcomeNoReply, detect.OutcomeReset, detect.OutcomeHTTPError}[w.rng.IntN(10)]
-			if d.lie == detect.OutcomeNoReply {
-				d.until = w.t + httpTimeout // one lost packet: a look, not a lasting silence
-			}
 		}
 	case x.db != nil:
 		d.witness = detect.BySQL

@@ -16,7 +16,7 @@ const (
 	innocentLeftAlone = "innocent-left-alone"     // 2: one lying witness never gets a healthy target restarted
 	culpritOnly       = "culprit-only"            // 3: while only the database is broken, no server gets an incident or an action
 	saturationIsAlive = "saturation-is-not-death" // 3: PostgreSQL is never restarted, killed or stopped while it answers
-	operatorLeftAlone = "operator-left-alone"     // 4: nothing is done to what a person stopped, masked, holds, upgrades or has paused
+	operatorLeftAlone = "operator-left-alone"     // 4: nothing is done to what a person stopped, masked, holds, upgrades or has paused, nor in a maintenance window
 	operatorNotPaged  = "operator-not-paged"      // 4: nobody is told that a person stopped something, unless configured
 	withinBudget      = "within-budget"           // 5: never more plans in a window than the budget of target and host
 	oneAtATime        = "one-at-a-time"           // 5: never more disruptive actions at once than configured

@@ -165,6 +165,11 @@ func (w *world) judgePerson(a strategy.Action, rec incident.Record) {
 	case stands(w.ledger.pause, rec.At):
 		w.fail(operatorLeftAlone, "%s, while everything is paused", a)
 	}
+	for _, win := range w.options.Windows {
+		if until, open := win.Open(rec.At); open && containsName(win.Targets, a.Target) {
+			w.fail(operatorLeftAlone, "%s, in the maintenance window until %s", a, until.Format(time.TimeOnly))
+		}
+	}
 }
 
 func stands(c *incident.Command, now time.Time) bool {

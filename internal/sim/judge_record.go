@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/incident"
@@ -138,10 +139,12 @@ func (w *world) emergency(rec incident.Record, next incident.State) {
 }
 
 // lostEmergencies forgets the pages that only a dead daemon knew of: an incident that was opened
-// and told while the journal was broken is not known to the next life. A person closes its page.
+// and told while the journal was broken, and not written since, is not known to the next life. A
+// person closes its page.
 func (w *world) lostEmergencies() {
 	for key := range w.ledger.loose {
-		if w.ledger.pages[key] == told {
+		id, _, _ := strings.Cut(key, "/")
+		if i := w.d.shadow.Incidents[id]; w.ledger.pages[key] == told && (i == nil || i.Paged.IsZero()) {
 			delete(w.ledger.pages, key)
 		}
 	}

@@ -77,6 +77,11 @@ func (w *world) inGoodHands(target string) bool {
 		ts.Hold != nil && (ts.Hold.Until.IsZero() || now.Before(ts.Hold.Until)) {
 		return true
 	}
+	for _, win := range w.options.Windows {
+		if _, open := win.Open(now); open && containsName(win.Targets, target) {
+			return true
+		}
+	}
 	for _, inc := range live.Incidents {
 		if inc.Target != target && inc.ID != ts.Incident && inc.Target != ts.Diagnosis.Culprit {
 			continue

@@ -164,6 +164,13 @@ func (w *world) build() {
 	if w.chance(0.2) {
 		w.options.PageAfter.Operator = 2 * time.Hour
 	}
+	if w.chance(0.2) {
+		begin, length := w.between(0, 20*time.Hour), w.between(10*time.Minute, 3*time.Hour)
+		w.options.Windows = []incident.Window{{Name: "nightly", Targets: []string{w.targets[r.IntN(len(w.targets))].Name}, Open: func(now time.Time) (time.Time, bool) {
+			from := now.Truncate(24 * time.Hour).Add(begin)
+			return from.Add(length), !now.Before(from) && now.Before(from.Add(length))
+		}}}
+	}
 }
 
 func (w *world) add(t detect.Target, x thing) {

@@ -95,7 +95,7 @@ func (w *world) release(target string) {
 	was := i.hold
 	i.hold = nil
 	w.d.command(target, commandOf(incident.CmdRelease))
-	if t := w.d.live.Targets[target]; !w.d.up || t == nil || t.Hold != nil {
+	if t := w.d.knows().Targets[target]; t == nil || t.Hold != nil {
 		i.hold = was
 	}
 }
@@ -104,7 +104,7 @@ func (w *world) resume() {
 	was := w.ledger.pause
 	w.ledger.pause = nil
 	w.d.command("", commandOf(incident.CmdResume))
-	if !w.d.up || w.d.live.Host.Pause != nil {
+	if w.d.knows().Host.Pause != nil {
 		w.ledger.pause = was
 	}
 }

@@ -140,6 +140,7 @@ func (w *world) serverFacts(s *server, f detect.Facts) (took time.Duration) {
 		}
 		f[detect.HTTPOutcome] = detect.Word(d.lie)
 		if d.lie == detect.OutcomeNoReply {
+			d.until = w.t // one lost packet, one look
 			return httpTimeout
 		}
 		return 0

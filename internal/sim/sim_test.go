@@ -72,32 +72,37 @@ func (t totals) String() string {
 		t.steps, t.looks, t.incidents, t.actions, t.cures, t.pages, t.kills)
 }
 
-// report fails the test for each broken world, and writes its transcript.
+// report fails the test for broken worlds, and writes the transcripts of the first of each kind.
 func report(t *testing.T, broken []Report, days float64) {
 	t.Helper()
-	for i, r := range broken {
-		if i == 5 {
-			t.Errorf("and %d more broken worlds", len(broken)-i)
-			return
+	shown := map[string]int{}
+	for _, r := range broken {
+		if shown[r.Violation.Invariant]++; shown[r.Violation.Invariant] > 3 {
+			continue
 		}
 		var b bytes.Buffer
 		Run(Options{Seed: r.Seed, Days: days, Transcript: &b})
-		name := filepath.Join(t.ArtifactDir(), fmt.Sprintf("world-%d.txt", r.Seed))
+		name := filepath.Join("testdata", "broken", fmt.Sprintf("world-%d.txt", r.Seed))
+		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
 		require.NoError(t, os.WriteFile(name, b.Bytes(), 0o644))
 		t.Errorf("world %d breaks %s\n  replay: go test ./internal/sim -run TestOneWorld -seed %d -days %g\n  transcript: %s", r.Seed, r.Violation, r.Seed, days, name)
+	}
+	for name, n := range shown {
+		t.Errorf("%d worlds break %s", n, name)
 	}
 }
 
 // TestSomeWorlds is the short form for every test run.
 func TestSomeWorlds(t *testing.T) {
 	t.Parallel()
-	broken, sum := live(300, 1, Options{Days: 0.5}, nil)
+	broken, sum := live(200, 1, Options{Days: 0.3}, nil)
 	t.Log(sum)
-	report(t, broken, 0.5)
-	require.Greater(t, sum.actions, 1000, "worlds in which nothing happens prove nothing")
-	require.Greater(t, sum.cures, 500)
-	require.Greater(t, sum.pages, 300)
-	require.Greater(t, sum.kills, 100)
+	report(t, broken, 0.3)
+	// Worlds in which nothing happens prove nothing.
+	require.Greater(t, sum.actions, 400)
+	require.Greater(t, sum.cures, 150)
+	require.Greater(t, sum.pages, 150)
+	require.Greater(t, sum.kills, 30)
 }
 
 // TestManyWorlds is what `make sim` runs: -worlds 20000 -days 1.

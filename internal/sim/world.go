@@ -196,7 +196,7 @@ const (
 	// lively is how long after a change every poll is simulated. Later, as long as nothing changes
 	// in the world or in the core, polls that would see the same again are left out: they come in
 	// rounds further and further apart, all targets together, so that what is known stays fresh.
-	lively = 25 * time.Second
+	lively = 12 * time.Second
 )
 
 // nextPoll is when a target is looked at again when nothing asks for it sooner.
@@ -207,9 +207,9 @@ func (w *world) nextPoll(i int, began time.Duration) time.Duration {
 	case still <= lively:
 		return began + pollInterval - time.Duration(w.rng.Int64N(int64(pollInterval/10)))
 	case still < 2*time.Minute:
-		round = 30 * time.Second
+		round = 45 * time.Second
 	case still < 10*time.Minute:
-		round = 2 * time.Minute
+		round = 4 * time.Minute
 	}
 	// What others need is looked at first.
 	return (w.t/round+1)*round + time.Duration(len(w.targets)-i)*40*time.Millisecond
