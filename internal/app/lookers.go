@@ -37,6 +37,9 @@ func lookerOf(t config.Target, ad platform.Adapter) (*probe.Looker, error) {
 	if unit := targetOf(t).Unit; ad != nil && unit != "" {
 		lc.Inspect = func(ctx context.Context) (detect.Facts, error) { return ad.Inspect(ctx, unit) }
 	}
+	if t.Kind == config.KindOfService {
+		lc.Trend = probe.NewTrend(probe.TrendConfig{MemoryLimit: float64(t.Memory.Limit)})
+	}
 	for _, h := range t.Health {
 		w, err := healthOf(h)
 		if err != nil {

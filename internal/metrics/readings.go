@@ -7,7 +7,9 @@ import (
 // readingHelp names every fact: dashboards and rules are checked against them.
 const readingHelp = "Numbers of the target's last look, by fact: pool_utilization (share of a service's pool in use, 0 to 1), " +
 	"connections_share (of a cluster's max_connections, 0 to 1), sql_connections, memory_bytes, memory_share (of the limit that applies, 0 to 1), " +
-	"health_seconds and sql_seconds (until the health reply, until SELECT 1 was answered); absent when not measured."
+	"health_seconds and sql_seconds (until the health reply, until SELECT 1 was answered), and by trend: health_p95_seconds, " +
+	"degraded_seconds (since when it calls itself so), pool_left_seconds and memory_left_seconds (until they are used up at the present pace); " +
+	"absent when not measured."
 
 // Limits takes the memory limits of the configured targets, which count where a unit has none of
 // its own or a higher one.
@@ -51,6 +53,10 @@ func (m *Metrics) readings(target string, f detect.Facts) {
 	plain("health_seconds", detect.HTTPLatency)
 	plain("sql_seconds", detect.SQLLatency)
 	plain("sql_connections", detect.SQLUsed)
+	plain("health_p95_seconds", detect.TrendLatencyP95)
+	plain("degraded_seconds", detect.TrendDegradedFor)
+	plain("pool_left_seconds", detect.TrendPoolLeft)
+	plain("memory_left_seconds", detect.TrendMemoryLeft)
 	used, okU := f.Num(detect.SQLUsed)
 	most, okM := f.Num(detect.SQLMax)
 	set("connections_share", used/max(most, 1), okU && okM && most > 0)

@@ -150,8 +150,8 @@ func Builtin() []Condition {
 	return []Condition{
 		unitCondition, startingCondition, portCondition,
 		lostDatabaseCondition, clusterCondition, saturatedCondition,
-		oomCondition, downCondition, poolCondition, hungCondition,
-		plainCondition, memoryCondition, misconfiguredCondition, diskCondition,
+		oomCondition, downCondition, poolTrendCondition, poolCondition, hungCondition,
+		plainCondition, memoryTrendCondition, memoryCondition, misconfiguredCondition, diskCondition,
 		unwellCondition, latencyCondition,
 	}
 }

@@ -99,6 +99,15 @@ const (
 	DiskShare  = "disk.share."  // prefix: disk.share.<path> = used share 0..1
 	InodeShare = "disk.inodes." // prefix: disk.inodes.<path> = used share 0..1
 
+	// trend: what a row of looks at the same process shows and one alone does not. The evidence is of the
+	// kind of what was measured.
+	TrendLatencyP95  = "trend.latency_p95"  // seconds: 95 of 100 health replies of the last minutes came within this
+	TrendMemorySlope = "trend.memory_slope" // bytes a second by which its memory grows, negative when it shrinks
+	TrendMemoryLeft  = "trend.memory_left"  // seconds until its memory limit at that pace; absent unless it grows steadily
+	TrendPoolSlope   = "trend.pool_slope"   // connections a second by which the pool's use grows, negative when it shrinks
+	TrendPoolLeft    = "trend.pool_left"    // seconds until the pool is used up at that pace; absent unless its use grows steadily
+	TrendDegradedFor = "trend.degraded_for" // seconds that the service has called itself degraded, without a break; absent when it does not
+
 	// alert: a firing alert of an outside system (Alertmanager), as a witness.
 	AlertFiring = "alert.firing" // word: alert name; the class it maps to is in AlertClass
 	AlertClass  = "alert.class"  // word

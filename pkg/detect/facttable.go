@@ -126,6 +126,12 @@ func FactTable() []Fact {
 		each(number(SQLAppIdle, "idle sessions of an application: sql.app_idle[\"codebase-mcp\"]")),
 		each(share(DiskShare, "share of a file system in use: disk.share[\"/var/lib/postgresql\"]")),
 		each(share(InodeShare, "share of a file system's inodes in use: disk.inodes[\"/\"]")),
+		number(TrendLatencyP95, "seconds within which 95 of 100 health replies of the last 5 minutes came; not measured with fewer than 20"),
+		number(TrendMemorySlope, "bytes a second by which memory grows (negative: shrinks), over at most 30 minutes of the present run"),
+		number(TrendMemoryLeft, "seconds until the memory limit at that pace; absent unless memory grows steadily"),
+		number(TrendPoolSlope, "connections a second by which the pool's use grows (negative: shrinks), over at most 5 minutes of the present run"),
+		number(TrendPoolLeft, "seconds until the pool is used up at that pace; absent unless its use grows steadily"),
+		number(TrendDegradedFor, "seconds that the service has called itself degraded, without a break; absent when it does not"),
 		word(AlertFiring, "name of an outside system's firing alert"),
 		word(AlertClass, "failure class that the alert maps to"),
 		word(PlainOutcome, "how the dependency's own check ended", "ok", "refused", "timeout", "error", "unknown"),
@@ -144,11 +150,16 @@ func FactNamed(name string) (Fact, bool) {
 }
 
 // witnessOf is the kind of evidence that a fact is. Facts of the health reply and its pool are
-// one witness, whatever their names begin with.
+// one witness, whatever their names begin with; a trend is the witness of what it is a trend of.
 func witnessOf(fact string) Witness {
 	kind, _, _ := strings.Cut(fact, ".")
 	switch kind {
 	case "health", "pool":
+		return ByHTTP
+	case "trend":
+		if fact == TrendMemorySlope || fact == TrendMemoryLeft {
+			return ByCgroup
+		}
 		return ByHTTP
 	}
 	return Witness(kind)

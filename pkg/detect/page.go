@@ -109,6 +109,12 @@ func ruleExamples() []Rule {
 			Because: "a transaction has been open for an hour and others wait for it", For: 2 * time.Minute, Severity: P3},
 		{Name: "disk-soon", When: `disk.share["/var/lib/postgresql"] > 0.85`,
 			Because: "the database's disk fills up", For: 10 * time.Minute, Severity: P4},
+		{Name: "pool-soon", When: `trend.pool_left < seconds("3m") and pool.utilization > 0.6`,
+			Because: "the pool will be used up within minutes, so its idle sessions are ended early", For: 20 * time.Second, Severity: P3, Ladder: []string{"terminate-idle"}},
+		{Name: "memory-soon", When: `trend.memory_left < seconds("15m") and age() > seconds("30m")`,
+			Because: "memory will be at its limit within a quarter of an hour", For: 2 * time.Minute, Severity: P3},
+		{Name: "degraded-for-long", When: `trend.degraded_for > seconds("10m")`,
+			Because: "the service has called itself degraded for ten minutes", For: 30 * time.Second, Severity: P4},
 		{Name: "slow-after-warm-up", When: `age() > seconds("10m") and synthetic.latency > 2`,
 			Because: "calls of real work are slow although the service is warm", For: time.Minute, Severity: P3},
 	}

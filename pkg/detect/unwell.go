@@ -42,7 +42,7 @@ var unwellCondition = Condition{
 			case unclear:
 				return Finding{Verdict: Unknown, Because: words}
 			case f.Text(HTTPOutcome) == OutcomeReply && f.Text(HealthStatus) == "degraded":
-				return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP}, Because: "the service calls itself degraded" + reason(f)}
+				return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP}, Because: "the service calls itself degraded" + degradedWords(f) + reason(f)}
 			}
 			return Finding{}
 		}
@@ -223,14 +223,14 @@ var diskCondition = Condition{
 var latencyCondition = Condition{
 	Class: ClassLatency, Kinds: []Kind{KindService}, Severity: P2,
 	Looks: 5, For: 5 * time.Minute, Clear: 30 * time.Second,
-	Summary: "it serves, but slower than its limit for minutes",
+	Summary: "it serves, but its answers (p95) are slower than its limit",
 	Match: func(o Observation, b Background) Finding {
 		limit := b.Target.Limits.Latency
-		d, ok := o.Facts.Duration(HTTPLatency)
+		d, words, ok := answerTime(o.Facts)
 		if limit == 0 || !ok || !understood(o.Facts) || d <= limit {
 			return Finding{}
 		}
 		return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP},
-			Because: fmt.Sprintf("the health reply took %s, more than %s", short(d), short(limit))}
+			Because: fmt.Sprintf("%s, more than %s", words, short(limit))}
 	},
 }

@@ -37,6 +37,8 @@ type LookerConfig struct {
 	Deadline time.Duration
 	// InspectTimeout bounds Inspect; DefaultInspect when 0.
 	InspectTimeout time.Duration
+	// Trend adds what a row of looks shows; nil = nothing. It belongs to this Looker alone.
+	Trend *Trend
 }
 
 // Looker takes complete looks at one target. It is safe for concurrent use: a newer look calls
@@ -104,6 +106,9 @@ func (l *Looker) Look(ctx context.Context, cause string) detect.Observation {
 		}
 	}
 	l.remember(facts)
+	if l.config.Trend != nil {
+		l.config.Trend.Add(start, facts)
+	}
 	return detect.Observation{
 		Target: l.config.Target, At: start, Cause: cause, Facts: facts,
 		Took: time.Since(start).Seconds(),
