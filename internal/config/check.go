@@ -24,6 +24,7 @@ func (k *checker) all() {
 	}
 	k.classes()
 	k.rules()
+	k.alerts()
 	k.budgets()
 	k.windows()
 	k.notifiers()

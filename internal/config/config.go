@@ -32,6 +32,10 @@ type Config struct {
 	Classes []ClassOverride `yaml:"classes"`
 	// Failure classes of your own, recognised by an expression over what was measured.
 	Rules []Rule `yaml:"rules"`
+	// Alerts of an outside system (Alertmanager) that are evidence about a target. Alertmanager
+	// sends them to POST /api/v1/alerts of http.listen, from this host only. An alert is never
+	// enough to act on.
+	Alerts []Alert `yaml:"alerts"`
 	// How much recoveryd may do before it stops and asks for a person.
 	Budgets Budgets `yaml:"budgets"`
 	// When many targets fail at once, the cause is shared and restarting each of them makes it

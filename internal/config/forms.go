@@ -34,6 +34,7 @@ var formWants = map[string]string{
 	"token":    "a header name without spaces",
 	"method":   "GET, HEAD, POST or another HTTP method in capitals",
 	"env":      "the name of an environment variable",
+	"label":    "the name of a label, such as service or job",
 	"regexp":   "a regular expression (RE2)",
 	"timezone": "a time zone such as Europe/Berlin, UTC or Local",
 	"moment":   `a time of day such as "02:30", or a moment such as "2026-12-24 22:00"`,
@@ -56,6 +57,8 @@ func fits(form, s string) bool {
 		return isURL(s)
 	case "address":
 		return isAddress(s, 1)
+	case "label":
+		return envForm.MatchString(s)
 	case "listen":
 		return isAddress(s, 0) // port 0: any free one
 

@@ -47,6 +47,21 @@ type Rule struct {
 	Targets []string `yaml:"targets" want:"nonempty" shown:"all targets"`
 }
 
+// Alert is how a firing alert of Alertmanager is understood.
+type Alert struct {
+	// Name of the alert: its label alertname.
+	Alertname string `yaml:"alertname" want:"required"`
+	// Target that it speaks of.
+	Target string `yaml:"target" form:"name"`
+	// Label of the alert that names the target, instead of target.
+	TargetLabel string `yaml:"target_label" form:"label"`
+	// Failure class that it speaks of: a built-in one, or the name of a rule.
+	Class string `yaml:"class" want:"required"`
+	// Time for which a firing alert counts when Alertmanager neither repeats nor resolves it.
+	// Longer than its repeat_interval, which is 4h by default.
+	Keep time.Duration `yaml:"keep" default:"5h" want:"min=1m,max=7d"`
+}
+
 // Budgets bound what recoveryd does by itself.
 type Budgets struct {
 	// Actions on one target.
