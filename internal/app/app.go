@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/recoveryd/recoveryd/internal/alerts"
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/engine"
 	"github.com/recoveryd/recoveryd/internal/evidence"
@@ -55,6 +56,7 @@ type App struct {
 	server   *httpserve.Server
 	evidence *evidence.Collector
 	recorder *replay.Recorder
+	alerts   *alerts.Book
 	feed     *live.Feed
 	adapters map[string]platform.Adapter
 	children *children // nil: nothing runs as a child
@@ -136,7 +138,9 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
-	subjects = a.children.gate(subjects)
+	a.alerts = alerts.NewBook()
+	a.configureAlerts(c)
+	subjects = a.withAlerts(a.children.gate(subjects))
 	if a.outbox, err = outbox.New(outbox.Options{Store: a.journal, Notifiers: notifiers, Rules: rulesOf(c), Logger: a.log, Metrics: a.metrics}); err != nil {
 		return nil, err
 	}
@@ -162,7 +166,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.beats, a.canary = newHeartbeat(a), newCanary(a)
-	a.server, err = httpserve.New(httpserve.Options{Daemon: daemonView{a}, Gatherer: a.metrics.Registry, Logger: a.log, Feed: a.feed, Pages: pages,
+	a.server, err = httpserve.New(httpserve.Options{Daemon: daemonView{a}, Gatherer: a.metrics.Registry, Logger: a.log, Feed: a.feed, Pages: pages, Alerts: a.takeAlerts,
 		Listen: c.HTTP.Listen, WebFile: c.HTTP.WebConfigFile, Socket: filepath.Join(c.RuntimeDir, SocketName)})
 	if err != nil {
 		return nil, err

@@ -61,7 +61,7 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
-	subjects = a.children.gate(subjects)
+	subjects = a.withAlerts(a.children.gate(subjects))
 	// Everything above is fallible and without effect on what runs. From here on nothing fails
 	// but the end of the daemon itself.
 	a.config.Store(c)
@@ -70,6 +70,7 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	a.feed.Keep(names(c))
 	a.outbox.Replace(notifiers, rulesOf(c))
 	a.configureEvidence(c, adapters)
+	a.configureAlerts(c)
 	a.setFingerprint(c)
 	if err := a.engine.Reload(ctx, policy, subjects, actuator(adapters)); err != nil {
 		return err // only when recoveryd is being stopped

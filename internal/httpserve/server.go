@@ -45,11 +45,12 @@ type Options struct {
 	Daemon   Daemon
 	Gatherer prometheus.Gatherer
 	Logger   *zap.Logger
-	Listen   string       // TCP address; "" = none
-	WebFile  string       // exporter-toolkit file with TLS and basic auth; "" = plain
-	Socket   string       // path of the control socket; "" = none
-	Pages    http.Handler // the status page, or nil
-	Feed     *live.Feed   // what GET /api/v1/events and /api/v1/history tell; nil = neither is served
+	Listen   string                         // TCP address; "" = none
+	WebFile  string                         // exporter-toolkit file with TLS and basic auth; "" = plain
+	Socket   string                         // path of the control socket; "" = none
+	Pages    http.Handler                   // the status page, or nil
+	Alerts   func(body []byte) (any, error) // takes a webhook of Alertmanager; nil = it is not served
+	Feed     *live.Feed                     // what GET /api/v1/events and /api/v1/history tell; nil = neither is served
 }
 
 // Server is the TCP and the unix server of one daemon.
@@ -135,6 +136,9 @@ func (s *Server) routes(control bool) http.Handler {
 	if s.o.Feed != nil {
 		m.HandleFunc("GET /api/v1/events", s.events)
 		m.HandleFunc("GET /api/v1/history", s.history)
+	}
+	if s.o.Alerts != nil {
+		m.HandleFunc("POST /api/v1/alerts", s.alerts)
 	}
 	if control {
 		m.HandleFunc("POST /api/v1/command", s.command)

@@ -99,7 +99,8 @@ func (d Diagnosis) Masked() bool { return d.Culprit != "" && d.Culprit != d.Targ
 // Diagnose judges one observation. It is total and deterministic: conditions are judged in the
 // fixed order of Builtin (most dangerous question first), the first that says unhealthy wins;
 // otherwise the first that could not tell; otherwise the first degraded; otherwise healthy. A
-// condition of the operator's that could not tell is only kept in Considered.
+// condition of the operator's that could not tell is only kept in Considered. An outside system's
+// alert is added last and decides nothing.
 func Diagnose(o Observation, b Background) Diagnosis {
 	d := Diagnosis{Target: o.Target, At: o.At, Verdict: Healthy, Because: healthySentence(o, b)}
 	best := -1
@@ -142,7 +143,7 @@ func Diagnose(o Observation, b Background) Diagnosis {
 			break
 		}
 	}
-	return d
+	return withAlert(d, o)
 }
 
 // Builtin lists the built-in conditions in the order in which they are judged.
