@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -158,9 +159,10 @@ func TestNothingIsActedOnWhilePackagesAreBeingUpgradedAndEverythingAfterwards(t 
 // overMCP is the configuration with the first server asked in its own protocol, and by a call of real
 // work.
 func overMCP() string {
-	return strings.Replace(config(), `health: [{url: "http://127.0.0.1:8000/health/status", timeout: 1500ms}]`,
+	conf := strings.Replace(config(), `health: [{url: "http://127.0.0.1:8000/health/status", timeout: 1500ms}]`,
 		`health: [{type: mcp, url: "http://127.0.0.1:8000/mcp", timeout: 1500ms}]
     synthetic: [{name: search, type: mcp, url: "http://127.0.0.1:8000/mcp", tool: search, arguments: {query: recoveryd}, timeout: 1500ms, every: 2s}]`, 1)
+	return conf + "alerts:\n  - {alertname: PoolNearlyFull, target_label: service, class: pool}\n"
 }
 
 func TestAnMCPServerIsJudgedByItsResourceAndItsTools(t *testing.T) {
@@ -171,9 +173,22 @@ func TestAnMCPServerIsJudgedByItsResourceAndItsTools(t *testing.T) {
 	})
 	require.Contains(t, s.target("codebase-mcp").Because, " of 30 in use", "the numbers come from the resource")
 
+	// An alert from outside is shown, and nothing is done about it.
+	webhook, err := os.ReadFile("../../internal/alerts/testdata/firing.json")
+	require.NoError(t, err)
+	resp, err := s.HTTPClient().Post("http://"+apiAddr+"/api/v1/alerts", "application/json", strings.NewReader(string(webhook)))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, 200, resp.StatusCode)
+	s.eventually(10*time.Second, "the alert is shown", func() bool {
+		return strings.Contains(s.target("codebase-mcp").Because, "an outside alert fires: PoolNearlyFull (pool)")
+	})
+	require.Equal(t, "healthy", s.target("codebase-mcp").Verdict)
+
 	// Its pool is full: it says so slowly, over MCP, and PostgreSQL agrees.
 	require.NoError(t, s.Control(lab.CodebaseControl).Set(t.Context(), "pool-leak", "count=30", "mode=idle"))
 	s.eventually(20*time.Second, "diagnosed as pool", func() bool { return s.target("codebase-mcp").Class == "pool" })
+	require.Contains(t, s.target("codebase-mcp").Because, "an outside alert fires: PoolNearlyFull (pool)", "the alert agrees")
 	inc := s.closed(1, 60*time.Second)[0]
 	require.Equal(t, "pg.terminate-idle", inc.Attempts[0].Verb)
 	s.sameRun(s.pgUnit, lab.WorkflowUnit)
