@@ -117,6 +117,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"internal/outbox":    {"pkg/escalate"},
 		"internal/evidence":  {"pkg/detect", "pkg/detect/probe"},
 		"internal/replay":    {"pkg/detect", "pkg/incident"},
+		"internal/alerts":    {"pkg/detect"},
 		"internal/engine":    {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 		"internal/metrics":   {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 		"internal/httpserve": {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
