@@ -38,6 +38,9 @@ func (c *channelStub) Notify(_ context.Context, d escalate.Delivery) (escalate.R
 
 func (c *channelStub) fail(err error) { c.mu.Lock(); defer c.mu.Unlock(); c.err = err }
 
+// first is the first notice that was accepted.
+func (c *channelStub) first() escalate.Notice { c.mu.Lock(); defer c.mu.Unlock(); return c.got[0] }
+
 // kinds lists what was accepted: "trigger canary test", "resolve channel".
 func (c *channelStub) kinds() (out []string) {
 	c.mu.Lock()
@@ -81,6 +84,13 @@ func (c *cage) CanaryAccepted(channel string, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.accepted[channel] = at
+}
+
+// acceptedAt is when a channel last accepted a canary.
+func (c *cage) acceptedAt(channel string) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.accepted[channel]
 }
 
 func (c *cage) count(what string) int { c.mu.Lock(); defer c.mu.Unlock(); return c.counted[what] }
@@ -140,11 +150,11 @@ func TestACanaryGoesTheWholeWayMarkedAsATestAndIsTakenBack(t *testing.T) {
 		want := []string{"trigger canary test", "resolve canary test"}
 		require.Equal(t, want, c.pd.kinds())
 		require.Equal(t, want, c.chat.kinds())
-		first := c.pd.got[0]
+		first := c.pd.first()
 		require.Equal(t, []any{escalate.Info, "P4"}, []any{first.Severity, first.Priority}, "nobody is woken for it")
 		require.Contains(t, first.Summary, "nothing is wrong")
 		require.Equal(t, 1, c.count("pd accepted"))
-		require.WithinDuration(t, time.Now(), c.accepted["chat"], time.Minute)
+		require.WithinDuration(t, time.Now(), c.acceptedAt("chat"), time.Minute)
 		st := c.status.Load()
 		require.Empty(t, st.Running)
 		require.Len(t, st.Channels, 2, "the public page is left out")
@@ -177,7 +187,7 @@ func TestARestartNeitherRepeatsACanaryNorLeavesOneOpen(t *testing.T) {
 			pass(time.Minute)
 		}
 		require.Len(t, c.pd.kinds(), 2, "the next one is due an interval after the first, whoever asks")
-		require.False(t, c.accepted["pd"].IsZero())
+		require.False(t, c.acceptedAt("pd").IsZero())
 		require.False(t, c.status.Load().Channels[0].Accepted.IsZero(), "what was accepted before the restart is still shown")
 
 		c.chat.fail(&escalate.RetryError{Reason: escalate.ReasonNetwork, Err: errors.New("down")})

@@ -119,7 +119,8 @@ func (e *Engine) LookNow(target, cause string) {
 }
 
 // Reload swaps rule set, subjects and actuator between two events. Open incidents keep their state; a
-// target that is no longer configured is forgotten by the lookers but stays in the journal.
+// target that is no longer configured is forgotten by the lookers but stays in the journal. The error
+// is non-nil only when ctx, which must be the one given to Run or end with it, has ended.
 func (e *Engine) Reload(ctx context.Context, p *incident.Policy, subjects []Subject, act Actuator) error {
 	done := make(chan struct{})
 	m := message{fn: func() {
@@ -131,9 +132,13 @@ func (e *Engine) Reload(ctx context.Context, p *incident.Policy, subjects []Subj
 	}}
 	select {
 	case e.inbox <- m:
-		<-done
-		return nil
 	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done(): // the loop may have ended with the message still in its inbox
 		return context.Cause(ctx)
 	}
 }

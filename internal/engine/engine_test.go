@@ -253,3 +253,16 @@ func TestAWedgedLookerIsReportedAndADaemonWithoutAnyWorkingLookerIsNotAlive(t *t
 		<-done
 	})
 }
+
+func TestAReloadThatMeetsTheEndOfTheDaemonEndsWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{facts: healthy("run1")}
+		e := r.engine(t, incident.NewState())
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- e.Reload(ctx, e.Policy(), e.o.Subjects, r) }() // the loop is over and takes no message any more
+		synctest.Wait()
+		stop()
+		require.ErrorIs(t, <-done, context.Canceled)
+	})
+}
