@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -125,12 +126,28 @@ func (r *report) fail(k key, e event) {
 		if b := r.builds[e.FailedBuild]; b != nil {
 			fmt.Fprint(r.out, b.String())
 		}
+		r.unfinished(k.pkg)
 	}
 	r.failed++
 	r.failures[k.pkg]++
 	r.lost = append(r.lost, k.String())
 	fmt.Fprintf(r.out, "--- FAIL: %s (%.1fs)\n%s", k, e.Elapsed, r.text(k))
 	delete(r.output, k)
+}
+
+// unfinished prints the output of the tests of a package that neither passed nor failed: a test that
+// panics or runs out of time takes the program with it, and go test books the stacks under its name.
+func (r *report) unfinished(pkg string) {
+	var names []string
+	for k := range r.output {
+		if k.pkg == pkg && k.test != "" {
+			names = append(names, k.test)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprintf(r.out, "--- NOT ENDED: %s.%s\n%s", pkg, name, r.text(key{pkg, name}))
+	}
 }
 
 // finish prints the summary.

@@ -11,7 +11,7 @@ import (
 )
 
 // module lays out a small module and runs the real "go test -json" in it.
-func module(t *testing.T, files map[string]string) string {
+func module(t *testing.T, files map[string]string, flags ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	files["go.mod"] = "module example\n\ngo 1.26\n"
@@ -20,7 +20,7 @@ func module(t *testing.T, files map[string]string) string {
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 	}
-	cmd := exec.Command("go", "test", "-json", "./...")
+	cmd := exec.Command("go", append(append([]string{"test", "-json"}, flags...), "./...")...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
 	out, err := cmd.CombinedOutput()
@@ -72,6 +72,15 @@ func TestAPackageThatDiesIsAFailure(t *testing.T) {
 	}))
 	require.Equal(t, "1 passed, 1 failed, 0 skipped", last)
 	require.Contains(t, text, "last words")
+}
+
+func TestWhatATestSaidThatRanOutOfTimeIsShown(t *testing.T) {
+	text, last, _ := summary(t, module(t, map[string]string{
+		"a/a_test.go": "package x\n\nimport (\n\t\"testing\"\n\t\"time\"\n)\n\nfunc TestStuck(t *testing.T) { select { case <-time.After(time.Hour): } }\n",
+	}, "-timeout=1s"))
+	require.Equal(t, "0 passed, 1 failed, 0 skipped", last)
+	require.Contains(t, text, "test timed out after 1s")
+	require.Contains(t, text, "example/a.TestStuck")
 }
 
 func TestNothingAtAllIsNotASuccess(t *testing.T) {
