@@ -73,7 +73,7 @@ the process itself are served.
 Alert rules are in ` + "`deploy/prometheus/recoveryd.rules.yml`" + `, a dashboard in ` + "`deploy/grafana/recoveryd.json`" + `. Both
 expect a scrape job whose name is ` + "`recoveryd`" + `:
 
-` + "```yaml" + `
+` + "```yaml prometheus" + `
 scrape_configs:
   - job_name: recoveryd
     static_configs: [{targets: ["127.0.0.1:9465"]}]
