@@ -22,6 +22,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/metrics"
 	"github.com/recoveryd/recoveryd/internal/outbox"
 	"github.com/recoveryd/recoveryd/internal/replay"
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/platform"
@@ -305,6 +306,9 @@ func (a *App) watchUnits(ctx context.Context, wg *sync.WaitGroup) {
 		}
 		wg.Go(func() {
 			err := w.Watch(wctx, units, func(c platform.Change) {
+				if c.Facts.True(detect.UnitJobOurs) {
+					return // on its way by our own action: the end of that is looked at, and looks slow it down
+				}
 				for _, target := range byUnit[c.Unit] {
 					a.engine.LookNow(target, "signal")
 				}
