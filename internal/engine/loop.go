@@ -184,11 +184,13 @@ func (e *Engine) perform(ctx context.Context, eff incident.Effect, rec incident.
 	e.work.Go(func() {
 		// An action outlives a stop of the daemon by its own bound: abandoning a restart half-way
 		// would leave a service stopped. Evidence takes none of that time.
-		e.collect(ctx, a, inc)
+		over := make(chan struct{})
+		e.collect(ctx, a, inc, over)
 		bound, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), a.Timeout, fmt.Errorf("%s: no end within %s", a, a.Timeout))
 		defer cancel()
 		began := time.Now()
 		result, detail := (*e.actuator.Load()).Do(bound, a)
+		close(over)
 		e.o.Meter.Acted(a, result, time.Since(began))
 		e.o.Logger.Info("action ended", zap.String("action_id", id), zap.String("target", a.Target), zap.Stringer("action", a),
 			zap.String("result", string(result)), zap.String("detail", detail), zap.Duration("took", time.Since(began)))
@@ -198,8 +200,9 @@ func (e *Engine) perform(ctx context.Context, eff incident.Effect, rec incident.
 }
 
 // collect gathers evidence. Before a disruptive action it goes first, since the action destroys
-// it; it is bounded, and never delays the cure beyond that bound. Otherwise it runs beside.
-func (e *Engine) collect(ctx context.Context, a strategy.Action, inc string) {
+// it; it is bounded, and never delays the cure beyond that bound. A start destroys nothing and is the
+// cure of a service that is down: evidence waits until it is over. Otherwise it runs beside.
+func (e *Engine) collect(ctx context.Context, a strategy.Action, inc string, over <-chan struct{}) {
 	if e.o.Evidence == nil || inc == "" {
 		return
 	}
@@ -207,7 +210,12 @@ func (e *Engine) collect(ctx context.Context, a strategy.Action, inc string) {
 		e.gather(ctx, a.Target, inc)
 		return
 	}
-	e.work.Go(func() { e.gather(ctx, a.Target, inc) })
+	e.work.Go(func() {
+		if a.Verb == strategy.UnitStart {
+			<-over
+		}
+		e.gather(ctx, a.Target, inc)
+	})
 }
 
 // gather lets the evidence be collected within its limit.
