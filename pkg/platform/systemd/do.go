@@ -66,6 +66,10 @@ func (a *Adapter) begin(ctx context.Context, act strategy.Action) (*link, unitPr
 	if err != nil {
 		return nil, unitProps{}, err
 	}
+	v, watched := a.watched(act.Object)
+	if p, known := a.current(act.Object, v, watched); known {
+		return l, p, nil // a question less on the way to the cure
+	}
 	p, err := l.properties(ctx, act.Object)
 	return l, p, err
 }
