@@ -14,7 +14,7 @@ import (
 func targetOf(t config.Target) detect.Target {
 	out := detect.Target{
 		Name: t.Name, Kind: detect.Kind(t.Kind), Platform: t.Platform, Unit: t.Unit, DependsOn: t.DependsOn, External: t.External,
-		StartGrace: t.StartGrace, StopGrace: t.StopGrace,
+		StartGrace: t.StartGrace, StopGrace: t.StopGrace, Caches: t.Caches,
 		Limits: detect.Limits{PoolFull: t.Pool.Full, PoolHigh: t.Pool.High, MemoryFull: t.Memory.Full, MemoryHigh: t.Memory.High,
 			Latency: t.Latency, DiskFull: t.DiskFull},
 		Pool: detect.Pool{Application: t.Pool.Application, Database: t.Pool.Database, EnvFile: t.Pool.EnvFile, EnvKey: t.Pool.EnvKey,

@@ -31,6 +31,7 @@ func (k *checker) target(path string, t Target) {
 	k.pool(path, t)
 	k.memory(path, t)
 	k.collector(path, t)
+	k.caches(path, t)
 	for i, d := range t.Disks {
 		if slices.Contains(t.Disks[:i], d) {
 			k.fail(Problem{Path: k.source.item(path+".disks", i), What: "is named twice", Got: d, Hint: "remove one"})

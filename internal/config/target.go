@@ -75,6 +75,9 @@ type Target struct {
 	Disks []string `yaml:"disks" form:"path"`
 	// Share of a file system in use from which on it counts as full.
 	DiskFull float64 `yaml:"disk_full" default:"0.95" want:"above=0,max=1" unit:"share"`
+	// Directories that hold nothing but caches of this target. The strategy clean-start empties them
+	// while the target is stopped, and keeps the directories. Links are removed and never followed.
+	Caches []string `yaml:"caches" form:"path"`
 	// A program of your own whose output is kept as evidence before a cure destroys it, such as
 	// one that dumps the threads or the heap of the server.
 	Collector *Collector `yaml:"collector"`

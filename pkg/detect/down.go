@@ -11,7 +11,7 @@ import (
 var downCondition = Condition{
 	Class: ClassDown, Kinds: []Kind{KindService}, Severity: P1,
 	Looks: 2, Clear: 2 * time.Second,
-	Ladder:  []string{"start", "start", "kill-start"},
+	Ladder:  []string{"start", "start", "start-dependencies", "clean-start", "kill-start"},
 	Summary: "no process serves: the unit is not running and its port is closed",
 	Match: func(o Observation, b Background) Finding {
 		f := o.Facts

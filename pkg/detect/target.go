@@ -30,6 +30,9 @@ type Target struct {
 	// StopGrace is how long a stop may take before every process of the unit is killed. The
 	// default of systemd is 90 s; a wedged process must not cost that.
 	StopGrace time.Duration
+	// Caches are directories that hold nothing but caches of this target: they may be emptied while
+	// it is stopped. The configuration allows them one by one.
+	Caches []string
 }
 
 // Limits are the thresholds of diagnosis.

@@ -12,7 +12,7 @@ import (
 var unwellCondition = Condition{
 	Class: ClassUnknown, Kinds: []Kind{KindService}, Severity: P2,
 	Looks: 3, For: 5 * time.Second, Clear: 5 * time.Second,
-	Ladder:  []string{"restart"},
+	Ladder:  []string{"restart", "clean-start"},
 	Summary: "unwell for a reason that could not be told: acted on only when a call of real work fails too",
 	Match: func(o Observation, b Background) Finding {
 		f := o.Facts

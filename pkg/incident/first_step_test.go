@@ -168,8 +168,8 @@ func TestAServerThatDiedWithItsDatabaseWaitsForItAndIsStartedAfterwards(t *testi
 func TestAClassThatSeveralConditionsDeclareHasTheLadderOfTheGeneralOne(t *testing.T) {
 	p, err := NewPolicy(options(t))
 	require.NoError(t, err)
-	require.Equal(t, []string{"restart"}, p.Ladder("codebase", detect.ClassUnknown), "unwell; still starting is of the same class and has no ladder")
+	require.Equal(t, []string{"restart", "clean-start"}, p.Ladder("codebase", detect.ClassUnknown), "unwell; still starting is of the same class and has no ladder")
 	require.Equal(t, 3, p.timing(p.targets["codebase"], detect.ClassUnknown).Looks)
 	require.Equal(t, "restart", p.Ladder("codebase", detect.ClassMemory)[0])
-	require.Equal(t, []string{"start", "start", "kill-start"}, p.Ladder("codebase", detect.ClassDown))
+	require.Equal(t, []string{"start", "start", "start-dependencies", "clean-start", "kill-start"}, p.Ladder("codebase", detect.ClassDown))
 }

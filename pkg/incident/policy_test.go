@@ -45,7 +45,7 @@ func TestAnOverrideReplacesWhatItNamesAndNothingElse(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Timing{Looks: 9, For: time.Minute, Clear: time.Second, Probation: time.Hour, Severity: detect.P4, Ladder: []string{}},
 		p.timing(p.targets["codebase"], detect.ClassHung))
-	require.Equal(t, []string{"start", "start", "kill-start"}, p.Ladder("codebase", detect.ClassDown))
+	require.Equal(t, []string{"start", "start", "start-dependencies", "clean-start", "kill-start"}, p.Ladder("codebase", detect.ClassDown))
 	require.Equal(t, []string{"kill-start"}, p.Ladder("workflow", detect.ClassDown))
 	require.Equal(t, detect.P3, p.timing(p.targets["workflow"], detect.ClassDown).Severity)
 	require.Equal(t, detect.P1, p.timing(p.targets["codebase"], detect.ClassDown).Severity)

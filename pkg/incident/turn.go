@@ -72,7 +72,7 @@ func (tn *turn) nextPlan() *strategy.Plan {
 	if tn.inc != nil {
 		from = tn.inc.Rungs[tn.t.Diagnosis.Class]
 	}
-	in := strategy.Input{Diagnosis: tn.t.Diagnosis, Target: tn.p.targets[tn.t.Name], Facts: tn.t.Last.Facts}
+	in := strategy.Input{Diagnosis: tn.t.Diagnosis, Target: tn.p.targets[tn.t.Name], Facts: tn.t.Last.Facts, Needs: tn.needs()}
 	rung, plan, skipped := tn.p.o.Strategies.Next(tn.timing(tn.t.Diagnosis.Class).Ladder, from, in)
 	tn.skipped = skipped
 	if rung >= 0 {

@@ -14,7 +14,7 @@ type Verb string
 // The verbs. Object is the unit, the database target or the URL that the verb works on.
 const (
 	UnitStart        Verb = "unit.start"          // start a stopped or failed unit; reset-failed first when args reset=yes
-	UnitStop         Verb = "unit.stop"           // stop; only playbooks and undo use it
+	UnitStop         Verb = "unit.stop"           // stop; only playbooks, clean-start and undo use it
 	UnitRestart      Verb = "unit.restart"        // stop within stop_grace, then start: a new process
 	UnitKill         Verb = "unit.kill"           // SIGKILL every process of the unit, without a stop job
 	UnitResetFailed  Verb = "unit.reset-failed"   // clear a failed state or a start limit
@@ -41,6 +41,7 @@ const (
 	ArgMaxSize     = "max_size"
 	ArgDir         = "dir"
 	ArgArgv        = "argv"
+	ArgTolerate    = "tolerate" // yes: what cannot be removed is reported and is no failure
 	ArgPlatform    = "platform" // name of the adapter that performs it
 )
 

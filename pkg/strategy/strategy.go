@@ -17,6 +17,15 @@ type Input struct {
 	Diagnosis detect.Diagnosis
 	Target    detect.Target // the culprit
 	Facts     detect.Facts  // of the culprit's last look
+	Needs     []Need        // what the culprit needs, in the order of the configuration
+}
+
+// Need is one target that the culprit needs in order to work.
+type Need struct {
+	Target    detect.Target
+	Diagnosis detect.Diagnosis // of its last look
+	Facts     detect.Facts     // of its last look
+	Barred    string           // why it must be left alone (a person's word, a window, its mode); "" = it may be acted on
 }
 
 // Strategy plans one rung. Implementations are stateless and safe for concurrent use.
@@ -71,6 +80,7 @@ func Builtin() []Strategy {
 		New("start", start), New("restart", restart), New("kill-start", killStart),
 		New("terminate-idle", terminateIdle), New("terminate-long", terminateLong),
 		New("resize-pool", resizePool), New("grow-pool", growPool), New("raise-memory", raiseMemory),
+		New("start-dependencies", startDependencies), New("clean-start", cleanStart),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/platform"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
@@ -21,14 +22,63 @@ type sweep struct {
 	device uint64
 	files  int
 	bytes  int64
-	kept   int   // on another file system
-	failed int   // could not be removed
-	first  error // why the first of them could not
+	kept   int       // on another file system
+	failed int       // could not be removed
+	first  error     // why the first of them could not
+	oldest time.Time // of the files removed, by their last change
+	newest time.Time
+}
+
+// said reports what was removed: how much, and how old it was.
+func (s *sweep) said(dir string, now time.Time) string {
+	out := fmt.Sprintf("removed %d files, %s, from %s", s.files, sizeWords(s.bytes), dir)
+	if s.files > 0 {
+		out += fmt.Sprintf(" (last written %s to %s ago)", ageWords(now.Sub(s.newest)), ageWords(now.Sub(s.oldest)))
+	}
+	if s.kept > 0 {
+		out += fmt.Sprintf("; %d directories on other file systems were left alone", s.kept)
+	}
+	return out
+}
+
+// sizeWords writes a number of bytes for people.
+func sizeWords(n int64) string {
+	switch {
+	case n < 10<<10:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 10<<20:
+		return fmt.Sprintf("%d KiB", n>>10)
+	case n < 10<<30:
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d GiB", n>>30)
+}
+
+// ageWords writes an age in its largest unit.
+func ageWords(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d days", int(d.Hours()/24))
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%d hours", int(d.Hours()))
+	case d >= 2*time.Minute:
+		return fmt.Sprintf("%d minutes", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%d seconds", int(max(d, 0).Seconds()))
 }
 
 // cleanCache empties an allowed directory and keeps the directory itself. Links are removed, not
-// followed, and what is mounted below is left alone.
+// followed, and what is mounted below is left alone. Of an action that tolerates it, what cannot be
+// removed is reported and is no failure: a cache in the way is no reason to keep a service down.
 func (a *Adapter) cleanCache(ctx context.Context, act strategy.Action) (platform.Report, error) {
+	rep, err := a.sweepCache(ctx, act)
+	if err != nil && act.Args[strategy.ArgTolerate] == "yes" {
+		return platform.Report{Result: platform.Done, Detail: rep.Detail + " (" + err.Error() + ")"}, nil
+	}
+	return rep, err
+}
+
+func (a *Adapter) sweepCache(ctx context.Context, act strategy.Action) (platform.Report, error) {
 	dir := act.Args[strategy.ArgDir]
 	if dir == "" {
 		dir = act.Object
@@ -50,12 +100,13 @@ func (a *Adapter) cleanCache(ctx context.Context, act strategy.Action) (platform
 	if err != nil {
 		return failed(act, "nothing was done: the directory cannot be read", err)
 	}
+	// Whoever may write to its parent may have put a link in its place since it was resolved.
+	if now, err := os.Lstat(dir); err != nil || !os.SameFile(info, now) {
+		return failed(act, "nothing was done: the directory was replaced meanwhile", fmt.Errorf("%s is not the directory that was opened", dir))
+	}
 	s := &sweep{root: root, device: deviceOf(info)}
 	s.empty(ctx, ".")
-	detail := fmt.Sprintf("removed %d files, %d bytes, from %s", s.files, s.bytes, dir)
-	if s.kept > 0 {
-		detail += fmt.Sprintf("; %d directories on other file systems were left alone", s.kept)
-	}
+	detail := s.said(dir, time.Now())
 	switch {
 	case ctx.Err() != nil:
 		return interrupted(ctx, act, detail+", and then time was up")
@@ -117,6 +168,12 @@ func (s *sweep) empty(ctx context.Context, dir string) {
 		if !info.IsDir() {
 			s.files++
 			s.bytes += info.Size()
+			if at := info.ModTime(); s.files == 1 || at.Before(s.oldest) {
+				s.oldest = at
+			}
+			if at := info.ModTime(); at.After(s.newest) {
+				s.newest = at
+			}
 		}
 	}
 }
