@@ -103,6 +103,15 @@ func TestThePurePackagesTouchNothing(t *testing.T) {
 	}
 }
 
+func TestRightsAreDerivedWithoutLookingAtTheHost(t *testing.T) {
+	p := packages(t)["internal/setup"]
+	require.NotNil(t, p)
+	for _, b := range []string{"os", "os/exec", "os/user", "net", "net/http", "context", "syscall", "github.com/godbus/dbus/v5"} {
+		require.NotContains(t, p.imports, b)
+	}
+	require.Empty(t, p.clock)
+}
+
 func TestImportsGoOneWay(t *testing.T) {
 	// What each part may import of ours; a part that is not listed may import anything.
 	may := map[string][]string{
@@ -118,6 +127,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"internal/evidence":  {"pkg/detect", "pkg/detect/probe"},
 		"internal/replay":    {"pkg/detect", "pkg/incident"},
 		"internal/alerts":    {"pkg/detect"},
+		"internal/setup":     {"internal/config", "pkg/detect", "pkg/strategy", "pkg/platform"},
 		"internal/engine":    {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 		"internal/metrics":   {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 		"internal/httpserve": {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},

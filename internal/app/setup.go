@@ -1,0 +1,109 @@
+package app
+
+import (
+	"cmp"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/setup"
+)
+
+// SetupInput says what a configuration needs of its host. User and group are those that recoveryd
+// runs as; what depends on the host itself (DeniesIP, Loaded) is left to the caller. A connection
+// string that cannot be had (secrets were not read) is taken for the usual one.
+func SetupInput(c *config.Config, configFile, user, group string) (setup.Input, error) {
+	policy, err := PolicyOf(c)
+	if err != nil {
+		return setup.Input{}, err
+	}
+	in := setup.Input{User: user, Group: group, ConfigFile: configFile, StateDir: c.StateDir, RuntimeDir: c.RuntimeDir, Places: c.Places(), Peers: peersOf(c)}
+	for _, t := range c.Targets {
+		in.Powers = append(in.Powers, policy.Powers(t.Name)...)
+		if t.Postgres != nil {
+			in.Clusters = append(in.Clusters, clusterOf(t, user))
+		}
+	}
+	return in, nil
+}
+
+// clusterOf reads whom recoveryd logs in as, and where. The password stays where it is.
+func clusterOf(t config.Target, user string) setup.Cluster {
+	c := setup.Cluster{Target: t.Name, Unit: t.Unit, Role: user, Host: "/run/postgresql", Port: 5432, Local: !t.External}
+	dsn := t.Postgres.DSN.Reveal()
+	if u, err := url.Parse(dsn); err == nil && strings.HasPrefix(u.Scheme, "postgres") {
+		if u.User.Username() == "" { // the library would take whoever runs this program
+			u.User = url.User(user)
+			dsn = u.String()
+		}
+	} else {
+		dsn = "user=" + user + " " + dsn // a later user= wins
+	}
+	pc, err := pgconn.ParseConfig(dsn)
+	if err != nil || !t.Postgres.DSN.IsSet() {
+		return c
+	}
+	c.Role, c.Host, c.Port = pc.User, pc.Host, pc.Port
+	c.Local = c.Local && ofThisHost(pc.Host)
+	return c
+}
+
+// ofThisHost reports a socket or a loopback address.
+func ofThisHost(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" || err == nil && a.IsLoopback()
+}
+
+// peersOf lists whom recoveryd talks to.
+func peersOf(c *config.Config) (out []setup.Peer) {
+	add := func(address, why string) {
+		if host := hostOf(address); host != "" {
+			out = append(out, setup.Peer{Host: host, Why: why})
+		}
+	}
+	for _, t := range c.Targets {
+		for _, h := range t.Health {
+			add(h.URL, "the health check of "+t.Name)
+		}
+		for _, s := range t.Synthetic {
+			add(s.URL, "check "+s.Name+" of "+t.Name)
+		}
+		if t.Check != nil {
+			add(cmp.Or(t.Check.Address, t.Check.URL), "the check of "+t.Name)
+		}
+		if t.Postgres != nil {
+			add(clusterOf(t, "recoveryd").Host, "PostgreSQL of "+t.Name)
+		}
+		add(t.Pool.AdminURL, "pool.admin_url of "+t.Name)
+	}
+	for _, n := range c.Notifiers {
+		if n.Type != "log" { // its keys are its own: where it leads to is not known here
+			out = append(out, setup.Peer{Why: "notifier " + n.Name})
+		}
+	}
+	if c.Heartbeat.URL.IsSet() {
+		out = append(out, setup.Peer{Host: hostOf(c.Heartbeat.URL.Reveal()), Why: "the heartbeat"})
+	}
+	if host, _, err := net.SplitHostPort(c.HTTP.Listen); err == nil && !ofThisHost(host) {
+		out = append(out, setup.Peer{Why: "whoever reads http.listen"})
+	}
+	return out
+}
+
+// hostOf is the host of a URL, of host:port, or a path.
+func hostOf(address string) string {
+	if strings.HasPrefix(address, "/") {
+		return address
+	}
+	if u, err := url.Parse(address); err == nil && u.Hostname() != "" {
+		return u.Hostname()
+	}
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
+}
