@@ -31,6 +31,9 @@ func (c *cli) printStatus(st httpserve.Status) error {
 	if st.Impaired != "" {
 		fmt.Fprintf(c.out, "recoveryd may only page: %s\n\n", st.Impaired)
 	}
+	if st.Stop != nil {
+		fmt.Fprintf(c.out, "stopped, nothing is done on this host: %s\n\n", st.Stop.Why)
+	}
 	if st.Pause != nil {
 		fmt.Fprintf(c.out, "paused by %s%s\n\n", st.Pause.By, untilWords(st.Pause))
 	}

@@ -157,7 +157,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.feed = a.newFeed()
 	a.engine, err = engine.New(engine.Options{Policy: policy, Subjects: subjects, State: state, Actuator: actuator(a.adapters),
-		Journal: ledger{a.journal, a.queue, a.giveUp}, Courier: courier{a}, Evidence: a.evidence, Tape: a.recorder, Meter: a.feed.Tap(a.metrics), Render: a.render, Logger: a.log})
+		Journal: ledger{a.journal, a.queue, a.giveUp}, Courier: courier{a}, Brake: a.brake, Evidence: a.evidence, Tape: a.recorder, Meter: a.feed.Tap(a.metrics), Render: a.render, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}

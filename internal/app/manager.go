@@ -74,6 +74,9 @@ func (a *App) statusLine() string {
 	for _, i := range s.Incidents {
 		line += fmt.Sprintf("; %s: %s", i.Target, i.Class)
 	}
+	if s.Host.Stop != nil {
+		line = "does nothing, stopped by " + s.Host.Stop.Why
+	}
 	if s.Host.Impaired != "" {
 		line = "may only page: " + s.Host.Impaired
 	}

@@ -52,6 +52,7 @@ func PolicyOf(c *config.Config) (*incident.Policy, error) {
 		Limits: incident.Limits{
 			Target:       incident.Budget{Actions: c.Budgets.Target.Actions, Window: c.Budgets.Target.Window},
 			Host:         incident.Budget{Actions: c.Budgets.Host.Actions, Window: c.Budgets.Host.Window},
+			Class:        incident.Budget{Actions: c.Budgets.Class.Actions, Window: c.Budgets.Class.Window},
 			Backoff:      incident.Backoff{Initial: c.Budgets.Backoff.Initial, Factor: c.Budgets.Backoff.Factor, Max: c.Budgets.Backoff.Max},
 			Concurrent:   c.Budgets.Concurrent,
 			StormTargets: c.Storm.Targets, StormWindow: c.Storm.Window,

@@ -14,6 +14,10 @@ type Config struct {
 	// plan), propose (also say what it would do, and do it when an operator approves), or auto
 	// (act). A target may have its own mode.
 	Mode Mode `yaml:"mode" enum:"observe|propose|auto" default:"auto"`
+	// A file that stops every action on this host for as long as it exists, whatever it contains;
+	// its first line is shown as the reason. Configuration management can put it on a whole fleet
+	// at once. When it cannot be told whether it exists, nothing is done either. "": there is none.
+	StopFile string `yaml:"stop_file" form:"path" default:"/etc/recoveryd/stop"`
 	// Directory of what must survive a reboot: the journal of incidents and the outbox of
 	// pages. recoveryd takes no action which it cannot first write down here.
 	StateDir string `yaml:"state_dir" form:"path" want:"nonempty" shown:"$STATE_DIRECTORY as set by systemd, otherwise /var/lib/recoveryd"`

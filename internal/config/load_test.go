@@ -71,7 +71,7 @@ maintenance: [{name: night, start: "02:00", duration: 1h}]
 	require.Equal(t, "/run/recoveryd", c.RuntimeDir)
 	require.Equal(t, HTTP{Listen: "127.0.0.1:9465"}, c.HTTP)
 	require.Equal(t, Log{"json", "info"}, c.Log)
-	require.Equal(t, Budgets{Budget{4, time.Hour}, HostBudget{10, time.Hour}, Backoff{5 * time.Second, 2, 5 * time.Minute}, 1}, c.Budgets)
+	require.Equal(t, Budgets{Budget{4, time.Hour}, ClassBudget{8, time.Hour}, HostBudget{10, time.Hour}, Backoff{5 * time.Second, 2, 5 * time.Minute}, 1}, c.Budgets)
 	require.Equal(t, Storm{5, time.Minute}, c.Storm)
 	require.Equal(t, PageAfter{Held: 5 * time.Minute, Unknown: 10 * time.Minute, Unresolved: 15 * time.Minute}, c.PageAfter)
 	require.Equal(t, []Route{{Notify: []string{"pd", "chat"}}}, c.Routes)

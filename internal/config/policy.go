@@ -66,6 +66,9 @@ type Alert struct {
 type Budgets struct {
 	// Actions on one target.
 	Target Budget `yaml:"target"`
+	// Actions against one failure class, all targets together: when the same trouble comes again and
+	// again all over the host, restarting one target after the other does not end it.
+	Class ClassBudget `yaml:"class"`
 	// Actions on this host, all targets together.
 	Host HostBudget `yaml:"host"`
 	// Waiting between two actions on the same target.
@@ -79,6 +82,14 @@ type Budget struct {
 	// Number of actions. After that a person is told and nothing more is tried until older ones
 	// have left the window.
 	Actions int `yaml:"actions" default:"4" want:"min=1,max=1000" unit:"actions"`
+	// Length of the window.
+	Window time.Duration `yaml:"window" default:"1h" want:"min=1m,max=7d"`
+}
+
+// ClassBudget is a Budget with the default of one failure class.
+type ClassBudget struct {
+	// Number of actions against it, on all targets together.
+	Actions int `yaml:"actions" default:"8" want:"min=1,max=1000" unit:"actions"`
 	// Length of the window.
 	Window time.Duration `yaml:"window" default:"1h" want:"min=1m,max=7d"`
 }

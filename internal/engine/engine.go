@@ -22,7 +22,7 @@ type Subject struct {
 	Interval time.Duration // between looks when nothing is wrong; jittered by up to a tenth
 }
 
-// Options is what an Engine is built from. All fields but Evidence and Tape are required.
+// Options is what an Engine is built from. All fields but Brake, Evidence and Tape are required.
 type Options struct {
 	Policy   *incident.Policy
 	Subjects []Subject
@@ -30,6 +30,9 @@ type Options struct {
 	Actuator Actuator
 	Journal  Journal
 	Courier  Courier
+	// Brake says why nothing may be done on this host at all; "" = it may. It is asked before every
+	// decision and again before every action, so it must be fast. nil = there is no brake.
+	Brake    func() string
 	Evidence Evidence // nil = none is collected
 	Tape     Tape     // nil = nothing is recorded
 	Meter    Meter

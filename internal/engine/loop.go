@@ -39,6 +39,7 @@ func (e *Engine) Run(ctx context.Context) error {
 				e.handle(ctx, m)
 			}
 		case <-idle.C:
+			e.brake(ctx)
 			if e.State().Host.Impaired != "" {
 				e.handle(ctx, message{ev: incident.Event{Kind: incident.Impaired}}) // durable only if the journal works again
 			}
@@ -51,6 +52,9 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // handle is the promise "write first, then act" in code.
 func (e *Engine) handle(ctx context.Context, m message) {
+	if m.ev.Kind != incident.Stopped {
+		e.brake(ctx)
+	}
 	now := time.Now()
 	state := e.State()
 	next, rec := e.Policy().Step(state, now, m.ev)
@@ -185,12 +189,18 @@ func (e *Engine) perform(ctx context.Context, eff incident.Effect, rec incident.
 		// An action outlives a stop of the daemon by its own bound: abandoning a restart half-way
 		// would leave a service stopped. Evidence takes none of that time.
 		over := make(chan struct{})
+		defer close(over)
 		e.collect(ctx, a, inc, over)
+		if why := e.braked(); why != "" { // it came while evidence was collected
+			e.o.Logger.Warn("action not begun", zap.String("action_id", id), zap.String("target", a.Target), zap.Stringer("action", a), zap.String("stopped", why))
+			_ = e.Post(ctx, incident.Event{Kind: incident.Ended, Target: a.Target, ActionID: id, Result: incident.ResultUnknown,
+				Detail: "not begun: the stop file came first"})
+			return
+		}
 		bound, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), a.Timeout, fmt.Errorf("%s: no end within %s", a, a.Timeout))
 		defer cancel()
 		began := time.Now()
 		result, detail := (*e.actuator.Load()).Do(bound, a)
-		close(over)
 		e.o.Meter.Acted(a, result, time.Since(began))
 		e.o.Logger.Info("action ended", zap.String("action_id", id), zap.String("target", a.Target), zap.Stringer("action", a),
 			zap.String("result", string(result)), zap.String("detail", detail), zap.Duration("took", time.Since(began)))

@@ -16,7 +16,8 @@ type Status struct {
 	Alive    bool               `json:"alive"`
 	Impaired string             `json:"impaired,omitzero"` // what recoveryd itself lacks
 	Pause    *incident.Standing `json:"pause,omitzero"`
-	Targets  []Target           `json:"targets"` // in the order of the configuration
+	Stop     *incident.Standing `json:"stop,omitzero"` // the stop file exists, and why
+	Targets  []Target           `json:"targets"`       // in the order of the configuration
 	Channels any                `json:"channels,omitzero"`
 }
 
@@ -44,7 +45,7 @@ type Target struct {
 // StatusOf renders a state; it is shared by the API and the status page.
 func StatusOf(d Daemon, now time.Time) Status {
 	st, p := d.State(), d.Policy()
-	out := Status{Version: d.Version(), Now: now, Alive: d.Alive(now) == nil, Impaired: st.Host.Impaired, Pause: st.Host.Pause, Channels: d.Channels()}
+	out := Status{Version: d.Version(), Now: now, Alive: d.Alive(now) == nil, Impaired: st.Host.Impaired, Pause: st.Host.Pause, Stop: st.Host.Stop, Channels: d.Channels()}
 	for _, t := range p.Targets() {
 		v := Target{Name: t.Name, Kind: t.Kind, Unit: t.Unit, DependsOn: t.DependsOn, Because: "not looked at yet"}
 		if ts := st.Targets[t.Name]; ts != nil {

@@ -45,7 +45,7 @@ func Standing(s Sources) prometheus.Collector {
 		paged:         desc("incident_paged", "1 when people were told about the open incident of the target, 0 when not.", "target", "class"),
 		tier:          desc("incident_tier", "Highest tier that was told about the open incident of the target; absent when nobody was.", "target"),
 		acked:         desc("incident_acknowledged", "1 while a person's acknowledgement of the open incident stands.", "target"),
-		paused:        desc("paused", "1 while a person has paused everything."),
+		paused:        desc("paused", "1 while everything is paused, by a person or by the stop file."),
 		impaired:      desc("impaired", "1 while recoveryd may only page, because its journal cannot be written."),
 		recentActions: desc("recent_actions", "Actions that count against the budgets now, by whether they disrupt.", "disrupts"),
 	}
@@ -100,7 +100,7 @@ func (c *standing) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(c.acked, one(stands(i.Ack, now)), i.Target)
 	}
-	gauge(c.paused, one(stands(st.Host.Pause, now)))
+	gauge(c.paused, one(stands(st.Host.Pause, now) || st.Host.Stop != nil))
 	gauge(c.impaired, one(st.Host.Impaired != ""))
 	disrupts := 0
 	for _, a := range st.Host.Actions {

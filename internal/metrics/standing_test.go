@@ -29,7 +29,7 @@ recoveryd_target_unhealthy{class="database",culprit="postgres",target="workflow-
 # HELP recoveryd_incident_paged 1 when people were told about the open incident of the target, 0 when not.
 # TYPE recoveryd_incident_paged gauge
 recoveryd_incident_paged{class="database",target="postgres"} 1
-# HELP recoveryd_paused 1 while a person has paused everything.
+# HELP recoveryd_paused 1 while everything is paused, by a person or by the stop file.
 # TYPE recoveryd_paused gauge
 recoveryd_paused 0
 `), "recoveryd_target_unhealthy", "recoveryd_incident_paged", "recoveryd_paused"))
@@ -40,9 +40,9 @@ recoveryd_paused 0
 	n, err := testutil.GatherAndCount(r, "recoveryd_target_unhealthy", "recoveryd_incident_paged", "recoveryd_incident_tier", "recoveryd_incident_opened_timestamp_seconds")
 	require.NoError(t, err)
 	require.Zero(t, n, "what is over is gone")
-	require.NoError(t, testutil.GatherAndCompare(r, strings.NewReader("# HELP recoveryd_paused 1 while a person has paused everything.\n# TYPE recoveryd_paused gauge\nrecoveryd_paused 1\n"), "recoveryd_paused"))
+	require.NoError(t, testutil.GatherAndCompare(r, strings.NewReader("# HELP recoveryd_paused 1 while everything is paused, by a person or by the stop file.\n# TYPE recoveryd_paused gauge\nrecoveryd_paused 1\n"), "recoveryd_paused"))
 	h.Run(time.Hour)
-	require.NoError(t, testutil.GatherAndCompare(r, strings.NewReader("# HELP recoveryd_paused 1 while a person has paused everything.\n# TYPE recoveryd_paused gauge\nrecoveryd_paused 0\n"), "recoveryd_paused"),
+	require.NoError(t, testutil.GatherAndCompare(r, strings.NewReader("# HELP recoveryd_paused 1 while everything is paused, by a person or by the stop file.\n# TYPE recoveryd_paused gauge\nrecoveryd_paused 0\n"), "recoveryd_paused"),
 		"a pause that has run out is none")
 }
 

@@ -50,6 +50,10 @@ func (w *world) perform(e incident.Effect, rec incident.Record) {
 		if w.d.term != term {
 			return // the daemon was killed before it asked anybody
 		}
+		if w.stopFile != "" && !w.o.breaks.ignoresStop {
+			end(incident.ResultUnknown, "not begun: the stop file came first")
+			return
+		}
 		w.executed(a, id)
 		switch {
 		case !w.permission:

@@ -126,6 +126,13 @@ func (d *daemon) handle(ev incident.Event) {
 		return
 	}
 	w := d.w
+	if known := d.live.Host.Stop; ev.Kind != incident.Stopped && !w.o.breaks.ignoresStop &&
+		(known == nil && w.stopFile != "" || known != nil && known.Why != w.stopFile) {
+		d.handle(incident.Event{Kind: incident.Stopped, Detail: w.stopFile})
+		if !d.up || w.report.Violation != nil {
+			return
+		}
+	}
 	w.report.Steps++
 	now := w.now()
 	next, rec := d.core.Step(d.live, now, ev)

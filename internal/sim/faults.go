@@ -248,6 +248,7 @@ func (w *world) mendAll() {
 	if w.redis != nil {
 		w.redis.stuck = false
 	}
+	w.unstop()
 	w.resume()
 	for _, t := range w.targets {
 		w.release(t.Name)

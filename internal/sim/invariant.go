@@ -17,6 +17,7 @@ const (
 	culpritOnly       = "culprit-only"            // 3: while only the database is broken, no server gets an incident or an action
 	saturationIsAlive = "saturation-is-not-death" // 3: PostgreSQL is never restarted, killed or stopped while it answers
 	operatorLeftAlone = "operator-left-alone"     // 4: nothing is done to what a person stopped, masked, holds, upgrades or has paused, nor in a maintenance window
+	stopFileObeyed    = "stop-file-obeyed"        // 4: nothing at all is done while the stop file exists
 	operatorNotPaged  = "operator-not-paged"      // 4: nobody is told that a person stopped something, unless configured
 	withinBudget      = "within-budget"           // 5: never more plans in a window than the budget of target and host
 	oneAtATime        = "one-at-a-time"           // 5: never more disruptive actions at once than configured
@@ -42,7 +43,7 @@ const (
 
 // Invariants lists the names of all invariants.
 func Invariants() []string {
-	return []string{unknownIsNotDown, freshEvidence, twoWitnesses, innocentLeftAlone, culpritOnly, saturationIsAlive, operatorLeftAlone, operatorNotPaged,
+	return []string{unknownIsNotDown, freshEvidence, twoWitnesses, innocentLeftAlone, culpritOnly, saturationIsAlive, operatorLeftAlone, stopFileObeyed, operatorNotPaged,
 		withinBudget, oneAtATime, backsOff, leavesSystemd, stopsInAStorm, leavesStartLimit, withinCaps, asConfigured, writeFirst, atMostOnce, replayEqualsLive, takenBack,
 		neverSilent, isCured, noNeedlessPage, pageOnce, pageResolved, tiersTold, trueRecovery, comesToRest}
 }

@@ -34,7 +34,7 @@ func (w *world) performing(e incident.Effect, rec incident.Record) {
 	w.judgeEvidence(a, rec)
 	w.judgeBounds(a, rec)
 	w.judgeTruth(a, rec)
-	l.starts = append(l.starts, planStart{w.t, a.Target, rec.After.Undoing})
+	l.starts = append(l.starts, planStart{w.t, a.Target, rec.Incident.Class, rec.After.Undoing})
 }
 
 // executed judges an action at the moment in which it reaches the host.
@@ -45,6 +45,9 @@ func (w *world) executed(a strategy.Action, id string) {
 		w.fail(writeFirst, "%s (%s) reached the host without a durable record", id, a)
 	case l.executed[id]:
 		w.fail(atMostOnce, "%s (%s) reached the host twice", id, a)
+	}
+	if w.stopFile != "" {
+		w.fail(stopFileObeyed, "%s (%s) reached the host, and the stop file says %s", id, a, w.stopFile)
 	}
 	l.executed[id] = true
 }
@@ -162,6 +165,8 @@ func (w *world) judgePerson(a strategy.Action, rec incident.Record) {
 		w.fail(operatorLeftAlone, "%s, on which a person's %s job runs", a, u.job)
 	case stands(i.hold, rec.At):
 		w.fail(operatorLeftAlone, "%s, which is held", a)
+	case w.stopFile != "":
+		w.fail(stopFileObeyed, "%s, and the stop file says %s", a, w.stopFile)
 	case stands(w.ledger.pause, rec.At):
 		w.fail(operatorLeftAlone, "%s, while everything is paused", a)
 	}
@@ -217,16 +222,17 @@ func (w *world) judgeBounds(a strategy.Action, rec incident.Record) {
 	}
 	for _, b := range []struct {
 		of     string
+		class  detect.Class
 		budget incident.Budget
-	}{{a.Target, lim.Target}, {"", lim.Host}} {
+	}{{a.Target, "", lim.Target}, {"", rec.Incident.Class, lim.Class}, {"", "", lim.Host}} {
 		n := 0
 		for _, s := range l.starts {
-			if w.t-s.at < b.budget.Window && (b.of == "" || s.target == b.of) {
+			if w.t-s.at < b.budget.Window && (b.of == "" || s.target == b.of) && (b.class == "" || s.class == b.class) {
 				n++
 			}
 		}
-		if n >= b.budget.Actions && w.clockIsSteady(b.budget.Window) {
-			w.fail(withinBudget, "%s is number %d within %s (%q)", a, n+1, b.budget.Window, b.of)
+		if n >= b.budget.Actions && b.budget.Actions > 0 && w.clockIsSteady(b.budget.Window) {
+			w.fail(withinBudget, "%s is number %d within %s (%q, %s)", a, n+1, b.budget.Window, b.of, b.class)
 		}
 	}
 	if f, ok := l.failures[rec.Incident.ID]; ok && !f.again && w.clockIsSteady(time.Hour) {

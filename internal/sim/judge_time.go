@@ -73,7 +73,7 @@ func (w *world) inGoodHands(target string) bool {
 	live := w.d.live
 	now := w.now()
 	ts := live.Targets[target]
-	if live.Host.Pause != nil && (live.Host.Pause.Until.IsZero() || now.Before(live.Host.Pause.Until)) ||
+	if live.Host.Stop != nil || live.Host.Pause != nil && (live.Host.Pause.Until.IsZero() || now.Before(live.Host.Pause.Until)) ||
 		ts.Hold != nil && (ts.Hold.Until.IsZero() || now.Before(ts.Hold.Until)) {
 		return true
 	}
@@ -90,7 +90,7 @@ func (w *world) inGoodHands(target string) bool {
 			return true
 		}
 		switch inc.Held {
-		case incident.HoldOperator, incident.HoldMaintenance, incident.HoldCommand, incident.HoldPaused:
+		case incident.HoldStop, incident.HoldOperator, incident.HoldMaintenance, incident.HoldCommand, incident.HoldPaused:
 			return true
 		}
 	}

@@ -59,6 +59,7 @@ type intent struct {
 type planStart struct {
 	at     time.Duration
 	target string
+	class  detect.Class
 	undo   bool
 }
 

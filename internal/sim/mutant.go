@@ -20,6 +20,7 @@ type mutant struct {
 
 	actsFirst      bool // acts, then writes
 	ignoresJournal bool // acts although nothing could be written
+	ignoresStop    bool // never looks at the stop file
 	repeats        bool // repeats what was in flight when the last life ended
 }
 

@@ -176,6 +176,7 @@ func mutants() []struct {
 				}
 				return s, r
 			})}, []string{operatorLeftAlone}},
+		{mutant{name: "stop-file-ignored", says: "acts while the stop file exists", ignoresStop: true}, []string{stopFileObeyed}},
 		{mutant{name: "windows-ignored", says: "acts in maintenance windows", options: func(o *incident.Options) { o.Windows = nil }}, []string{operatorLeftAlone}},
 		{mutant{name: "pages-for-operators", says: "pages for what a person stopped, after five minutes",
 			options: func(o *incident.Options) { o.PageAfter.Operator = 5 * time.Minute }}, []string{operatorNotPaged}},
@@ -208,6 +209,8 @@ func mutants() []struct {
 		{mutant{name: "no-budget", says: "has no budget of actions", options: func(o *incident.Options) {
 			o.Limits.Target.Actions, o.Limits.Host.Actions = 0, 0
 		}}, []string{withinBudget}},
+		{mutant{name: "no-class-budget", says: "goes on against the same failure class on one target after the other", worlds: 1500,
+			options: func(o *incident.Options) { o.Limits.Class.Actions = 0 }}, []string{withinBudget}},
 		{mutant{name: "budget-forgotten", says: "forgets after a restart what it has done",
 			boot: func(s incident.State) incident.State { s.Host.Actions = nil; return s }}, []string{withinBudget}},
 		{mutant{name: "no-backoff", says: "makes no pause after a failure", options: func(o *incident.Options) { o.Limits.Backoff.Initial = 0 }}, []string{backsOff}},

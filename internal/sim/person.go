@@ -19,7 +19,7 @@ func (w *world) person() {
 	u := w.things[t.Name].u
 	i := w.ledger.intent(t.Name)
 	later := w.between(20*time.Second, 3*time.Hour)
-	switch w.rng.IntN(13) {
+	switch w.rng.IntN(14) {
 	case 0, 1:
 		w.personStops(u, later)
 	case 2:
@@ -80,6 +80,13 @@ func (w *world) person() {
 		w.say("person", "starts %s", u.name)
 		i.hands, i.stopped = w.t, false
 		u.start(byPerson, true, nil)
+	case 13:
+		if w.stopFile == "" {
+			w.stopFile = "change 4711"
+			w.say("person", "puts the stop file there")
+			w.changed(t.Name)
+			w.after(later, w.unstop)
+		}
 	case 12:
 		w.say("person", "sends SIGTERM to %s", u.name)
 		if u.running() && w.things[t.Name].sick() == "" {
@@ -107,6 +114,16 @@ func (w *world) resume() {
 	if w.d.knows().Host.Pause != nil {
 		w.ledger.pause = was
 	}
+}
+
+// unstop takes the stop file away; the daemon sees it when it next turns, a second later at most.
+func (w *world) unstop() {
+	if w.stopFile == "" {
+		return
+	}
+	w.say("person", "takes the stop file away")
+	w.stopFile = ""
+	w.after(w.between(0, time.Second), func() { w.d.handle(incident.Event{Kind: incident.Impaired, Detail: w.d.live.Host.Impaired}) })
 }
 
 // personStops stops a unit and starts it again later.

@@ -87,6 +87,7 @@ type world struct {
 	distortions []distortion
 	upgrading   string // target whose packages are being upgraded
 	permission  bool   // the host lets recoveryd act
+	stopFile    string // what the stop file says; "" = there is none
 
 	journalBroken bool
 	lastChange    time.Duration

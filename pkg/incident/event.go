@@ -17,6 +17,7 @@ const (
 	Woke     EventKind = "woke"     // a time that the state asked for has come, or a neighbour changed
 	Operator EventKind = "operator" // Command
 	Impaired EventKind = "impaired" // Detail: what recoveryd itself lacks; "" = mended
+	Stopped  EventKind = "stopped"  // Detail: what the stop file says, never empty while it exists; "" = it is gone
 )
 
 // Event is one input of the core. Target is empty for events about the whole host.

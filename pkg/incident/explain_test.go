@@ -44,8 +44,8 @@ func TestEveryRowIsFoundAgain(t *testing.T) {
 
 func TestTheReasonsNotToActAreListedUpToTheOneThatApplies(t *testing.T) {
 	got := HoldsAsked(Record{To: Held, Reason: HoldCommand, Incident: &Incident{Held: HoldCommand, HeldWhy: "held by ann"}})
-	require.Len(t, got, 4)
-	require.Equal(t, Asked{HoldCommand, true, "held by ann"}, got[3])
+	require.Len(t, got, 5)
+	require.Equal(t, Asked{HoldCommand, true, "held by ann"}, got[4])
 	require.Equal(t, HoldJournal, got[0].Hold)
 
 	restart := &TargetState{Plan: &strategy.Plan{Actions: []strategy.Action{{Disrupts: true}}}}

@@ -22,6 +22,9 @@ func (p *Policy) standing(tn *turn) (hold, bool) {
 	if w := tn.s.Host.Impaired; w != "" {
 		return hold{reason: HoldJournal, why: w}, true
 	}
+	if st := tn.s.Host.Stop; st != nil {
+		return hold{reason: HoldStop, why: said("stopped", st)}, true
+	}
 	if ps := tn.s.Host.Pause; ps.active(now) {
 		return hold{HoldPaused, said("everything is paused", ps), ps.Until}, true
 	}
@@ -102,10 +105,14 @@ func (p *Policy) holdOf(tn *turn) (hold, bool) {
 	if until, full := startLimitFull(t, f, now, plan); full {
 		return hold{HoldStartLimit, "one more start now would use up systemd's start limit of the unit", until}, true
 	}
-	if until, n := spent(tn.s.Host.Actions, lim.Target, t.Name, now); n >= lim.Target.Actions && lim.Target.Actions > 0 {
+	actions := tn.s.Host.Actions
+	if until, n := spent(actions, lim.Target, now, func(a ActionStamp) bool { return a.Target == t.Name }); n >= lim.Target.Actions && lim.Target.Actions > 0 {
 		return hold{HoldTarget, fmt.Sprintf("%d actions on it within %s, the budget is %d", n, words(lim.Target.Window), lim.Target.Actions), until}, true
 	}
-	if until, n := spent(tn.s.Host.Actions, lim.Host, "", now); n >= lim.Host.Actions && lim.Host.Actions > 0 {
+	if until, n := spent(actions, lim.Class, now, func(a ActionStamp) bool { return a.Class == t.Diagnosis.Class }); n >= lim.Class.Actions && lim.Class.Actions > 0 {
+		return hold{HoldClass, fmt.Sprintf("%d actions against %s within %s, the budget is %d", n, t.Diagnosis.Class, words(lim.Class.Window), lim.Class.Actions), until}, true
+	}
+	if until, n := spent(actions, lim.Host, now, func(ActionStamp) bool { return true }); n >= lim.Host.Actions && lim.Host.Actions > 0 {
 		return hold{HoldHost, fmt.Sprintf("%d actions on this host within %s, the budget is %d", n, words(lim.Host.Window), lim.Host.Actions), until}, true
 	}
 	if n := recentIncidents(tn.s.Incidents, now, lim.StormWindow); lim.StormTargets > 0 && n >= lim.StormTargets {
@@ -179,10 +186,10 @@ func startLimitFull(t *TargetState, f detect.Facts, now time.Time, plan *strateg
 	return within[len(within)-room].Add(window), true
 }
 
-// spent counts the actions within a budget's window, and says when the next is free.
-func spent(actions []ActionStamp, b Budget, target string, now time.Time) (until time.Time, n int) {
+// spent counts the actions within a budget's window that it is about, and says when the next is free.
+func spent(actions []ActionStamp, b Budget, now time.Time, counts func(ActionStamp) bool) (until time.Time, n int) {
 	for _, a := range actions {
-		if target != "" && a.Target != target || now.Sub(a.At) >= b.Window {
+		if now.Sub(a.At) >= b.Window || !counts(a) {
 			continue
 		}
 		if n == 0 {

@@ -205,9 +205,9 @@ func (tn *turn) launch(rungNo int) {
 	tn.effect(Effect{Kind: Perform, Target: t.Name, ActionID: t.ActionID, Action: &a})
 	if t.Step == 0 { // one plan is one action of the budget, however many steps it has
 		h := tn.s.Host
-		longest := max(tn.p.o.Limits.Target.Window, tn.p.o.Limits.Host.Window)
+		longest := max(tn.p.o.Limits.Target.Window, tn.p.o.Limits.Class.Window, tn.p.o.Limits.Host.Window)
 		h.Actions = slices.DeleteFunc(slices.Clone(h.Actions), func(x ActionStamp) bool { return tn.now.Sub(x.At) >= longest })
-		h.Actions = append(h.Actions, ActionStamp{tn.now, t.Name, t.Plan.Disrupts()})
+		h.Actions = append(h.Actions, ActionStamp{tn.now, t.Name, t.Plan.Disrupts(), i.Class})
 		tn.host, tn.s.Host = &h, h
 	}
 }

@@ -49,6 +49,10 @@ func (p *Policy) hostEvent(tn *turn, rec *Record) {
 		if h.Impaired != "" {
 			rec.Sentence = "recoveryd may only page: " + h.Impaired
 		}
+	case tn.ev.Kind == Stopped:
+		if !p.halt(tn, &h, rec) {
+			return
+		}
 	case c != nil && c.Verb == CmdPause:
 		h.Pause = &Standing{By: c.By, Why: c.Why, Since: tn.now, Until: c.Until}
 		rec.Sentence = said("everything is paused", h.Pause)
@@ -63,4 +67,26 @@ func (p *Policy) hostEvent(tn *turn, rec *Record) {
 	for _, t := range p.o.Targets {
 		tn.effect(Effect{Kind: Wake, Target: t.Name, At: tn.now})
 	}
+}
+
+// halt takes what the stop file says; false when that is known already.
+func (p *Policy) halt(tn *turn, h *Host, rec *Record) bool {
+	why := tn.ev.Detail
+	switch {
+	case why == "" && h.Stop == nil, h.Stop != nil && h.Stop.Why == why:
+		rec.Reason, rec.Sentence = NoChange, "the stop file is as it was"
+		return false
+	case why == "":
+		h.Stop = nil
+		rec.Sentence = "the stop file is gone: recoveryd may act again"
+	default:
+		since := tn.now
+		if h.Stop != nil {
+			since = h.Stop.Since // it was only written anew
+		}
+		h.Stop = &Standing{By: "the stop file", Why: why, Since: since}
+		rec.Sentence = said("nothing is done on this host, stopped", h.Stop)
+	}
+	rec.Reason = HoldStop
+	return true
 }

@@ -83,6 +83,7 @@ const (
 // the most dangerous question first.
 const (
 	HoldJournal     Reason = "journal-broken"        // the intent could not be made durable
+	HoldStop        Reason = "stop-file"             // the stop file exists
 	HoldPaused      Reason = "paused"                // a person paused everything
 	HoldOperator    Reason = "operator-intent"       // a person stopped, masked or is restarting the unit
 	HoldCommand     Reason = "hold"                  // a person holds this target
@@ -98,13 +99,14 @@ const (
 	HoldBackoff     Reason = "backoff"               // the pause after a failed attempt
 	HoldStartLimit  Reason = "start-limit-room"      // one more start would use up systemd's start limit
 	HoldTarget      Reason = "target-budget"         // this target's actions for the window are used up
+	HoldClass       Reason = "class-budget"          // the actions against this failure class for the window are used up
 	HoldHost        Reason = "host-budget"           // the host's actions for the window are used up
 	HoldStorm       Reason = "storm"                 // too many targets at once: something larger is wrong
 )
 
 // Holds lists the hold reasons in the order in which they are asked.
 func Holds() []Reason {
-	return []Reason{HoldJournal, HoldPaused, HoldOperator, HoldCommand, HoldMaintenance, HoldDependency, HoldUnknown,
+	return []Reason{HoldJournal, HoldStop, HoldPaused, HoldOperator, HoldCommand, HoldMaintenance, HoldDependency, HoldUnknown,
 		HoldObserve, HoldApproval, HoldOneWitness, HoldRecovering, HoldInFlight, HoldSystemd, HoldBackoff,
-		HoldStartLimit, HoldTarget, HoldHost, HoldStorm}
+		HoldStartLimit, HoldTarget, HoldClass, HoldHost, HoldStorm}
 }

@@ -60,6 +60,7 @@ type Window struct {
 // Limits bound what is done, per target and on the host.
 type Limits struct {
 	Target, Host Budget
+	Class        Budget // against one failure class, on all targets together; no Actions = unlimited
 	Backoff      Backoff
 	Concurrent   int // disruptive actions at a time on the host
 	StormTargets int // that many incidents opened within StormWindow: stop acting; 0 = never

@@ -21,15 +21,17 @@ type State struct {
 // Host is what is known about recoveryd and the host as a whole.
 type Host struct {
 	Pause    *Standing     `json:"pause,omitzero"`
+	Stop     *Standing     `json:"stop,omitzero"`     // the stop file exists: By is the file, Why what it says
 	Impaired string        `json:"impaired,omitzero"` // what recoveryd itself lacks; it may only page
 	Actions  []ActionStamp `json:"actions,omitzero"`  // within the longest budget window, oldest first
 }
 
 // ActionStamp is one performed action, for the budgets.
 type ActionStamp struct {
-	At       time.Time `json:"at"`
-	Target   string    `json:"target"`
-	Disrupts bool      `json:"disrupts"`
+	At       time.Time    `json:"at"`
+	Target   string       `json:"target"`
+	Disrupts bool         `json:"disrupts"`
+	Class    detect.Class `json:"class,omitzero"` // that it was to cure
 }
 
 // Standing is a person's standing word: a hold, a pause, an acknowledgement.

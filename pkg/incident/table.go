@@ -47,6 +47,7 @@ func cell(f flags) string {
 
 var holdWords = map[Reason]string{
 	HoldJournal:     "the intent could not be made durable; recoveryd may only page",
+	HoldStop:        "the stop file exists: nothing is done on this host",
 	HoldPaused:      "a person paused everything",
 	HoldOperator:    "a person stopped, masked or is restarting the unit",
 	HoldCommand:     "a person holds this target",
@@ -62,6 +63,7 @@ var holdWords = map[Reason]string{
 	HoldBackoff:     "the pause after a failed attempt",
 	HoldStartLimit:  "one more start would use up systemd's start limit of the unit",
 	HoldTarget:      "this target's actions for the window are used up",
+	HoldClass:       "the actions against this failure class, on all targets, for the window are used up",
 	HoldHost:        "the host's actions for the window are used up",
 	HoldStorm:       "too many targets at once: something larger is wrong",
 }

@@ -164,6 +164,9 @@ func headOf(st httpserve.Status, s incident.State, alive error, stalled map[stri
 	if st.Impaired != "" {
 		h.Notes = append(h.Notes, note{moodBad, "recoveryd watches and pages, but acts on nothing: " + st.Impaired})
 	}
+	if st.Stop != nil {
+		h.Notes = append(h.Notes, note{moodWarn, "The stop file exists: recoveryd watches and pages, but acts on nothing. " + st.Stop.Why})
+	}
 	if ps := st.Pause; standing(ps, st.Now) {
 		h.Notes = append(h.Notes, note{moodWarn, "Everything is paused: recoveryd watches and pages, but acts on nothing. " + wordOf(ps, st.Now)})
 	}
@@ -234,6 +237,9 @@ func allServe(n int) string {
 // holdsOf lists every reason not to act that stands now: what people said first.
 func holdsOf(st httpserve.Status, s incident.State, now time.Time) []holdView {
 	var out []holdView
+	if st.Stop != nil {
+		out = append(out, holdView{What: "everything", Why: "stopped by " + st.Stop.Why, Since: st.Stop.Since, Human: true})
+	}
 	if standing(st.Pause, now) {
 		out = append(out, holdView{What: "everything", Why: "paused by " + byAndWhy(st.Pause), Since: st.Pause.Since, Until: st.Pause.Until, Human: true})
 	}
@@ -243,7 +249,7 @@ func holdsOf(st httpserve.Status, s incident.State, now time.Time) []holdView {
 		}
 	}
 	for _, t := range st.Targets {
-		if t.Phase != incident.Held || t.Reason == incident.HoldCommand || t.Reason == incident.HoldPaused {
+		if t.Phase != incident.Held || t.Reason == incident.HoldCommand || t.Reason == incident.HoldPaused || t.Reason == incident.HoldStop {
 			continue // said above already, by whom and until when
 		}
 		out = append(out, holdView{What: t.Name, Href: "#" + anchor(t.Name), Why: t.Next, Since: t.Since})
