@@ -54,7 +54,7 @@ arguments, or (check) it cannot be told.`,
 	}
 	root.AddCommand(c.runCmd(), c.validateCmd(), c.checkCmd(), c.diagnoseCmd(), c.statusCmd(), c.incidentsCmd(), c.explainCmd(), c.versionCmd())
 	root.AddCommand(c.reportCmd(), c.statsCmd(), c.notifyCmd())
-	root.AddCommand(c.evidenceCmd(), c.replayCmd())
+	root.AddCommand(c.evidenceCmd(), c.replayCmd(), c.recoverCmd())
 	root.AddCommand(c.operatorCmds()...)
 	return root
 }

@@ -17,10 +17,12 @@ import (
 
 // Command is the body of POST /api/v1/command on the control socket.
 type Command struct {
-	Verb     incident.CommandVerb `json:"verb"`              // hold, release, pause, resume, ack, approve, retry
-	Target   string               `json:"target,omitzero"`   // for hold, release, retry
+	Verb     incident.CommandVerb `json:"verb"`              // hold, release, pause, resume, ack, approve, retry, recover
+	Target   string               `json:"target,omitzero"`   // for hold, release, retry, recover
 	Incident string               `json:"incident,omitzero"` // for ack, approve
 	By       string               `json:"by"`                // who says so
+	Strategy string               `json:"strategy,omitzero"` // for recover; "" = the whole ladder
+	DryRun   bool                 `json:"dry_run,omitzero"`  // for recover: say what would come of it, and do nothing
 	Why      string               `json:"why,omitzero"`      //
 	For      string               `json:"for,omitzero"`      // Go duration; "" = until taken back
 }
@@ -31,6 +33,10 @@ type Answer struct {
 	Target   string         `json:"target,omitzero"`
 	Phase    incident.Phase `json:"phase"`
 	Reason   string         `json:"reason"`
+	// Done says of recover that the first action was begun (of a dry run: would be).
+	Done bool `json:"done,omitzero"`
+	// Rungs is, of a dry run, what each rung would do now.
+	Rungs []incident.RungView `json:"rungs,omitzero"`
 }
 
 func (s *Server) command(w http.ResponseWriter, r *http.Request) {
@@ -46,18 +52,37 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "%v", err)
 		return
 	}
+	if c.DryRun {
+		reply(w, s.rehearse(ev))
+		return
+	}
 	rec, err := s.o.Daemon.Ask(r.Context(), ev)
 	if err != nil {
 		refuse(w, http.StatusServiceUnavailable, "%v", err)
 		return
 	}
-	reply(w, Answer{Sentence: rec.Sentence, Target: rec.Target, Phase: rec.To, Reason: string(rec.Reason)})
+	reply(w, answerOf(rec))
+}
+
+func answerOf(rec incident.Record) Answer {
+	begun := slices.ContainsFunc(rec.Effects, func(e incident.Effect) bool { return e.Kind == incident.Perform })
+	return Answer{Sentence: rec.Sentence, Target: rec.Target, Phase: rec.To, Reason: string(rec.Reason), Done: begun}
+}
+
+// rehearse takes the step that the command would take, and drops it: the core decides by the state
+// and the time alone, so that this is what would happen now, guards and all.
+func (s *Server) rehearse(ev incident.Event) Answer {
+	state, now := s.o.Daemon.State(), time.Now()
+	_, rec := s.o.Daemon.Policy().Step(state, now, ev)
+	a := answerOf(rec)
+	a.Rungs = s.o.Daemon.Policy().Rungs(state, now, ev.Target, ev.Command.Strategy)
+	return a
 }
 
 // event checks a command and makes an event of it.
 func (s *Server) event(c Command, peer string) (incident.Event, error) {
 	known := []incident.CommandVerb{incident.CmdHold, incident.CmdRelease, incident.CmdPause, incident.CmdResume,
-		incident.CmdAck, incident.CmdApprove, incident.CmdRetry}
+		incident.CmdAck, incident.CmdApprove, incident.CmdRetry, incident.CmdRecover}
 	if !slices.Contains(known, c.Verb) {
 		return incident.Event{}, fmt.Errorf("unknown command %q (want one of %v)", c.Verb, known)
 	}
@@ -65,6 +90,10 @@ func (s *Server) event(c Command, peer string) (incident.Event, error) {
 		return incident.Event{}, fmt.Errorf("say who you are (--by)")
 	}
 	cmd := &incident.Command{Verb: c.Verb, Incident: c.Incident, By: c.By + peer, Why: c.Why}
+	if (c.Strategy != "" || c.DryRun) && c.Verb != incident.CmdRecover {
+		return incident.Event{}, fmt.Errorf("strategy and dry_run are for recover only")
+	}
+	cmd.Strategy = c.Strategy
 	if c.For != "" {
 		d, err := time.ParseDuration(c.For)
 		if err != nil || d <= 0 {

@@ -100,7 +100,7 @@ func (w Word) String() string {
 	verb := map[incident.CommandVerb]string{
 		incident.CmdHold: "told recoveryd to leave the target alone", incident.CmdRelease: "ended the hold", incident.CmdPause: "paused everything",
 		incident.CmdResume: "ended the pause", incident.CmdAck: "acknowledged", incident.CmdApprove: "approved what was proposed",
-		incident.CmdRetry: "had the ladder begun anew",
+		incident.CmdRetry: "had the ladder begun anew", incident.CmdRecover: "asked for it to be recovered now",
 	}[w.Verb]
 	if verb == "" {
 		verb = string(w.Verb)

@@ -55,12 +55,14 @@ const (
 	CmdAck     CommandVerb = "ack"     // Incident is seen: no further tier until Until
 	CmdApprove CommandVerb = "approve" // do what was proposed for Incident
 	CmdRetry   CommandVerb = "retry"   // forget the spent ladder of Target's incident and try again
+	CmdRecover CommandVerb = "recover" // recover Target now, by its ladder or by Strategy, whatever its mode
 )
 
 // Command is what a person said.
 type Command struct {
 	Verb     CommandVerb `json:"verb"`
 	Incident string      `json:"incident,omitzero"`
+	Strategy string      `json:"strategy,omitzero"` // of CmdRecover; "" = the whole ladder
 	By       string      `json:"by"`
 	Why      string      `json:"why,omitzero"`
 	Until    time.Time   `json:"until,omitzero"` // zero = until taken back

@@ -64,7 +64,7 @@ func (p *Policy) holdOf(tn *turn) (hold, bool) {
 	if plan == nil {
 		return hold{}, false // nothing left to hold back
 	}
-	switch p.mode(t.Name) {
+	switch tn.modeNow() {
 	case Observe:
 		return hold{reason: HoldObserve, why: "observe mode; it would do: " + firstAction(plan)}, true
 	case Propose:

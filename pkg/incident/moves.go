@@ -100,7 +100,7 @@ func (tn *turn) hold(why Reason, words string) {
 // reset returns the target to a state in which nothing is known to be wrong.
 func (tn *turn) reset() {
 	t := tn.t
-	t.Incident, t.Plan, t.Step, t.ActionID, t.Undoing, t.Approved = "", nil, 0, "", false, false
+	t.Incident, t.Plan, t.Step, t.ActionID, t.Undoing, t.Approved, t.Asked = "", nil, 0, "", false, false, nil
 	t.BadSince, t.BadClass, t.BadCulprit, t.BadLooks, t.ClassSince = time.Time{}, "", "", 0, time.Time{}
 	t.RunBefore, t.Deadline, t.SettleUntil, t.VerifyUntil = "", time.Time{}, time.Time{}, time.Time{}
 	t.ActionEnded, t.ProbationEnd, t.BackoffUntil = time.Time{}, time.Time{}, time.Time{}
@@ -177,6 +177,11 @@ func (tn *turn) begin(p *strategy.Plan, rungNo int, undoing bool) {
 	t := tn.t
 	t.Plan, t.Step, t.Undoing = p, 0, undoing
 	t.RunBefore = t.Last.Facts.Text(detect.UnitInvocation)
+	if t.Asked != nil && !undoing {
+		a := *t.Asked
+		a.Begun = true
+		t.Asked = &a
+	}
 	if t.Approved = false; !undoing { // the pause after a failure outlasts its undoing
 		t.BackoffUntil = time.Time{}
 	}
@@ -186,7 +191,7 @@ func (tn *turn) begin(p *strategy.Plan, rungNo int, undoing bool) {
 	}
 	i.Held, i.HeldWhy, i.HeldSince = "", "", time.Time{}
 	tn.launch(rungNo)
-	if rungNo >= 0 && !undoing {
+	if !undoing {
 		tn.note = p.Why
 	}
 }

@@ -19,6 +19,10 @@ func (tn *turn) obey() {
 		}
 	case CmdApprove:
 		t.Approved = t.Approved || meant
+	case CmdRecover:
+		tn.ask(c)
+		tn.word = tn.note
+		return
 	case CmdRetry:
 		if meant {
 			clear(tn.change().Rungs)

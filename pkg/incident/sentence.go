@@ -2,6 +2,15 @@ package incident
 
 import "github.com/recoveryd/recoveryd/pkg/detect"
 
+// askSentence says what a person's wish to recover the target led to.
+func (tn *turn) askSentence(rec Record) string {
+	out := "a person said: " + tn.word
+	if tn.t.Phase == Acting && rec.From != Acting {
+		out += "; acting (" + tn.t.Plan.Strategy + ": " + firstAction(tn.t.Plan) + ")"
+	}
+	return out
+}
+
 // sentence says what was decided and why, in one line that a tired reader understands.
 func (tn *turn) sentence(rec Record) string {
 	because := tn.t.Diagnosis.Because
@@ -15,6 +24,8 @@ func (tn *turn) sentence(rec Record) string {
 		return s
 	}
 	switch {
+	case rec.Event.Kind == Operator && rec.Event.Command.Verb == CmdRecover:
+		return tn.askSentence(rec)
 	case rec.Event.Kind == Operator:
 		return with("a person said", tn.note)
 	case rec.Reason == NoChange && rec.From == rec.To:

@@ -89,6 +89,7 @@ type TargetState struct {
 	ProbationEnd time.Time      `json:"probation_end,omitzero"`
 	BackoffUntil time.Time      `json:"backoff_until,omitzero"`
 	Approved     bool           `json:"approved,omitzero"`
+	Asked        *Ask           `json:"asked,omitzero"` // a person asked for what is being done
 
 	// Unsaved: decisions about the target were taken while the journal was broken. They are written
 	// with its first step after that.

@@ -21,6 +21,7 @@ type turn struct {
 	effects []Effect
 	why     Reason
 	note    string // what the sentence adds
+	word    string // what a person asked for with this step
 	row     row    // of the decision table that decided last
 	seen    flags  // what it was asked with
 
@@ -68,15 +69,14 @@ func (tn *turn) nextPlan() *strategy.Plan {
 			Actions: tn.t.Plan.Undo, Verify: tn.t.Plan.Verify}
 		return tn.plan
 	}
-	from := 0
-	if tn.inc != nil {
-		from = tn.inc.Rungs[tn.t.Diagnosis.Class]
-	}
-	in := strategy.Input{Diagnosis: tn.t.Diagnosis, Target: tn.p.targets[tn.t.Name], Facts: tn.t.Last.Facts, Needs: tn.needs()}
-	rung, plan, skipped := tn.p.o.Strategies.Next(tn.timing(tn.t.Diagnosis.Class).Ladder, from, in)
+	ladder, from := tn.ladderNow()
+	rung, plan, skipped := tn.p.o.Strategies.Next(ladder, from, tn.planInput())
 	tn.skipped = skipped
 	if rung >= 0 {
 		tn.plan, tn.planRung = &plan, rung
+		if a := tn.t.Asked; a != nil && a.Strategy != "" && !a.Begun {
+			tn.planRung = -1
+		}
 	}
 	return tn.plan
 }
@@ -107,9 +107,10 @@ func (tn *turn) view() flags {
 	set(tn.culprit() != "", masked)
 	if d.Bad() {
 		enough := t.BadLooks >= tm.Looks && tn.now.Sub(t.ClassSince) >= tm.For && tn.needsSeen()
-		set((d.Conclusive || enough) && tn.current(), confirmed)
+		set((d.Conclusive || enough || tn.askedNow()) && tn.current(), confirmed)
 		target := tn.p.targets[t.Name]
-		set(target.External || len(tm.Ladder) == 0 || t.Last.Facts.Text(detect.UnitPermission) != "", pageFirst)
+		ladder, _ := tn.ladderNow()
+		set(target.External || len(ladder) == 0 || t.Last.Facts.Text(detect.UnitPermission) != "", pageFirst)
 		if f&masked == 0 {
 			tn.planned = false
 			set(tn.nextPlan() != nil, rung)
@@ -231,5 +232,5 @@ func (tn *turn) unclear() bool {
 // plan: backoff and budgets do not forbid that, a person's word and a broken journal do.
 func (tn *turn) barred() bool {
 	_, yes := tn.p.standing(tn)
-	return yes || tn.p.mode(tn.t.Name) == Observe
+	return yes || tn.modeNow() == Observe
 }

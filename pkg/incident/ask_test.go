@@ -1,0 +1,116 @@
+package incident
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/pkg/strategy"
+)
+
+func asks(strategyName string) Command {
+	return Command{Verb: CmdRecover, By: "ann", Strategy: strategyName}
+}
+
+func TestAPersonsWishTakesThePlaceOfTheMode(t *testing.T) {
+	for mode, hold := range map[Mode]Reason{Observe: HoldObserve, Propose: HoldApproval} {
+		t.Run(string(mode), func(t *testing.T) {
+			s := quiet(t, func(o *Options) { o.Modes = map[string]Mode{"codebase": mode} })
+			s.sees("codebase", crashed("c1")).is(Held, hold).noAction()
+			s.in(time.Second).says("codebase", asks("")).is(Acting, Act).performed("unit.start codebase-mcp.service (reset=yes)")
+			require.Contains(t, s.last.Sentence, "a person said: recover it by its ladder, says ann; acting (start: ")
+			s.in(time.Second).actionEnds("codebase", ResultFailed)
+			s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
+			s.run(time.Minute)
+			require.Greater(t, len(s.acted), 1, "the whole ladder was asked for")
+			s.host["codebase"] = well("c9")
+			s.run(10*time.Minute).phase("codebase", Watching)
+			s.in(time.Second).sees("codebase", crashed("c9")).is(Held, hold)
+		})
+	}
+	t.Run("one strategy is asked for once, and the mode holds again", func(t *testing.T) {
+		s := quiet(t, func(o *Options) { o.Modes = map[string]Mode{"codebase": Observe} })
+		s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
+		s.run(10*time.Second).heldBy("codebase", HoldObserve)
+		s.says("codebase", asks("kill-start"))
+		require.Equal(t, Acting, s.last.To)
+		require.Equal(t, "kill-start", s.incident("codebase").Attempts[0].Strategy)
+		s.do = func(strategy.Action) outcome { return outcome{result: ResultFailed, took: time.Second} }
+		s.run(10*time.Minute).heldBy("codebase", HoldObserve)
+		require.Len(t, s.acted, 1)
+		require.Zero(t, s.incident("codebase").Rungs[s.incident("codebase").Class], "it was no rung of the ladder")
+	})
+}
+
+func TestAWishGoesThroughEveryGuardButTheMode(t *testing.T) {
+	tests := []struct {
+		name string
+		make func(*testing.T) *story
+		ask  string
+		says string
+	}{
+		{"nothing is wrong", func(t *testing.T) *story { return quiet(t) }, "restart", "refused, nothing is known to be wrong with it"},
+		{"a person stopped it", func(t *testing.T) *story {
+			return quiet(t).sees("codebase", but(crashed("c1"), "unit.active", "inactive", "unit.departure", "stopped"))
+		}, "", "not now (operator-intent), a person stopped the unit"},
+		{"everything is paused", func(t *testing.T) *story {
+			return quiet(t).says("", Command{Verb: CmdPause, By: "bob"}).in(time.Second).sees("codebase", crashed("c1"))
+		}, "", "not now (paused)"},
+		{"it is held", func(t *testing.T) *story {
+			return quiet(t).says("codebase", Command{Verb: CmdHold, By: "bob"}).in(time.Second).sees("codebase", crashed("c1"))
+		}, "kill-start", "not now (hold), held by bob"},
+		{"its budget is used up", func(t *testing.T) *story {
+			s := quiet(t, func(o *Options) { o.Limits.Target.Actions = 1; o.Modes = map[string]Mode{"codebase": Observe} })
+			s.sees("codebase", crashed("c1")).in(time.Second).says("codebase", asks("")).is(Acting, Act)
+			return s.in(time.Second).actionEnds("codebase", ResultFailed).in(time.Minute).sees("codebase", crashed("c1")).
+				in(10*time.Minute).sees("codebase", crashed("c1"))
+		}, "", "not now (target-budget)"},
+		{"only one witness, and it would disrupt", func(t *testing.T) *story {
+			return quiet(t).sees("codebase", but(well("c1"), "health.status", "unhealthy", "health.database", "connected"))
+		}, "restart", "not now (one-witness)"},
+		{"no such strategy here", func(t *testing.T) *story {
+			return quiet(t).sees("codebase", crashed("c1")).actionEnds("codebase", ResultFailed).in(time.Minute).sees("codebase", crashed("c1"))
+		}, "clean-start", "refused, no rung applies: clean-start: caches is not configured"},
+		{"the culprit is another", func(t *testing.T) *story {
+			s := quiet(t, func(o *Options) { o.Modes = map[string]Mode{"postgres": Observe} })
+			return s.sees("postgres", dead("p1")).in(time.Second).sees("codebase", but(well("c1"), "health.status", "unhealthy", "health.database", "disconnected", "pool.size", 0, "pool.free", 0))
+		}, "", "refused, postgres is the culprit: recover that one"},
+		{"the last look is old", func(t *testing.T) *story {
+			return quiet(t, func(o *Options) { o.Modes = map[string]Mode{"codebase": Observe} }).sees("codebase", crashed("c1")).in(time.Hour)
+		}, "", "refused, the last look at it is too old to act on"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := tt.make(t)
+			before := len(s.acted)
+			s.says("codebase", asks(tt.ask))
+			require.Contains(t, s.last.Sentence, tt.says)
+			require.NotEqual(t, Acting, s.last.To)
+			require.Len(t, s.acted, before)
+			require.True(t, s.last.Durable(), "a person's word is written down, also when it is refused")
+			if a := s.s.Targets["codebase"].Asked; a != nil {
+				require.NotEqual(t, s.now, a.At, "a refused wish is not kept for later")
+			}
+		})
+	}
+}
+
+func TestARehearsalIsTheStepThatWouldBeTaken(t *testing.T) {
+	s := quiet(t, func(o *Options) { o.Modes = map[string]Mode{"codebase": Observe} }).sees("codebase", crashed("c1"))
+	before := asJSON(t, s.s)
+	_, rec := s.p.Step(s.s, s.now, Event{Kind: Operator, Target: "codebase", Command: &Command{Verb: CmdRecover, By: "ann"}})
+	require.Equal(t, Acting, rec.To)
+	require.Equal(t, before, asJSON(t, s.s), "the state is as it was")
+	var lines []string
+	for _, r := range s.p.Rungs(s.s, s.now, "codebase", "") {
+		line := r.Strategy + ": " + r.Not
+		if r.Not == "" {
+			line = r.Strategy + ": " + r.Actions[0]
+		}
+		lines = append(lines, line)
+	}
+	require.Equal(t, []string{"start: unit.start codebase-mcp.service (reset=yes)", "start: unit.start codebase-mcp.service (reset=yes)",
+		"start-dependencies: no plain dependency of it on this host is stopped or failed", "clean-start: caches is not configured",
+		"kill-start: unit.start codebase-mcp.service (reset=yes)"}, lines)
+}
