@@ -66,7 +66,7 @@ func status(n incident.Notice, i incident.Incident) escalate.Status {
 }
 
 func (r Renderer) summary(n incident.Notice, i incident.Incident) string {
-	what := fmt.Sprintf("%s: %s", i.Target, classWords(i.Class)) // the host is added by every channel
+	what := fmt.Sprintf("%s: %s", i.Target, i.Class.Words()) // the host is added by every channel
 	switch n.Kind {
 	case incident.NoticeResolve:
 		return what + ": resolved after " + span(i.Since, i.Closed)
@@ -92,19 +92,6 @@ func (r Renderer) summary(n incident.Notice, i incident.Incident) string {
 		return what + ", unresolved since " + i.Since.UTC().Format("15:04 MST")
 	}
 	return what
-}
-
-var classText = map[detect.Class]string{
-	detect.ClassDown: "down", detect.ClassHung: "hung", detect.ClassDatabase: "database dead or frozen", detect.ClassPool: "connections used up",
-	detect.ClassMemory: "out of memory", detect.ClassLatency: "too slow", detect.ClassDisk: "disk full", detect.ClassPort: "its port is taken",
-	detect.ClassMisconfigured: "misconfigured", detect.ClassDependency: "dependency down", detect.ClassUnknown: "unwell",
-}
-
-func classWords(c detect.Class) string {
-	if w, ok := classText[c]; ok {
-		return w
-	}
-	return string(c)
 }
 
 func evidence(n incident.Notice, i incident.Incident) []string {

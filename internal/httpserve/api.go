@@ -56,7 +56,7 @@ func StatusOf(d Daemon, now time.Time) Status {
 			}
 			v.Verdict, v.Class, v.Culprit, v.Because, v.Witnesses = dg.Verdict, dg.Class, dg.Culprit, dg.Because, dg.Witnesses
 			v.LookedAt, v.Facts = ts.Last.At, ts.Last.Facts
-			v.Next = Next(ts, st.Incidents[ts.Incident])
+			v.Next = incident.Next(ts, st.Incidents[ts.Incident])
 		}
 		out.Targets = append(out.Targets, v)
 	}

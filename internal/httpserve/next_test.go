@@ -13,18 +13,36 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
 
+// moment is the daemon as one record leaves it.
+type moment struct {
+	httpserve.Daemon
+	state incident.State
+}
+
+func (m moment) State() incident.State { return m.state }
+
 // The notice that woke somebody and the status that they then read must say the same. The notices
 // are the core's own, of every way in which people come to be told.
 func TestNextSaysWhatTheNoticesSay(t *testing.T) {
 	start := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 	seen := map[incident.Phase]map[incident.Reason]bool{}
+	status := func(rec incident.Record) string {
+		m := moment{hosttest.New(t, start, hosttest.Options(t)), incident.NewState()}
+		m.state.Targets[rec.Target], m.state.Incidents[rec.Incident.ID] = rec.After, rec.Incident
+		for _, x := range httpserve.StatusOf(m, rec.At).Targets {
+			if x.Name == rec.Target {
+				return x.Next
+			}
+		}
+		return "no such target"
+	}
 	compare := func(rec incident.Record) {
 		for _, e := range rec.Effects {
 			if e.Kind != incident.Notify || rec.After.Phase == incident.Watching {
 				continue // when it is over there is nothing next, and the status says nothing
 			}
 			require.NotNil(t, rec.Incident)
-			require.Equal(t, e.Notice.Next, httpserve.Next(rec.After, rec.Incident), "%s, %s", rec.After.Phase, rec.Reason)
+			require.Equal(t, e.Notice.Next, status(rec), "%s, %s", rec.After.Phase, rec.Reason)
 			if seen[rec.After.Phase] == nil {
 				seen[rec.After.Phase] = map[incident.Reason]bool{}
 			}

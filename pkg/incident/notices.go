@@ -1,10 +1,6 @@
 package incident
 
-import (
-	"time"
-
-	"github.com/recoveryd/recoveryd/pkg/detect"
-)
+import "time"
 
 // notices decides whether people are told something with this step. Holding back and working on
 // a problem are both fine for a while; after that somebody must know.
@@ -142,43 +138,9 @@ func (tn *turn) noticeTimes() []time.Time {
 
 func (tn *turn) notify(kind NoticeKind, tier int, why Reason) {
 	tn.touched = tn.inc
-	tn.effect(Effect{Kind: Notify, Target: tn.t.Name, Notice: &Notice{Kind: kind, Tier: tier, Why: why, Next: tn.nextWords()}})
-}
-
-// nextWords says what recoveryd will do next, or why it will not.
-func (tn *turn) nextWords() string {
-	t, i := tn.t, tn.inc
-	switch t.Phase {
-	case Escalated:
-		s := "recoveryd will do nothing more by itself: "
-		switch t.Reason {
-		case LadderEnded:
-			s += "everything it may try was tried"
-		case PageFirst:
-			s += "nothing it may do can help"
-		case NoPermission:
-			s += "the host refuses the action"
-		case UnknownTooLong:
-			if t.Diagnosis.Class == detect.ClassMisconfigured {
-				s += "restarting cannot help"
-				break
-			}
-			s += "it cannot tell what is wrong, and does not act on a guess"
-		default:
-			s += string(t.Reason)
-		}
-		if t.Diagnosis.Advice != "" {
-			s += ". " + t.Diagnosis.Advice
-		}
-		return s + ". It keeps watching and resolves this page when the target has recovered."
-	case Held:
-		return "recoveryd holds back (" + string(i.Held) + "): " + i.HeldWhy
-	case Acting:
-		return "now doing: " + t.Plan.Actions[t.Step].String()
-	case Verifying:
-		return "proving by observation that it helped"
-	case Probation:
-		return "recovered; watched for a relapse until " + t.ProbationEnd.UTC().Format("15:04:05 MST")
+	next := Next(tn.t, tn.inc)
+	if next == "" {
+		next = "nothing: it is over"
 	}
-	return "nothing: it is over"
+	tn.effect(Effect{Kind: Notify, Target: tn.t.Name, Notice: &Notice{Kind: kind, Tier: tier, Why: why, Next: next}})
 }

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/recoveryd/recoveryd/internal/httpserve"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
@@ -86,7 +85,7 @@ func (p *Page) incidentView(i incident.Incident, recs []incident.Record, t *inci
 	if v.Open {
 		v.Mood, v.Phase = moodBad, "open"
 		if t != nil {
-			v.Phase, v.Next = phaseWords(t.Phase), httpserve.Next(t, &i)
+			v.Phase, v.Next = phaseWords(t.Phase), incident.Next(t, &i)
 			if t.Phase == incident.Probation || t.Phase == incident.Verifying {
 				v.Mood = moodWarn
 			}

@@ -10,36 +10,8 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
-// classWords says what is wrong in the words of the notices; a test compares the two.
-func classWords(c detect.Class) string {
-	switch c {
-	case detect.ClassDown:
-		return "down"
-	case detect.ClassHung:
-		return "hung"
-	case detect.ClassDatabase:
-		return "database dead or frozen"
-	case detect.ClassPool:
-		return "connections used up"
-	case detect.ClassMemory:
-		return "out of memory"
-	case detect.ClassLatency:
-		return "too slow"
-	case detect.ClassDisk:
-		return "disk full"
-	case detect.ClassPort:
-		return "its port is taken"
-	case detect.ClassMisconfigured:
-		return "misconfigured"
-	case detect.ClassDependency:
-		return "dependency down"
-	case detect.ClassUnknown:
-		return "unwell"
-	}
-	return string(c)
-}
-
-func titleOf(i incident.Incident) string { return i.Target + ": " + classWords(i.Class) }
+// titleOf names an incident in the words of the notices.
+func titleOf(i incident.Incident) string { return i.Target + ": " + i.Class.Words() }
 
 // phaseWords says what a phase means for the one who reads the page.
 func phaseWords(p incident.Phase) string {
