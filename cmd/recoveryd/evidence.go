@@ -30,7 +30,8 @@ people were called. Sources are log, unit, processes, sockets, sessions, pressur
 operator's own program); without any, all are printed. Secrets were removed before it was stored.`,
 		Example: `  recoveryd evidence codebase-mcp-20261122-031500
   recoveryd evidence codebase-mcp-20261122-031500 log sessions`,
-		Args: cobra.MinimumNArgs(1),
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: c.incidentThenSources,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, err := app.OpenHistory(cmd.Context(), c.stateDir(state))
 			if err != nil {

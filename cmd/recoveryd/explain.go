@@ -25,7 +25,8 @@ func (c *cli) explainCmd() *cobra.Command {
 kinds of evidence that agreed, the row of the decision table that matched and those that one truth
 more or less would have made to match, what else was considered, and the reasons not to act that were
 asked. -o json prints everything, with all records.`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: first(c.incidents),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, err := app.OpenHistory(cmd.Context(), c.stateDir(state))
 			if err != nil {
@@ -78,19 +79,7 @@ func (c *cli) printExplanation(x app.Explanation) error {
 	}
 	fmt.Fprintln(c.out, "\ntimeline")
 	for _, r := range x.Records {
-		who := ""
-		if r.Target != x.Incident.Target {
-			who = r.Target + ": "
-		}
-		fmt.Fprintf(c.out, "  %s  %-10s %s%s\n", clock(r.At), r.To, who, r.Sentence)
-		for _, e := range r.Effects {
-			switch e.Kind {
-			case incident.Perform:
-				fmt.Fprintf(c.out, "  %12s  %-10s -> %s\n", "", "", e.Action)
-			case incident.Notify:
-				fmt.Fprintf(c.out, "  %12s  %-10s -> notice: %s (tier %d, %s)\n", "", "", e.Notice.Kind, e.Notice.Tier, e.Notice.Why)
-			}
-		}
+		c.printMoment(r, x.Incident.Target)
 	}
 	return nil
 }

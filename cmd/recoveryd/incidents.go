@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,26 +38,41 @@ func (c *cli) incidentsCmd() *cobra.Command {
 				_, err := fmt.Fprintln(c.out, "no incidents")
 				return err
 			}
-			w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "INCIDENT\tSEV\tCLASS\tSINCE\tLASTED\tATTEMPTS\tPAGED\tOUTCOME")
-			for _, i := range list {
-				lasted, outcome, paged := "open", "open", "no"
-				if !i.Open() {
-					lasted, outcome = i.Closed.Sub(i.Since).Round(time.Second).String(), outcomeOf(i)
-				} else if i.Held != "" {
-					outcome = "held: " + string(i.Held)
-				}
-				if !i.Paged.IsZero() {
-					paged = "yes"
-				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", i.ID, i.Severity, i.Class, i.Since.Local().Format("2006-01-02 15:04:05"), lasted, len(i.Attempts), paged, outcome)
-			}
-			return w.Flush()
+			return c.printIncidents(list)
 		}}
 	cmd.Flags().BoolVar(&open, "open", false, "only open incidents")
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many")
 	cmd.Flags().StringVar(&state, "state-dir", "", "directory of the journal (default: state_dir of the configuration)")
 	return cmd
+}
+
+func (c *cli) printIncidents(list []incident.Incident) error {
+	heads := []string{"INCIDENT", "SEV", "CLASS", "SINCE", "LASTED", "ATTEMPTS", "PAGED", "OUTCOME"}
+	if c.wide() {
+		heads = append(heads, "TARGET", "AFFECTED", "TIER", "ACK", "BECAUSE")
+	}
+	w := c.table(heads...)
+	for _, i := range list {
+		lasted, outcome, paged := "open", cell{"open", bad}, cell{"no", plainHue}
+		if !i.Open() {
+			lasted, outcome = i.Closed.Sub(i.Since).Round(time.Second).String(), cell{outcomeOf(i), good}
+		} else if i.Held != "" {
+			outcome = cell{"held: " + string(i.Held), warn}
+		}
+		if !i.Paged.IsZero() {
+			paged = cell{"yes", warn}
+		}
+		row := []any{i.ID, i.Severity, i.Class, i.Since.Local().Format("2006-01-02 15:04:05"), lasted, len(i.Attempts), paged, outcome}
+		if c.wide() {
+			ack := "-"
+			if i.Ack != nil {
+				ack = i.Ack.By
+			}
+			row = append(row, i.Target, dash(strings.Join(i.Affected, ",")), i.Tier, ack, i.Diagnosis.Because)
+		}
+		w.row(row...)
+	}
+	return w.print(c.out)
 }
 
 // outcomeOf says in a word what ended the incident.

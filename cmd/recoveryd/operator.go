@@ -30,6 +30,12 @@ func (c *cli) operatorCmds() []*cobra.Command {
 	} {
 		cmd := httpserve.Command{Verb: x.verb}
 		cc := &cobra.Command{Use: x.use, Short: x.short, Args: argsFor(x.arg)}
+		switch x.arg {
+		case "target":
+			cc.ValidArgsFunction = first(c.targets)
+		case "incident":
+			cc.ValidArgsFunction = first(c.openIncidents)
+		}
 		cc.Flags().StringVar(&cmd.By, "by", caller(), "who says so")
 		if x.why {
 			cc.Flags().StringVar(&cmd.Why, "why", "", "the reason, for the record")

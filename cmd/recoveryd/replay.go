@@ -34,8 +34,9 @@ decisions are the same. After the first one that differs, the recording shows wh
 another decision; those rows are marked with ~.
 
 Exit codes: 0 every decision stays the same; 1 some would change; 2 the configuration is bad.`,
-		Example: `  recoveryd replay codebase-mcp-20261122-031500 --config /tmp/new.yaml`,
-		Args:    cobra.ExactArgs(1),
+		Example:           `  recoveryd replay codebase-mcp-20261122-031500 --config /tmp/new.yaml`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: first(c.incidents),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			known := app.Known()
 			known.WithoutSecrets = true // nobody is asked and nobody is told

@@ -20,7 +20,8 @@ impact, who was told and whether it arrived, and the open points for people as b
 daemon is down. With -o json the report is written for machines.`,
 		Example: `  recoveryd report codebase-mcp-20261122-031205
   recoveryd report codebase-mcp-20261122-031205 --format html --out incident.html`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: first(c.incidents),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !cmd.Flags().Changed("format") && filepath.Ext(out) == ".html" {
 				format = "html"

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -20,8 +19,10 @@ const defaultConfig = "/etc/recoveryd/recoveryd.yaml"
 type cli struct {
 	out, err io.Writer
 	config   string // --config
-	output   string // -o: text or json
+	output   string // what -o means for a command: text or json
+	format   string // what -o says: text, wide, json or yaml
 	socket   string // --socket
+	coloured bool   // words may be coloured
 }
 
 // newRoot builds the whole command line.
@@ -34,28 +35,22 @@ func newRoot(out, err io.Writer) *cobra.Command {
 thing that cures it, proves by looking that it worked, and pages people when it did not.
 
 Exit codes: 0 all well; 1 something is wrong or the command failed; 2 bad configuration, bad
-arguments, or (check) it cannot be told.`,
+arguments, or (check) it cannot be told. Colours only on a terminal, and not where NO_COLOR is set.`,
 		SilenceUsage: true, SilenceErrors: true, Version: version,
 	}
 	root.SetOut(out)
 	root.SetErr(err)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, e error) error {
-		return &exitError{exitUsage, fmt.Errorf("%w (see: %s --help)", e, cmd.CommandPath())}
-	})
 	p := root.PersistentFlags()
 	p.StringVarP(&c.config, "config", "c", defaultConfig, "configuration file")
-	p.StringVarP(&c.output, "output", "o", "text", "output format: text or json")
+	p.StringVarP(&c.output, "output", "o", "text", "output format: text, wide (every column), json or yaml")
 	p.StringVar(&c.socket, "socket", "", "control socket of the daemon (default: control.sock in its runtime_dir)")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
-		if c.output != "text" && c.output != "json" {
-			return &exitError{exitUsage, fmt.Errorf("-o %q is unknown (want text or json)", c.output)}
-		}
-		return nil
-	}
-	root.AddCommand(c.runCmd(), c.validateCmd(), c.checkCmd(), c.diagnoseCmd(), c.statusCmd(), c.incidentsCmd(), c.explainCmd(), c.versionCmd())
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.setOutput() }
+	root.AddCommand(c.runCmd(), c.validateCmd(), c.checkCmd(), c.diagnoseCmd(), c.statusCmd(), c.incidentsCmd(), c.showCmd(), c.logsCmd(), c.explainCmd(), c.versionCmd())
 	root.AddCommand(c.reportCmd(), c.statsCmd(), c.notifyCmd())
 	root.AddCommand(c.evidenceCmd(), c.replayCmd(), c.recoverCmd())
 	root.AddCommand(c.operatorCmds()...)
+	usageErrors(root)
+	c.completeFlags(root)
 	return root
 }
 
@@ -86,14 +81,6 @@ func (c *cli) socketPath() string {
 		return filepath.Join(dir, app.SocketName)
 	}
 	return filepath.Join("/run/recoveryd", app.SocketName)
-}
-
-// json prints a value for machines.
-func (c *cli) json(v any) error {
-	e := json.NewEncoder(c.out)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
 }
 
 // versionCmd prints what is running.

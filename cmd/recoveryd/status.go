@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,8 +13,26 @@ import (
 )
 
 func (c *cli) statusCmd() *cobra.Command {
-	return &cobra.Command{Use: "status", Short: "Show every target as the running daemon sees it", Args: cobra.NoArgs,
+	var watch bool
+	var every time.Duration
+	cmd := &cobra.Command{Use: "status", Short: "Show every target as the running daemon sees it",
+		Long: `Show every target as the running daemon sees it, the channels by which people are told, and who watches
+recoveryd itself. -o wide adds the kind, the unit, what it depends on, the last look and what comes next.
+
+With --watch the table stays up to date until it is interrupted, also while the daemon restarts. Where the
+output is no terminal, it is printed anew whenever a phase, a verdict, an incident or a hold changed; with
+-o json one line each time.`,
+		Example: `  recoveryd status
+  recoveryd status --watch
+  recoveryd status -o json | jq -r '.targets[] | select(.verdict != "healthy") | .name'`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if watch {
+				if every < minWatch {
+					return &exitError{exitUsage, fmt.Errorf("--interval %s is too short (want %s or more)", every, minWatch)}
+				}
+				return c.watchStatus(cmd.Context(), every)
+			}
 			var st httpserve.Status
 			if err := c.call(cmd.Context(), http.MethodGet, "/api/v1/status", nil, &st); err != nil {
 				return err
@@ -25,20 +42,26 @@ func (c *cli) statusCmd() *cobra.Command {
 			}
 			return c.printStatus(st)
 		}}
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "keep it up to date until interrupted")
+	cmd.Flags().DurationVar(&every, "interval", 2*time.Second, "time between two questions of --watch")
+	return cmd
 }
 
 func (c *cli) printStatus(st httpserve.Status) error {
 	if st.Impaired != "" {
-		fmt.Fprintf(c.out, "recoveryd may only page: %s\n\n", st.Impaired)
+		fmt.Fprintf(c.out, "recoveryd may only page: %s\n\n", printable(st.Impaired))
 	}
 	if st.Stop != nil {
 		fmt.Fprintf(c.out, "stopped, nothing is done on this host: %s\n\n", st.Stop.Why)
 	}
 	if st.Pause != nil {
-		fmt.Fprintf(c.out, "paused by %s%s\n\n", st.Pause.By, untilWords(st.Pause))
+		fmt.Fprintf(c.out, "paused by %s%s\n\n", printable(st.Pause.By), printable(untilWords(st.Pause)))
 	}
-	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "TARGET\tPHASE\tFOR\tVERDICT\tCLASS\tINCIDENT\tBECAUSE")
+	heads := []string{"TARGET", "PHASE", "FOR", "VERDICT", "CLASS", "INCIDENT", "BECAUSE"}
+	if c.wide() {
+		heads = []string{"TARGET", "KIND", "UNIT", "NEEDS", "PHASE", "FOR", "VERDICT", "CLASS", "CULPRIT", "WITNESSES", "INCIDENT", "LOOKED", "BECAUSE", "NEXT"}
+	}
+	w := c.table(heads...)
 	for _, t := range st.Targets {
 		phase := t.Phase.String()
 		if t.Reason != "" && t.Phase == incident.Held {
@@ -47,12 +70,28 @@ func (c *cli) printStatus(st httpserve.Status) error {
 		if t.Hold != nil {
 			phase += ", hold by " + t.Hold.By
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Name, phase, age(st.Now, t.Since), t.Verdict, dash(string(t.Class)), dash(t.Incident), t.Because)
+		shown := cell{phase, phaseHue(t.Phase)}
+		verdict := cell{t.Verdict.String(), verdictHue(t.Verdict)}
+		if c.wide() {
+			w.row(t.Name, t.Kind, dash(t.Unit), dash(strings.Join(t.DependsOn, ",")), shown, age(st.Now, t.Since), verdict, dash(string(t.Class)),
+				dash(t.Culprit), dash(list(t.Witnesses)), dash(t.Incident), ago(st.Now, t.LookedAt), t.Because, dash(t.Next))
+			continue
+		}
+		w.row(t.Name, shown, age(st.Now, t.Since), verdict, dash(string(t.Class)), dash(t.Incident), t.Because)
 	}
-	if err := w.Flush(); err != nil {
+	if err := w.print(c.out); err != nil {
 		return err
 	}
 	return c.printTelling(st)
+}
+
+// list joins names of any kind.
+func list[T ~string](names []T) string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = string(n)
+	}
+	return strings.Join(out, ",")
 }
 
 func untilWords(s *incident.Standing) string {

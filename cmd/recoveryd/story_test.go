@@ -139,3 +139,36 @@ func append1(t *testing.T, j *journal.Journal, rec incident.Record) {
 	c.Entries = []journal.Entry{e}
 	require.NoError(t, j.Append(t.Context(), c))
 }
+
+// goOn writes the rest of a story into the journal of its beginning, as a daemon that was started
+// again would: the state is folded from the journal.
+func goOn(t *testing.T, dir, file string, story []happening) {
+	t.Helper()
+	cfg, err := config.Load(file, app.Known())
+	require.NoError(t, err)
+	p, err := app.PolicyOf(cfg)
+	require.NoError(t, err)
+	j, err := journal.Open(t.Context(), journal.Options{Dir: dir})
+	require.NoError(t, err)
+	s := incident.NewState()
+	for e, err := range j.Replay(t.Context(), 0) {
+		require.NoError(t, err)
+		var r incident.Record
+		require.NoError(t, json.Unmarshal(e.Body, &r))
+		s = incident.Fold(s, r)
+	}
+	for _, h := range story {
+		now := storyBegan.Add(h.after)
+		if h.ev.Observation != nil {
+			o := *h.ev.Observation
+			o.At = now
+			h.ev.Observation = &o
+		}
+		next, rec := p.Step(s, now, h.ev)
+		if rec.Durable() {
+			append1(t, j, rec)
+		}
+		s = next
+	}
+	require.NoError(t, j.Close())
+}

@@ -30,6 +30,10 @@ func (h *History) Incidents(ctx context.Context, open bool, limit int) ([]incide
 	if err != nil {
 		return nil, err
 	}
+	return incidentsOf(rows)
+}
+
+func incidentsOf(rows []journal.IncidentRow) ([]incident.Incident, error) {
 	out := make([]incident.Incident, 0, len(rows))
 	for _, r := range rows {
 		var i incident.Incident
@@ -55,13 +59,36 @@ func (h *History) Incident(ctx context.Context, id string) (incident.Incident, [
 	if err != nil {
 		return i, nil, err
 	}
+	recs, err := recordsOf(entries)
+	return i, recs, err
+}
+
+// IncidentsOf lists the incidents of one target, newest first.
+func (h *History) IncidentsOf(ctx context.Context, target string, limit int) ([]incident.Incident, error) {
+	rows, err := h.j.Incidents(ctx, journal.Filter{Target: target, Limit: limit})
+	if err != nil {
+		return nil, err
+	}
+	return incidentsOf(rows)
+}
+
+// Log returns the records that match, oldest first: what `recoveryd logs` prints.
+func (h *History) Log(ctx context.Context, f journal.LogFilter) ([]incident.Record, error) {
+	entries, err := h.j.Log(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	return recordsOf(entries)
+}
+
+func recordsOf(entries []journal.Entry) ([]incident.Record, error) {
 	recs := make([]incident.Record, 0, len(entries))
 	for _, e := range entries {
 		var r incident.Record
 		if err := json.Unmarshal(e.Body, &r); err != nil {
-			return i, nil, fmt.Errorf("record %d in the journal: %w", e.Seq, err)
+			return nil, fmt.Errorf("record %d in the journal: %w", e.Seq, err)
 		}
 		recs = append(recs, r)
 	}
-	return i, recs, nil
+	return recs, nil
 }
