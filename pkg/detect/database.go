@@ -259,6 +259,13 @@ var clusterCondition = Condition{
 	},
 }
 
+func reservedNote(n float64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %.0f more are reserved", n)
+}
+
 // notAsked says why PostgreSQL gave no answer that tells anything. An active unit beside it proves
 // nothing: Debian's is active for a dead cluster.
 func notAsked(f Facts) string {
@@ -295,9 +302,21 @@ var saturatedCondition = Condition{
 		}
 		used, okU := f.Num(SQLUsed)
 		max, okM := f.Num(SQLMax)
-		if okU && okM && max > 0 && used/max >= 0.9 {
+		reserved, _ := f.Num(SQLReserved) // 0 when it was not measured
+		if free, ok := f.Num(SQLFree); ok && free < 1 && okU && okM && used > 0 {
+			// Our own login may use the reserved connections: that it got in hides the saturation.
+			fd := Finding{Verdict: Unhealthy, Witnesses: []Witness{BySQL},
+				Because: fmt.Sprintf("PostgreSQL has no connection left for ordinary roles: %.0f of %.0f are used and %.0f are reserved; recoveryd got in on a reserved one", used, max, reserved),
+				Advice:  "find who holds the connections (pg_stat_activity); raising max_connections needs a restart of the database and is a person's decision"}
+			if who := starved(o, b); len(who) > 0 {
+				fd.Witnesses = append(fd.Witnesses, ByDependents)
+				fd.Because += fmt.Sprintf("; %s cannot get one", join(who))
+			}
+			return fd
+		}
+		if ordinary := max - reserved; okU && okM && ordinary > 0 && used/ordinary >= 0.9 {
 			return Finding{Verdict: Degraded, Witnesses: []Witness{BySQL},
-				Because: fmt.Sprintf("%.0f of %.0f PostgreSQL connections are used", used, max)}
+				Because: fmt.Sprintf("%.0f of %.0f PostgreSQL connections are used%s", used, max, reservedNote(reserved))}
 		}
 		switch f.Text(SQLOutcome) {
 		case SQLDenied:

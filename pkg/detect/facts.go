@@ -10,6 +10,7 @@ const (
 	HTTPRetryAfter = "http.retry_after" // seconds, when the server asked us to wait
 	HTTPError      = "http.error"       // word: what went wrong, without secrets
 	HTTPAnswered   = "http.answered"    // truth: this process (same unit.invocation) has answered before
+	HTTPPing       = "http.ping"        // truth: after a health call without a reply, the MCP server still answered a ping
 
 	// health: what the reply said (all variants normalised). Same witness as http.
 	HealthStatus      = "health.status"       // word: healthy, degraded, unhealthy, or the server's own unknown word
@@ -83,7 +84,9 @@ const (
 	SQLError       = "sql.error"       // word
 	SQLLatency     = "sql.latency"     // seconds for connect + SELECT 1
 	SQLMax         = "sql.max"         // max_connections
-	SQLUsed        = "sql.used"        // client sessions
+	SQLUsed        = "sql.used"        // client sessions, without those of recoveryd
+	SQLReserved    = "sql.reserved"    // connections of max_connections that ordinary roles never get
+	SQLFree        = "sql.free"        // connections that ordinary roles can still open: max - reserved - used, never below 0
 	SQLRecovery    = "sql.in_recovery" // truth: pg_is_in_recovery()
 	SQLLongestTx   = "sql.longest_tx"  // seconds, oldest open transaction
 	SQLBlocked     = "sql.blocked"     // sessions waiting for a lock
@@ -107,6 +110,11 @@ const (
 	TrendPoolSlope   = "trend.pool_slope"   // connections a second by which the pool's use grows, negative when it shrinks
 	TrendPoolLeft    = "trend.pool_left"    // seconds until the pool is used up at that pace; absent unless its use grows steadily
 	TrendDegradedFor = "trend.degraded_for" // seconds that the service has called itself degraded, without a break; absent when it does not
+
+	// host: pressure on the whole host (PSI "some avg10"), measured where a rule names it.
+	HostMemoryPressure = "host.memory_pressure" // percent of the last 10 s in which some process waited for memory
+	HostCPUPressure    = "host.cpu_pressure"    // percent of the last 10 s in which some process waited for a processor
+	HostIOPressure     = "host.io_pressure"     // percent of the last 10 s in which some process waited for a disk
 
 	// alert: a firing alert of an outside system (Alertmanager), as a witness.
 	AlertFiring = "alert.firing" // word: alert name; the class it maps to is in AlertClass

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// hungCondition: a process lives but does not answer. It is only believed when every database
+// hungCondition: a process lives but does not answer, not even a ping. It is only believed when every database
 // that the service needs answers us, since a frozen database makes a good service hang; and only
 // when the connection was accepted, since a connection that cannot be made speaks of the path.
 var hungCondition = Condition{
@@ -15,7 +15,7 @@ var hungCondition = Condition{
 	Summary: "a process lives but does not answer, and its databases do",
 	Match: func(o Observation, b Background) Finding {
 		because, ws := silent(o, b)
-		if because == "" {
+		if because == "" || waits(o.Facts) {
 			return Finding{}
 		}
 		f := o.Facts
@@ -66,6 +66,13 @@ func silent(o Observation, b Background) (because string, ws []Witness) {
 		because, ws = "connection refused by a process that answered before", []Witness{BySocket}
 	}
 	return because, ws
+}
+
+// waits reports a server that did not answer its health call in time and a ping at once afterwards:
+// it lives, and the call waits for something that it needs. It is not hung, whatever else speaks for it;
+// whether it is unwell is judged in unwell.go.
+func waits(f Facts) bool {
+	return f.Text(HTTPOutcome) == OutcomeNoReply && f.True(HTTPPing)
 }
 
 // isStopped reports a main process that a signal or a debugger has stopped.

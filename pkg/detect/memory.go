@@ -61,9 +61,18 @@ var memoryCondition = Condition{
 			fd.Witnesses = append(fd.Witnesses, ByProcess)
 			fd.Because += ", " + bytesOf(rss) + " of it resident"
 		}
+		// The service's own figure is a witness here only, where its memory is known to be short: the
+		// figure is of whatever the service calls its limit.
+		said, haveS := f.Num(HealthMemoryShare)
+		agrees := haveS && said >= high && understood(f)
+		if agrees {
+			fd.Because += fmt.Sprintf(", the service itself reports %s", percent(said))
+		}
 		if bad {
-			fd.Witnesses = append(fd.Witnesses, ByHTTP)
 			fd.Because += ", and it answers badly"
+		}
+		if agrees || bad {
+			fd.Witnesses = append(fd.Witnesses, ByHTTP)
 		}
 		if pressure >= thrashing {
 			fd.Because += fmt.Sprintf(", memory pressure %.0f %%", pressure)

@@ -59,7 +59,7 @@ in its time. An outside system's alert is shown as evidence and is never one of 
 `
 
 const pageRules = `
-For a class of your own (below), any two different kinds count that its expression names, the alert excepted.
+For a class of your own (below), any two different kinds count that its expression names, the alert and the host excepted.
 
 ## Classes of your own
 
@@ -113,5 +113,6 @@ var witnessWords = []struct {
 	{ByDependents, "the health replies of the services that need the target"},
 	{ByPlain, "a plain dependency's own protocol (PING, /api/tags, a page)"},
 	{ByDisk, "the file systems"},
+	{ByHost, "pressure on the whole host: it accuses nobody, so never one of a pair"},
 	{ByAlert, "an outside system's firing alert: never enough, and never one of a pair"},
 }

@@ -53,8 +53,25 @@ var poolCondition = Condition{
 			return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP},
 				Because: fmt.Sprintf("the service calls itself unhealthy at %.0f of %.0f open connections, but its pool may grow to %.0f", busy, size, max)}
 		}
+		if used, size := poolOpen(f); f.Text(HealthStatus) == "degraded" && counted && size > 0 && used/size >= high && !explainsItself(f) {
+			return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP},
+				Because: fmt.Sprintf("the service calls itself degraded%s at %.0f of %.0f open connections; its pool may grow to %.0f", degradedWords(f), used, size, max)}
+		}
 		return Finding{}
 	},
+}
+
+// poolOpen returns connections in use and those that are open now: the servers' own measure.
+func poolOpen(f Facts) (used, size float64) {
+	used, _, _ = poolUse(f)
+	size, _ = f.Num(PoolSize)
+	return used, size
+}
+
+// explainsItself reports a reply that names its database as what is wrong with it.
+func explainsItself(f Facts) bool {
+	db := f.Text(HealthDatabase)
+	return db != "" && db != "connected"
 }
 
 // busyButGrowing recognises a server that calls itself unhealthy because nearly all connections

@@ -29,6 +29,16 @@ var unwellCondition = Condition{
 			}
 		case OutcomeReset:
 			ws, what = append(ws, ByHTTP), append(what, "the server closes the connection without a reply")
+		case OutcomeNoReply:
+			if !waits(f) {
+				break // judged by the hung condition
+			}
+			said := "no health reply within " + waited(f) + ", but a ping is answered: it lives, and waits for something that it needs"
+			if db, st, found := databaseOf(o, b); found && st == dbUnknown {
+				return Finding{Verdict: Unknown, Witnesses: []Witness{ByHTTP},
+					Because: fmt.Sprintf("%s; %s could not be asked", said, db.Target.Name)}
+			}
+			ws, what = append(ws, ByHTTP), append(what, said)
 		case OutcomeReply:
 			if f.Text(HealthStatus) == "unhealthy" && !explained(o, b) {
 				ws, what = append(ws, ByHTTP), append(what, "the service calls itself unhealthy"+reason(f))

@@ -18,6 +18,7 @@ const (
 	ByDependents Witness = "dependents" // health replies of the services that need this target
 	ByPlain      Witness = "plain"      // the dependency's own protocol (PING, /api/tags)
 	ByDisk       Witness = "disk"       // statfs
+	ByHost       Witness = "host"       // pressure on the whole host: it accuses nobody, so it is never one of a pair
 	ByAlert      Witness = "alert"      // an outside system's firing alert; never enough alone, never one of a pair that restarts
 )
 
@@ -46,7 +47,8 @@ func Pairs() []Pair {
 		{ClassPool, ByHTTP, BySynthetic, "the service reports a full pool, and a call of real work fails"},
 		{ClassPool, BySQL, ByDependents, "PostgreSQL answers that it has no connection left, and a service that needs it finds none"},
 		{ClassMemory, ByCgroup, ByProcess, "the unit's memory accounting and its processes' resident memory are both at the limit"},
-		{ClassMemory, ByCgroup, ByHTTP, "the unit is at its memory limit, and the service itself answers badly"},
+		{ClassMemory, ByCgroup, ByHTTP, "the unit is at its memory limit, and the service itself reports as much or answers badly"},
+		{ClassMemory, ByProcess, ByHTTP, "its processes' resident memory is at the limit, and the service itself reports as much or answers badly"},
 		{ClassMemory, ByUnit, BySocket, "systemd saw the kernel kill it for memory, and its port is closed"},
 		{ClassMemory, ByUnit, ByCgroup, "systemd saw the kernel kill it for memory, and the unit's counter agrees"},
 		{ClassDependency, ByPlain, ByUnit, "the dependency does not answer its protocol, and systemd says that it does not run or runs unanswering"},
@@ -56,7 +58,8 @@ func Pairs() []Pair {
 }
 
 // Agree reports whether the witnesses justify a disruptive action for the class, and which pair
-// does. For a class that operators declared, any two different kinds (alert excepted) count.
+// does. For a class that operators declared, any two different kinds count,
+// except those that accuse nobody in particular: an outside alert and pressure on the whole host.
 func Agree(c Class, ws []Witness) (Pair, bool) {
 	known := false
 	for _, p := range Pairs() {
@@ -74,7 +77,7 @@ func Agree(c Class, ws []Witness) (Pair, bool) {
 	var first Witness
 	for _, w := range ws {
 		switch {
-		case w == ByAlert || w == first:
+		case w == ByAlert || w == ByHost || w == first:
 		case first == "":
 			first = w
 		default:

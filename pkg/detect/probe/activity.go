@@ -33,6 +33,8 @@ WITH me AS MATERIALIZED (
 )
 SELECT 'sees_all', sees_all::int::float8, NULL FROM me
 UNION ALL SELECT 'max', current_setting('max_connections')::float8, NULL
+UNION ALL SELECT 'reserved', current_setting('superuser_reserved_connections')::float8
+    + coalesce(current_setting('reserved_connections', true)::float8, 0), NULL
 UNION ALL SELECT 'used', count(*), NULL FROM s
 UNION ALL SELECT 'active', count(*) FILTER (WHERE state IN ('active', 'fastpath function call')), NULL FROM s
 UNION ALL SELECT 'idle', count(*) FILTER (WHERE state = 'idle'), NULL FROM s
@@ -56,7 +58,7 @@ var restricted = map[string]string{
 
 // open names the facts that every role may see.
 var open = map[string]string{
-	"max": detect.SQLMax, "used": detect.SQLUsed, "in_recovery": detect.SQLRecovery, "lag": detect.SQLReplicaLag,
+	"max": detect.SQLMax, "reserved": detect.SQLReserved, "used": detect.SQLUsed, "in_recovery": detect.SQLRecovery, "lag": detect.SQLReplicaLag,
 }
 
 // readActivity turns the rows of activityQuery into facts.
@@ -95,4 +97,16 @@ func readActivity(rows [][][]byte, f detect.Facts) {
 			}
 		}
 	}
+	if free, ok := freeConnections(f); ok {
+		f[detect.SQLFree] = detect.Num(free)
+	}
+}
+
+// freeConnections is what an ordinary role can still open. A login that may use the reserved
+// connections gets in when nobody else does, so that it got in says nothing about the others.
+func freeConnections(f detect.Facts) (float64, bool) {
+	most, okM := f.Num(detect.SQLMax)
+	reserved, okR := f.Num(detect.SQLReserved)
+	used, okU := f.Num(detect.SQLUsed)
+	return max(0, most-reserved-used), okM && okR && okU
 }

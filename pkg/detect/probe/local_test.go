@@ -35,15 +35,18 @@ func child(t *testing.T, program string, args ...string) (pid int, line string) 
 	return cmd.Process.Pid, strings.TrimSpace(line)
 }
 
-// hog is a process with a child: each fills 32 MiB of its own, and the parent opens 20 files.
+// hog is a process with a child: each fills 32 MiB of its own, and the parent opens 20 files. The child
+// ends with its parent, which holds the only other end of a pipe.
 const hog = `
 import os, sys, mmap
 n = 32 << 20
 r, w = os.pipe()
+end, held = os.pipe()
 if os.fork() == 0:
     a = b'x' * n
+    os.close(held)
     os.write(w, b'1')
-    sys.stdin.read()
+    os.read(end, 1)
 else:
     a = b'y' * n
     files = [open('/dev/null') for _ in range(20)]
@@ -199,18 +202,18 @@ func TestDiskWhoseServerIsGone(t *testing.T) {
 func TestPressure(t *testing.T) {
 	f := NewPressure().Look(t.Context(), nil)
 	if _, err := os.Stat("/proc/pressure/memory"); err != nil {
-		require.Contains(t, f[HostMemoryPressure].Err, "psi=1")
+		require.Contains(t, f[detect.HostMemoryPressure].Err, "psi=1")
 	} else {
-		_, ok := f.Num(HostMemoryPressure)
+		_, ok := f.Num(detect.HostMemoryPressure)
 		require.True(t, ok, "%v", f)
 	}
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(dir+"/memory", []byte("some avg10=12.34 avg60=1.00 avg300=0.00 total=9\nfull avg10=1.00 avg60=0.00 avg300=0.00 total=1\n"), 0o644))
 	require.NoError(t, os.WriteFile(dir+"/cpu", []byte("some avg10=1234.00\n"), 0o644))
 	f = (&Pressure{dir: dir}).Look(t.Context(), nil)
-	require.Equal(t, detect.Num(12.34), f[HostMemoryPressure])
-	require.Contains(t, f[HostCPUPressure].Err, "unknown form")
-	require.Contains(t, f[HostIOPressure].Err, "psi=1")
+	require.Equal(t, detect.Num(12.34), f[detect.HostMemoryPressure])
+	require.Contains(t, f[detect.HostCPUPressure].Err, "unknown form")
+	require.Contains(t, f[detect.HostIOPressure].Err, "psi=1")
 }
 
 func newSocket(t *testing.T, c SocketConfig) *Socket {

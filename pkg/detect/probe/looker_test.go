@@ -260,7 +260,7 @@ func TestEveryWitnessLeadsWithAFactThatIsKnown(t *testing.T) {
 			}
 			require.Contains(t, got.Names(), name, "%T", w)
 			r := got[name]
-			require.False(t, r.Err == "" && r.Text == "" && r.Value == 0 && name != HostMemoryPressure,
+			require.False(t, r.Err == "" && r.Text == "" && r.Value == 0 && name != detect.HostMemoryPressure,
 				"%T must not make something of a look that was called off: %v", w, got)
 		}
 	}

@@ -73,7 +73,7 @@ func (m *MCPHealth) Look(ctx context.Context, unit detect.Facts) detect.Facts {
 	if err != nil {
 		f := ReadHealth(stamp(c.failure(ctx, err, hurried), start))
 		if f.Text(detect.HTTPOutcome) == detect.OutcomeNoReply && c.session != nil {
-			f[HTTPPing] = m.ping(ctx)
+			f[detect.HTTPPing] = m.ping(ctx)
 		}
 		m.hold.note(f, unit, time.Now())
 		return f

@@ -283,7 +283,7 @@ func TestMCPHealthThatHangsInTheReadIsTellingFromADeadServer(t *testing.T) {
 			for range 2 {
 				f := h.Look(t.Context(), nil)
 				require.Equal(t, detect.OutcomeNoReply, f.Text(detect.HTTPOutcome), "%v", f)
-				require.True(t, f.True(HTTPPing), "it still answers a ping: %v", f)
+				require.True(t, f.True(detect.HTTPPing), "it still answers a ping: %v", f)
 			}
 			close(release)
 			require.Equal(t, detect.OutcomeReply, h.Look(t.Context(), nil).Text(detect.HTTPOutcome))
@@ -292,7 +292,7 @@ func TestMCPHealthThatHangsInTheReadIsTellingFromADeadServer(t *testing.T) {
 			m.set(func() { m.front = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() } })
 			f := h.Look(t.Context(), nil)
 			require.Equal(t, detect.OutcomeNoReply, f.Text(detect.HTTPOutcome), "%v", f)
-			require.True(t, f.False(HTTPPing), "%v", f)
+			require.True(t, f.False(detect.HTTPPing), "%v", f)
 			f = h.Look(t.Context(), nil)
 			require.Equal(t, detect.OutcomeNoReply, f.Text(detect.HTTPOutcome), "%v", f)
 			m.set(func() { m.front = nil })

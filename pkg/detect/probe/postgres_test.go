@@ -98,6 +98,7 @@ func postgresCounts(t *testing.T, c *pgtest.Cluster) {
 	for name, want := range map[string]float64{
 		detect.SQLMax: maxSessions, detect.SQLUsed: 0, detect.SQLActive: 0, detect.SQLIdle: 0, detect.SQLIdleInTx: 0,
 		detect.SQLBlocked: 0, detect.SQLRecovery: 0, detect.SQLLongestTx: 0,
+		detect.SQLReserved: 3, detect.SQLFree: maxSessions - 3,
 	} {
 		got, ok := f.Num(name)
 		require.True(t, ok, name)
@@ -121,7 +122,7 @@ func postgresCounts(t *testing.T, c *pgtest.Cluster) {
 		return n == 1
 	}, waitFor, tick)
 	for name, want := range map[string]float64{
-		detect.SQLUsed: 4, detect.SQLActive: 1, detect.SQLIdle: 2, detect.SQLIdleInTx: 1,
+		detect.SQLUsed: 4, detect.SQLFree: maxSessions - 3 - 4, detect.SQLActive: 1, detect.SQLIdle: 2, detect.SQLIdleInTx: 1,
 		detect.SQLAppSessions + "codebase-mcp": 3, detect.SQLAppIdle + "codebase-mcp": 2,
 		detect.SQLAppSessions + "batch-job": 1, detect.SQLAppIdle + "batch-job": 0,
 	} {
@@ -166,6 +167,14 @@ func postgresSaturated(t *testing.T, c *pgtest.Cluster) {
 	limit, _ := f.Num(detect.SQLMax)
 	require.EqualValues(t, maxSessions-3, used)
 	require.EqualValues(t, maxSessions, limit)
+	free, ok := f.Num(detect.SQLFree)
+	require.True(t, ok)
+	require.Zero(t, free, "ordinary roles find no connection, although we did")
+	target := detect.Target{Name: "main", Kind: detect.KindPostgres}
+	d := detect.Diagnose(detect.Observation{Target: "main", At: time.Now(), Facts: f}, detect.Background{Target: target})
+	require.Equal(t, detect.Unhealthy, d.Verdict, "%v", f)
+	require.Equal(t, detect.ClassPool, d.Class)
+	require.Contains(t, d.Because, "reserved")
 
 	fill(t, c, "postgres", 3)
 	f = sqlLook(t, c.DSN("postgres", "postgres"))

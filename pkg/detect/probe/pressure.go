@@ -24,14 +24,14 @@ func NewPressure() *Pressure { return &Pressure{dir: "/proc/pressure"} }
 func (p *Pressure) Name() string { return "pressure" }
 
 // Leads names the fact that says whether it could look.
-func (p *Pressure) Leads() string { return HostMemoryPressure }
+func (p *Pressure) Leads() string { return detect.HostMemoryPressure }
 
 // Look reads three files.
 func (p *Pressure) Look(context.Context, detect.Facts) detect.Facts {
 	return detect.Facts{
-		HostMemoryPressure: p.some("memory"),
-		HostCPUPressure:    p.some("cpu"),
-		HostIOPressure:     p.some("io"),
+		detect.HostMemoryPressure: p.some("memory"),
+		detect.HostCPUPressure:    p.some("cpu"),
+		detect.HostIOPressure:     p.some("io"),
 	}
 }
 

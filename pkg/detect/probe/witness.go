@@ -26,15 +26,3 @@ type Leader interface {
 	Witness
 	Leads() string
 }
-
-// Facts that this package measures and that package detect does not name (yet).
-const (
-	// HTTPPing is a truth: after a health request without a reply, did the MCP server still
-	// answer a ping? A server that does is alive, and hangs on something that it needs.
-	HTTPPing = "http.ping"
-	// HostMemoryPressure, HostCPUPressure and HostIOPressure are the host's PSI "some avg10":
-	// percent of the last ten seconds in which at least one process waited.
-	HostMemoryPressure = "host.memory_pressure"
-	HostCPUPressure    = "host.cpu_pressure"
-	HostIOPressure     = "host.io_pressure"
-)
