@@ -23,6 +23,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/outbox"
 	"github.com/recoveryd/recoveryd/internal/replay"
 	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/detect/probe"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/platform"
@@ -60,7 +61,8 @@ type App struct {
 	alerts   *alerts.Book
 	feed     *live.Feed
 	adapters map[string]platform.Adapter
-	children *children // nil: nothing runs as a child
+	lookers  map[string]*probe.Looker // by target; of the configuration in force
+	children *children                // nil: nothing runs as a child
 	config   atomic.Pointer[config.Config]
 	// fingerprint is that of the configuration in force.
 	fingerprint atomic.Pointer[string]
@@ -139,6 +141,8 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
+	a.lookers = lookersOf(subjects)
+	a.onStop("sessions", a.endAllSessions)
 	a.alerts = alerts.NewBook()
 	a.configureAlerts(c)
 	subjects = a.withAlerts(a.children.gate(subjects))

@@ -93,7 +93,11 @@ func decisionOf(r incident.Record, c *config.Config) Decision {
 	if c == nil || !d.Weighs() {
 		return d
 	}
+	t, _ := c.Target(d.Look.Target)
 	for _, rule := range c.Rules {
+		if len(rule.Kinds) > 0 && !slices.Contains(rule.Kinds, t.Kind) {
+			continue
+		}
 		if n, err := detect.NearRule(ruleOf(rule), d.Look); err == nil && n.Nearly() {
 			d.NearRules = append(d.NearRules, n)
 		}

@@ -3,9 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -20,9 +18,13 @@ import (
 
 // subjectsOf builds the lookers of every target. Errors name the target.
 func subjectsOf(c *config.Config, adapters map[string]platform.Adapter) ([]engine.Subject, error) {
+	asked, err := rulesAsk(c)
+	if err != nil {
+		return nil, err
+	}
 	var out []engine.Subject
 	for _, t := range c.Targets {
-		l, err := lookerOf(t, adapters[t.Platform])
+		l, err := lookerOf(t, adapters[t.Platform], asked)
 		if err != nil {
 			return nil, fmt.Errorf("target %s: %w", t.Name, err)
 		}
@@ -31,8 +33,8 @@ func subjectsOf(c *config.Config, adapters map[string]platform.Adapter) ([]engin
 	return out, nil
 }
 
-// lookerOf builds one target's looker from its checks.
-func lookerOf(t config.Target, ad platform.Adapter) (*probe.Looker, error) {
+// lookerOf builds one target's looker from its checks and from what the operator's rules ask.
+func lookerOf(t config.Target, ad platform.Adapter, asked asking) (*probe.Looker, error) {
 	lc := probe.LookerConfig{Target: t.Name, Deadline: deadlineOf(t)}
 	if unit := targetOf(t).Unit; ad != nil && unit != "" {
 		lc.Inspect = func(ctx context.Context) (detect.Facts, error) { return ad.Inspect(ctx, unit) }
@@ -47,11 +49,11 @@ func lookerOf(t config.Target, ad platform.Adapter) (*probe.Looker, error) {
 		}
 		// The port and the processes are looked at when the health reply is missing or bad, and
 		// when memory runs short: on a quiet day they would tell nothing and cost the most.
-		extra, err := lookHarder(addressOf(h.URL), t.Unit)
+		always, extra, err := lookHarder(t, addressOf(h.URL), asked)
 		if err != nil {
 			return nil, fmt.Errorf("health check %s: %w", redactURL(h.URL), err)
 		}
-		lc.Witnesses = append(lc.Witnesses, suspicious{first: w, extra: extra, memory: uint64(t.Memory.Limit), high: t.Memory.High})
+		lc.Witnesses = append(lc.Witnesses, suspicious{first: w, always: always, extra: extra, memory: uint64(t.Memory.Limit), high: t.Memory.High})
 	}
 	for _, s := range t.Synthetic {
 		w, err := syntheticOf(s)
@@ -65,22 +67,29 @@ func lookerOf(t config.Target, ad platform.Adapter) (*probe.Looker, error) {
 		if err != nil {
 			return nil, err
 		}
-		lc.Witnesses = append(lc.Witnesses, suspicious{first: w, extra: []probe.Witness{probe.NewProcess()}})
+		always, extra, err := lookHarder(t, "", asked)
+		if err != nil {
+			return nil, err
+		}
+		lc.Witnesses = append(lc.Witnesses, suspicious{first: w, always: always, extra: extra})
 	}
 	if t.Check != nil {
 		w, err := plainOf(*t.Check)
 		if err != nil {
 			return nil, fmt.Errorf("check: %w", err)
 		}
-		extra, err := lookHarder(cmp.Or(t.Check.Address, addressOf(t.Check.URL)), t.Unit)
+		always, extra, err := lookHarder(t, cmp.Or(t.Check.Address, addressOf(t.Check.URL)), asked)
 		if err != nil {
 			return nil, fmt.Errorf("check: %w", err)
 		}
-		lc.Witnesses = append(lc.Witnesses, suspicious{first: w, extra: extra})
+		lc.Witnesses = append(lc.Witnesses, suspicious{first: w, always: always, extra: extra})
 	}
 	paths := t.Disks
 	if t.Postgres != nil && t.Postgres.DataDir != "" {
 		paths = append([]string{t.Postgres.DataDir}, paths...)
+	}
+	if asked.of(t, "host.") {
+		lc.Witnesses = append(lc.Witnesses, probe.NewPressure())
 	}
 	if len(paths) > 0 {
 		d, err := probe.NewDisk(paths...)
@@ -93,17 +102,25 @@ func lookerOf(t config.Target, ad platform.Adapter) (*probe.Looker, error) {
 }
 
 // lookHarder builds the witnesses that are asked when the first one is not content: the kernel's
-// view of the port, when there is one, and the process table.
-func lookHarder(addr, unit string) ([]probe.Witness, error) {
-	extra := []probe.Witness{probe.NewProcess()}
-	if addr == "" {
-		return extra, nil
+// view of the port, when there is one, and the process table. What an operator's rule looks at is
+// asked always.
+func lookHarder(t config.Target, addr string, asked asking) (always, extra []probe.Witness, err error) {
+	sort := func(w probe.Witness, prefix string) {
+		if asked.of(t, prefix) {
+			always = append(always, w)
+		} else {
+			extra = append(extra, w)
+		}
 	}
-	s, err := probe.NewSocket(probe.SocketConfig{Addr: addr, Unit: unit, Timeout: time.Second})
-	if err != nil {
-		return nil, err
+	sort(probe.NewProcess(), "process.")
+	if addr != "" {
+		s, err := probe.NewSocket(probe.SocketConfig{Addr: addr, Unit: t.Unit, Timeout: time.Second})
+		if err != nil {
+			return nil, nil, err
+		}
+		sort(s, "socket.")
 	}
-	return append(extra, s), nil
+	return always, extra, nil
 }
 
 // deadlineOf is the bound of one whole look: the slowest check, the platform, and a little room.
@@ -205,64 +222,4 @@ func redactURL(raw string) string {
 		return u.Redacted()
 	}
 	return "(not a URL)"
-}
-
-// suspicious asks its first witness at every look, and the others only when that one gives
-// reason to look harder.
-type suspicious struct {
-	first  probe.Witness
-	extra  []probe.Witness
-	memory uint64  // configured limit in bytes; 0 = none
-	high   float64 // share of the limit from which on the processes are looked at
-}
-
-// Name is the first witness's.
-func (s suspicious) Name() string { return s.first.Name() }
-
-// Look asks, and looks harder when the answer is not plainly good.
-func (s suspicious) Look(ctx context.Context, unit detect.Facts) detect.Facts {
-	f := s.first.Look(ctx, unit)
-	if s.fine(f, unit) {
-		return f
-	}
-	for _, w := range s.extra {
-		for k, v := range w.Look(ctx, unit) {
-			f[k] = v
-		}
-	}
-	return f
-}
-
-// Leads names the fact that says whether the first witness could look.
-func (s suspicious) Leads() string {
-	if l, ok := s.first.(probe.Leader); ok {
-		return l.Leads()
-	}
-	return s.first.Name() + ".outcome"
-}
-
-// Close ends what the witnesses keep between looks.
-func (s suspicious) Close() error {
-	var errs []error
-	for _, w := range append([]probe.Witness{s.first}, s.extra...) {
-		if c, ok := w.(io.Closer); ok {
-			errs = append(errs, c.Close())
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// fine reports whether the first answer leaves no question.
-func (s suspicious) fine(f, unit detect.Facts) bool {
-	good := f.Text(detect.SQLOutcome) == detect.SQLOK || f.Text(detect.PlainOutcome) == "ok" ||
-		f.Text(detect.HTTPOutcome) == detect.OutcomeReply && (f.Text(detect.HealthStatus) == "healthy" || f.Text(detect.HealthStatus) == "") // an MCP server without a health resource states none
-	limit, ok := unit.Num(detect.MemoryMax)
-	if !ok {
-		limit = float64(s.memory)
-	}
-	if limit > 0 {
-		current, measured := unit.Num(detect.MemoryCurrent)
-		good = good && measured && current < s.high*limit
-	}
-	return good
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -73,7 +74,11 @@ func PolicyOf(c *config.Config) (*incident.Policy, error) {
 	for i, r := range c.Rules {
 		cond, err := detect.CompileRule(ruleOf(r))
 		if err != nil {
-			return nil, &config.ProblemsError{Problems: []config.Problem{c.At(c.ItemPath("rules", i)+".when", err.Error())}}
+			key, what := "when", err.Error()
+			if wrong, ok := errors.AsType[*detect.RuleError](err); ok {
+				key, what = wrong.Key, wrong.Err.Error()
+			}
+			return nil, &config.ProblemsError{Problems: []config.Problem{c.At(c.ItemPath("rules", i)+"."+key, what)}}
 		}
 		o.Extra = append(o.Extra, cond)
 	}
@@ -121,6 +126,13 @@ func overridesOf(list []config.ClassOverride) (out []incident.Override) {
 
 // ruleOf translates an operator's own class.
 func ruleOf(r config.Rule) detect.Rule {
-	return detect.Rule{Name: r.Name, When: r.When, For: r.For, Clear: r.Clear, Looks: r.Looks, Severity: severityOf(r.Severity),
+	out := detect.Rule{Name: r.Name, When: r.When, For: r.For, Clear: r.Clear, Looks: r.Looks, Severity: severityOf(r.Severity),
 		Ladder: r.Ladder, Because: r.Because, Targets: r.Targets}
+	for _, k := range r.Kinds {
+		out.Kinds = append(out.Kinds, detect.Kind(k))
+	}
+	for _, w := range r.Witnesses {
+		out.Witnesses = append(out.Witnesses, detect.Witness(w))
+	}
+	return out
 }

@@ -61,9 +61,11 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
+	lookers := lookersOf(subjects)
 	subjects = a.withAlerts(a.children.gate(subjects))
 	// Everything above is fallible and without effect on what runs. From here on nothing fails
 	// but the end of the daemon itself.
+	handOver(a.Config(), c, a.lookers, lookers)
 	a.config.Store(c)
 	a.metrics.Targets(names(c))
 	a.metrics.Limits(policy.Targets())
@@ -75,6 +77,9 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	if err := a.engine.Reload(ctx, policy, subjects, actuator(adapters)); err != nil {
 		return err // only when recoveryd is being stopped
 	}
+	old := a.lookers
+	a.lookers = lookers
+	wg.Go(func() { a.endSessions(old) })
 	a.adapters = adapters
 	a.watchUnits(ctx, wg)
 	return nil

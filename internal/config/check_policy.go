@@ -55,8 +55,22 @@ func (k *checker) rules() {
 		}
 		k.ladder(p+".ladder", r.Ladder)
 		k.eachAmong(p+".targets", "target", r.Targets, k.targetNames())
+		k.once(p+".kinds", r.Kinds)
+		k.once(p+".witnesses", r.Witnesses)
+		if len(r.Witnesses) == 1 {
+			k.fail(Problem{Path: p + ".witnesses", What: "names one kind of evidence, which never suffices for anything disruptive", Got: r.Witnesses[0], Want: "two kinds or more", Hint: "leave witnesses out, or the disruptive rungs out of ladder"})
+		}
 	}
 	k.unique("the name", names, paths)
+}
+
+// once reports what stands twice in a list.
+func (k *checker) once(path string, list []string) {
+	for i, x := range list {
+		if slices.Contains(list[:i], x) {
+			k.fail(Problem{Path: k.source.item(path, i), What: "is named twice", Got: fmt.Sprintf("%q", x), Hint: "remove one"})
+		}
+	}
 }
 
 // budgets judges the bounds of what recoveryd does.

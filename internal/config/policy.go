@@ -45,6 +45,11 @@ type Rule struct {
 	Because string `yaml:"because" shown:"rule <name> holds: <when>"`
 	// Targets to which the rule applies.
 	Targets []string `yaml:"targets" want:"nonempty" shown:"all targets"`
+	// Kinds of target to which the rule applies.
+	Kinds []string `yaml:"kinds" enum:"service|postgres|plain" want:"nonempty" shown:"all kinds"`
+	// Kinds of evidence that count, at least two: a disruptive rung of the ladder is taken only when
+	// two of them agree. The expression must look at facts of each kind named here.
+	Witnesses []string `yaml:"witnesses" enum:"http|synthetic|unit|socket|sql|cgroup|process|plain|disk" want:"nonempty" shown:"all kinds that when looks at"`
 }
 
 // Alert is how a firing alert of Alertmanager is understood.

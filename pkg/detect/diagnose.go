@@ -2,6 +2,7 @@ package detect
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -63,6 +64,15 @@ type Condition struct {
 	Ladder   []string      // default strategies by name, mildest first; empty = page at once
 	Summary  string        // one line for docs/diagnosis.md
 	Match    func(Observation, Background) Finding
+	// Facts and Targets are of an operator's rule: the facts that it looks at, which are then measured at
+	// every look, and the names of the targets that it is about (nil = all).
+	Facts, Targets []string
+}
+
+// Asks reports whether an operator's rule looks at a fact whose name begins with prefix, of that target.
+func (c Condition) Asks(t Target, prefix string) bool {
+	return slices.Contains(c.Kinds, t.Kind) && (len(c.Targets) == 0 || slices.Contains(c.Targets, t.Name)) &&
+		slices.ContainsFunc(c.Facts, func(f string) bool { return strings.HasPrefix(f, prefix) })
 }
 
 // Considered is a condition that was judged and did not win, for explain.

@@ -88,13 +88,16 @@ What holds for every rule:
   holds counts. A comparison is one piece of evidence, of the first fact that it names; ` + "`age()` and `has()`" + `
   are circumstances and count for nothing. Everything else that you compare counts, so do not write
   ` + "`unit.active == \"active\"`" + ` into a rule that may restart something.
+- ` + "`witnesses: [process, http]`" + ` narrows what counts: only these kinds, and two of them must agree before a
+  disruptive rung is taken. ` + "`kinds`, `targets`" + ` narrow what the rule is about.
 - A rule that can be true without any evidence is refused.
 
 ### Facts
 
 Seconds and bytes are plain numbers. A name that is no word goes in brackets. On a quiet day the port and
 the process table are not looked at: ` + "`socket.*` and `process.*`" + ` are measured when the health reply is
-missing or bad, or memory runs short.
+missing or bad, when memory runs short, and at every look at a target for which a rule names one of them;
+` + "`host.*`" + ` only where a rule does.
 
 `
 

@@ -42,6 +42,22 @@ type Rule struct {
 	Witnesses []Witness
 }
 
+// RuleError says which key of a rule is wrong, so that its place in the configuration can be shown.
+type RuleError struct {
+	Key string // "name", "when", "witnesses", "kinds", "looks" or "severity"
+	Err error
+}
+
+// Error begins with the key.
+func (e *RuleError) Error() string { return e.Key + ": " + e.Err.Error() }
+
+// Unwrap gives the problem without the key.
+func (e *RuleError) Unwrap() error { return e.Err }
+
+func wrong(key, format string, args ...any) error {
+	return &RuleError{Key: key, Err: fmt.Errorf(format, args...)}
+}
+
 // maxRule bounds the length of an expression: a rule that needs more is a program.
 const maxRule = 2000
 
@@ -49,19 +65,19 @@ var ruleName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
 // CompileRule checks a rule and makes a Condition of it, to be passed in Background.Extra. The
 // expression is parsed and type-checked here, once; judging a look only evaluates it. The
-// Condition is pure and safe for concurrent use. Errors say what is wrong, where, and what may
-// have been meant.
+// Condition is pure and safe for concurrent use. Errors are of type [*RuleError] and say what is
+// wrong, where, and what may have been meant.
 func CompileRule(r Rule) (Condition, error) {
 	if err := r.check(); err != nil {
 		return Condition{}, err
 	}
 	e, err := compileWhen(r.When)
 	if err != nil {
-		return Condition{}, fmt.Errorf("when: %w", err)
+		return Condition{}, &RuleError{Key: "when", Err: err}
 	}
 	for _, w := range r.Witnesses {
 		if !slices.Contains(e.kinds(), w) {
-			return Condition{}, fmt.Errorf("witnesses: the rule looks at no fact of kind %q (it looks at %s)", w, joinWitnesses(e.kinds()))
+			return Condition{}, wrong("witnesses", "the rule looks at no fact of kind %q (it looks at %s)", w, joinWitnesses(e.kinds()))
 		}
 	}
 	looks := r.Looks
@@ -79,7 +95,7 @@ func CompileRule(r Rule) (Condition, error) {
 	targets, counted := slices.Clone(r.Targets), slices.Clone(r.Witnesses)
 	return Condition{
 		Class: Class(r.Name), Kinds: kinds, Severity: severityOr(r.Severity, P3), Looks: looks,
-		For: r.For, Clear: r.Clear, Ladder: slices.Clone(r.Ladder), Summary: because,
+		For: r.For, Clear: r.Clear, Ladder: slices.Clone(r.Ladder), Summary: because, Facts: e.names(), Targets: targets,
 		Match: func(o Observation, b Background) Finding {
 			if len(targets) > 0 && !slices.Contains(targets, b.Target.Name) {
 				return Finding{}
@@ -89,29 +105,42 @@ func CompileRule(r Rule) (Condition, error) {
 	}, nil
 }
 
+// names are the facts that the expression looks at, in order of appearance.
+func (e expression) names() (out []string) {
+	for _, n := range e.facts {
+		if !slices.Contains(out, n.fact) {
+			out = append(out, n.fact)
+		}
+	}
+	return out
+}
+
 func (r Rule) check() error {
 	switch {
 	case !ruleName.MatchString(r.Name):
-		return fmt.Errorf("name: %q is not a class name (want lower-case letters, digits and hyphens, such as pool-creep)", r.Name)
+		return wrong("name", "%q is not a class name (want lower-case letters, digits and hyphens, such as pool-creep)", r.Name)
 	case slices.Contains(builtinClasses, Class(r.Name)):
-		return fmt.Errorf("name: %s is a built-in class; choose another name, or change the built-in class under classes", r.Name)
+		return wrong("name", "%s is a built-in class; choose another name, or change the built-in class under classes", r.Name)
 	case strings.TrimSpace(r.When) == "":
-		return fmt.Errorf("when: is empty (want an expression, such as pool.utilization > 0.9)")
+		return wrong("when", "is empty (want an expression, such as pool.utilization > 0.9)")
 	case len(r.When) > maxRule:
-		return fmt.Errorf("when: is %d bytes long, the limit is %d", len(r.When), maxRule)
+		return wrong("when", "is %d bytes long, the limit is %d", len(r.When), maxRule)
 	case r.Looks < 0 || r.For < 0 || r.Clear < 0:
-		return fmt.Errorf("looks, for and clear must not be negative")
+		return wrong("looks", "looks, for and clear must not be negative")
 	case r.Severity > P4:
-		return fmt.Errorf("severity: want P1, P2, P3 or P4")
+		return wrong("severity", "want P1, P2, P3 or P4")
 	}
 	for _, k := range r.Kinds {
 		if k != KindService && k != KindPostgres && k != KindPlain {
-			return fmt.Errorf("kinds: %q is no kind of target (want service, postgres or plain)", k)
+			return wrong("kinds", "%q is no kind of target (want service, postgres or plain)", k)
 		}
 	}
 	for _, w := range r.Witnesses {
-		if w == ByDependents {
-			return fmt.Errorf("witnesses: a rule sees one target only, so %s cannot be its evidence", w)
+		switch w {
+		case ByDependents:
+			return wrong("witnesses", "a rule sees one target only, so %s cannot be its evidence", w)
+		case ByAlert, ByHost:
+			return wrong("witnesses", "%s accuses no target in particular and never counts", w)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -145,6 +146,7 @@ func TestTheFrameOfARuleIsChecked(t *testing.T) {
 		{"an unknown kind", func(r *Rule) { r.Kinds = []Kind{"kubernetes"} }, "no kind of target"},
 		{"evidence that it does not look at", func(r *Rule) { r.Witnesses = []Witness{ByHTTP, ByUnit} }, `looks at no fact of kind "unit" (it looks at http)`},
 		{"evidence that it cannot look at", func(r *Rule) { r.Witnesses = []Witness{ByDependents} }, "a rule sees one target only"},
+		{"evidence that accuses nobody", func(r *Rule) { r.Witnesses = []Witness{ByHTTP, ByHost} }, "host accuses no target in particular"},
 		{"a severity beyond the scale", func(r *Rule) { r.Severity = 9 }, "want P1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -152,13 +154,16 @@ func TestTheFrameOfARuleIsChecked(t *testing.T) {
 			c.change(&r)
 			_, err := CompileRule(r)
 			require.ErrorContains(t, err, c.want)
+			wrong, ok := errors.AsType[*RuleError](err)
+			require.True(t, ok, "the key that is wrong is known")
+			require.Equal(t, wrong.Key+": "+wrong.Err.Error(), err.Error())
 		})
 	}
 	cond, err := CompileRule(ok)
 	require.NoError(t, err)
 	cond.Match = nil
 	require.Equal(t, Condition{Class: "pool-creep", Kinds: []Kind{KindService, KindPostgres, KindPlain}, Severity: P3, Looks: 2,
-		Summary: "rule pool-creep holds: pool.size > 1"}, cond)
+		Summary: "rule pool-creep holds: pool.size > 1", Facts: []string{PoolSize}}, cond)
 }
 
 func TestARuleWithNarrowedEvidenceNeverCountsMore(t *testing.T) {
@@ -177,4 +182,15 @@ func TestARuleHoldsForItsTargetsOnly(t *testing.T) {
 	require.Equal(t, "too many (pool.size 2)", cond.Match(o, Background{Target: Target{Name: "a"}}).Because)
 	require.Equal(t, Finding{}, cond.Match(o, Background{Target: Target{Name: "b"}}))
 	require.Equal(t, 4, cond.Looks)
+}
+
+func TestWhatARuleAsksFor(t *testing.T) {
+	cond, err := CompileRule(Rule{Name: "mine", When: `process.fds > 900 and has("pool.size") or disk.share["/var"] > 0.9`, Kinds: []Kind{KindService}, Targets: []string{"a"}})
+	require.NoError(t, err)
+	require.Equal(t, []string{ProcessFDs, PoolSize, DiskShare + "/var"}, cond.Facts)
+	a := Target{Name: "a", Kind: KindService}
+	require.True(t, cond.Asks(a, "process."))
+	require.False(t, cond.Asks(a, "socket."))
+	require.False(t, cond.Asks(Target{Name: "b", Kind: KindService}, "process."), "it is not about that target")
+	require.False(t, cond.Asks(Target{Name: "a", Kind: KindPlain}, "process."), "nor about that kind")
 }

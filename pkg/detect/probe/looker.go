@@ -115,6 +115,20 @@ func (l *Looker) Look(ctx context.Context, cause string) detect.Observation {
 	}
 }
 
+// Inherit takes over what an earlier Looker of the same process has learnt: which run has answered, and
+// its trends. Nothing is shared with it afterwards.
+func (l *Looker) Inherit(from *Looker) {
+	from.mu.Lock()
+	answered := from.answered
+	from.mu.Unlock()
+	l.mu.Lock()
+	l.answered = answered
+	l.mu.Unlock()
+	if l.config.Trend != nil && from.config.Trend != nil {
+		l.config.Trend.inherit(from.config.Trend)
+	}
+}
+
 // Close ends what witnesses keep between looks.
 func (l *Looker) Close() error {
 	var errs []error

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,7 +40,12 @@ type TrendConfig struct {
 type Trend struct {
 	config TrendConfig
 
-	mu            sync.Mutex // guards what follows
+	mu sync.Mutex // guards what follows
+	memories
+}
+
+// memories is what a Trend remembers.
+type memories struct {
 	run           string
 	uptime        float64 // as the service said it last
 	last          time.Time
@@ -67,6 +73,18 @@ func (t *Trend) forget() {
 	t.latency = nil
 	t.memory, t.rss, t.pool = series{shape: memoryShape}, series{shape: memoryShape}, series{shape: poolShape}
 	t.degraded, t.degradedHeard = time.Time{}, time.Time{}
+}
+
+// inherit takes over what another Trend remembers.
+func (t *Trend) inherit(from *Trend) {
+	from.mu.Lock()
+	m := from.memories
+	m.latency = slices.Clone(m.latency)
+	m.memory, m.rss, m.pool = m.memory.clone(), m.rss.clone(), m.pool.clone()
+	from.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.memories = m
 }
 
 // Add takes note of the facts of one look and adds the trends to them.

@@ -274,3 +274,24 @@ func BenchmarkTrendOfALookOnAQuietDay(b *testing.B) {
 		i++
 	}
 }
+
+func TestAnInheritedTrendGoesOnAndSharesNothing(t *testing.T) {
+	look := func(i int) detect.Facts { return rss(100*mib + float64(i)*mib) }
+	old := NewTrend(TrendConfig{MemoryLimit: 1000 * mib})
+	shown(old, 60, 30*time.Second, look)
+	heir := NewTrend(TrendConfig{MemoryLimit: 500 * mib})
+	heir.inherit(old)
+	at := trendBegan.Add(60 * 30 * time.Second)
+	f := look(60)
+	heir.Add(at, f)
+	left, ok := f.Duration(detect.TrendMemoryLeft)
+	require.True(t, ok, "%v", f)
+	require.InDelta(t, 340*30, left.Seconds(), 60, "by its own limit, at the inherited pace")
+	for i := range 50 { // another process, seen by the old one only
+		old.Add(at.Add(time.Duration(i)*time.Second), detect.Facts{detect.UnitInvocation: detect.Word("r2"), detect.ProcessRSS: detect.Num(1)})
+	}
+	f = look(61)
+	heir.Add(at.Add(30*time.Second), f)
+	_, ok = f.Duration(detect.TrendMemoryLeft)
+	require.True(t, ok, "%v", f)
+}

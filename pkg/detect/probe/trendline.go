@@ -28,6 +28,15 @@ type series struct {
 	why    string // why there is none
 }
 
+// clone copies a series so that nothing is shared.
+func (s series) clone() series {
+	s.points = slices.Clone(s.points)
+	for i := range s.points {
+		s.points[i].open = slices.Clone(s.points[i].open)
+	}
+	return s
+}
+
 // point is the median of what was measured in one bucket.
 type point struct {
 	at    time.Time // of the first look in it

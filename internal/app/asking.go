@@ -1,0 +1,29 @@
+package app
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// asking tells which facts of a target the operator's rules look at: those are measured at every look.
+type asking []detect.Condition
+
+// rulesAsk compiles the rules of a configuration for what they ask.
+func rulesAsk(c *config.Config) (a asking, err error) {
+	for _, r := range c.Rules {
+		cond, err := detect.CompileRule(ruleOf(r))
+		if err != nil {
+			return nil, fmt.Errorf("rule %s: %w", r.Name, err)
+		}
+		a = append(a, cond)
+	}
+	return a, nil
+}
+
+// of reports whether a rule about the target looks at facts whose names begin with prefix.
+func (a asking) of(t config.Target, prefix string) bool {
+	return slices.ContainsFunc(a, func(c detect.Condition) bool { return c.Asks(targetOf(t), prefix) })
+}

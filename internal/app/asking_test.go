@@ -1,0 +1,78 @@
+package app
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
+
+// loaded parses a configuration.
+func loaded(t *testing.T, body string) *config.Config {
+	c, err := config.Parse("recoveryd.yaml", []byte("version: 1\n"+body), Known())
+	require.NoError(t, err)
+	return c
+}
+
+// lookAt takes one look at the first target of a configuration.
+func lookAt(t *testing.T, body string) detect.Facts {
+	c := loaded(t, body)
+	subjects, err := subjectsOf(c, nil)
+	require.NoError(t, err)
+	return subjects[0].Looker.Look(t.Context(), "poll").Facts
+}
+
+func TestWhatARuleLooksAtIsMeasuredAtEveryLook(t *testing.T) {
+	url, _ := healthyServer(t)
+	target := fmt.Sprintf("targets: [{name: svc, kind: service, platform: none, health: [{url: %q}]}]\n", url)
+	for _, c := range []struct {
+		name, rules string
+		want, not   []string
+	}{
+		{"no rule: the port and the process table are left alone on a quiet day", "", nil,
+			[]string{detect.ProcessFDs, detect.SocketConnect, detect.HostMemoryPressure}},
+		{"a rule over the process table", `rules: [{name: leak, when: process.fds > 900}]`,
+			[]string{detect.ProcessFDs, detect.ProcessRSS}, []string{detect.SocketConnect, detect.HostMemoryPressure}},
+		{"a rule over the port", `rules: [{name: queue, when: socket.backlog > 5}]`,
+			[]string{detect.SocketConnect}, []string{detect.ProcessFDs}},
+		{"a rule over the host", `rules: [{name: thrashing, when: host.memory_pressure > 40 and http.latency > 1}]`,
+			[]string{detect.HostMemoryPressure, detect.HostIOPressure}, []string{detect.ProcessFDs}},
+		{"a rule about another kind of target", `rules: [{name: leak, kinds: [postgres], when: process.fds > 900}]`,
+			nil, []string{detect.ProcessFDs}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := lookAt(t, target+c.rules)
+			require.Equal(t, detect.OutcomeReply, f.Text(detect.HTTPOutcome), "%v", f)
+			for _, name := range c.want {
+				require.Contains(t, f, name)
+			}
+			for _, name := range c.not {
+				require.NotContains(t, f, name)
+			}
+		})
+	}
+}
+
+func TestAMistakeInARuleIsShownAtItsKey(t *testing.T) {
+	for _, c := range []struct{ rule, want string }{
+		{`{name: leak, when: process.fdz > 900}`, "rules[leak].when: unknown fact process.fdz"},
+		{`{name: leak, when: process.fds > 900, witnesses: [process, http]}`, `rules[leak].witnesses: the rule looks at no fact of kind "http"`},
+	} {
+		conf := loaded(t, "targets: [{name: db, kind: postgres, unit: postgresql@15-main.service, postgres: {dsn: host=/run/postgresql}}]\nrules: ["+c.rule+"]")
+		_, err := PolicyOf(conf)
+		require.ErrorContains(t, err, c.want)
+	}
+}
+
+func TestARuleCountsTheEvidenceThatItsAuthorNamed(t *testing.T) {
+	conf := loaded(t, "targets: [{name: db, kind: postgres, unit: postgresql@15-main.service, postgres: {dsn: host=/run/postgresql}}]\n"+
+		`rules: [{name: leak, kinds: [service], when: "process.fds > 900 and http.latency > 1 and unit.active == 'active'", witnesses: [process, http]}]`)
+	conds, err := rulesAsk(conf)
+	require.NoError(t, err)
+	o := detect.Observation{Facts: detect.Facts{detect.ProcessFDs: detect.Num(950), detect.HTTPLatency: detect.Num(2), detect.UnitActive: detect.Word("active")}}
+	require.Equal(t, []detect.Witness{detect.ByProcess, detect.ByHTTP}, conds[0].Match(o, detect.Background{}).Witnesses)
+	require.Equal(t, []detect.Kind{detect.KindService}, conds[0].Kinds)
+}

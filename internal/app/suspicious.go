@@ -1,0 +1,73 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/detect/probe"
+)
+
+// suspicious asks its first witness at every look, and the extra ones only when that one gives
+// reason to look harder.
+type suspicious struct {
+	first  probe.Witness
+	always []probe.Witness // asked at every look: a rule of the operator's looks at their facts
+	extra  []probe.Witness
+	memory uint64  // configured limit in bytes; 0 = none
+	high   float64 // share of the limit from which on the processes are looked at
+}
+
+// Name is the first witness's.
+func (s suspicious) Name() string { return s.first.Name() }
+
+// Look asks, and looks harder when the answer is not plainly good.
+func (s suspicious) Look(ctx context.Context, unit detect.Facts) detect.Facts {
+	f := s.first.Look(ctx, unit)
+	more := s.always
+	if !s.fine(f, unit) {
+		more = slices.Concat(s.always, s.extra)
+	}
+	for _, w := range more {
+		for k, v := range w.Look(ctx, unit) {
+			f[k] = v
+		}
+	}
+	return f
+}
+
+// Leads names the fact that says whether the first witness could look.
+func (s suspicious) Leads() string {
+	if l, ok := s.first.(probe.Leader); ok {
+		return l.Leads()
+	}
+	return s.first.Name() + ".outcome"
+}
+
+// Close ends what the witnesses keep between looks.
+func (s suspicious) Close() error {
+	var errs []error
+	for _, w := range slices.Concat([]probe.Witness{s.first}, s.always, s.extra) {
+		if c, ok := w.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// fine reports whether the first answer leaves no question.
+func (s suspicious) fine(f, unit detect.Facts) bool {
+	good := f.Text(detect.SQLOutcome) == detect.SQLOK || f.Text(detect.PlainOutcome) == "ok" ||
+		f.Text(detect.HTTPOutcome) == detect.OutcomeReply && (f.Text(detect.HealthStatus) == "healthy" || f.Text(detect.HealthStatus) == "") // an MCP server without a health resource states none
+	limit, ok := unit.Num(detect.MemoryMax)
+	if !ok {
+		limit = float64(s.memory)
+	}
+	if limit > 0 {
+		current, measured := unit.Num(detect.MemoryCurrent)
+		good = good && measured && current < s.high*limit
+	}
+	return good
+}
