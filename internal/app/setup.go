@@ -45,6 +45,7 @@ func clusterOf(t config.Target, user string) setup.Cluster {
 	}
 	pc, err := pgconn.ParseConfig(dsn)
 	if err != nil || !t.Postgres.DSN.IsSet() {
+		c.Guessed = true
 		return c
 	}
 	c.Role, c.Host, c.Port = pc.User, pc.Host, pc.Port

@@ -108,6 +108,9 @@ func ownDropIn(in Input, credentials []Credential) (File, bool) {
 			lines = append(lines, "ReadWritePaths="+plain(dir.path))
 		}
 	}
+	for _, dir := range caches(in) {
+		lines = append(lines, "ReadWritePaths=-"+plain(dir))
+	}
 	if in.DeniesIP {
 		lines = append(lines, allowed(in.Peers)...)
 	}
@@ -116,6 +119,17 @@ func ownDropIn(in Input, credentials []Credential) (File, bool) {
 	}
 	text := head(in, "#", "What this configuration needs besides what the unit allows.") + "[Service]\n" + strings.Join(lines, "\n") + "\n"
 	return File{Path: path.Join(UnitDir, Service+".d", OwnDropIn), Mode: 0o644, Content: text, Why: "credentials, directories and addresses of recoveryd.service"}, true
+}
+
+// caches are the directories that recoveryd may have to empty, which the sandbox would not let it.
+func caches(in Input) (out []string) {
+	for _, a := range in.Powers {
+		if dir := a.Args[strategy.ArgDir]; a.Verb == strategy.CacheClean && !slices.Contains(out, dir) {
+			out = append(out, dir)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // notes are what only a person can do, or should know.
@@ -128,6 +142,14 @@ func notes(in Input, w Wanted) (out []string) {
 	}
 	for _, v := range in.Places.Variables {
 		out = append(out, fmt.Sprintf("environment variable %s: set it in a drop-in of %s (EnvironmentFile= of a file that only root may read)", v, Service))
+	}
+	for _, dir := range caches(in) {
+		out = append(out, fmt.Sprintf("cache %s: let recoveryd remove what is in it: setfacl -R -m u:%s:rwX -d -m u:%s:rwX %s", dir, in.User, in.User, dir))
+	}
+	for _, c := range in.Clusters {
+		if c.Guessed {
+			out = append(out, fmt.Sprintf("target %s: its connection string cannot be read here; it is taken for host=%s user=%s", c.Target, c.Host, c.Role))
+		}
 	}
 	for _, r := range w.Roles {
 		out = append(out, r.notes(in.User)...)

@@ -50,6 +50,8 @@ type Cluster struct {
 	Host   string // directory of the socket, name or address
 	Port   uint16
 	Local  bool // it runs on this host
+	// Guessed says that the connection string could not be had, and the rest is the usual.
+	Guessed bool
 }
 
 // Peer is one address that recoveryd connects to or accepts connections from.

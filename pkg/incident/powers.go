@@ -27,7 +27,7 @@ func (p *Policy) Powers(target string) []strategy.Action {
 				continue // NewPolicy has refused that
 			}
 			for _, f := range everyState(t) {
-				plan, err := st.Plan(strategy.Input{Target: t, Facts: f,
+				plan, err := st.Plan(strategy.Input{Target: t, Facts: f, Needs: p.needsIn(t, f),
 					Diagnosis: detect.Diagnosis{Target: target, Verdict: detect.Unhealthy, Class: ladder.class}})
 				if err != nil {
 					continue // this rung has nothing to offer in that state
@@ -40,6 +40,18 @@ func (p *Policy) Powers(target string) []strategy.Action {
 				}
 			}
 		}
+	}
+	return out
+}
+
+// needsIn are the needs of a target, all in the same state as itself.
+func (p *Policy) needsIn(t detect.Target, f detect.Facts) (out []strategy.Need) {
+	for _, name := range t.DependsOn {
+		n := strategy.Need{Target: p.targets[name], Facts: f}
+		if p.mode(name) != Auto {
+			n.Barred = "its mode is " + string(p.mode(name)) // as in turn.needs
+		}
+		out = append(out, n)
 	}
 	return out
 }

@@ -17,9 +17,10 @@ func powerPolicy(t require.TestingT, modes map[string]Mode, overrides ...Overrid
 	set, err := strategy.NewSet(strategy.Builtin()...)
 	require.NoError(t, err)
 	p, err := NewPolicy(Options{Strategies: set, Modes: modes, Overrides: overrides, Targets: []detect.Target{
-		{Name: "web", Kind: detect.KindService, Platform: "systemd", Unit: "web.service", DependsOn: []string{"db"}, StopGrace: time.Second,
+		{Name: "web", Kind: detect.KindService, Platform: "systemd", Unit: "web.service", DependsOn: []string{"db", "redis"}, Caches: []string{"/var/cache/web"}, StopGrace: time.Second,
 			Pool:   detect.Pool{Application: "web", Database: "db", EnvFile: "/run/x/env/web.env", EnvKey: "SIZE", Cap: 40, Factor: 1.5, AdminURL: "http://127.0.0.1/resize"},
 			Memory: detect.Memory{Cap: 1 << 30, Factor: 1.5}},
+		{Name: "redis", Kind: detect.KindPlain, Platform: "systemd", Unit: "redis.service"},
 		{Name: "db", Kind: detect.KindPostgres, Platform: "systemd", Unit: "postgresql@15-main.service"},
 	}})
 	require.NoError(t, err)
@@ -39,9 +40,11 @@ func verbs(list []strategy.Action) (out []string) {
 
 func TestPowersAreWhatTheLaddersCanLeadTo(t *testing.T) {
 	p := powerPolicy(t, nil)
-	require.Equal(t, []string{"http.pool-resize http://127.0.0.1/resize", "pg.terminate-idle db", "pg.terminate-long db",
-		"unit.kill web.service", "unit.restart web.service", "unit.set-env web.service", "unit.set-memory-max web.service", "unit.start web.service"},
+	require.Equal(t, []string{"cache.clean /var/cache/web", "http.pool-resize http://127.0.0.1/resize", "pg.terminate-idle db", "pg.terminate-long db",
+		"unit.kill web.service", "unit.restart web.service", "unit.set-env web.service", "unit.set-memory-max web.service", "unit.start redis.service", "unit.start web.service", "unit.stop web.service"},
 		verbs(p.Powers("web")))
+	require.NotContains(t, verbs(powerPolicy(t, map[string]Mode{"redis": Observe}).Powers("web")), "unit.start redis.service",
+		"a dependency that is only watched is not started for others")
 	require.Equal(t, []string{"pg.terminate-idle db", "pg.terminate-long db", "unit.kill postgresql@15-main.service",
 		"unit.restart postgresql@15-main.service", "unit.start postgresql@15-main.service"}, verbs(p.Powers("db")))
 }
@@ -82,9 +85,14 @@ func TestNoPlanNeedsMoreThanThePowers(t *testing.T) {
 		for _, a := range p.Powers(name) {
 			powers[kindOf(a)] = true
 		}
+		var needs []strategy.Need
+		for _, d := range x.DependsOn {
+			target, _ := p.Target(d)
+			needs = append(needs, strategy.Need{Target: target, Facts: detect.Facts{detect.UnitActive: detect.Word(rapid.SampledFrom([]string{"active", "failed", "inactive"}).Draw(r, d))}})
+		}
 		ladder := p.Ladder(name, class)
 		for from := range ladder {
-			_, plan, _ := p.o.Strategies.Next(ladder, from, strategy.Input{Target: x, Facts: f, Diagnosis: detect.Diagnosis{Target: name, Verdict: detect.Unhealthy, Class: class}})
+			_, plan, _ := p.o.Strategies.Next(ladder, from, strategy.Input{Target: x, Facts: f, Needs: needs, Diagnosis: detect.Diagnosis{Target: name, Verdict: detect.Unhealthy, Class: class}})
 			for _, a := range slices.Concat(plan.Actions, plan.Undo) {
 				require.True(r, powers[kindOf(a)], "%s was not foreseen", a)
 			}
