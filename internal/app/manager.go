@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/residency"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -29,6 +31,8 @@ func (a *App) supervise(ctx context.Context) error {
 	ready, status := false, ""
 	first := time.NewTicker(20 * time.Millisecond)
 	defer first.Stop()
+	trim := time.NewTimer(math.MaxInt64)
+	defer trim.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -37,6 +41,12 @@ func (a *App) supervise(ctx context.Context) error {
 			if ready = a.lookedEverywhere(); ready {
 				first.Stop()
 				a.notifyReady("")
+				trim.Reset(trimAfter)
+			}
+			continue
+		case <-trim.C:
+			if err := residency.Trim(); err != nil {
+				a.log.Debug("the memory of the start is kept", zap.Error(err))
 			}
 			continue
 		case <-t.C:
@@ -54,6 +64,10 @@ func (a *App) supervise(ctx context.Context) error {
 		}
 	}
 }
+
+// trimAfter is how long after the first looks the memory of the start is given back: by then the pages
+// of the steady work have been used, and what history there is has been read.
+const trimAfter = 5 * time.Second
 
 // lookedEverywhere reports whether every target was looked at once: only then is recoveryd of use.
 func (a *App) lookedEverywhere() bool {

@@ -13,14 +13,21 @@ import (
 )
 
 var (
-	nameForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$`)
+	nameForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]*$`)
 	slugForm  = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 	unitForm  = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+\.[a-z]+$`)
 	tokenForm = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$") // RFC 9110 token: header names and methods
 	envForm   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	wordForm  = regexp.MustCompile(`^[\pL\pN_@-]{1,63}$`)
+	wordForm  = regexp.MustCompile(`^[\pL\pN_@-]+$`)
 	credForm  = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 )
+
+// maxName is the most characters of a name. It is not counted in the expressions: one with a
+// repetition of 63 classes of letters takes a megabyte for as long as the program runs.
+const maxName = 63
+
+func isName(s string) bool { return len(s) <= maxName && nameForm.MatchString(s) }
+func isWord(s string) bool { return utf8.RuneCountInString(s) <= maxName && wordForm.MatchString(s) }
 
 // formWants says what a text of each form looks like. The form is named in the struct tag "form".
 var formWants = map[string]string{
@@ -46,9 +53,9 @@ func fits(form, s string) bool {
 	case "":
 		return true
 	case "name":
-		return nameForm.MatchString(s)
+		return isName(s)
 	case "slug":
-		return slugForm.MatchString(s) && len(s) <= 63
+		return slugForm.MatchString(s) && len(s) <= maxName
 	case "unit":
 		return unitForm.MatchString(s)
 	case "path":

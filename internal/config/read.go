@@ -175,7 +175,7 @@ func (r *reader) list(path string, n *node, s Shape) any {
 // own, otherwise its number.
 func (r *reader) label(n *node, i int, names map[string]int) string {
 	for _, e := range n.entries {
-		if e.key == "name" && e.value.kind == text && nameForm.MatchString(e.value.text()) && !strings.Contains(e.value.text(), ".") {
+		if e.key == "name" && e.value.kind == text && isName(e.value.text()) && !strings.Contains(e.value.text(), ".") {
 			if names[e.value.text()]++; names[e.value.text()] == 1 {
 				return e.value.text()
 			}
@@ -241,7 +241,7 @@ func oneOf(words []string) string {
 // join adds a key to a path. A key that is no plain word is quoted and cut: anything can stand
 // there, and a message is one line.
 func join(path, key string) string {
-	if !wordForm.MatchString(key) {
+	if !isWord(key) {
 		key = quote(key)
 	}
 	if path == "" {

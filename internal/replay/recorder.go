@@ -42,7 +42,7 @@ type Options struct {
 // was told.
 type Recorder struct {
 	o     Options
-	steps chan step
+	steps chan *step
 
 	// Owned by the decision loop.
 	loud map[string]bool // targets that are being recorded
@@ -67,7 +67,7 @@ func New(o Options) (*Recorder, error) {
 	if o.Policy == nil || o.Config == nil || o.Save == nil || o.Logger == nil {
 		return nil, errors.New("replay: a required option is missing")
 	}
-	return &Recorder{o: o, steps: make(chan step, queue), loud: map[string]bool{}}, nil
+	return &Recorder{o: o, steps: make(chan *step, queue), loud: map[string]bool{}}, nil
 }
 
 // Stepped takes note of one step of the core. It never blocks, and on a quiet host it does nothing.
@@ -87,7 +87,7 @@ func (r *Recorder) Stepped(before incident.State, now time.Time, ev incident.Eve
 		s.end = true
 	}
 	select {
-	case r.steps <- s:
+	case r.steps <- &s:
 		r.lost = false
 	default:
 		r.lost = true
@@ -105,12 +105,12 @@ func (r *Recorder) Run(ctx context.Context) error {
 	for {
 		select {
 		case s := <-r.steps:
-			w.take(ctx, s)
+			w.take(ctx, *s)
 		case <-ctx.Done():
 			for { // what the loop has said before it ended
 				select {
 				case s := <-r.steps:
-					w.take(ctx, s)
+					w.take(ctx, *s)
 					continue
 				default:
 				}

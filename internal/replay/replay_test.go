@@ -112,7 +112,7 @@ func (st *stage) tell(after time.Duration, ev incident.Event) incident.Record {
 		st.records++
 	}
 	for len(st.r.steps) > 0 {
-		st.w.take(context.Background(), <-st.r.steps)
+		st.w.take(context.Background(), *<-st.r.steps)
 	}
 	return rec
 }

@@ -28,11 +28,20 @@ import (
 // maxSize bounds what is read of an existing file. Ours have a handful of short lines.
 const maxSize = 64 << 10
 
+// The forms and the most bytes of each; counted repetitions in the expressions would cost much memory.
 var (
-	nameForm  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,200}\.env$`)
-	keyForm   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,100}$`)
-	valueForm = regexp.MustCompile(`^[A-Za-z0-9_.,:/@%+=-]{1,256}$`) // no blank, quote, backslash, $ or line end
+	nameForm  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:@-]*\.env$`)
+	keyForm   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	valueForm = regexp.MustCompile(`^[A-Za-z0-9_.,:/@%+=-]+$`) // no blank, quote, backslash, $ or line end
 )
+
+const (
+	maxName  = 205
+	maxKey   = 101
+	maxValue = 256
+)
+
+func fits(form *regexp.Regexp, most int, s string) bool { return len(s) <= most && form.MatchString(s) }
 
 // Dir is a directory of environment files. It is safe for concurrent use; two processes must
 // not write the same directory.
@@ -49,7 +58,7 @@ func New(path string, keys []string) (*Dir, error) {
 		return nil, fmt.Errorf("environment directory %q is not an absolute path", path)
 	}
 	for _, k := range keys {
-		if !keyForm.MatchString(k) {
+		if !fits(keyForm, maxKey, k) {
 			return nil, fmt.Errorf("environment variable %q is not a valid name", k)
 		}
 		if slices.Contains([]string{"PATH", "IFS", "ENV", "BASH_ENV", "SHELL", "HOME", "PYTHONPATH", "PYTHONSTARTUP", "NODE_OPTIONS", "JAVA_TOOL_OPTIONS"}, k) ||
@@ -73,7 +82,7 @@ func (d *Dir) Set(file, key, value string) (before string, err error) {
 	if !slices.Contains(d.keys, key) {
 		return "", fmt.Errorf("set %s in %s: the variable is not allowed (allowed: %s)", key, name, strings.Join(d.keys, ", "))
 	}
-	if value != "" && !valueForm.MatchString(value) {
+	if value != "" && !fits(valueForm, maxValue, value) {
 		return "", fmt.Errorf("set %s in %s: the value has characters that are not allowed", key, name)
 	}
 	d.mu.Lock()
@@ -97,7 +106,7 @@ func (d *Dir) name(file string) (string, error) {
 		}
 		name = filepath.Base(file)
 	}
-	if !nameForm.MatchString(name) {
+	if !fits(nameForm, maxName, name) {
 		return "", fmt.Errorf("environment file %q: want a plain name that ends in .env", file)
 	}
 	return name, nil
@@ -166,7 +175,7 @@ func (d *Dir) read(root *os.Root, name string) (map[string]string, []string, err
 	var order []string
 	for line := range strings.Lines(string(text)) {
 		k, v, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
-		if !ok || !slices.Contains(d.keys, k) || !valueForm.MatchString(v) {
+		if !ok || !slices.Contains(d.keys, k) || !fits(valueForm, maxValue, v) {
 			continue // nothing that we wrote
 		}
 		if _, had := vars[k]; !had {
