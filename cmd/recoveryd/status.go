@@ -70,6 +70,9 @@ func (c *cli) printStatus(st httpserve.Status) error {
 		if t.Hold != nil {
 			phase += ", hold by " + t.Hold.By
 		}
+		if t.Drill != nil && st.Now.Before(t.Drill.Until) {
+			phase += ", drill (" + string(t.Drill.Fault) + ")"
+		}
 		shown := cell{phase, phaseHue(t.Phase)}
 		verdict := cell{t.Verdict.String(), verdictHue(t.Verdict)}
 		if c.wide() {

@@ -171,7 +171,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.beats, a.canary = newHeartbeat(a), newCanary(a)
-	a.server, err = httpserve.New(httpserve.Options{Daemon: daemonView{a}, Gatherer: a.metrics.Registry, Logger: a.log, Feed: a.feed, Pages: pages, Alerts: a.takeAlerts,
+	a.server, err = httpserve.New(httpserve.Options{Daemon: daemonView{a}, Gatherer: a.metrics.Registry, Logger: a.log, Feed: a.feed, Pages: pages, Drills: a.mayDrill, Notices: a.journal.Notices, Alerts: a.takeAlerts,
 		Listen: c.HTTP.Listen, WebFile: c.HTTP.WebConfigFile, Socket: filepath.Join(c.RuntimeDir, SocketName)})
 	if err != nil {
 		return nil, err
@@ -346,7 +346,10 @@ func (a *App) render(n incident.Notice, i incident.Incident, at time.Time) escal
 }
 
 // queue routes one notice by the configuration in force, as rows for the outbox.
-func (a *App) queue(n escalate.Notice) []escalate.Queued { return router{a.Config()}.Queue(n) }
+func (a *App) queue(n escalate.Notice) []escalate.Queued {
+	c := a.Config()
+	return withDrills(n, c.Drills.Notify, router{c}.Queue)
+}
 
 // courier connects the engine to the outbox.
 type courier struct{ a *App }

@@ -171,7 +171,7 @@ func TestACanaryGoesTheWholeWayMarkedAsATestAndIsTakenBack(t *testing.T) {
 		r, err := h.Report(t.Context(), list[0].ID, nil, time.Now(), "")
 		require.NoError(t, err)
 		require.Len(t, r.Told, 4, "trigger and all-clear on both channels, with their delivery")
-		s, err := h.Stats(t.Context(), time.Now().Add(-10*time.Hour), time.Now())
+		s, err := h.Stats(t.Context(), time.Now().Add(-10*time.Hour), time.Now(), report.NoDrills)
 		require.NoError(t, err)
 		require.Zero(t, s.All.Incidents, "a test is no incident in the figures")
 	})

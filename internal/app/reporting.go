@@ -49,7 +49,7 @@ func (h *History) Report(ctx context.Context, id string, c *config.Config, now t
 }
 
 // Stats counts the incidents that were opened between two moments.
-func (h *History) Stats(ctx context.Context, from, to time.Time) (report.Stats, error) {
+func (h *History) Stats(ctx context.Context, from, to time.Time, which report.Which) (report.Stats, error) {
 	rows, err := h.j.Incidents(ctx, journal.Filter{Since: from})
 	if err != nil {
 		return report.Stats{}, err
@@ -77,5 +77,5 @@ func (h *History) Stats(ctx context.Context, from, to time.Time) (report.Stats, 
 		}
 		cases = append(cases, report.Case{Incident: i, Cleared: report.Cleared(i, changes)})
 	}
-	return report.Count(cases, from, to), nil
+	return report.Count(cases, from, to, which), nil
 }

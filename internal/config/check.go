@@ -31,6 +31,7 @@ func (k *checker) all() {
 	k.schedules()
 	k.routes()
 	k.watched()
+	k.drills()
 	k.http()
 }
 

@@ -67,6 +67,8 @@ type Config struct {
 	Heartbeat Heartbeat `yaml:"heartbeat"`
 	// A test incident on a schedule, which proves that keys and channels still work.
 	Canary Canary `yaml:"canary"`
+	// What may be broken on purpose, to see that it is found, cured and told. Off without targets.
+	Drills Drills `yaml:"drills"`
 
 	// Warnings are settings that are legal but risky, in the order of the file.
 	Warnings []Problem `yaml:"-"`

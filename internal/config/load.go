@@ -127,6 +127,7 @@ func (c *Config) compute() {
 			r.Because = fmt.Sprintf("rule %s holds: %s", r.Name, r.When)
 		}
 	}
+	c.Drills.compute()
 	for i := range c.Maintenance {
 		if w := &c.Maintenance[i]; w.Days == nil && w.Returns() {
 			w.Days = weekdays()

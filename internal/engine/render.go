@@ -18,6 +18,9 @@ type Renderer struct {
 	Unit func(target string) string
 }
 
+// DrillMark begins the summary of every notice about a problem that was brought about on purpose.
+const DrillMark = "[DRILL]"
+
 // Render writes one message, complete in itself.
 func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) escalate.Notice {
 	out := escalate.Notice{
@@ -25,6 +28,15 @@ func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) e
 		Priority: i.Severity.String(), Severity: severity(i.Severity), Status: status(n, i), Host: r.Host,
 		Target: i.Target, Class: string(i.Class), Summary: r.summary(n, i), Since: i.Since,
 		Affected: i.Affected, Evidence: evidence(n, i), Next: n.Next, Commands: r.commands(i),
+	}
+	if d := i.Drill; d != nil {
+		out.Drill, out.Real = d.ID, !i.Exercise()
+		if i.Exercise() {
+			out.Summary = DrillMark + " " + out.Summary
+			out.Evidence = append([]string{fmt.Sprintf("this is a drill: %s (%s of %s, by %s)", d.ID, d.Fault, d.Target, d.By)}, out.Evidence...)
+		} else {
+			out.Evidence = append(out.Evidence, fmt.Sprintf("it began with drill %s (%s of %s, by %s), which does not explain it any more", d.ID, d.Fault, d.Target, d.By))
+		}
 	}
 	for _, a := range i.Attempts {
 		out.Tried = append(out.Tried, escalate.Attempt{At: a.At, What: a.Action, Result: attemptWords(a)})

@@ -37,6 +37,7 @@ type Target struct {
 	Witnesses []detect.Witness   `json:"witnesses,omitzero"`
 	Incident  string             `json:"incident,omitzero"`
 	Hold      *incident.Standing `json:"hold,omitzero"`
+	Drill     *incident.Drill    `json:"drill,omitzero"` // announced, and not long over
 	LookedAt  time.Time          `json:"looked_at,omitzero"`
 	Facts     detect.Facts       `json:"facts,omitzero"`
 	Next      string             `json:"next,omitzero"` // what recoveryd does next about it, or why it does not act
@@ -50,7 +51,7 @@ func StatusOf(d Daemon, now time.Time) Status {
 		v := Target{Name: t.Name, Kind: t.Kind, Unit: t.Unit, DependsOn: t.DependsOn, Because: "not looked at yet"}
 		if ts := st.Targets[t.Name]; ts != nil {
 			dg := ts.Diagnosis
-			v.Phase, v.Since, v.Incident, v.Hold = ts.Phase, ts.Since, ts.Incident, ts.Hold
+			v.Phase, v.Since, v.Incident, v.Hold, v.Drill = ts.Phase, ts.Since, ts.Incident, ts.Hold, ts.Drill
 			if ts.Phase != incident.Watching {
 				v.Reason = ts.Reason
 			}

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/httpserve/live"
+	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -51,6 +52,10 @@ type Options struct {
 	Pages    http.Handler                   // the status page, or nil
 	Alerts   func(body []byte) (any, error) // takes a webhook of Alertmanager; nil = it is not served
 	Feed     *live.Feed                     // what GET /api/v1/events and /api/v1/history tell; nil = neither is served
+	// Drills says why the configuration allows no such drill now; nil = no drill is taken at all.
+	Drills func(target string, fault incident.Fault, length time.Duration, now time.Time) error
+	// Notices lists what was told of an incident; nil = not served.
+	Notices func(ctx context.Context, incident string) ([]escalate.Queued, error)
 }
 
 // Server is the TCP and the unix server of one daemon.
@@ -142,6 +147,12 @@ func (s *Server) routes(control bool) http.Handler {
 	}
 	if control {
 		m.HandleFunc("POST /api/v1/command", s.command)
+		if s.o.Drills != nil {
+			m.HandleFunc("POST /api/v1/drill", s.drill)
+		}
+		if s.o.Notices != nil {
+			m.HandleFunc("GET /api/v1/incidents/{id}/notices", s.notices)
+		}
 	}
 	if s.o.Pages != nil {
 		m.Handle("GET /", s.o.Pages)

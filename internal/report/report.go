@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
@@ -57,6 +58,7 @@ type Report struct {
 	Cause      Cause    `json:"cause"`
 	Resolution string   `json:"resolution"`
 	Tried      []Try    `json:"tried,omitzero"`
+	Drill      string   `json:"drill,omitzero"`     // in words, when it began as a drill
 	NotTried   []string `json:"not_tried,omitzero"` // rungs passed over, and why
 	Told       []Told   `json:"told,omitzero"`
 	People     []Word   `json:"people,omitzero"` // what people said to recoveryd
@@ -99,6 +101,12 @@ func Build(s Source) Report {
 	}
 	if r.Host == "" && len(s.Notices) > 0 {
 		r.Host = s.Notices[0].Notice.Host
+	}
+	if d := i.Drill; d != nil {
+		r.Drill = escalate.OneLine(fmt.Sprintf("%s, %s of %s, by %s: brought about on purpose", d.ID, d.Fault, d.Target, d.By))
+		if !d.Real.IsZero() {
+			r.Drill += "; taken for real at " + stamp(d.Real) + ", since the drill did not explain it any more"
+		}
 	}
 	if len(i.Attempts) > 0 {
 		r.Acted = i.Attempts[0].At

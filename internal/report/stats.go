@@ -85,26 +85,55 @@ type Stats struct {
 	To    time.Time `json:"to"`
 	All   Figures   `json:"all"`
 	Parts []Figures `json:"parts"` // per target and class, the most frequent first
+	// Left is the number of incidents of the period that were left out because of [Which].
+	Left int `json:"left_out,omitzero"`
+}
+
+// Which says whether drills are counted.
+type Which string
+
+// The choices.
+const (
+	NoDrills   Which = "without" // what happened by itself
+	WithDrills Which = "with"    // everything
+	OnlyDrills Which = "only"    // what was brought about on purpose
+)
+
+// keeps reports whether an incident is counted. One that began as a drill and was taken for real
+// is counted as real: it outlived what was done on purpose.
+func (w Which) keeps(i incident.Incident) bool {
+	switch w {
+	case NoDrills:
+		return !i.Exercise()
+	case OnlyDrills:
+		return i.Drill != nil
+	}
+	return true
 }
 
 // Count counts the incidents that were opened within the period. Tests of the channels are none.
-func Count(cases []Case, from, to time.Time) Stats {
+func Count(cases []Case, from, to time.Time, which Which) Stats {
 	type part struct {
 		target string
 		class  detect.Class
 	}
 	groups := map[part][]Case{}
 	var all []Case
+	left := 0
 	for _, c := range cases {
 		i := c.Incident
 		if i.Class == ClassCanary || i.Opened.Before(from) || i.Opened.After(to) {
+			continue
+		}
+		if !which.keeps(i) {
+			left++
 			continue
 		}
 		all = append(all, c)
 		p := part{i.Target, i.Class}
 		groups[p] = append(groups[p], c)
 	}
-	s := Stats{From: from, To: to, All: figures(all), Parts: []Figures{}}
+	s := Stats{From: from, To: to, All: figures(all), Parts: []Figures{}, Left: left}
 	for p, list := range groups {
 		f := figures(list)
 		f.Target, f.Class = p.target, p.class

@@ -50,7 +50,7 @@ func month() []report.Case {
 }
 
 func TestFiguresOfAPeriod(t *testing.T) {
-	s := report.Count(month(), base, base.AddDate(0, 1, 0))
+	s := report.Count(month(), base, base.AddDate(0, 1, 0), report.WithDrills)
 	require.Equal(t, report.Figures{Incidents: 6, Open: 1, Healed: 3, Alone: 1, Paged: 2,
 		Detect: &report.Spread{Mean: 22.0 / 6, Median: 3, Longest: 10},
 		Repair: &report.Spread{Mean: (3 + 9 + 1800 + 120 + 4) / 5.0, Median: 9, Longest: 1800}}, rounded(s.All))
@@ -74,7 +74,7 @@ func rounded(f report.Figures) report.Figures {
 }
 
 func TestTheTableIsAsInTheGoldenFile(t *testing.T) {
-	got := report.Count(month(), base, base.AddDate(0, 1, 0)).Table()
+	got := report.Count(month(), base, base.AddDate(0, 1, 0), report.WithDrills).Table()
 	file := filepath.Join("testdata", "stats.txt")
 	if *update {
 		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
@@ -85,7 +85,7 @@ func TestTheTableIsAsInTheGoldenFile(t *testing.T) {
 }
 
 func TestAPeriodWithoutIncidentsHasNoFiguresAndNoShares(t *testing.T) {
-	s := report.Count(nil, base, base.Add(time.Hour))
+	s := report.Count(nil, base, base.Add(time.Hour), report.NoDrills)
 	require.Equal(t, "0 incidents in 1h until 2026-11-01 04:00:00 UTC\n", s.Table())
 	_, ok := s.All.HealedShare()
 	require.False(t, ok)
@@ -126,4 +126,19 @@ func TestTheReportAndTheFiguresAgreeOnWhenItWasClear(t *testing.T) {
 			require.Equal(t, report.Build(s).Cleared, report.Cleared(s.Incident, changes))
 		})
 	}
+}
+
+func TestDrillsAreCountedOnlyWhenAskedFor(t *testing.T) {
+	drill := func(i *incident.Incident) { i.Drill = &incident.Drilled{ID: "d1"} }
+	outlived := func(i *incident.Incident) { i.Drill = &incident.Drilled{ID: "d2", Real: base} }
+	cases := []report.Case{
+		trouble("codebase-mcp", detect.ClassDown, base, time.Second, 3*time.Second, healed),
+		trouble("codebase-mcp", detect.ClassDown, base.Add(time.Hour), time.Second, 9*time.Second, healed, drill),
+		trouble("codebase-mcp", detect.ClassDown, base.Add(2*time.Hour), time.Second, 9*time.Second, outlived, paged),
+	}
+	for which, want := range map[report.Which][2]int{report.NoDrills: {2, 1}, report.WithDrills: {3, 0}, report.OnlyDrills: {2, 1}} {
+		s := report.Count(cases, base, base.AddDate(0, 0, 1), which)
+		require.Equal(t, want, [2]int{s.All.Incidents, s.Left}, which)
+	}
+	require.Contains(t, report.Count(cases, base, base.AddDate(0, 0, 1), report.NoDrills).Table(), "; 1 more left out (--drills)\n")
 }

@@ -10,7 +10,11 @@ import (
 // Table writes the figures for a terminal.
 func (s Stats) Table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s in %s until %s\n", counted(s.All.Incidents, "incident"), span(s.To.Sub(s.From)), stamp(s.To))
+	fmt.Fprintf(&b, "%s in %s until %s", counted(s.All.Incidents, "incident"), span(s.To.Sub(s.From)), stamp(s.To))
+	if s.Left > 0 {
+		fmt.Fprintf(&b, "; %d more left out (--drills)", s.Left)
+	}
+	b.WriteByte('\n')
 	if s.All.Incidents == 0 {
 		return b.String()
 	}

@@ -17,6 +17,9 @@ func (r Report) Summary() []Fact {
 		{"Severity", r.Severity.String()},
 		{"State", string(r.State)},
 	}
+	if r.Drill != "" {
+		out = append(out, Fact{"Drill", r.Drill})
+	}
 	if r.Host != "" {
 		out = append(out, Fact{"Host", r.Host})
 	}
@@ -101,6 +104,7 @@ func (w Word) String() string {
 		incident.CmdHold: "told recoveryd to leave the target alone", incident.CmdRelease: "ended the hold", incident.CmdPause: "paused everything",
 		incident.CmdResume: "ended the pause", incident.CmdAck: "acknowledged", incident.CmdApprove: "approved what was proposed",
 		incident.CmdRetry: "had the ladder begun anew", incident.CmdRecover: "asked for it to be recovered now",
+		incident.CmdDrill: "announced a drill", incident.CmdDrillEnd: "ended the drill",
 	}[w.Verb]
 	if verb == "" {
 		verb = string(w.Verb)

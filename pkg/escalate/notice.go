@@ -79,6 +79,8 @@ type Notice struct {
 	Commands []string  `json:"commands,omitzero"` // exact commands to look further
 	Link     string    `json:"link,omitzero"`     // incident page, when one is served
 	Test     bool      `json:"test,omitzero"`     // a marked test or canary
+	Drill    string    `json:"drill,omitzero"`    // id of the drill that it began as; the summary says so
+	Real     bool      `json:"real,omitzero"`     // with Drill: it outlived the drill and is a problem like any other
 }
 
 // Receipt is what a channel returned for a key and needs again for its next notice: a Slack ts

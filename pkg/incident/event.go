@@ -56,6 +56,9 @@ const (
 	CmdApprove CommandVerb = "approve" // do what was proposed for Incident
 	CmdRetry   CommandVerb = "retry"   // forget the spent ladder of Target's incident and try again
 	CmdRecover CommandVerb = "recover" // recover Target now, by its ladder or by Strategy, whatever its mode
+
+	CmdDrill    CommandVerb = "drill"     // Drill is about to happen to Target, and lasts until Until
+	CmdDrillEnd CommandVerb = "drill-end" // Drill has put everything back
 )
 
 // Command is what a person said.
@@ -66,6 +69,7 @@ type Command struct {
 	By       string      `json:"by"`
 	Why      string      `json:"why,omitzero"`
 	Until    time.Time   `json:"until,omitzero"` // zero = until taken back
+	Drill    *Drill      `json:"drill,omitzero"` // ID and Fault; of CmdDrillEnd the ID
 }
 
 // EffectKind says which fields of an Effect are set.

@@ -28,7 +28,7 @@ func (p *Policy) standing(tn *turn) (hold, bool) {
 	if ps := tn.s.Host.Pause; ps.active(now) {
 		return hold{HoldPaused, said("everything is paused", ps), ps.Until}, true
 	}
-	if why := operatorIntent(f); why != "" {
+	if why := tn.wish(f); why != "" {
 		return hold{reason: HoldOperator, why: why}, true
 	}
 	if t.Hold.active(now) {

@@ -126,6 +126,7 @@ func openIncident(tn *turn) {
 			}
 		}
 		slices.Sort(tn.inc.Affected)
+		tn.inc.Drill = tn.drillOf()
 	}
 	i := tn.change()
 	if i.Class != d.Class {

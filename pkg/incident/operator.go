@@ -5,6 +5,10 @@ import "fmt"
 // obey takes a person's word about one target.
 func (tn *turn) obey() {
 	c, t := tn.ev.Command, tn.t
+	if c.Drill != nil {
+		tn.drill(c)
+		return
+	}
 	word := &Standing{By: c.By, Why: c.Why, Since: tn.now, Until: c.Until}
 	// A word about an incident counts for the open one only: nobody approves what is not proposed.
 	meant := tn.inc != nil && (c.Incident == "" || c.Incident == tn.inc.ID)
@@ -21,7 +25,6 @@ func (tn *turn) obey() {
 		t.Approved = t.Approved || meant
 	case CmdRecover:
 		tn.ask(c)
-		tn.word = tn.note
 		return
 	case CmdRetry:
 		if meant {

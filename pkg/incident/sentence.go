@@ -4,7 +4,7 @@ import "github.com/recoveryd/recoveryd/pkg/detect"
 
 // askSentence says what a person's wish to recover the target led to.
 func (tn *turn) askSentence(rec Record) string {
-	out := "a person said: " + tn.word
+	out := "a person said: " + tn.said
 	if tn.t.Phase == Acting && rec.From != Acting {
 		out += "; acting (" + tn.t.Plan.Strategy + ": " + firstAction(tn.t.Plan) + ")"
 	}
@@ -27,7 +27,7 @@ func (tn *turn) sentence(rec Record) string {
 	case rec.Event.Kind == Operator && rec.Event.Command.Verb == CmdRecover:
 		return tn.askSentence(rec)
 	case rec.Event.Kind == Operator:
-		return with("a person said", tn.note)
+		return with("a person said", tn.said)
 	case rec.Reason == NoChange && rec.From == rec.To:
 		return "no change: " + because
 	case rec.To == Held && rec.Reason != NoChange && rec.Reason != TierDue:

@@ -55,6 +55,7 @@ type TargetState struct {
 	Reason   Reason    `json:"reason,omitzero"`   // why it is in this phase; the hold reason when held
 	Hold     *Standing `json:"hold,omitzero"`     // a person's hold on this target
 	Incident string    `json:"incident,omitzero"` // its own incident, or the one it joined as a dependent
+	Drill    *Drill    `json:"drill,omitzero"`    // announced, and not long over
 
 	Last      detect.Observation `json:"last,omitzero"`
 	Diagnosis detect.Diagnosis   `json:"diagnosis,omitzero"` // of Last
@@ -122,6 +123,7 @@ type Incident struct {
 	Tier      int                  `json:"tier"` // highest tier told
 	Ack       *Standing            `json:"ack,omitzero"`
 	Relapses  int                  `json:"relapses,omitzero"`
+	Drill     *Drilled             `json:"drill,omitzero"` // it began as a drill
 }
 
 // Attempt is one action that was decided, and what came of it.

@@ -21,6 +21,7 @@ func (p *Policy) Step(s State, now time.Time, ev Event) (State, Record) {
 		p.hostEvent(tn, &rec)
 		return tn.commit(rec, false)
 	}
+	tn.forgetDrill()
 	tn.take()
 	tn.settleAccounts()
 	for range 2 { // Watching -> Suspect -> decision, when the first look is conclusive
@@ -48,6 +49,7 @@ func (p *Policy) Step(s State, now time.Time, ev Event) (State, Record) {
 		}
 	}
 	rec.To, rec.Reason = tn.t.Phase, reason
+	tn.takeForReal()
 	tn.notices(&rec)
 	tn.wake()
 	rec.Sentence = tn.sentence(rec)
@@ -83,6 +85,7 @@ func (tn *turn) take() {
 		tn.count(true)
 	case Operator:
 		tn.obey()
+		tn.said = tn.note
 		tn.rejudge()
 	default:
 		tn.rejudge()
@@ -96,7 +99,7 @@ func (tn *turn) intent() string {
 	t := tn.t
 	switch {
 	case t.Last.Facts.Text(detect.UnitActive) != "":
-		return operatorIntent(t.Last.Facts)
+		return tn.wish(t.Last.Facts)
 	case t.Diagnosis.Good() && !strings.HasPrefix(t.Intent, maskedUnit):
 		return ""
 	}
@@ -226,7 +229,7 @@ func (tn *turn) catchUp(rec *Record) {
 // latest evidence is not worth a durable write at every look.
 func material(a, b *Incident) bool {
 	if a.Class != b.Class || a.Severity != b.Severity || a.Held != b.Held || a.Paged != b.Paged || a.Tier != b.Tier ||
-		a.Ack != b.Ack || a.Closed != b.Closed || a.Relapses != b.Relapses ||
+		a.Ack != b.Ack || a.Drill != b.Drill || a.Closed != b.Closed || a.Relapses != b.Relapses ||
 		len(a.Attempts) != len(b.Attempts) || len(a.Affected) != len(b.Affected) || !maps.Equal(a.Rungs, b.Rungs) {
 		return true
 	}
@@ -253,6 +256,9 @@ func (tn *turn) wake() {
 	}
 	if t.Hold != nil {
 		times = append(times, t.Hold.Until)
+	}
+	if d := tn.drillState(); d != nil {
+		times = append(times, d.Until)
 	}
 	times = append(times, tn.noticeTimes()...)
 	var at time.Time

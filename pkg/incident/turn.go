@@ -21,7 +21,7 @@ type turn struct {
 	effects []Effect
 	why     Reason
 	note    string // what the sentence adds
-	word    string // what a person asked for with this step
+	said    string // what a person said with this step
 	row     row    // of the decision table that decided last
 	seen    flags  // what it was asked with
 
