@@ -19,7 +19,7 @@ FUZZTIME ?= 20s
 WORLDS ?= 20000
 ARGS ?=
 
-.PHONY: help build test check race lint accept demo bench sim fuzz cover rootfs bootstrap clean
+.PHONY: help build test check race lint accept demo bench sim fuzz cover package rootfs bootstrap clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +75,9 @@ cover: ## test coverage by package; the profile is in dist/cover.out
 	@mkdir -p dist
 	go test -coverprofile=dist/cover.out $(UNITS)
 	go tool cover -func=dist/cover.out | tail -1
+
+package: ## .deb and .rpm with bill of materials and checksums into dist/ (GOARCH=arm64, VERSION=1.2.3)
+	@scripts/package
 
 rootfs: ## the lab's root file system (once)
 	@if reason=$$(go run ./test/lab/cmd/lab check 2>&1); then go run ./test/lab/cmd/lab rootfs
