@@ -84,6 +84,7 @@ func sparkline(slots []httpserve.Slot, width int, top float64, of func(httpserve
 			v, _ := of(s).Get()
 			top = max(top, v)
 		}
+		top *= 1.5 // what has no limit must not look full
 	}
 	var b strings.Builder
 	for _, s := range list {

@@ -45,7 +45,7 @@ arguments, or (check) it cannot be told. Colours only on a terminal, and not whe
 	p.StringVarP(&c.output, "output", "o", "text", "output format: text, wide (every column), json or yaml")
 	p.StringVar(&c.socket, "socket", "", "control socket of the daemon (default: control.sock in its runtime_dir)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.setOutput() }
-	root.AddCommand(c.runCmd(), c.validateCmd(), c.checkCmd(), c.diagnoseCmd(), c.statusCmd(), c.incidentsCmd(), c.showCmd(), c.logsCmd(), c.explainCmd(), c.versionCmd())
+	root.AddCommand(c.runCmd(), c.validateCmd(), c.checkCmd(), c.diagnoseCmd(), c.statusCmd(), c.topCmd(), c.incidentsCmd(), c.showCmd(), c.logsCmd(), c.explainCmd(), c.versionCmd())
 	root.AddCommand(c.reportCmd(), c.statsCmd(), c.notifyCmd())
 	root.AddCommand(c.evidenceCmd(), c.replayCmd(), c.recoverCmd())
 	root.AddCommand(c.setupCmd())
