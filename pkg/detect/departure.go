@@ -23,6 +23,7 @@ type UnitEnd struct {
 	Policy            string // Restart=
 	Restarts          int    // NRestarts
 	LimitBurst        int    // StartLimitBurst=; 0 = no limit
+	FileState         string // whether it starts at boot: enabled, disabled, static, ...; "" not known
 	ConditionFailed   bool   // the last start was skipped because a Condition…= was not met
 
 	// Monotonic microseconds; 0 = never. MainExit is that of the last main process, and 0 while
@@ -95,6 +96,10 @@ func whyNeverStarted(e UnitEnd) (string, string) {
 		return DepartureNone, "there is no such unit"
 	case e.ConditionFailed:
 		return DepartureUnknown, "systemd did not start it: a Condition…= of the unit is not met"
+	case e.FileState == "disabled":
+		// A stopped unit that nothing refers to is unloaded, and with it all that was known of its end.
+		// Only what nothing starts at boot is forgotten so, and a failed unit never is.
+		return DepartureStopped, "it is disabled and nothing is known of a last run: a person stopped it, or has not started it since the boot"
 	}
 	return DepartureNone, "it has not been started, or nothing is known of its last run"
 }

@@ -294,6 +294,17 @@ func TestDepartureOf(t *testing.T) {
 				e.Active, e.Sub, e.Result, e.ExitKind, e.ExitStatus = "failed", "failed", "timeout", "killed", 15
 				e.ActiveExit, e.From = 190, "active"
 			}), DepartureCrash, DepartureStopped, "its time was up"},
+		{"stopped and unloaded while nobody looked, and disabled so that nothing starts it at boot",
+			UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success", FileState: "disabled"},
+			never, DepartureStopped, "it is disabled"},
+		{"never started since the boot, although it is enabled",
+			UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success", FileState: "enabled"},
+			never, DepartureNone, "nothing is known of its last run"},
+		{"never started since the boot, by something that is neither enabled nor disabled",
+			UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success", FileState: "static"},
+			never, DepartureNone, "nothing is known of its last run"},
+		{"crashed, of a unit that is disabled",
+			with(func(e *UnitEnd) { e.FileState = "disabled" }), DepartureCrash, DepartureCrash, ""},
 		{"a meta unit without a process (RemainAfterExit) that was stopped",
 			UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success", ExitKind: "exited",
 				InactiveExit: 90, MainExit: 95, ActiveEnter: 100, ActiveExit: 300},

@@ -70,12 +70,16 @@ func (d *Drill) covers(f detect.Facts, now time.Time) bool {
 	return f.Text(detect.UnitDeparture) == detect.DepartureStopped
 }
 
-// wish is what a person did to the unit, a drill's own stop left out; "" when nothing.
+// wish is what a person did to the unit, a drill's own stop left out; "" when nothing. Where systemd has
+// forgotten the unit's last run, what was known before still holds.
 func (tn *turn) wish(f detect.Facts) string {
 	if tn.t.Drill.covers(f, tn.now) {
 		return ""
 	}
-	return operatorIntent(f)
+	if why := operatorIntent(f); why != "" || !forgotten(f) {
+		return why
+	}
+	return tn.t.Intent
 }
 
 // drill takes the announcement of a drill, or of its end.

@@ -147,6 +147,14 @@ func operatorIntent(f detect.Facts) string {
 	return ""
 }
 
+// forgotten reports a unit that does not run and of whose last run nothing is known any more: systemd
+// unloads what was stopped and what nothing refers to.
+func forgotten(f detect.Facts) bool {
+	_, since := f.Num(detect.UnitSince)
+	return f.Text(detect.UnitActive) == "inactive" && f.Text(detect.UnitDeparture) == detect.DepartureNone &&
+		f.Text(detect.UnitInvocation) == "" && !since
+}
+
 // systemdAtWork reports whether systemd itself restarts the unit, or is about to: a unit with
 // Restart= is failed for a moment before its automatic restart begins.
 func systemdAtWork(t *TargetState, f detect.Facts, now time.Time) (until time.Time, why string) {

@@ -46,6 +46,22 @@ func TestAnOperatorsStopIsPagedOnlyWhenTheConfigurationSaysAfterHowLong(t *testi
 	s.tells("trigger t0 codebase: held-too-long", "resolve t0 codebase: closed")
 }
 
+func TestAStopIsObeyedAlsoWhenSystemdHasForgottenTheUnit(t *testing.T) {
+	unloaded := but(stopped("c1"), detect.UnitInvocation, gone, detect.UnitSince, gone, detect.UnitDeparture, "",
+		detect.UnitExitKind, gone, detect.UnitExitCode, gone)
+	s := quiet(t)
+	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), stopped("c1")
+	s.run(time.Minute).heldBy("codebase", HoldOperator)
+	s.host["codebase"] = unloaded // seen after a restart of recoveryd, which remembers
+	s.run(time.Hour).heldBy("codebase", HoldOperator).noAction().tells()
+	s.host["codebase"] = well("c2")
+	s.run(10*time.Minute).phase("codebase", Watching).noAction()
+
+	// Of a unit that nobody was seen to stop, nothing is made up.
+	s = quiet(t)
+	s.sees("codebase", unloaded).is(Acting, Act)
+}
+
 func TestAJobOfOurOwnIsNoOperator(t *testing.T) {
 	s := quiet(t)
 	s.sees("codebase", but(crashed("c1"), detect.UnitJob, "start", detect.UnitJobOurs, true)).is(Acting, Act)

@@ -92,9 +92,9 @@ func (tn *turn) take() {
 	}
 }
 
-// intent is what a person did to the unit. While it cannot be asked, what was last known still
-// holds: that a witness is gone does not start what a person stopped. A target that serves was
-// started again.
+// intent is what a person did to the unit. While it cannot be asked, and where systemd has forgotten
+// its last run, what was last known still holds: that a witness is gone does not start what a person
+// stopped. A target that serves was started again.
 func (tn *turn) intent() string {
 	t := tn.t
 	switch {

@@ -40,8 +40,13 @@ func TestWhatAnOperatorStoppedWhileRecoverydWasNotRunningIsLeftAlone(t *testing.
 	s := newStage(t, setting{})
 	s.ctl("stop", "recoveryd.service")
 	s.ctl("stop", lab.WorkflowUnit)
+	// systemd forgets a stopped unit that nothing starts at boot: only that it is disabled is left to see.
+	s.ctl("disable", "--now", lab.CodebaseUnit)
+	require.Equal(t, "0", s.show(lab.CodebaseUnit, "InactiveExitTimestampMonotonic"), "it was unloaded")
 	s.ctl("start", "recoveryd.service")
-	s.eventually(10*time.Second, "held for the operator", func() bool { return s.target("workflow-mcp").Reason == "operator-intent" })
+	s.eventually(10*time.Second, "held for the operator", func() bool {
+		return s.target("workflow-mcp").Reason == "operator-intent" && s.target("codebase-mcp").Reason == "operator-intent"
+	})
 	s.never(6*time.Second, "an action", func() bool { return len(s.actions()) > 0 })
 	s.noPages()
 }

@@ -164,7 +164,7 @@ func endOf(p unitProps) detect.UnitEnd {
 	}
 	e := detect.UnitEnd{
 		Load: p.load, Active: p.active, Sub: p.sub, Result: p.result, Policy: p.policy,
-		Restarts: int(p.restarts), LimitBurst: burst,
+		Restarts: int(p.restarts), LimitBurst: burst, FileState: p.file,
 		ConditionFailed: p.conditionAt != 0 && !p.condition,
 		ActiveEnter:     p.activeEnter, ActiveExit: p.activeExit, InactiveExit: p.inactiveExit, MainExit: p.mainExit,
 	}

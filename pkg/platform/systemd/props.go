@@ -31,6 +31,7 @@ type unitProps struct {
 	cgroup                            string
 	memCurrent, memMax                uint64
 	deps                              []string // units whose stop is passed on to this one
+	file                              string   // UnitFileState: enabled, disabled, static, ...; of the last GetAll
 }
 
 // apply takes over the properties that a signal or a GetAll carries. Deps are only complete
@@ -103,6 +104,8 @@ func (p *unitProps) set(name string, v any) {
 		set(&p.memCurrent, v)
 	case "MemoryMax":
 		set(&p.memMax, v)
+	case "UnitFileState":
+		set(&p.file, v)
 	case "Requires", "BindsTo", "PartOf", "StopPropagatedFrom":
 		if names, ok := v.([]string); ok {
 			p.deps = append(p.deps, names...)

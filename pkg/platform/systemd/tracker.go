@@ -96,7 +96,7 @@ func keepLastRun(p, before unitProps) unitProps {
 	}
 	before.load, before.policy, before.job, before.cgroup = p.load, p.policy, p.job, p.cgroup
 	before.mainPID, before.controlPID, before.deps = 0, 0, p.deps
-	before.memCurrent, before.memMax = p.memCurrent, p.memMax
+	before.memCurrent, before.memMax, before.file = p.memCurrent, p.memMax, p.file
 	return before
 }
 
