@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,6 +40,8 @@ func (l ledger) Append(ctx context.Context, rec incident.Record, notices []escal
 			Phase: rec.To.String(), Summary: i.Diagnosis.Because, Opened: i.Opened, Closed: i.Closed, Body: ib}}
 	} else if rec.After != nil {
 		e.Incident = rec.After.Incident
+	} else if r := rec.Run; r != nil { // its own story, or a part of the incident whose rung it is
+		e.Incident = cmp.Or(r.Incident, r.ID)
 	}
 	c.Entries = []journal.Entry{e}
 	for _, n := range notices {

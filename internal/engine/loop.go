@@ -18,12 +18,7 @@ import (
 func (e *Engine) Run(ctx context.Context) error {
 	e.lastLoop.Store(time.Now().UnixNano())
 	defer e.work.Wait()
-	for _, t := range e.State().Targets {
-		if t.Phase == incident.Acting {
-			e.handle(ctx, message{ev: incident.Event{Kind: incident.Ended, Target: t.Name, ActionID: t.ActionID,
-				Result: incident.ResultUnknown, Detail: "recoveryd was restarted while the action was in flight"}})
-		}
-	}
+	e.resume(ctx)
 	e.startWatchers(ctx)
 	idle := time.NewTicker(idleTurn)
 	defer idle.Stop()
@@ -101,6 +96,8 @@ func (e *Engine) accept(ctx context.Context, next incident.State, rec incident.R
 			e.lookAfter(eff.Target, eff.After)
 		case incident.Wake:
 			e.wakeAt(ctx, eff.Target, eff.At)
+		case incident.Conclude:
+			e.conclude(ctx, eff)
 		case incident.Notify:
 			queued = true
 		}
@@ -193,7 +190,7 @@ func (e *Engine) perform(ctx context.Context, eff incident.Effect, rec incident.
 		e.collect(ctx, a, inc, over)
 		if why := e.braked(); why != "" { // it came while evidence was collected
 			e.o.Logger.Warn("action not begun", zap.String("action_id", id), zap.String("target", a.Target), zap.Stringer("action", a), zap.String("stopped", why))
-			_ = e.Post(ctx, incident.Event{Kind: incident.Ended, Target: a.Target, ActionID: id, Result: incident.ResultUnknown,
+			_ = e.Post(ctx, incident.Event{Kind: incident.Ended, Target: eff.Target, ActionID: id, Result: incident.ResultUnknown,
 				Detail: "not begun: the stop file came first"})
 			return
 		}

@@ -59,6 +59,10 @@ const (
 
 	CmdDrill    CommandVerb = "drill"     // Drill is about to happen to Target, and lasts until Until
 	CmdDrillEnd CommandVerb = "drill-end" // Drill has put everything back
+
+	CmdPlay        CommandVerb = "playbook-run"     // run Playbook
+	CmdPlayApprove CommandVerb = "playbook-approve" // approve the step at which Run waits
+	CmdPlayStop    CommandVerb = "playbook-stop"    // end Run, also when it is halted
 )
 
 // Command is what a person said.
@@ -66,6 +70,8 @@ type Command struct {
 	Verb     CommandVerb `json:"verb"`
 	Incident string      `json:"incident,omitzero"`
 	Strategy string      `json:"strategy,omitzero"` // of CmdRecover; "" = the whole ladder
+	Playbook string      `json:"playbook,omitzero"`
+	Run      string      `json:"run,omitzero"`
 	By       string      `json:"by"`
 	Why      string      `json:"why,omitzero"`
 	Until    time.Time   `json:"until,omitzero"` // zero = until taken back
@@ -81,6 +87,9 @@ const (
 	Look    EffectKind = "look"    // Target, After: observe (again) soon
 	Wake    EffectKind = "wake"    // Target, At: send a Woke event then
 	Notify  EffectKind = "notify"  // Notice: put into the outbox with the record
+	// Conclude: post an Ended event for Target, ActionID with Result and Detail; the run of a playbook
+	// that was a rung of Target's ladder is over.
+	Conclude EffectKind = "conclude"
 )
 
 // Effect is one thing the shell must do.
@@ -92,6 +101,8 @@ type Effect struct {
 	After    time.Duration    `json:"after,omitzero"`
 	At       time.Time        `json:"at,omitzero"`
 	Notice   *Notice          `json:"notice,omitzero"`
+	Result   Result           `json:"result,omitzero"`
+	Detail   string           `json:"detail,omitzero"`
 }
 
 // NoticeKind says what people are to be told.

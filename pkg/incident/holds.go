@@ -28,11 +28,14 @@ func (p *Policy) standing(tn *turn) (hold, bool) {
 	if ps := tn.s.Host.Pause; ps.active(now) {
 		return hold{HoldPaused, said("everything is paused", ps), ps.Until}, true
 	}
-	if why := tn.wish(f); why != "" {
+	if why := tn.wish(f); why != "" && !tn.overridden(f) {
 		return hold{reason: HoldOperator, why: why}, true
 	}
 	if t.Hold.active(now) {
 		return hold{HoldCommand, said("held", t.Hold), t.Hold.Until}, true
+	}
+	if h, yes := tn.handHold(); yes {
+		return h, true
 	}
 	if w := f.Text(detect.UnitMaintenance); w != "" {
 		return hold{reason: HoldMaintenance, why: w}, true

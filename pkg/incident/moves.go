@@ -208,7 +208,11 @@ func (tn *turn) launch(rungNo int) {
 	t.Deadline = tn.now.Add(a.Timeout + actionMargin)
 	i.Attempts = append(i.Attempts, Attempt{ID: t.ActionID, Strategy: t.Plan.Strategy, Rung: rungNo, Undo: t.Undoing,
 		Action: a.String(), Verb: a.Verb, At: tn.now})
-	tn.effect(Effect{Kind: Perform, Target: t.Name, ActionID: t.ActionID, Action: &a})
+	if a.Verb == strategy.PlaybookRun {
+		tn.playRung(a)
+	} else {
+		tn.effect(Effect{Kind: Perform, Target: t.Name, ActionID: t.ActionID, Action: &a})
+	}
 	if t.Step == 0 { // one plan is one action of the budget, however many steps it has
 		h := tn.s.Host
 		longest := max(tn.p.o.Limits.Target.Window, tn.p.o.Limits.Class.Window, tn.p.o.Limits.Host.Window)

@@ -43,6 +43,9 @@ func (tn *turn) obey() {
 
 // hostEvent takes what concerns the whole host: a pause, or what recoveryd itself lacks.
 func (p *Policy) hostEvent(tn *turn, rec *Record) {
+	if p.played(tn, rec) {
+		return
+	}
 	h := tn.s.Host
 	rec.Reason = OperatorSaid
 	switch c := tn.ev.Command; {
@@ -67,7 +70,7 @@ func (p *Policy) hostEvent(tn *turn, rec *Record) {
 		h.Pause = nil
 		rec.Sentence = "the pause is over, by " + c.By
 	default:
-		rec.Reason = NoChange
+		rec.Reason, rec.Sentence = NoChange, "nothing to decide about the host"
 		return
 	}
 	tn.host = &h

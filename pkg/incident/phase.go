@@ -76,6 +76,12 @@ const (
 	UnresolvedTooLong Reason = "unresolved-too-long" // being worked on, but for too long
 	OperatorSaid      Reason = "operator-said"       // a person's command was taken
 	OverdueAction     Reason = "action-overdue"      // no end was reported in time
+	PlaybookBegan     Reason = "playbook-began"      // a run of a playbook began
+	PlaybookStep      Reason = "playbook-step"       // a step of it began or ended
+	PlaybookWaits     Reason = "playbook-waits"      // it waits for a person, or something holds it back
+	PlaybookDone      Reason = "playbook-done"       // every step that was needed was done
+	PlaybookFailed    Reason = "playbook-failed"     // a step failed, or its time was up
+	PlaybookEnded     Reason = "playbook-ended"      // a person ended it
 	Restarted         Reason = "recoveryd-restarted" // found in flight after a restart of the daemon
 )
 
@@ -87,6 +93,8 @@ const (
 	HoldPaused      Reason = "paused"                // a person paused everything
 	HoldOperator    Reason = "operator-intent"       // a person stopped, masked or is restarting the unit
 	HoldCommand     Reason = "hold"                  // a person holds this target
+	HoldPlaybook    Reason = "playbook"              // a playbook has the target in hand
+	HoldHalted      Reason = "playbook-halted"       // a playbook failed and keeps the target as it is
 	HoldMaintenance Reason = "maintenance"           // a maintenance window is open, or packages are being upgraded
 	HoldDependency  Reason = "dependency"            // the culprit is another target
 	HoldUnknown     Reason = "verdict-unknown"       // it cannot be told what is wrong
@@ -106,7 +114,7 @@ const (
 
 // Holds lists the hold reasons in the order in which they are asked.
 func Holds() []Reason {
-	return []Reason{HoldJournal, HoldStop, HoldPaused, HoldOperator, HoldCommand, HoldMaintenance, HoldDependency, HoldUnknown,
+	return []Reason{HoldJournal, HoldStop, HoldPaused, HoldOperator, HoldCommand, HoldPlaybook, HoldHalted, HoldMaintenance, HoldDependency, HoldUnknown,
 		HoldObserve, HoldApproval, HoldOneWitness, HoldRecovering, HoldInFlight, HoldSystemd, HoldBackoff,
 		HoldStartLimit, HoldTarget, HoldClass, HoldHost, HoldStorm}
 }

@@ -81,6 +81,7 @@ type Options struct {
 	Modes      map[string]Mode // by target; Auto when absent
 	Severities map[string]detect.Severity
 	Strategies strategy.Set
+	Playbooks  []strategy.Playbook
 	Extra      []detect.Condition // classes declared by operators
 	Overrides  []Override
 	Limits     Limits

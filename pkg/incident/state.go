@@ -24,6 +24,8 @@ type Host struct {
 	Stop     *Standing     `json:"stop,omitzero"`     // the stop file exists: By is the file, Why what it says
 	Impaired string        `json:"impaired,omitzero"` // what recoveryd itself lacks; it may only page
 	Actions  []ActionStamp `json:"actions,omitzero"`  // within the longest budget window, oldest first
+	Run      *Run          `json:"run,omitzero"`      // the playbook under way, or halted
+	Runs     []RunSummary  `json:"runs,omitzero"`     // the latest that are over, oldest first
 }
 
 // ActionStamp is one performed action, for the budgets.
@@ -188,6 +190,7 @@ type Record struct {
 	After    *TargetState `json:"after,omitzero"`
 	Incident *Incident    `json:"incident,omitzero"` // as it stands after this record
 	Host     *Host        `json:"host,omitzero"`     // when it changed
+	Run      *Run         `json:"run,omitzero"`      // of a playbook, as it stands after this record
 	// Rule is the row of the decision table that decided, and Seen the truths that it was asked with
 	// (see explain.go); of durable records only.
 	Rule string `json:"rule,omitzero"`

@@ -52,6 +52,7 @@ func (p *Policy) Step(s State, now time.Time, ev Event) (State, Record) {
 	tn.takeForReal()
 	tn.notices(&rec)
 	tn.wake()
+	tn.nudgeRun()
 	rec.Sentence = tn.sentence(rec)
 	return tn.commit(rec, true)
 }

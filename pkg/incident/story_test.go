@@ -178,8 +178,18 @@ func (s *story) restart() *story {
 	s.ends, s.wakes, s.due = nil, map[string]time.Time{}, map[string]time.Time{}
 	for _, name := range sortedNames(s.s.Targets) {
 		if t := s.s.Targets[name]; t.Phase == Acting {
+			if r := s.s.Host.Run; r.Live() && r.CallID == t.ActionID {
+				continue // its run goes on
+			}
 			s.step(Event{Kind: Ended, Target: name, ActionID: t.ActionID, Result: ResultUnknown, Detail: "recoveryd was restarted"})
 		}
+	}
+	switch r := s.s.Host.Run; {
+	case !r.Live():
+	case r.Stage == StageActing:
+		s.step(Event{Kind: Ended, ActionID: r.ActionID, Result: ResultUnknown, Detail: "recoveryd was restarted"})
+	default:
+		s.step(Event{Kind: Woke})
 	}
 	return s
 }
@@ -194,6 +204,8 @@ func (s *story) dispatch(rec Record) {
 			}
 		case Wake:
 			s.wakes[e.Target] = e.At
+		case Conclude:
+			s.ends = append(s.ends, pendingEnd{s.now, Event{Kind: Ended, Target: e.Target, ActionID: e.ActionID, Result: e.Result, Detail: e.Detail}, nil})
 		case Perform:
 			o := s.do(*e.Action)
 			s.ends = append(s.ends, pendingEnd{s.now.Add(o.took), Event{Kind: Ended, Target: e.Target, ActionID: e.ActionID, Result: o.result}, o.then})
@@ -217,6 +229,9 @@ func (s *story) run(d time.Duration) *story {
 			if e.at.Before(at) {
 				at, what, name = e.at, "end", fmt.Sprint(i)
 			}
+		}
+		if w := s.wakes[""]; !w.IsZero() && w.Before(at) {
+			at, what, name = w, "wake", ""
 		}
 		for _, t := range s.p.Targets() {
 			if w := s.wakes[t.Name]; !w.IsZero() && w.Before(at) {

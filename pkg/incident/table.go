@@ -51,6 +51,8 @@ var holdWords = map[Reason]string{
 	HoldPaused:      "a person paused everything",
 	HoldOperator:    "a person stopped, masked or is restarting the unit",
 	HoldCommand:     "a person holds this target",
+	HoldPlaybook:    "a playbook has the target in hand; what it does is judged when that is over",
+	HoldHalted:      "a playbook failed and keeps the target as it is, until a person ends the run",
 	HoldMaintenance: "a maintenance window is open, or packages are being upgraded",
 	HoldDependency:  "the culprit is another target; this one waits in its incident",
 	HoldUnknown:     "it cannot be told what is wrong",

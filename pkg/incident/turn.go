@@ -22,6 +22,8 @@ type turn struct {
 	why     Reason
 	note    string // what the sentence adds
 	said    string // what a person said with this step
+	word    string // what a person asked for with this step
+	hand    *Run   // the run that asks, when it has the target in hand
 	row     row    // of the decision table that decided last
 	seen    flags  // what it was asked with
 
@@ -73,6 +75,10 @@ func (tn *turn) nextPlan() *strategy.Plan {
 	rung, plan, skipped := tn.p.o.Strategies.Next(ladder, from, tn.planInput())
 	tn.skipped = skipped
 	if rung >= 0 {
+		if why := tn.rungRefusal(&plan); why != "" {
+			tn.skipped = append(tn.skipped, plan.Strategy+": "+why)
+			return nil
+		}
 		tn.plan, tn.planRung = &plan, rung
 		if a := tn.t.Asked; a != nil && a.Strategy != "" && !a.Begun {
 			tn.planRung = -1
@@ -107,7 +113,7 @@ func (tn *turn) view() flags {
 	set(tn.culprit() != "", masked)
 	if d.Bad() {
 		enough := t.BadLooks >= tm.Looks && tn.now.Sub(t.ClassSince) >= tm.For && tn.needsSeen()
-		set((d.Conclusive || enough || tn.askedNow()) && tn.current(), confirmed)
+		set((d.Conclusive || enough || tn.askedNow()) && tn.current() && (tn.inc != nil || !tn.inHand().Live()), confirmed)
 		target := tn.p.targets[t.Name]
 		ladder, _ := tn.ladderNow()
 		set(target.External || len(ladder) == 0 || t.Last.Facts.Text(detect.UnitPermission) != "", pageFirst)

@@ -25,6 +25,10 @@ const (
 	HTTPPoolResize   Verb = "http.pool-resize"    // args url, max_size: the service's own admin API
 	CacheClean       Verb = "cache.clean"         // args dir: empty an allow-listed directory
 	CommandRun       Verb = "command.run"         // args argv (NUL separated): an operator's command, no shell
+	CheckHTTP        Verb = "check.http"          // args url, status: ask once; changes nothing
+	CheckDisk        Verb = "check.disk"          // args dir, bytes: so much must be free; changes nothing
+	CheckWork        Verb = "check.work"          // the target's calls of real work, once
+	PlaybookRun      Verb = "playbook.run"        // a whole playbook; the core carries it out step by step
 )
 
 // Argument names used by the verbs above. Durations are Go durations, sizes are bytes.
@@ -41,6 +45,7 @@ const (
 	ArgMaxSize     = "max_size"
 	ArgDir         = "dir"
 	ArgArgv        = "argv"
+	ArgStatus      = "status"
 	ArgTolerate    = "tolerate" // yes: what cannot be removed is reported and is no failure
 	ArgPlatform    = "platform" // name of the adapter that performs it
 )

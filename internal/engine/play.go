@@ -1,0 +1,35 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/recoveryd/recoveryd/pkg/incident"
+)
+
+// conclude posts the end of a rung that was a playbook: its run is over. When the loop is gone
+// meanwhile, the rung is found in flight by the next process and judged by observation.
+func (e *Engine) conclude(ctx context.Context, eff incident.Effect) {
+	e.work.Go(func() {
+		_ = e.Post(ctx, incident.Event{Kind: incident.Ended, Target: eff.Target, ActionID: eff.ActionID, Result: eff.Result, Detail: eff.Detail})
+	})
+}
+
+// resume settles what an earlier process left in flight. The result of an action without an end is
+// unknown: it is judged by observation and never repeated blindly. The run of a playbook goes on; a
+// rung that it is a part of is in flight as long as it is.
+func (e *Engine) resume(ctx context.Context) {
+	const lost = "recoveryd was restarted while the action was in flight"
+	run := e.State().Host.Run
+	for _, t := range e.State().Targets {
+		if t.Phase == incident.Acting && !(run.Live() && run.CallID == t.ActionID) {
+			e.handle(ctx, message{ev: incident.Event{Kind: incident.Ended, Target: t.Name, ActionID: t.ActionID, Result: incident.ResultUnknown, Detail: lost}})
+		}
+	}
+	switch {
+	case !run.Live():
+	case run.Stage == incident.StageActing:
+		e.handle(ctx, message{ev: incident.Event{Kind: incident.Ended, ActionID: run.ActionID, Result: incident.ResultUnknown, Detail: lost}})
+	default:
+		e.handle(ctx, message{ev: incident.Event{Kind: incident.Woke}})
+	}
+}
