@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // on-call schedules and windows need their zones on hosts without tzdata too
 )
 
 // version and commit are set by the linker (see Makefile).

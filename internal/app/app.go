@@ -22,6 +22,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/metrics"
 	"github.com/recoveryd/recoveryd/internal/outbox"
 	"github.com/recoveryd/recoveryd/internal/replay"
+	"github.com/recoveryd/recoveryd/internal/routing"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/detect/probe"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
@@ -64,6 +65,7 @@ type App struct {
 	lookers  map[string]*probe.Looker // by target; of the configuration in force
 	children *children                // nil: nothing runs as a child
 	config   atomic.Pointer[config.Config]
+	routing  atomic.Pointer[routing.Routing]
 	// fingerprint is that of the configuration in force.
 	fingerprint atomic.Pointer[string]
 	cleanups    []cleanup
@@ -104,6 +106,11 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
+	route, err := routingOf(c)
+	if err != nil {
+		return nil, &ConfigError{err}
+	}
+	a.routing.Store(route)
 	notifiers, err := notifiersOf(c, a.log)
 	if err != nil {
 		return nil, &ConfigError{err}
@@ -161,7 +168,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.feed = a.newFeed()
 	a.engine, err = engine.New(engine.Options{Policy: policy, Subjects: subjects, State: state, Actuator: actuator(a.adapters),
-		Journal: ledger{a.journal, a.queue, a.giveUp}, Courier: courier{a}, Brake: a.brake, Evidence: a.evidence, Tape: a.recorder, Meter: a.feed.Tap(a.metrics), Render: a.render, Logger: a.log})
+		Journal: ledger{a.journal, a.giveUp}, Courier: courier{a}, Brake: a.brake, Evidence: a.evidence, Tape: a.recorder, Meter: a.feed.Tap(a.metrics), Render: a.render, Own: a.own, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}
@@ -345,11 +352,8 @@ func (a *App) render(n incident.Notice, i incident.Incident, at time.Time) escal
 	return rendererOf(a.Config()).Render(n, i, at)
 }
 
-// queue routes one notice by the configuration in force, as rows for the outbox.
-func (a *App) queue(n escalate.Notice) []escalate.Queued {
-	c := a.Config()
-	return withDrills(n, c.Drills.Notify, router{c}.Queue)
-}
+// own routes a notice about recoveryd itself by the configuration in force.
+func (a *App) own(n escalate.Notice) []escalate.Queued { return a.routing.Load().Own(n) }
 
 // courier connects the engine to the outbox.
 type courier struct{ a *App }
@@ -358,11 +362,7 @@ type courier struct{ a *App }
 func (c courier) Wake() { c.a.outbox.Wake() }
 
 // Emergency delivers without a journal, under the same rules.
-func (c courier) Emergency(ns []escalate.Notice) {
-	for _, n := range ns {
-		c.a.outbox.Submit(c.a.queue(n)...)
-	}
-}
+func (c courier) Emergency(rows []escalate.Queued) { c.a.outbox.Submit(rows...) }
 
 // observeOnly turns every target into one that is only watched.
 func observeOnly(c *config.Config) {

@@ -19,7 +19,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/recoveryd/recoveryd/internal/config"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 )
 
 // secretText must never be seen outside of the requests that it is meant for.
@@ -119,27 +118,6 @@ func TestADaemonThatHasLookedEverywhereIsReadyAndAnswers(t *testing.T) {
 	require.Error(t, err, "two daemons must not share a journal")
 }
 
-func TestNoticesGoToTheRoutesThatMatchAndToEverybodyWhenNoneDoes(t *testing.T) {
-	c := &config.Config{
-		Notifiers:  []config.Notifier{{Name: "pd"}, {Name: "slack"}, {Name: "mail"}},
-		Routes:     []config.Route{{Severity: []string{"P1"}, Notify: []string{"pd", "slack"}}, {Classes: []string{"disk"}, Notify: []string{"mail", "slack"}}},
-		Escalation: config.Escalation{Tiers: []config.Tier{{After: 15 * time.Minute, Notify: []string{"mail"}}}},
-	}
-	for _, x := range []struct {
-		name string
-		n    escalate.Notice
-		want []string
-	}{
-		{"one route matches", escalate.Notice{Priority: "P1", Class: "down"}, []string{"pd", "slack"}},
-		{"two routes match, nobody is told twice", escalate.Notice{Priority: "P1", Class: "disk"}, []string{"pd", "slack", "mail"}},
-		{"no route matches: everybody, since a page that nobody gets is worse", escalate.Notice{Priority: "P3", Class: "pool"}, []string{"pd", "slack", "mail"}},
-		{"a later tier is told by the escalation alone", escalate.Notice{Priority: "P1", Tier: 1}, []string{"mail"}},
-		{"there is no third tier", escalate.Notice{Priority: "P1", Tier: 2}, nil},
-	} {
-		t.Run(x.name, func(t *testing.T) { require.Equal(t, x.want, router{c}.Channels(x.n, time.Now())) })
-	}
-}
-
 func TestTheExampleConfigurationsBuildEverythingThatTheyAskFor(t *testing.T) {
 	c, err := config.Load("../../configs/minimal.yaml", Known())
 	require.NoError(t, err)
@@ -150,15 +128,4 @@ func TestTheExampleConfigurationsBuildEverythingThatTheyAskFor(t *testing.T) {
 	require.NoError(t, err)
 	_, err = PolicyOf(c)
 	require.NoError(t, err)
-}
-
-func TestALaterTierHasItsOwnKeyAtThePagerAndStaysInTheIncidentsConversationInSlack(t *testing.T) {
-	c := &config.Config{Notifiers: []config.Notifier{{Name: "pd", Type: "pagerduty"}, {Name: "chat", Type: "slack"}},
-		Escalation: config.Escalation{Tiers: []config.Tier{{After: 15 * time.Minute, Notify: []string{"pd", "chat"}}}}}
-	rows := router{c}.Queue(escalate.Notice{ID: "i1/t1#9", Key: "i1/t1", Incident: "i1", Tier: 1})
-	require.Len(t, rows, 2)
-	require.Equal(t, "i1/t1", rows[0].Key)
-	require.Equal(t, "i1/t0", rows[1].Key)
-	require.Equal(t, "i1/t0#9", rows[1].ID)
-	require.Equal(t, 1, rows[1].Notice.Tier)
 }

@@ -7,27 +7,8 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/internal/config"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
-
-// withDrills routes the notices of drills to the channels that are meant for them, and to no other.
-// What began as a drill and is a problem like any other goes the usual way too. Without such
-// channels a drill is told like everything else; its summary says what it is.
-func withDrills(n escalate.Notice, channels []string, usual func(escalate.Notice) []escalate.Queued) []escalate.Queued {
-	if n.Drill == "" || len(channels) == 0 {
-		return usual(n)
-	}
-	rows := escalate.NewQueued(n.At, n, channels...)
-	if n.Real {
-		for _, q := range usual(n) {
-			if !slices.Contains(channels, q.Channel) {
-				rows = append(rows, q)
-			}
-		}
-	}
-	return rows
-}
 
 // drillAllowed says why the configuration allows no such drill now; nil when it does. What the
 // state of the host says about it is for the core to judge.

@@ -7,32 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/recoveryd/recoveryd/internal/config"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
-
-func TestNoticesOfDrillsGoToTheirOwnChannels(t *testing.T) {
-	usual := func(n escalate.Notice) []escalate.Queued { return escalate.NewQueued(n.At, n, "pagerduty", "slack") }
-	for name, c := range map[string]struct {
-		notice   escalate.Notice
-		channels []string
-		want     []string
-	}{
-		"a real incident is told as ever":            {escalate.Notice{}, []string{"drills"}, []string{"pagerduty", "slack"}},
-		"a drill is told where drills are told":      {escalate.Notice{Drill: "d1"}, []string{"drills"}, []string{"drills"}},
-		"without such a place it is told as ever":    {escalate.Notice{Drill: "d1"}, nil, []string{"pagerduty", "slack"}},
-		"what outlived its drill is told everywhere": {escalate.Notice{Drill: "d1", Real: true}, []string{"drills"}, []string{"drills", "pagerduty", "slack"}},
-		"and once to a channel that is told of both": {escalate.Notice{Drill: "d1", Real: true}, []string{"slack"}, []string{"slack", "pagerduty"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var got []string
-			for _, q := range withDrills(c.notice, c.channels, usual) {
-				got = append(got, q.Channel)
-			}
-			require.Equal(t, c.want, got)
-		})
-	}
-}
 
 func TestTheConfigurationAllowsNoDrillButWhatItNames(t *testing.T) {
 	const file = `

@@ -15,15 +15,14 @@ import (
 // ledger writes the core's records into the journal, together with the notices that they ask
 // for, in one transaction.
 type ledger struct {
-	j     *journal.Journal
-	queue func(escalate.Notice) []escalate.Queued
+	j *journal.Journal
 	// corrupt is told when the journal turns out to be damaged while running. Only a new start
 	// sets a damaged file aside, so the daemon must end, after the page about it has left.
 	corrupt func(error)
 }
 
 // Append makes a record and its notices durable.
-func (l ledger) Append(ctx context.Context, rec incident.Record, notices []escalate.Notice) error {
+func (l ledger) Append(ctx context.Context, rec incident.Record, notices []escalate.Queued) error {
 	body, err := json.Marshal(rec)
 	if err != nil {
 		return fmt.Errorf("encode record %d: %w", rec.Seq, err)
@@ -44,9 +43,7 @@ func (l ledger) Append(ctx context.Context, rec incident.Record, notices []escal
 		e.Incident = cmp.Or(r.Incident, r.ID)
 	}
 	c.Entries = []journal.Entry{e}
-	for _, n := range notices {
-		c.Queue = append(c.Queue, l.queue(n)...)
-	}
+	c.Queue = notices
 	err = l.j.Append(ctx, c)
 	if errors.Is(err, journal.ErrCorrupt) {
 		l.corrupt(err)

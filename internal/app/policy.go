@@ -83,11 +83,8 @@ func PolicyOf(c *config.Config) (*incident.Policy, error) {
 		o.Extra = append(o.Extra, cond)
 	}
 	o.Overrides = overridesOf(c.Classes)
-	for _, tier := range c.Escalation.Tiers {
-		o.Tiers = append(o.Tiers, tier.After)
-	}
-	if len(o.Tiers) > 0 && o.Tiers[0] != 0 {
-		o.Tiers = append([]time.Duration{0}, o.Tiers...) // tier 0 is told by the routes
+	if o.Escalation, err = routingOf(c); err != nil {
+		return nil, err
 	}
 	for _, w := range c.Maintenance {
 		o.Windows = append(o.Windows, incident.Window{Name: w.Name, Targets: w.Targets, Open: w.Active})

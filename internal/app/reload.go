@@ -43,6 +43,10 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
+	route, err := routingOf(c)
+	if err != nil {
+		return err
+	}
 	notifiers, err := notifiersOf(c, a.log)
 	if err != nil {
 		return err
@@ -67,6 +71,7 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	// but the end of the daemon itself.
 	handOver(a.Config(), c, a.lookers, lookers)
 	a.config.Store(c)
+	a.routing.Store(route)
 	a.metrics.Targets(names(c))
 	a.metrics.Limits(policy.Targets())
 	a.feed.Keep(names(c))

@@ -20,13 +20,17 @@ func journaled(t *testing.T, dir string, began time.Time) {
 	t.Helper()
 	j, err := journal.Open(t.Context(), journal.Options{Dir: dir})
 	require.NoError(t, err)
-	l := ledger{j: j, queue: func(n escalate.Notice) []escalate.Queued { return escalate.NewQueued(n.At, n, "pagerduty", "slack") }}
+	l := ledger{j: j}
 	i := incident.Incident{ID: "svc-1", Target: "svc", Class: detect.ClassDown, Severity: detect.P1, Since: began, Opened: began.Add(time.Second),
 		Paged: began.Add(time.Second), Diagnosis: detect.Diagnosis{Because: "no process", Witnesses: []detect.Witness{detect.ByUnit, detect.BySocket}}}
 	step := func(after time.Duration, from, to incident.Phase, why incident.Reason, notices ...escalate.Notice) {
 		rec := incident.Record{Seq: j.LastSeq() + 1, At: began.Add(after), Target: "svc", From: from, To: to, Reason: why, Sentence: "it is " + to.String(),
 			After: &incident.TargetState{Name: "svc", Incident: i.ID}, Incident: new(i)}
-		require.NoError(t, l.Append(t.Context(), rec, notices))
+		var rows []escalate.Queued
+		for _, n := range notices {
+			rows = append(rows, escalate.NewQueued(n.At, n, "pagerduty", "slack")...)
+		}
+		require.NoError(t, l.Append(t.Context(), rec, rows))
 	}
 	step(time.Second, incident.Watching, incident.Escalated, incident.PageFirst,
 		escalate.Notice{ID: "n1", Key: "svc-1/t0", Kind: escalate.Trigger, At: began.Add(time.Second), Incident: i.ID, Summary: "svc is down", Host: "db1"})

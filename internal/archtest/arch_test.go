@@ -128,6 +128,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"internal/replay":    {"pkg/detect", "pkg/incident"},
 		"internal/alerts":    {"pkg/detect"},
 		"internal/setup":     {"internal/config", "pkg/detect", "pkg/strategy", "pkg/platform"},
+		"internal/routing":   {"pkg/incident", "pkg/escalate"},
 		"internal/engine":    {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 		"internal/metrics":   {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 		"internal/httpserve": {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},

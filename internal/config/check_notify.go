@@ -17,6 +17,9 @@ func (k *checker) notifiers() {
 	for i, s := range k.c.OnCall {
 		names, paths = append(names, s.Name), append(paths, k.source.item("oncall", i)+".name")
 	}
+	for i, r := range k.c.Roles {
+		names, paths = append(names, r.Name), append(paths, k.source.item("roles", i)+".name")
+	}
 	k.unique("the name", names, paths)
 	if len(k.c.Notifiers) == 0 && k.sound("notifiers") {
 		k.risk("notifiers", "nobody is told of anything: there is no notifier", "add one, such as {name: pagerduty, type: pagerduty, routing_key_file: ...}")
@@ -31,33 +34,12 @@ func (k *checker) notifierNames() []string {
 	return out
 }
 
-// receivers are the names that routes and tiers may use.
-func (k *checker) receivers() []string {
-	out := k.notifierNames()
-	for _, s := range k.c.OnCall {
-		out = append(out, s.Name)
-	}
-	return out
-}
-
-func (k *checker) schedules() {
-	for i, s := range k.c.OnCall {
-		p := k.source.item("oncall", i)
-		for j, n := range s.Notify { // the same person may have two turns
-			k.among(k.source.item(p+".notify", j), "notifier", n, k.notifierNames())
-		}
-		if m, err := parseMoment(s.Start); err == nil && !m.date {
-			k.fail(Problem{Path: p + ".start", What: "names no day", Got: fmt.Sprintf("%q", s.Start), Want: `a moment such as "2026-01-05 09:00"`})
-		}
-	}
-}
-
 func (k *checker) routes() {
 	for i, r := range k.c.Routes {
 		p := k.source.item("routes", i)
 		k.eachAmong(p+".classes", "failure class", r.Classes, k.classNames())
 		k.eachAmong(p+".targets", "target", r.Targets, k.targetNames())
-		k.eachAmong(p+".notify", "notifier", r.Notify, k.receivers())
+		k.eachAmong(p+".notify", "notifier, schedule or role", r.Notify, k.receivers())
 		for j, s := range r.Severity {
 			if slices.Contains(r.Severity[:j], s) {
 				k.fail(Problem{Path: k.source.item(p+".severity", j), What: "is named twice", Got: s, Hint: "remove one"})
@@ -67,7 +49,7 @@ func (k *checker) routes() {
 	before := time.Duration(-1)
 	for i, t := range k.c.Escalation.Tiers {
 		p := k.source.item("escalation.tiers", i)
-		k.eachAmong(p+".notify", "notifier", t.Notify, k.receivers())
+		k.eachAmong(p+".notify", "notifier, schedule or role", t.Notify, k.receivers())
 		if t.After <= before && k.sound(p+".after") {
 			k.fail(Problem{Path: p + ".after", What: "is not later than the tier before", Got: writeDuration(t.After), Want: "more than " + writeDuration(before)})
 		}
@@ -79,7 +61,7 @@ func (k *checker) routes() {
 // leftOver warns of severe incidents that no route matches: they go to every notifier, which is
 // seldom what was meant.
 func (k *checker) leftOver() {
-	if len(k.c.Notifiers) == 0 || !k.sound("routes", "notifiers") {
+	if len(k.c.Notifiers) == 0 || !k.sound("routes", "notifiers") || k.c.ByRunbook() || len(k.c.Escalation.Rules) > 0 {
 		return
 	}
 	for _, severity := range []string{"P1", "P2"} {

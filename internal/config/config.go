@@ -57,9 +57,12 @@ type Config struct {
 	Notifiers []Notifier `yaml:"notifiers"`
 	// Who is told first (tier 0). Every route that matches an incident is used. What no route
 	// matches goes to every notifier, whatever its severity: a page that nobody gets is worse.
-	Routes []Route `yaml:"routes" shown:"one route: every notifier is told of everything"`
-	// Who is told next when nobody has acknowledged and the problem is still there.
+	Routes []Route `yaml:"routes" shown:"one route: every notifier is told of everything; none when there are roles or escalation.rules"`
+	// Who is told next when nobody has acknowledged and the problem is still there, and when.
 	Escalation Escalation `yaml:"escalation"`
+	// Who stands for the roles of the escalation. With roles, and without routes, tiers and rules of
+	// your own, the matrix of the runbooks says who is told and when.
+	Roles []Role `yaml:"roles"`
 	// On-call schedules. A schedule is used like a notifier: routes and tiers name it, and the
 	// notifier whose turn it is gets the message.
 	OnCall []Schedule `yaml:"oncall"`

@@ -113,7 +113,7 @@ func (c *Config) compute() {
 	for i := range c.Targets {
 		c.Targets[i].compute(c.Mode)
 	}
-	if c.Routes == nil && len(c.Notifiers) > 0 {
+	if c.Routes == nil && len(c.Notifiers) > 0 && len(c.Roles) == 0 && len(c.Escalation.Rules) == 0 && !c.ByRunbook() {
 		all := Route{}
 		for _, n := range c.Notifiers {
 			if !slices.Contains(all.Notify, n.Name) {

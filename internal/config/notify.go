@@ -1,7 +1,5 @@
 package config
 
-import "time"
-
 // Notifier is a channel by which people are told.
 type Notifier struct {
 	// Name of the channel, as routes and tiers use it. Unique.
@@ -27,33 +25,4 @@ type Route struct {
 	Targets []string `yaml:"targets" want:"nonempty" shown:"all targets"`
 	// Notifiers, or on-call schedules, that are told.
 	Notify []string `yaml:"notify" want:"required,nonempty"`
-}
-
-// Escalation is who is told next.
-type Escalation struct {
-	// The tiers, in the order of time.
-	Tiers []Tier `yaml:"tiers"`
-}
-
-// Tier is one step of escalation.
-type Tier struct {
-	// Time since the first page after which these are told, when nobody has acknowledged and the
-	// problem is still there. With 0s they are told together with the routes.
-	After time.Duration `yaml:"after" want:"required,max=7d"`
-	// Notifiers, or on-call schedules, that are told.
-	Notify []string `yaml:"notify" want:"required,nonempty"`
-}
-
-// Schedule says whose turn it is.
-type Schedule struct {
-	// Name of the schedule, as routes and tiers use it. Unique among schedules and notifiers.
-	Name string `yaml:"name" form:"name" want:"required"`
-	// The notifiers that take turns, in this order.
-	Notify []string `yaml:"notify" want:"required,nonempty"`
-	// When the first turn begins: a moment such as "2026-01-05 09:00".
-	Start string `yaml:"start" form:"moment" want:"required"`
-	// Length of a turn.
-	Turn time.Duration `yaml:"turn" default:"7d" want:"min=1h,max=90d"`
-	// Time zone of start.
-	Timezone string `yaml:"timezone" form:"timezone" default:"Local" want:"nonempty"`
 }

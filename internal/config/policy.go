@@ -136,7 +136,7 @@ type PageAfter struct {
 	// The state of a target could not be told for this long.
 	Unknown time.Duration `yaml:"unknown" default:"10m" want:"min=10s,max=1d"`
 	// An incident is open for this long, whatever is being done about it.
-	Unresolved time.Duration `yaml:"unresolved" default:"15m" want:"min=10s,max=1d"`
+	Unresolved time.Duration `yaml:"unresolved" default:"5m" want:"min=10s,max=1d"`
 }
 
 // Window is a time in which recoveryd takes no action: once, or again and again.

@@ -137,26 +137,3 @@ func TestWindowOfTheHourThatComesTwice(t *testing.T) {
 	}
 	require.Equal(t, 60, minutes)
 }
-
-func TestScheduleTakesTurns(t *testing.T) {
-	berlin, err := time.LoadLocation("Europe/Berlin")
-	require.NoError(t, err)
-	s := Schedule{Notify: []string{"anna", "ben", "cem"}, Start: "2026-01-05 09:00", Turn: 7 * day, Timezone: "Europe/Berlin"}
-	for _, tt := range []struct {
-		name string
-		now  time.Time
-		want string
-	}{
-		{"before the first turn", time.Date(2025, 12, 1, 0, 0, 0, 0, berlin), "anna"},
-		{"in the first turn", time.Date(2026, 1, 5, 9, 0, 0, 0, berlin), "anna"},
-		{"a minute before the handover", time.Date(2026, 1, 12, 8, 59, 0, 0, berlin), "anna"},
-		{"at the handover", time.Date(2026, 1, 12, 9, 0, 0, 0, berlin), "ben"},
-		{"after a round it begins again", time.Date(2026, 1, 26, 9, 0, 0, 0, berlin), "anna"},
-		{"in summer the handover is still at nine: before", time.Date(2026, 7, 6, 8, 59, 0, 0, berlin), "ben"},
-		{"in summer the handover is still at nine: after", time.Date(2026, 7, 6, 9, 0, 0, 0, berlin), "cem"},
-	} {
-		t.Run(tt.name, func(t *testing.T) { require.Equal(t, tt.want, s.OnDuty(tt.now)) })
-	}
-	s.Turn = 12 * time.Hour
-	require.Equal(t, "ben", s.OnDuty(time.Date(2026, 1, 5, 21, 0, 0, 0, berlin)))
-}

@@ -29,6 +29,11 @@ func parseMoment(s string) (moment, error) {
 	return moment{true, t.Year(), t.Day(), t.Month(), t.Hour(), t.Minute()}, nil
 }
 
+// in is the moment in a zone.
+func (m moment) in(zone *time.Location) time.Time {
+	return time.Date(m.year, m.month, m.day, m.hour, m.minute, 0, 0, zone)
+}
+
 func weekdays() []string { return []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"} }
 
 // Returns reports whether the window begins again and again, and not only once.
@@ -51,7 +56,7 @@ func (w Window) Active(now time.Time) (until time.Time, active bool) {
 		return !now.Before(start) && now.Before(until)
 	}
 	if m.date {
-		if within(time.Date(m.year, m.month, m.day, m.hour, m.minute, 0, 0, zone)) {
+		if within(m.in(zone)) {
 			return until, true
 		}
 		return time.Time{}, false
@@ -69,32 +74,3 @@ func (w Window) Active(now time.Time) (until time.Time, active bool) {
 }
 
 func weekday(t time.Time) string { return strings.ToLower(t.Weekday().String()[:3]) }
-
-// OnDuty returns the name of the notifier whose turn it is. Before the first turn it is the first
-// one's. Turns are counted in days of the schedule's time zone when they are whole days, so that
-// the handover stays at the same time of the wall clock all year.
-func (s Schedule) OnDuty(now time.Time) string {
-	m, err := parseMoment(s.Start)
-	zone, zoneErr := time.LoadLocation(s.Timezone)
-	if err != nil || zoneErr != nil || len(s.Notify) == 0 {
-		return "" // Parse has refused all three
-	}
-	start := time.Date(m.year, m.month, m.day, m.hour, m.minute, 0, 0, zone)
-	if now.Before(start) {
-		return s.Notify[0]
-	}
-	n := int(now.Sub(start) / s.Turn)
-	if s.Turn%day == 0 {
-		days := int(s.Turn / day)
-		begin := func(n int) time.Time {
-			return time.Date(m.year, m.month, m.day+n*days, m.hour, m.minute, 0, 0, zone)
-		}
-		for begin(n).After(now) { // a change of clocks makes the estimate wrong by one
-			n--
-		}
-		for !begin(n + 1).After(now) {
-			n++
-		}
-	}
-	return s.Notify[n%len(s.Notify)]
-}

@@ -37,7 +37,9 @@ type Options struct {
 	Tape     Tape     // nil = nothing is recorded
 	Meter    Meter
 	Render   func(incident.Notice, incident.Incident, time.Time) escalate.Notice
-	Logger   *zap.Logger
+	// Own routes a notice about recoveryd itself; what is about an incident is routed by the policy.
+	Own    func(escalate.Notice) []escalate.Queued
+	Logger *zap.Logger
 }
 
 // Engine runs the loop. Its methods are safe for concurrent use.
@@ -65,7 +67,7 @@ type message struct {
 
 // New checks the options and builds an Engine that does nothing until Run.
 func New(o Options) (*Engine, error) {
-	if o.Policy == nil || o.Actuator == nil || o.Journal == nil || o.Courier == nil || o.Meter == nil || o.Render == nil || o.Logger == nil {
+	if o.Policy == nil || o.Actuator == nil || o.Journal == nil || o.Courier == nil || o.Meter == nil || o.Render == nil || o.Own == nil || o.Logger == nil {
 		return nil, errors.New("engine: a required option is missing")
 	}
 	e := &Engine{o: o, inbox: make(chan message, 256), watchers: map[string]*watcher{}, timers: map[string]*time.Timer{}}

@@ -31,7 +31,7 @@ type rig struct {
 	onDo     func(strategy.Action) (incident.Result, string)
 }
 
-func (r *rig) Append(_ context.Context, rec incident.Record, ns []escalate.Notice) error {
+func (r *rig) Append(_ context.Context, rec incident.Record, ns []escalate.Queued) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.appendEr != nil {
@@ -39,7 +39,7 @@ func (r *rig) Append(_ context.Context, rec incident.Record, ns []escalate.Notic
 	}
 	r.log = append(r.log, "append "+string(rec.Reason))
 	r.records = append(r.records, rec)
-	r.notices = append(r.notices, ns...)
+	r.notices = append(r.notices, noticesOf(ns)...)
 	return nil
 }
 
@@ -65,10 +65,10 @@ func (r *rig) Look(ctx context.Context, cause string) detect.Observation {
 }
 
 func (r *rig) Wake() {}
-func (r *rig) Emergency(ns []escalate.Notice) {
+func (r *rig) Emergency(ns []escalate.Queued) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.urgent = append(r.urgent, ns...)
+	r.urgent = append(r.urgent, noticesOf(ns)...)
 }
 func (r *rig) Looked(string, detect.Verdict, time.Duration)          {}
 func (r *rig) Decided(incident.Record)                               {}
@@ -85,6 +85,15 @@ func (r *rig) count(step string) (n int) {
 	}
 	return n
 }
+
+func noticesOf(rows []escalate.Queued) (out []escalate.Notice) {
+	for _, q := range rows {
+		out = append(out, q.Notice)
+	}
+	return out
+}
+
+func own(n escalate.Notice) []escalate.Queued { return escalate.NewQueued(n.At, n, "pager") }
 
 func healthy(run string) detect.Facts {
 	return detect.Facts{detect.UnitActive: detect.Word("active"), detect.UnitSub: detect.Word("running"), detect.UnitInvocation: detect.Word(run),
@@ -107,7 +116,7 @@ func (r *rig) engine(t *testing.T, state incident.State) *Engine {
 		Probation: 30 * time.Second})
 	require.NoError(t, err)
 	e, err := New(Options{Policy: p, Subjects: []Subject{{Name: "svc", Looker: r, Interval: 5 * time.Second}}, State: state,
-		Actuator: r, Journal: r, Courier: r, Meter: r, Render: Renderer{Host: "host1"}.Render, Logger: zap.NewNop()})
+		Actuator: r, Journal: r, Courier: r, Meter: r, Render: Renderer{Host: "host1"}.Render, Own: own, Logger: zap.NewNop()})
 	require.NoError(t, err)
 	return e
 }

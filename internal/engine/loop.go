@@ -68,7 +68,7 @@ func (e *Engine) handle(ctx context.Context, m message) {
 		n := e.impairedNotice(now, state.Host.Impaired)
 		n.Kind, n.Status, n.Next = escalate.Resolve, escalate.Resolved, "recoveryd can write its journal again, and acts again"
 		n.ID = fmt.Sprintf("recoveryd-mended-%d", now.UnixNano())
-		e.o.Courier.Emergency([]escalate.Notice{n})
+		e.o.Courier.Emergency(e.o.Own(n))
 	}
 	if m.done != nil {
 		m.done <- rec
@@ -129,7 +129,7 @@ func (e *Engine) journalBroken(ctx context.Context, state incident.State, m mess
 		next.Seq = seq
 		e.tape(state, now, ev, rec, next)
 		state = next
-		e.o.Courier.Emergency([]escalate.Notice{e.impairedNotice(now, why)})
+		e.o.Courier.Emergency(e.o.Own(e.impairedNotice(now, why)))
 		e.accept(ctx, state, rec)
 	}
 	next, rec := e.Policy().Step(state, now, m.ev)
@@ -155,9 +155,9 @@ func (e *Engine) impairedNotice(now time.Time, why string) escalate.Notice {
 		Commands: []string{"systemctl status recoveryd", "df -h /var/lib/recoveryd", "recoveryd doctor"}}
 }
 
-// render turns the notices of a record into messages.
-func (e *Engine) render(s incident.State, rec incident.Record) []escalate.Notice {
-	var out []escalate.Notice
+// render turns the notices of a record into messages, one for each channel that gets it.
+func (e *Engine) render(s incident.State, rec incident.Record) []escalate.Queued {
+	var out []escalate.Queued
 	for _, eff := range rec.Effects {
 		if eff.Kind != incident.Notify {
 			continue
@@ -166,10 +166,14 @@ func (e *Engine) render(s incident.State, rec incident.Record) []escalate.Notice
 		if inc == nil {
 			inc = s.Incidents[s.Targets[eff.Target].Incident]
 		}
-		if inc != nil {
-			n := e.o.Render(*eff.Notice, *inc, rec.At)
+		if inc == nil {
+			continue
+		}
+		n := e.o.Render(*eff.Notice, *inc, rec.At)
+		for _, a := range eff.Notice.To {
+			n.Key, n.To = a.Key, a.For
 			n.ID = fmt.Sprintf("%s#%d", n.Key, rec.Seq)
-			out = append(out, n)
+			out = append(out, escalate.NewQueued(rec.At, n, a.Channel)...)
 		}
 	}
 	return out
@@ -276,7 +280,11 @@ func (e *Engine) log(rec incident.Record) {
 		case incident.Perform:
 			fields = append(fields, zap.String("action_id", eff.ActionID), zap.Stringer("action", eff.Action))
 		case incident.Notify:
-			fields = append(fields, zap.String("notice", string(eff.Notice.Kind)))
+			var to []string
+			for _, a := range eff.Notice.To {
+				to = append(to, a.Channel)
+			}
+			fields = append(fields, zap.String("notice", string(eff.Notice.Kind)), zap.Strings("to", to))
 		}
 	}
 	if rec.To == incident.Escalated && rec.From != rec.To {

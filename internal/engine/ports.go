@@ -25,7 +25,7 @@ type Actuator interface {
 // Journal makes a record and its notices durable in one transaction. When Append returns nil,
 // both survive a crash at any later instant.
 type Journal interface {
-	Append(ctx context.Context, rec incident.Record, notices []escalate.Notice) error
+	Append(ctx context.Context, rec incident.Record, notices []escalate.Queued) error
 }
 
 // Courier is told that notices were queued, and takes those that could not be made durable.
@@ -33,7 +33,7 @@ type Courier interface {
 	// Wake says that the outbox has something new.
 	Wake()
 	// Emergency delivers notices without a journal, at once and as well as it can.
-	Emergency(notices []escalate.Notice)
+	Emergency(notices []escalate.Queued)
 }
 
 // Evidence collects what a cure is about to destroy.

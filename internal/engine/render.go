@@ -24,10 +24,10 @@ const DrillMark = "[DRILL]"
 // Render writes one message, complete in itself.
 func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) escalate.Notice {
 	out := escalate.Notice{
-		Key: fmt.Sprintf("%s/t%d", i.ID, n.Tier), Kind: kinds[n.Kind], At: at, Incident: i.ID, Tier: n.Tier,
+		Key: fmt.Sprintf("%s/t%d", i.ID, n.Tier), Because: n.Because, Kind: kinds[n.Kind], At: at, Incident: i.ID, Tier: n.Tier,
 		Priority: i.Severity.String(), Severity: severity(i.Severity), Status: status(n, i), Host: r.Host,
 		Target: i.Target, Class: string(i.Class), Summary: r.summary(n, i), Since: i.Since,
-		Affected: i.Affected, Evidence: evidence(n, i), Next: n.Next, Commands: r.commands(i),
+		Affected: i.Affected, Evidence: evidence(n, i, at), Next: n.Next, Commands: r.commands(i),
 	}
 	if d := i.Drill; d != nil {
 		out.Drill, out.Real = d.ID, !i.Exercise()
@@ -106,7 +106,7 @@ func (r Renderer) summary(n incident.Notice, i incident.Incident) string {
 	return what
 }
 
-func evidence(n incident.Notice, i incident.Incident) []string {
+func evidence(n incident.Notice, i incident.Incident, at time.Time) []string {
 	out := []string{i.Diagnosis.Because}
 	if len(i.Diagnosis.Witnesses) > 0 {
 		ws := make([]string, len(i.Diagnosis.Witnesses))
@@ -118,6 +118,9 @@ func evidence(n incident.Notice, i incident.Incident) []string {
 	if i.Held != "" {
 		out = append(out, fmt.Sprintf("held back (%s): %s", i.Held, i.HeldWhy))
 	}
+	if a := i.Ack; a != nil && n.Kind != incident.NoticeResolve && (a.Until.IsZero() || at.Before(a.Until)) {
+		out = append(out, acknowledged(a))
+	}
 	for _, s := range i.Skipped {
 		out = append(out, "not tried: "+s)
 	}
@@ -125,6 +128,18 @@ func evidence(n incident.Notice, i incident.Incident) []string {
 		out = append(out, "advice: "+i.Diagnosis.Advice)
 	}
 	return out
+}
+
+// acknowledged says who looks after it, and until when nobody else is told.
+func acknowledged(a *incident.Standing) string {
+	out := "acknowledged by " + a.By
+	if a.Why != "" {
+		out += " (" + a.Why + ")"
+	}
+	if a.Until.IsZero() {
+		return out + ": nobody else is told"
+	}
+	return out + ": nobody else is told until " + a.Until.UTC().Format("2006-01-02 15:04 MST")
 }
 
 func attemptWords(a incident.Attempt) string {

@@ -32,8 +32,8 @@ func host(t require.TestingT, change func(*incident.Options)) *incident.Policy {
 			{Name: "db", Kind: detect.KindPostgres, Platform: "systemd", Unit: "db.service", StartGrace: 5 * time.Second, StopGrace: time.Second}, service("other")},
 		Limits: incident.Limits{Target: incident.Budget{Actions: 3, Window: time.Minute}, Host: incident.Budget{Actions: 5, Window: time.Minute},
 			Backoff: incident.Backoff{Initial: 2 * time.Second, Factor: 2, Max: time.Minute}, StormTargets: 3, StormWindow: time.Minute},
-		PageAfter: incident.PageAfter{Held: 20 * time.Second, Unknown: 30 * time.Second, Unresolved: time.Minute},
-		Tiers:     []time.Duration{0, time.Minute}, Probation: 10 * time.Second}
+		PageAfter:  incident.PageAfter{Held: 20 * time.Second, Unknown: 30 * time.Second, Unresolved: time.Minute},
+		Escalation: incident.Ages{0, time.Minute}, Probation: 10 * time.Second}
 	if change != nil {
 		change(&o)
 	}

@@ -88,6 +88,11 @@ func (w *world) notified(e incident.Effect, rec incident.Record, next incident.S
 	if w.out != nil {
 		w.say("notice", "%s %s: %s; %s", e.Notice.Kind, key, e.Notice.Why, e.Notice.Next)
 	}
+	for _, t := range inc.Told {
+		for _, name := range t.Tiers {
+			l.tiers[inc.ID+"/"+name] = true
+		}
+	}
 	switch e.Notice.Kind {
 	case incident.NoticeTrigger:
 		w.report.Pages++

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/incident"
@@ -107,13 +106,12 @@ func (w *world) judgeTiers(target string) {
 	if inc == nil || inc.Target != target || inc.Paged.IsZero() || inc.Ack != nil || w.t-w.truth(target).quiet > -time.Minute && w.truth(target).kind == "" {
 		return
 	}
-	tiers := w.options.Tiers
-	for n := 1; n < len(tiers); n++ {
-		if w.ledger.pages[fmt.Sprintf("%s/t%d", inc.ID, n)] != neverTold {
+	for _, tier := range tiers() {
+		if w.ledger.tiers[inc.ID+"/"+tier.Name] {
 			continue
 		}
-		if late := w.now().Sub(inc.Paged) - tiers[n]; late > 7*time.Minute {
-			w.fail(tiersTold, "%s was paged %s ago, and tier %d knows nothing", inc.ID, w.now().Sub(inc.Paged), n)
+		if late := w.now().Sub(inc.Counted()) - tier.After; late > 7*time.Minute {
+			w.fail(tiersTold, "%s is unresolved for %s, and tier %s knows nothing", inc.ID, w.now().Sub(inc.Counted()), tier.Name)
 		}
 	}
 }

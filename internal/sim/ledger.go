@@ -26,6 +26,7 @@ type ledger struct {
 	failures  map[string]failure // by incident
 
 	pages map[string]pageState     // by incident and tier
+	tiers map[string]bool          // incident and tier: was told
 	loose map[string]bool          // keys of pages that left without a journal
 	known map[string]time.Duration // when somebody last knew of a target's problem, or held it
 }
@@ -73,7 +74,7 @@ type failure struct {
 func newLedger() ledger {
 	return ledger{truths: map[string]*truth{}, intents: map[string]*intent{}, approvals: map[string]int{}, stepped: -forever / 2,
 		kept: map[string]bool{}, performed: map[string]bool{}, executed: map[string]bool{}, failures: map[string]failure{},
-		pages: map[string]pageState{}, loose: map[string]bool{}, known: map[string]time.Duration{}}
+		pages: map[string]pageState{}, tiers: map[string]bool{}, loose: map[string]bool{}, known: map[string]time.Duration{}}
 }
 
 func (l *ledger) intent(target string) *intent {

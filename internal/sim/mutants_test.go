@@ -24,7 +24,7 @@ var (
 )
 
 // usual is how many worlds a broken rule has to be caught in, unless it says otherwise.
-const usual = 120
+const usual = 200
 
 // within is how many worlds the broken rule may live through before somebody notices.
 func (m mutant) within() int {
@@ -246,7 +246,7 @@ func mutants() []struct {
 		{mutant{name: "pages-again", says: "pages again after every restart", boot: func(s incident.State) incident.State {
 			for id, i := range s.Incidents {
 				c := *i
-				c.Paged = time.Time{}
+				c.Paged, c.Told = time.Time{}, nil
 				s.Incidents[id] = &c
 			}
 			return s
@@ -280,8 +280,10 @@ func mutants() []struct {
 		{mutant{name: "never-closes", says: "keeps every incident open for ever", options: timing(incident.Timing{Probation: 1000 * time.Hour})}, []string{comesToRest}},
 		{mutant{name: "never-pages", says: "tells nobody", core: telling(never)}, []string{neverSilent, tiersTold}},
 		{mutant{name: "never-resolves", says: "never takes a page back", core: telling(func(n incident.Notice) bool { return n.Kind != incident.NoticeResolve })}, []string{pageResolved}},
-		{mutant{name: "no-tiers", says: "tells the first tier only", options: func(o *incident.Options) { o.Tiers = o.Tiers[:1] }}, []string{tiersTold}},
-		{mutant{name: "silent-while-held", says: "holds back for ever without a word", options: func(o *incident.Options) { o.PageAfter.Held, o.PageAfter.Unresolved = 0, 0 }}, []string{neverSilent}},
+		{mutant{name: "no-tiers", says: "tells the first tier only", options: func(o *incident.Options) { o.Escalation = escalation(tiers()[:1]) }}, []string{tiersTold}},
+		{mutant{name: "silent-while-held", says: "holds back for ever without a word", options: func(o *incident.Options) {
+			o.PageAfter.Held, o.PageAfter.Unresolved, o.Escalation = 0, 0, escalation(tiers()[:1])
+		}}, []string{neverSilent, tiersTold}},
 		{mutant{name: "silent-unknown", says: "waits for ever for a better look", options: func(o *incident.Options) { o.PageAfter.Unknown = 0 }}, []string{neverSilent}},
 		{mutant{name: "never-acts", says: "only watches", options: func(o *incident.Options) {
 			o.Modes = map[string]incident.Mode{}

@@ -146,8 +146,8 @@ func (w *world) build() {
 	w.options = incident.Options{Targets: w.targets, Modes: map[string]incident.Mode{},
 		Limits: incident.Limits{Target: incident.Budget{Actions: 4, Window: time.Hour}, Host: incident.Budget{Actions: 10, Window: time.Hour}, Class: incident.Budget{Actions: 8, Window: time.Hour}, Concurrent: 1,
 			Backoff: incident.Backoff{Initial: 5 * time.Second, Factor: 2, Max: 5 * time.Minute}, StormTargets: 5, StormWindow: time.Minute},
-		PageAfter: incident.PageAfter{Held: 5 * time.Minute, Unknown: 10 * time.Minute, Unresolved: 15 * time.Minute},
-		Tiers:     []time.Duration{0, 15 * time.Minute, time.Hour}, Probation: time.Minute}
+		PageAfter:  incident.PageAfter{Held: 5 * time.Minute, Unknown: 10 * time.Minute, Unresolved: 15 * time.Minute},
+		Escalation: escalation(tiers()), Probation: time.Minute}
 	if w.nature.calm {
 		w.options.Limits.Target.Actions = 6 // the whole ladder of a full pool
 		return

@@ -32,8 +32,21 @@ func (r *Router) Due(s Situation, acks []Ack, now time.Time, sent []Step) []Step
 	if d, ok := r.ackOver(s, acks, now, told, sent); ok && !acked {
 		due = append(due, d)
 	}
-	return r.steps(s, due, n, now, sent)
+	if len(sent) > 0 && !s.Anew {
+		return r.steps(s, due, n, now, sent)
+	}
+	if s.Working && !slices.Contains(r.atOnce, s.Priority) && !slices.ContainsFunc(due, func(d dueTier) bool { return !d.prompt }) {
+		return nil // nobody is needed yet
+	}
+	first := r.steps(s, due, n, now, sent)
+	if len(first) == 0 && !acked && len(due) > 0 {
+		return r.stepsTo(s, []dueTier{{name: "everyone", at: now, why: s.Priority + ": no rule leads to anybody"}}, n, now, sent, func(dueTier) []Receiver { return r.everyone() })
+	}
+	return first
 }
+
+// prompt reports whether a tier is due by nothing but the beginning of the escalation.
+func (t Tier) prompt() bool { return t.After == 0 && !t.NextBusinessDay }
 
 // dueTier is a tier that is due, under the name by which it is remembered.
 type dueTier struct {
@@ -41,6 +54,7 @@ type dueTier struct {
 	notify []string
 	at     time.Time
 	why    string
+	prompt bool // due by the beginning alone
 }
 
 // history is what was told of a tier: how often, and when last.
@@ -86,7 +100,7 @@ func (r *Router) moment(t Tier, s Situation) time.Time {
 
 func (r *Router) tierDue(t Tier, s Situation, now time.Time, told map[string]history) (dueTier, bool) {
 	at := r.moment(t, s)
-	d := dueTier{name: t.Name, notify: t.Notify, at: at}
+	d := dueTier{name: t.Name, notify: t.Notify, at: at, prompt: t.prompt()}
 	atOnce := t.After == 0 && !t.NextBusinessDay && !t.BusinessHours
 	switch h := told[t.Name]; {
 	case h.times > 0:
@@ -101,7 +115,7 @@ func (r *Router) tierDue(t Tier, s Situation, now time.Time, told map[string]his
 	case !now.Before(at):
 		d.why = fmt.Sprintf("%s unresolved for %s", s.Priority, cmp.Or(Age(s.Opened, now), "a moment"))
 	case t.OrFailed > 0 && s.Failed >= t.OrFailed:
-		d.at = now
+		d.at, d.prompt = now, false
 		d.why = fmt.Sprintf("%d attempts to repair it did not help", s.Failed)
 	default:
 		return d, false
@@ -154,11 +168,15 @@ func (r *Router) ackOver(s Situation, acks []Ack, now time.Time, told map[string
 
 // steps makes one escalation of what is due: one message per channel.
 func (r *Router) steps(s Situation, due []dueTier, n int, now time.Time, sent []Step) []Step {
+	return r.stepsTo(s, due, n, now, sent, func(d dueTier) []Receiver { return r.Receivers(d.notify, now) })
+}
+
+func (r *Router) stepsTo(s Situation, due []dueTier, n int, now time.Time, sent []Step, receivers func(dueTier) []Receiver) []Step {
 	slices.SortStableFunc(due, func(a, b dueTier) int { return a.at.Compare(b.at) })
 	var all []Step
 	index := map[string]int{}
 	for _, d := range due {
-		for _, rec := range r.Receivers(d.notify, now) {
+		for _, rec := range receivers(d) {
 			i, ok := index[rec.Channel]
 			if !ok {
 				i = len(all)

@@ -49,7 +49,8 @@ Next: {{.Next}}
 Look further:
 {{range .Commands}}  {{line .}}
 {{end}}{{end}}
-Incident: {{.Incident}}{{if .Tier}}, tier {{.Tier}}{{end}}{{if .Link}}
+Incident: {{.Incident}}{{if .Tier}}, tier {{.Tier}}{{end}}{{with .To}}
+Told:     {{join . ", "}}{{end}}{{with .Because}}, since {{line .}}{{end}}{{if .Link}}
 {{.Link}}{{end}}
 `
 

@@ -58,20 +58,22 @@ type Attempt struct {
 // Notice is one message about one alert. It is complete in itself: a notifier needs nothing
 // else to render it. It holds no secret.
 type Notice struct {
-	ID       string    `json:"id"`       // unique for ever; the idempotence key of delivery
-	Key      string    `json:"key"`      // dedup key: incident id and tier; FIFO order holds per key
-	Kind     Kind      `json:"kind"`     //
-	At       time.Time `json:"at"`       // when the decision was taken, wall clock
-	Incident string    `json:"incident"` // incident id, for the links and commands
-	Tier     int       `json:"tier"`     // 0 for the first people to be told
-	Priority string    `json:"priority"` // "P1" to "P4"
-	Severity Severity  `json:"severity"` //
-	Status   Status    `json:"status"`   //
-	Host     string    `json:"host"`     //
-	Target   string    `json:"target"`   // the culprit
-	Class    string    `json:"class"`    // failure class
-	Summary  string    `json:"summary"`  // one line: what is wrong with what
-	Since    time.Time `json:"since"`    // when the problem was first seen
+	ID       string    `json:"id"`               // unique for ever; the idempotence key of delivery
+	Key      string    `json:"key"`              // dedup key: incident id and tier; FIFO order holds per key
+	Kind     Kind      `json:"kind"`             //
+	At       time.Time `json:"at"`               // when the decision was taken, wall clock
+	Incident string    `json:"incident"`         // incident id, for the links and commands
+	Tier     int       `json:"tier"`             // ordinal of the escalation: 0 for the first people to be told
+	To       []string  `json:"to,omitzero"`      // the roles and people that this channel is told for
+	Because  string    `json:"because,omitzero"` // why they are told now, one sentence
+	Priority string    `json:"priority"`         // "P1" to "P4"
+	Severity Severity  `json:"severity"`         //
+	Status   Status    `json:"status"`           //
+	Host     string    `json:"host"`             //
+	Target   string    `json:"target"`           // the culprit
+	Class    string    `json:"class"`            // failure class
+	Summary  string    `json:"summary"`          // one line: what is wrong with what
+	Since    time.Time `json:"since"`            // when the problem was first seen
 	Affected []string  `json:"affected,omitzero"`
 	Evidence []string  `json:"evidence,omitzero"` // sentences, most telling first
 	Tried    []Attempt `json:"tried,omitzero"`

@@ -19,6 +19,9 @@ type Schedule struct {
 	// Days is the length of a turn: 7 for a week, 1 for a day. 0 makes the members a fixed list:
 	// all of them, always.
 	Days int `yaml:"days"`
+	// Turn is the length of a turn instead of Days where it is not whole days, such as 12h. Such
+	// handovers are counted in hours that pass, and move when the clocks change.
+	Turn time.Duration `yaml:"turn"`
 	// TimeZone is a name such as Europe/Berlin; empty: UTC.
 	TimeZone string `yaml:"time_zone"`
 	// Overrides replace the turn for a while: holidays, swaps. The last one that applies counts.
@@ -38,6 +41,7 @@ type Rota struct {
 	name      string
 	members   []string
 	days      int
+	length    time.Duration // instead of days
 	start     civil
 	zone      *time.Location
 	overrides []cover
@@ -79,9 +83,6 @@ func (z Zones) find(name string) (*time.Location, error) {
 	if name == "" {
 		return time.UTC, nil
 	}
-	if name == "Local" {
-		return nil, errors.New("time_zone: name one such as Europe/Berlin; \"Local\" changes with the host")
-	}
 	l, err := z(name)
 	if err != nil {
 		return nil, fmt.Errorf("time_zone: %w", err)
@@ -92,7 +93,7 @@ func (z Zones) find(name string) (*time.Location, error) {
 // NewRota checks a schedule. The error names every problem.
 func NewRota(s Schedule, zones Zones) (*Rota, error) {
 	var errs []error
-	r := &Rota{name: s.Name, members: slices.Clone(s.Members), days: s.Days}
+	r := &Rota{name: s.Name, members: slices.Clone(s.Members), days: s.Days, length: s.Turn}
 	var err error
 	if r.zone, err = zones.find(s.TimeZone); err != nil {
 		errs = append(errs, err)
@@ -104,7 +105,9 @@ func NewRota(s Schedule, zones Zones) (*Rota, error) {
 	switch {
 	case s.Days < 0 || s.Days > 366:
 		errs = append(errs, fmt.Errorf("days: want 0 (a fixed list) to 366 (got %d)", s.Days))
-	case s.Days > 0:
+	case s.Turn != 0 && (s.Turn < time.Hour || s.Days != 0):
+		errs = append(errs, errors.New("turn: at least 1h, and not together with days"))
+	case s.Days > 0 || s.Turn > 0:
 		if r.start, err = parseCivil(s.Start); err != nil {
 			errs = append(errs, fmt.Errorf("start: %w", err))
 		}
@@ -141,7 +144,7 @@ func (r *Rota) OnCall(at time.Time) []string {
 			return o.members
 		}
 	}
-	if r.days == 0 {
+	if r.days == 0 && r.length == 0 {
 		return r.members
 	}
 	turn := max(r.turn(at), 0)
@@ -152,6 +155,13 @@ func (r *Rota) OnCall(at time.Time) []string {
 // Handovers are counted in days of the calendar, not in hours: they stay at the same time of the
 // wall clock when the clocks change.
 func (r *Rota) turn(at time.Time) int {
+	if r.length > 0 {
+		since := at.Sub(r.start.in(r.zone, 0))
+		if since < 0 {
+			since -= r.length - 1
+		}
+		return int(since / r.length)
+	}
 	local := at.In(r.zone)
 	days := int(time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, time.UTC).
 		Sub(time.Date(r.start.year, r.start.month, r.start.day, 0, 0, 0, 0, time.UTC)) / (24 * time.Hour))
@@ -176,7 +186,10 @@ func (r *Rota) Next(at time.Time) (next time.Time, ok bool) {
 			next, ok = t, true
 		}
 	}
-	if r.days > 0 {
+	switch {
+	case r.length > 0:
+		consider(r.start.in(r.zone, 0).Add(time.Duration(max(r.turn(at)+1, 0)) * r.length))
+	case r.days > 0:
 		consider(r.start.in(r.zone, max(r.turn(at)+1, 0)*r.days))
 	}
 	for _, o := range r.overrides {

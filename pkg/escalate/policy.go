@@ -21,6 +21,15 @@ type Policy struct {
 	Threaded []string `yaml:"threaded"`
 	// Public are channels that outsiders read. Nobody falls back to them.
 	Public []string `yaml:"public"`
+	// AtOnce are the priorities whose first people are told as soon as an incident is confirmed. Of
+	// all others they are told when it needs a person, or when a later tier is due by age.
+	AtOnce []string `yaml:"at_once"`
+	// Cures are the roles, schedules or channels that are told, for the record, of cures that
+	// worked. Empty: those of the tiers at once.
+	Cures []string `yaml:"cures"`
+	// Everyone tells every channel that is not public at once of an incident for which no tier at
+	// once was written. Without it that holds only when there is no tier at all.
+	Everyone bool `yaml:"everyone"`
 	// Business are the hours for tiers that wait for them.
 	Business Hours `yaml:"business"`
 }
@@ -161,10 +170,16 @@ func DefaultPolicy() Policy {
 				{Name: "team", Notify: []string{RoleTeam}, NextBusinessDay: true},
 			}},
 		},
-		Fallbacks: []Fallback{
-			{RoleSecondary, RolePrimary}, {RoleTeamLead, RoleSecondary}, {RoleEngineeringLead, RoleTeamLead},
-			{RoleEngineeringManager, RoleTeamLead}, {RoleIncidentCommand, RoleEngineeringManager},
-			{RoleTeam, RoleChat}, // never the pager: nobody is woken for a P3
-		},
+		Cures:     []string{RolePrimary, RoleChat},
+		Fallbacks: DefaultFallbacks(),
+	}
+}
+
+// DefaultFallbacks say who is told instead of a role of the runbooks that nobody was configured for.
+func DefaultFallbacks() []Fallback {
+	return []Fallback{
+		{RoleSecondary, RolePrimary}, {RoleTeamLead, RoleSecondary}, {RoleEngineeringLead, RoleTeamLead},
+		{RoleEngineeringManager, RoleTeamLead}, {RoleIncidentCommand, RoleEngineeringManager},
+		{RoleTeam, RoleChat}, // never the pager: nobody is woken for a P3
 	}
 }

@@ -18,6 +18,12 @@ type Situation struct {
 	Target   string    // the culprit
 	Opened   time.Time // wall clock: when the incident was opened. Persisted; a restart does not reset it
 	Failed   int       // cures that were tried and did not help
+	// Working says that nobody is needed yet, because a cure is being tried: who is told at once
+	// waits for its end, or until a later tier is due.
+	Working bool
+	// Anew says that what was sent so far was about a drill: people are told as if it were nothing,
+	// but under keys of their own.
+	Anew bool
 }
 
 // Ack says that somebody is working on an incident: no further tier is told until Until.
@@ -59,6 +65,10 @@ type Router struct {
 	fallbacks map[string]string
 	threaded  map[string]bool
 	public    map[string]bool
+	private   []string // the channels that are not public, in the order of the configuration
+	rest      bool     // see Policy.Everyone
+	atOnce    []string
+	cures     []string
 	office    office
 }
 
@@ -110,8 +120,11 @@ func NewRouter(p Policy, channels []string, zones Zones) (*Router, error) {
 			into[c] = true
 		}
 	}
+	r.private = slices.DeleteFunc(slices.Clone(channels), func(c string) bool { return r.public[c] })
+	r.rest = p.Everyone
+	r.atOnce, r.cures = slices.Clone(p.AtOnce), slices.Clone(p.Cures)
 	if names[RolePrimary] == "" {
-		r.roles[RolePrimary] = slices.DeleteFunc(slices.Clone(channels), func(c string) bool { return r.public[c] })
+		r.roles[RolePrimary] = r.private
 		names[RolePrimary] = "role"
 	}
 	for _, f := range p.Fallbacks {
@@ -129,6 +142,9 @@ func NewRouter(p Policy, channels []string, zones Zones) (*Router, error) {
 	return r, nil
 }
 
+// WellKnown are the roles of the runbooks.
+func WellKnown() []string { return wellKnown() }
+
 // wellKnown are the roles that a policy may name although nobody was configured for them.
 func wellKnown() []string {
 	return []string{RolePrimary, RoleSecondary, RoleTeamLead, RoleEngineeringLead, RoleEngineeringManager,
@@ -136,9 +152,20 @@ func wellKnown() []string {
 }
 
 func (r *Router) checkReferences(p Policy, names map[string]string, bad func(string, ...any)) {
+	known := func(n string) bool { return names[n] != "" || slices.Contains(wellKnown(), n) }
+	for _, n := range p.Cures {
+		if !known(n) {
+			bad("cures: %q is neither a channel nor a schedule nor a role", n)
+		}
+	}
+	for _, pr := range p.AtOnce {
+		if Response(pr) == 0 {
+			bad("at_once: want P1, P2, P3 or P4 (got %q)", pr)
+		}
+	}
 	for _, role := range p.Roles {
 		for _, n := range role.Notify {
-			if names[n] == "" {
+			if !known(n) {
 				bad("role %s: %q is neither a channel nor a schedule nor a role", role.Name, n)
 			}
 		}
@@ -152,7 +179,7 @@ func (r *Router) checkReferences(p Policy, names map[string]string, bad func(str
 			members = append(members, o.Members...)
 		}
 		for _, m := range members {
-			if names[m] == "" {
+			if !known(m) {
 				bad("schedule %s: %q is neither a channel nor a role", s.Name, m)
 			}
 		}
@@ -256,6 +283,9 @@ func (r *Router) Tiers(s Situation) []Tier {
 		}
 	}
 	all := slices.Collect(maps.Values(byName))
+	if len(all) == 0 || r.rest && !slices.ContainsFunc(all, Tier.prompt) {
+		all = append(all, Tier{Name: "everyone", Notify: r.private})
+	}
 	slices.SortFunc(all, func(a, b Tier) int {
 		return cmp.Or(cmp.Compare(a.After, b.After), cmp.Compare(a.Name, b.Name))
 	})
@@ -316,6 +346,53 @@ func (r *Router) Receivers(names []string, at time.Time) []Receiver {
 	}
 	for _, n := range names {
 		walk(n, n)
+	}
+	return all
+}
+
+// Public reports whether outsiders read a channel.
+func (r *Router) Public(channel string) bool { return r.public[channel] }
+
+// Cured returns who is told, for the record, of a cure that nobody was woken for.
+func (r *Router) Cured(s Situation, at time.Time) []Receiver {
+	names := r.cures
+	if len(names) == 0 {
+		names = r.first(s)
+	}
+	return r.privately(names, at)
+}
+
+// Own returns who is told of trouble with recoveryd itself: those who are told at once of its
+// priority and, when that may wake somebody, the primary. Outsiders never are.
+func (r *Router) Own(s Situation, at time.Time) []Receiver {
+	names := r.first(s)
+	if s.Priority == "P1" || s.Priority == "P2" {
+		names = append(names, RolePrimary)
+	}
+	if to := r.privately(names, at); len(to) > 0 {
+		return to
+	}
+	return r.everyone()
+}
+
+// first are the names in the tiers at once.
+func (r *Router) first(s Situation) (names []string) {
+	for _, t := range r.Tiers(s) {
+		if t.prompt() {
+			names = append(names, t.Notify...)
+		}
+	}
+	return names
+}
+
+func (r *Router) privately(names []string, at time.Time) []Receiver {
+	return slices.DeleteFunc(r.Receivers(names, at), func(x Receiver) bool { return r.public[x.Channel] })
+}
+
+// everyone stands in where a rule leads to nobody: a page that nobody gets is worse than one too many.
+func (r *Router) everyone() (all []Receiver) {
+	for _, c := range r.private {
+		all = append(all, Receiver{c, "everyone (no rule leads to anybody)"})
 	}
 	return all
 }

@@ -71,7 +71,10 @@ func TestTheRunbooksMatrix(t *testing.T) {
 			"0m slack inc/t0", "20m pd-alice inc/t1", "20m slack inc/t0", "60m pd-lead inc/t2", "60m slack inc/t0",
 		}},
 		{"P3 is mailed", "P3", "memory", []string{"0m mail inc/t0", "240m mail inc/t1"}},
-		{"an unknown priority tells nobody by rule", "P9", "memory", nil},
+		{"what no rule is for reaches everybody but the public", "P9", "memory", []string{
+			"0m pd-alice inc/t0", "0m pd-bob inc/t0", "0m pd-lead inc/t0", "0m pd-englead inc/t0", "0m pd-manager inc/t0", "0m pd-command inc/t0",
+			"0m mail inc/t0", "0m slack inc/t0",
+		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			require.Equal(t, tc.want, told(r, situation(tc.priority, tc.class), nil, 5*time.Hour))

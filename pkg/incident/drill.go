@@ -246,7 +246,10 @@ func (tn *turn) takeForReal() {
 	real := *i.Drill
 	real.Real = tn.now
 	c := tn.change()
-	c.Drill, c.Paged, c.PagedWhy, c.Tier = &real, time.Time{}, "", 0
+	c.Drill, c.Paged, c.PagedWhy, c.Clock = &real, time.Time{}, "", tn.now
+	for n := range c.Told { // what was sent stays to be taken back, and is nobody's tier any more
+		c.Told[n].Tiers = []string{DrillTier}
+	}
 }
 
 // forgetDrill drops a drill that explains nothing any more.

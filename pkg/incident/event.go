@@ -120,7 +120,11 @@ const (
 // that goes with the same record.
 type Notice struct {
 	Kind NoticeKind `json:"kind"`
-	Tier int        `json:"tier"`
+	Tier int        `json:"tier"` // ordinal of the escalation
 	Why  Reason     `json:"why"`
 	Next string     `json:"next"` // what recoveryd will do next, or why it will not
+	// To are the channels that get it; never empty.
+	To []Address `json:"to"`
+	// Because says why these people are told now, in one sentence; of a trigger.
+	Because string `json:"because,omitzero"`
 }

@@ -15,34 +15,28 @@ func (tn *turn) notices(rec *Record) {
 	}
 	if !i.Open() {
 		switch {
-		case !i.Paged.IsZero():
-			for tier := 0; tier <= i.Tier; tier++ {
-				tn.notify(NoticeResolve, tier, i.Outcome)
-			}
+		case len(i.Told) > 0:
+			tn.allClear()
 		case len(i.Attempts) > 0:
-			tn.notify(NoticeChange, 0, i.Outcome)
+			if to := tn.p.o.Escalation.Cured(i, tn.now); len(to) > 0 {
+				tn.notify(NoticeChange, 0, i.Outcome, "", to)
+			}
 		}
 		return
 	}
-	if i.Paged.IsZero() {
-		if why := tn.pageReason(); why != "" {
-			c := tn.change()
-			c.Paged, c.PagedWhy, c.Tier = tn.now, why, 0
-			tn.notify(NoticeTrigger, 0, why)
-		}
-		return
+	before := len(i.Told)
+	if tn.t.Phase != Probation { // it has recovered: nobody else need know
+		tn.escalate(rec)
 	}
-	tiers := tn.p.o.Tiers
-	for i.Tier+1 < len(tiers) && tn.now.Sub(i.Paged) >= tiers[i.Tier+1] && tn.t.Phase != Probation && !i.Ack.active(tn.now) {
-		tn.change().Tier++
-		tn.notify(NoticeTrigger, i.Tier, TierDue)
-		if rec.Reason == NoChange {
-			rec.Reason = TierDue
-		}
+	if rec.From != rec.To || tn.acked() {
+		tn.bringUpToDate(rec.Reason, before)
 	}
-	if rec.From != rec.To {
-		tn.notify(NoticeUpdate, 0, rec.Reason)
-	}
+}
+
+// acked reports whether this step is somebody's word that the incident is being looked after: the
+// others are to see that.
+func (tn *turn) acked() bool {
+	return tn.ev.Kind == Operator && tn.ev.Command.Verb == CmdAck && tn.touched == tn.inc
 }
 
 // lonelyDependent opens an incident for a dependent whose culprit never came to one: otherwise
@@ -127,20 +121,18 @@ func (tn *turn) noticeTimes() []time.Time {
 			add(i.HeldSince, after.Held)
 			add(i.HeldSince, after.Operator)
 		}
-	} else if i.Tier+1 < len(tn.p.o.Tiers) {
-		add(i.Paged, tn.p.o.Tiers[i.Tier+1])
-		if i.Ack != nil {
-			out = append(out, i.Ack.Until)
-		}
+	}
+	if at, ok := tn.p.o.Escalation.Next(i, tn.now); ok {
+		out = append(out, at)
 	}
 	return out
 }
 
-func (tn *turn) notify(kind NoticeKind, tier int, why Reason) {
+func (tn *turn) notify(kind NoticeKind, tier int, why Reason, because string, to []Address) {
 	tn.touched = tn.inc
 	next := Next(tn.t, tn.inc)
 	if next == "" {
 		next = "nothing: it is over"
 	}
-	tn.effect(Effect{Kind: Notify, Target: tn.t.Name, Notice: &Notice{Kind: kind, Tier: tier, Why: why, Next: next}})
+	tn.effect(Effect{Kind: Notify, Target: tn.t.Name, Notice: &Notice{Kind: kind, Tier: tier, Why: why, Because: because, Next: next, To: to}})
 }

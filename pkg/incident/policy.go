@@ -86,7 +86,7 @@ type Options struct {
 	Overrides  []Override
 	Limits     Limits
 	PageAfter  PageAfter
-	Tiers      []time.Duration // age of the page at which tier n is told; [0] is 0
+	Escalation Escalation // nil = one receiver without a name is told once
 	Windows    []Window
 	Probation  time.Duration // default for all classes
 	Fresh      time.Duration // how old a neighbour's look may be (see detect.Background)
@@ -140,8 +140,8 @@ func NewPolicy(o Options) (*Policy, error) {
 			}
 		}
 	}
-	if len(p.o.Tiers) == 0 {
-		p.o.Tiers = []time.Duration{0}
+	if p.o.Escalation == nil {
+		p.o.Escalation = Ages{0}
 	}
 	if p.o.Limits.Concurrent < 1 {
 		p.o.Limits.Concurrent = 1

@@ -101,7 +101,7 @@ func TestWhatSpeaksOfTheProbeIsPagedOnceAfterConfirmationAndNeverActedOn(t *test
 				return
 			}
 			s.noAction().tells("trigger t0 codebase: " + c.page)
-			s.run(10 * time.Minute).noAction().tells("trigger t0 codebase: " + c.page)
+			s.run(8 * time.Minute).noAction().tells("trigger t0 codebase: " + c.page)
 			s.host["codebase"] = well("c1")
 			s.run(5*time.Minute).noAction().phase("codebase", Watching)
 			s.tells("trigger t0 codebase: "+c.page, "resolve t0 codebase: closed")

@@ -122,7 +122,9 @@ type Incident struct {
 	Unheld    time.Time            `json:"unheld,omitzero"` // when a person's hold last ended: the time for a cure runs from then
 	Paged     time.Time            `json:"paged,omitzero"`  // when the first tier was told
 	PagedWhy  Reason               `json:"paged_why,omitzero"`
-	Tier      int                  `json:"tier"` // highest tier told
+	Tier      int                  `json:"tier"`           // ordinal of the last escalation
+	Told      []Told               `json:"told,omitzero"`  // everything that people were told by
+	Clock     time.Time            `json:"clock,omitzero"` // since when the escalation counts; set when it begins
 	Ack       *Standing            `json:"ack,omitzero"`
 	Relapses  int                  `json:"relapses,omitzero"`
 	Drill     *Drilled             `json:"drill,omitzero"` // it began as a drill
@@ -168,6 +170,7 @@ func copyIncident(i *Incident) *Incident {
 	c := *i
 	c.Affected, c.Attempts = slices.Clone(i.Affected), slices.Clone(i.Attempts)
 	c.Rungs, c.Skipped = maps.Clone(i.Rungs), slices.Clone(i.Skipped)
+	c.Told = slices.Clone(i.Told)
 	return &c
 }
 

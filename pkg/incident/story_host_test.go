@@ -32,9 +32,9 @@ func options(t *testing.T) Options {
 		Strategies: set,
 		Limits: Limits{Target: Budget{4, time.Hour}, Host: Budget{10, time.Hour}, Concurrent: 1,
 			Backoff: Backoff{Initial: 5 * time.Second, Factor: 2, Max: 5 * time.Minute}, StormTargets: 5, StormWindow: time.Minute},
-		PageAfter: PageAfter{Held: 5 * time.Minute, Unknown: 10 * time.Minute, Unresolved: 15 * time.Minute},
-		Tiers:     []time.Duration{0, 15 * time.Minute, time.Hour},
-		Probation: 2 * time.Minute,
+		PageAfter:  PageAfter{Held: 5 * time.Minute, Unknown: 10 * time.Minute, Unresolved: 15 * time.Minute},
+		Escalation: Ages{0, 15 * time.Minute, time.Hour},
+		Probation:  2 * time.Minute,
 	}
 }
 

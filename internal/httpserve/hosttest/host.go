@@ -73,9 +73,9 @@ func Options(tb testing.TB) incident.Options {
 		Strategies: set,
 		Limits: incident.Limits{Target: incident.Budget{Actions: 4, Window: time.Hour}, Host: incident.Budget{Actions: 10, Window: time.Hour},
 			Concurrent: 1, Backoff: incident.Backoff{Initial: 5 * time.Second, Factor: 2, Max: 5 * time.Minute}, StormTargets: 5, StormWindow: time.Minute},
-		PageAfter: incident.PageAfter{Held: 5 * time.Minute, Unknown: 10 * time.Minute, Unresolved: 15 * time.Minute},
-		Tiers:     []time.Duration{0, 15 * time.Minute, time.Hour},
-		Probation: 2 * time.Minute,
+		PageAfter:  incident.PageAfter{Held: 5 * time.Minute, Unknown: 10 * time.Minute, Unresolved: 15 * time.Minute},
+		Escalation: incident.Ages{0, 15 * time.Minute, time.Hour},
+		Probation:  2 * time.Minute,
 	}
 }
 

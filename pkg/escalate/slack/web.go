@@ -89,7 +89,7 @@ func (w *web) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt
 	text := w.render.step(n)
 	options := []slack.MsgOption{slack.MsgOptionTS(ts)}
 	if broadcast {
-		text = "Escalated to tier " + strconv.Itoa(n.Tier) + ". " + text
+		text = "Escalated to tier " + strconv.Itoa(n.Tier) + why(n) + ". " + text
 		options = append(options, slack.MsgOptionBroadcast())
 	}
 	if n.Kind == escalate.Trigger {
@@ -101,6 +101,18 @@ func (w *web) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt
 	r := receipt(n, channel, ts)
 	r[receiptTier] = strconv.Itoa(max(told, n.Tier))
 	return r, nil
+}
+
+// why says who is told besides, and why now; "" when the notice does not say.
+func why(n escalate.Notice) string {
+	var out string
+	if len(n.To) > 0 {
+		out = " (" + escape(escalate.OneLine(strings.Join(n.To, ", ")), 300) + ")"
+	}
+	if n.Because != "" {
+		out += ": " + escape(escalate.OneLine(n.Because), 300)
+	}
+	return out
 }
 
 func receipt(n escalate.Notice, channel, ts string) escalate.Receipt {
