@@ -76,3 +76,15 @@ func TestARuleCountsTheEvidenceThatItsAuthorNamed(t *testing.T) {
 	require.Equal(t, []detect.Witness{detect.ByProcess, detect.ByHTTP}, conds[0].Match(o, detect.Background{}).Witnesses)
 	require.Equal(t, []detect.Kind{detect.KindService}, conds[0].Kinds)
 }
+
+func TestTheWayToADatabaseThatDoesNotAnswerIsLookedAt(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"postgres://watch@127.0.0.1:1/postgres":          "refused",
+		"postgres://watch@no-such-host.invalid/postgres": "dns",
+		"host=/nonexistent user=watch":                   "", // a socket in the file system has no way to look at
+	} {
+		f := lookAt(t, fmt.Sprintf("targets: [{name: db, kind: postgres, external: true, postgres: {dsn: %q, connect_timeout: 1s, statement_timeout: 1s}}]\n", dsn))
+		require.NotEqual(t, detect.SQLOK, f.Text(detect.SQLOutcome), dsn)
+		require.Equal(t, want, f.Text(detect.SocketConnect), "%s: %v", dsn, f)
+	}
+}

@@ -67,7 +67,7 @@ func lookerOf(t config.Target, ad platform.Adapter, asked asking) (*probe.Looker
 		if err != nil {
 			return nil, err
 		}
-		always, extra, err := lookHarder(t, "", asked)
+		always, extra, err := lookHarder(t, w.Addr(), asked)
 		if err != nil {
 			return nil, err
 		}

@@ -233,7 +233,7 @@ var clusterCondition = Condition{
 			}
 		case dbUnknown:
 			if !notRunning(f) {
-				return Finding{Verdict: Unknown, Class: ClassUnknown, Because: notAsked(f)}
+				return Finding{Verdict: Unknown, Class: ClassUnknown, Because: notAsked(f), Advice: wayAdvice(f)}
 			}
 			fd = Finding{Verdict: Unhealthy, Because: "PostgreSQL could not be asked"}
 		}
@@ -266,6 +266,17 @@ func reservedNote(n float64) string {
 	return fmt.Sprintf(", %.0f more are reserved", n)
 }
 
+// wayAdvice says what to look at when it is the way to the cluster that is in doubt.
+func wayAdvice(f Facts) string {
+	if f.Text(SQLOutcome) != SQLNoConnect {
+		return ""
+	}
+	if c := f.Text(SocketConnect); c == "dns" {
+		return "correct the host name in its dsn, or the resolver of this host; nothing else is known of the cluster"
+	}
+	return "check the route and the firewall between recoveryd and the cluster; services on this host may take the same way"
+}
+
 // notAsked says why PostgreSQL gave no answer that tells anything. An active unit beside it proves
 // nothing: Debian's is active for a dead cluster.
 func notAsked(f Facts) string {
@@ -276,7 +287,16 @@ func notAsked(f Facts) string {
 	case r.Err != "":
 		return "PostgreSQL could not be asked: " + r.Err
 	case r.Text == SQLNoConnect:
-		return "PostgreSQL cannot be reached: " + orNone(f.Text(SQLError))
+		why := "PostgreSQL cannot be reached: " + orNone(f.Text(SQLError))
+		switch f.Text(SocketConnect) {
+		case "dns":
+			why += "; its name does not resolve"
+		case "timeout", "unreachable":
+			why += "; there is no way to its port"
+		case "ok":
+			why += "; its port takes connections"
+		}
+		return why
 	}
 	return fmt.Sprintf("asking PostgreSQL ended as %q, which is no known word", r.Text)
 }

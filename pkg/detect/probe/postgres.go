@@ -69,6 +69,14 @@ func NewPostgres(c PostgresConfig) (*Postgres, error) {
 	return p, nil
 }
 
+// Addr is the host and port that it connects to first; "" for a socket in the file system.
+func (p *Postgres) Addr() string {
+	if strings.HasPrefix(p.config.Host, "/") || strings.HasPrefix(p.config.Host, "@") || p.config.Host == "" {
+		return ""
+	}
+	return net.JoinHostPort(p.config.Host, strconv.Itoa(int(p.config.Port)))
+}
+
 // Name is "postgres".
 func (p *Postgres) Name() string { return "postgres" }
 
