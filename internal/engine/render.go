@@ -18,9 +18,6 @@ type Renderer struct {
 	Unit func(target string) string
 }
 
-// DrillMark begins the summary of every notice about a problem that was brought about on purpose.
-const DrillMark = "[DRILL]"
-
 // Render writes one message, complete in itself.
 func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) escalate.Notice {
 	out := escalate.Notice{
@@ -32,7 +29,7 @@ func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) e
 	if d := i.Drill; d != nil {
 		out.Drill, out.Real = d.ID, !i.Exercise()
 		if i.Exercise() {
-			out.Summary = DrillMark + " " + out.Summary
+			out.Summary = escalate.DrillMark + " " + out.Summary
 			out.Evidence = append([]string{fmt.Sprintf("this is a drill: %s (%s of %s, by %s)", d.ID, d.Fault, d.Target, d.By)}, out.Evidence...)
 		} else {
 			out.Evidence = append(out.Evidence, fmt.Sprintf("it began with drill %s (%s of %s, by %s), which does not explain it any more", d.ID, d.Fault, d.Target, d.By))

@@ -54,6 +54,9 @@ func (t Told) Outcome() string {
 func told(rows []escalate.Queued) []Told {
 	out := make([]Told, 0, len(rows))
 	for _, q := range rows {
+		if q.Origin == escalate.FromRepeat && q.State != escalate.Refused {
+			continue // the same again, for a vendor that would let the alert end
+		}
 		t := Told{At: q.Notice.At, Kind: q.Kind, Tier: q.Notice.Tier, Channel: q.Channel, Summary: escalate.OneLine(q.Notice.Summary),
 			State: q.State, Settled: q.Settled, Attempts: q.Attempts, Why: q.Why}
 		if t.At.IsZero() {

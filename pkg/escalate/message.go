@@ -31,7 +31,7 @@ type Templates struct {
 const (
 	DefaultTitle = `{{if .Test}}[TEST] {{end}}[{{.Priority}}] {{if eq .Kind "resolve"}}Resolved: {{else if eq .Kind "change"}}Done: {{end}}{{.Summary}}{{if .Host}} ({{.Host}}){{end}}`
 
-	DefaultText = `{{if .Test}}This is a test. Nothing is wrong.
+	DefaultText = `{{if .Test}}[TEST] This is a test. Nothing is wrong.
 {{end}}{{.Status}}: {{.Summary}}
 
 What:     {{.Target}}{{if .Class}}, {{.Class}}{{end}}{{if .Host}}, on {{.Host}}{{end}} ({{.Priority}})
@@ -100,26 +100,47 @@ func NewMessages(t Templates) (*Messages, error) {
 
 // Title renders the one line of n. It is never empty.
 func (m *Messages) Title(n Notice) string {
-	if s := OneLine(m.render(m.title, n)); s != "" {
-		return s
+	s := OneLine(m.render(m.title, n))
+	if s == "" {
+		s = OneLine(plainTitle(n))
 	}
-	return OneLine(plainTitle(n))
+	return marked(n, s)
 }
 
 // Text renders the whole message of n. It is never empty.
 func (m *Messages) Text(n Notice) string {
-	if s := strings.TrimSpace(m.render(m.text, n)); s != "" {
-		return s + "\n"
+	s := strings.TrimSpace(m.render(m.text, n))
+	if s == "" {
+		s = plainTitle(n)
 	}
-	return plainTitle(n) + "\n"
+	return marked(n, s) + "\n"
 }
 
 // Step renders the newest step of n. It is never empty.
 func (m *Messages) Step(n Notice) string {
-	if s := strings.TrimSpace(m.render(m.step, n)); s != "" {
-		return s
+	s := strings.TrimSpace(m.render(m.step, n))
+	if s == "" {
+		s = plainTitle(n)
 	}
-	return plainTitle(n)
+	return marked(n, s)
+}
+
+// The marks of what is no real problem. They stand in every text, whatever a template says: a test
+// that looks like a page wakes somebody for nothing, and a drill must not be taken for an outage.
+const (
+	TestMark  = "[TEST]"
+	DrillMark = "[DRILL]"
+)
+
+// marked puts the mark in front of a text that does not have it.
+func marked(n Notice, s string) string {
+	if n.Drill != "" && !n.Real && !strings.Contains(s, DrillMark) {
+		s = DrillMark + " " + s
+	}
+	if n.Test && !strings.Contains(s, TestMark) {
+		s = TestMark + " " + s
+	}
+	return s
 }
 
 // render never fails: a page with a plain sentence is better than no page because of a template.

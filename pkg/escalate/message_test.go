@@ -86,7 +86,7 @@ func TestWrongTemplatesAreFoundAtLoad(t *testing.T) {
 func TestATemplateThatFailsLaterStillSaysTheMainThing(t *testing.T) {
 	m := messages(t, escalate.Templates{Text: `{{if gt (len .Affected) 5}}{{index .Affected 99}}{{end}}fine`})
 	n := escalate.Sample(escalate.Trigger, "inc-7", "web-1", night)
-	require.Equal(t, "fine\n", m.Text(n))
+	require.Equal(t, "[TEST] fine\n", m.Text(n))
 	n.Affected = make([]string, 6)
 	got := m.Text(n)
 	require.Contains(t, got, "codebase-mcp down on web-1, incident inc-7")
@@ -144,5 +144,30 @@ func FuzzTemplates(f *testing.F) {
 func ExampleMessages_Step() {
 	m, _ := escalate.NewMessages(escalate.Templates{})
 	fmt.Println(m.Step(escalate.Sample(escalate.Update, "inc-7", "web-1", night)))
-	// Output: 03:12 UTC Monitoring: unit.restart codebase-mcp.service: done, down again after 15 s. watching for 2 minutes before this is called resolved
+	// Output: [TEST] 03:12 UTC Monitoring: unit.restart codebase-mcp.service: done, down again after 15 s. watching for 2 minutes before this is called resolved
+}
+
+func TestATestAndADrillAreMarkedWhateverATemplateSays(t *testing.T) {
+	m, err := escalate.NewMessages(escalate.Templates{Title: "PAGE {{.Target}}", Text: "{{.Target}} is down", Step: "{{.Status}}"})
+	require.NoError(t, err)
+	plain, err := escalate.NewMessages(escalate.Templates{})
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		n    escalate.Notice
+		mark string
+	}{
+		"a test":  {escalate.Sample(escalate.Trigger, "i", "h", time.Now()), "[TEST]"},
+		"a drill": {escalate.Notice{Kind: escalate.Trigger, Target: "svc", Status: escalate.Identified, Drill: "d1"}, "[DRILL]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, x := range []*escalate.Messages{m, plain} {
+				for _, s := range []string{x.Title(c.n), x.Text(c.n), x.Step(c.n)} {
+					require.True(t, strings.HasPrefix(s, c.mark), s)
+					require.Equal(t, 1, strings.Count(s, c.mark), s)
+				}
+			}
+		})
+	}
+	real := escalate.Notice{Kind: escalate.Trigger, Target: "svc", Drill: "d1", Real: true}
+	require.Equal(t, "PAGE svc", m.Title(real), "what outlived its drill is no drill")
 }

@@ -99,8 +99,11 @@ type Delivery struct {
 
 // Notifier sends to one channel. Notify returns nil only when the vendor accepted the notice.
 // It makes one attempt, bounded by ctx, and never retries. The error is a *[RetryError] when
-// trying again later can help; any other error is final for this notice. No error ever contains
-// a secret. Safe for concurrent use.
+// trying again later can help; any other error is final. What is final is not sent again, but for
+// a *[FinalError] of reason auth or config: then the channel is broken and not the notice, so the
+// outbox keeps it waiting for somebody to mend the channel, tries at the pace of its backoff and
+// after every reload, and reports the channel through the others. No error ever contains a
+// secret. Safe for concurrent use.
 type Notifier interface {
 	Notify(ctx context.Context, d Delivery) (Receipt, error)
 }
@@ -137,7 +140,8 @@ func (e *RetryError) Error() string {
 // Unwrap returns the cause.
 func (e *RetryError) Unwrap() error { return e.Err }
 
-// FinalError says that trying again cannot help.
+// FinalError says that trying again cannot help: never, or with ReasonAuth and ReasonConfig not
+// before somebody has changed the channel's secret or settings.
 type FinalError struct {
 	Reason Reason
 	Err    error

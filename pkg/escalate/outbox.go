@@ -32,6 +32,7 @@ const (
 	FromDecision Origin = ""        // the engine: an incident
 	FromTrouble  Origin = "trouble" // the outbox: a channel does not deliver
 	FromStorm    Origin = "storm"   // the outbox: one page in place of many
+	FromRepeat   Origin = "repeat"  // the outbox: the same again, before the vendor lets the alert end
 )
 
 // ReasonPanic is the reason of an attempt that ended in a panic of the notifier. It is worth
@@ -103,6 +104,8 @@ type KeyState struct {
 	Open    bool      `json:"open"`    // the vendor has, or may have, an open alert
 	Receipt Receipt   `json:"receipt"` // of the last delivered notice; the Prior of the next
 	At      time.Time `json:"at"`      // last change
+	// Last is what the alert says, kept as long as the receipt asks for repetitions.
+	Last *Notice `json:"last,omitzero"`
 }
 
 // ChannelState is what the outbox remembers of one channel. It is stored with the rows, so that

@@ -69,6 +69,10 @@ func (b *ChannelBook) setKey(q Queued, got Receipt, now time.Time) KeyState {
 	if got != nil {
 		k.Receipt = got
 	}
+	k.Last = nil
+	if _, again := k.Receipt.ResendAt(); again && k.Open {
+		k.Last = new(q.Outgoing())
+	}
 	k.At = now
 	b.Keys[q.Key] = k
 	return k

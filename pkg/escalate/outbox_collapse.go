@@ -11,8 +11,8 @@ const (
 	WhyOverUpdate = "not sent: the alert was over and is only resolved"
 )
 
-// Tidy applies the rules that need no vendor: it collapses what is stale, groups a storm and
-// opens or closes the channel's trouble. The new rows it returns are for this channel (storms)
+// Tidy applies the rules that need no vendor: it collapses what is stale, groups a storm,
+// repeats alerts that would end, and opens or closes the channel's trouble. The new rows it returns are for this channel (storms)
 // or for the others (trouble). Tidy again after storing them; it is done when the edits are
 // empty. Wake is when to call it again although nothing happened, zero for never.
 func (r OutboxRules) Tidy(b ChannelBook, now time.Time, others []string) (ChannelBook, Edits, time.Time) {
@@ -26,8 +26,12 @@ func (r OutboxRules) Tidy(b ChannelBook, now time.Time, others []string) (Channe
 	e := b.collapse(now)
 	stormEdits, stormWake := r.storms(&b, news, now)
 	troubleEdits, troubleWake := r.trouble(&b, now, others)
-	e = e.Join(stormEdits).Join(troubleEdits)
+	repeatEdits, repeatWake := b.repeat(now)
+	e = e.Join(stormEdits).Join(troubleEdits).Join(repeatEdits)
 	wake := stormWake
+	if !repeatWake.IsZero() {
+		wake = earlier(wake, repeatWake)
+	}
 	if !troubleWake.IsZero() {
 		wake = earlier(wake, troubleWake)
 	}

@@ -3,7 +3,7 @@
 // It decides the labels that make an alert, which stay the same from trigger to resolve because
 // the receipt carries them: an alert is its labels, and a changed one would be a second alert. A
 // firing alert carries an end in the future (Hold), so that an alert does not outlive a daemon
-// that died; the receipt says when it wants to be repeated ([ResendAt]). Every Alertmanager of a
+// that died; the receipt says when it wants to be repeated (escalate.ReceiptResend), and the outbox does. Every Alertmanager of a
 // cluster is told, and one that took it is enough. It never retries.
 //
 // Start reading at [Config], then [Notifier.Notify].
@@ -27,8 +27,8 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
 )
 
-// DefaultHold is how long an alert fires without being repeated: longer than any incident should
-// last, so that an alert which nobody repeats does not end before its incident.
+// DefaultHold is how long an alert fires without being repeated. It is repeated after a third of it,
+// so that an alert ends by itself a day after recoveryd was switched off for good.
 const DefaultHold = 24 * time.Hour
 
 // Config is a channel's section.
@@ -51,8 +51,7 @@ type Config struct {
 
 // Keys of the receipt.
 const (
-	receiptLabels = "labels"    // JSON of the labels that the alert has
-	receiptResend = "resend_at" // RFC 3339: repeat a firing alert after this
+	receiptLabels = "labels" // JSON of the labels that the alert has
 	receiptStart  = "starts_at"
 )
 
@@ -174,7 +173,7 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 	}
 	r := escalate.Receipt{receiptLabels: string(labels), receiptStart: alerts[0].StartsAt.Format(time.RFC3339Nano)}
 	if d.Notice.Kind != escalate.Resolve {
-		r[receiptResend] = alerts[0].EndsAt.Add(-n.hold + n.hold/3).Format(time.RFC3339)
+		r[escalate.ReceiptResend] = alerts[0].EndsAt.Add(-n.hold + n.hold/3).Format(time.RFC3339)
 	}
 	return r, nil
 }
@@ -206,13 +205,6 @@ func (n *Notifier) Preview(d escalate.Delivery) ([]byte, error) {
 	return json.MarshalIndent(n.alerts(d), "", "  ")
 }
 
-// ResendAt says when a firing alert wants to be repeated, by an Update with the same content.
-// ok is false when the receipt is of a resolved alert or not of this package.
-func ResendAt(r escalate.Receipt) (at time.Time, ok bool) {
-	at, err := time.Parse(time.RFC3339, r[receiptResend])
-	return at, err == nil
-}
-
 // alerts renders d: the alert, and before a change of labels the end of the old one.
 func (n *Notifier) alerts(d escalate.Delivery) []alert {
 	no := d.Notice
@@ -220,7 +212,11 @@ func (n *Notifier) alerts(d escalate.Delivery) []alert {
 	if at.Year() < 1970 { // a zero time would mean "now" there, for the start and for the end
 		at = time.Now().UTC()
 	}
-	a := alert{Labels: n.labelsOf(no), StartsAt: no.Since.UTC(), EndsAt: at.Add(n.hold)}
+	from := at // a page that was delivered late fires all the same
+	if now := time.Now().UTC(); now.Sub(at) > n.hold/3 {
+		from = now
+	}
+	a := alert{Labels: n.labelsOf(no), StartsAt: no.Since.UTC(), EndsAt: from.Add(n.hold)}
 	if a.StartsAt.Year() < 1970 || a.StartsAt.After(at) {
 		a.StartsAt = at // an end before the start is refused
 	}

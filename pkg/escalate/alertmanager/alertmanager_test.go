@@ -77,7 +77,7 @@ func TestAlertKeepsItsLabels(t *testing.T) {
 		over.At = now.Add(2 * time.Minute)
 		receipt = send("labels: {team: other}", over, receipt)
 		require.Empty(t, a.Firing(now.Add(3*time.Minute)))
-		_, again := alertmanager.ResendAt(receipt)
+		_, again := receipt.ResendAt()
 		require.False(t, again, "a resolved alert is not repeated")
 	})
 }
@@ -86,14 +86,25 @@ func TestHoldAndResend(t *testing.T) {
 	a := escalatetest.NewAlertmanager(escalatetest.AlertmanagerOptions{})
 	n := build(t, "hold: 3h\nurls: ["+escalatetest.Serve(t, a)+"]")
 	notice := escalatetest.Notice("inc/t0")
+	notice.At = time.Now().UTC().Truncate(time.Second)
 	r, err := n.Notify(t.Context(), escalate.Delivery{Notice: notice, Attempt: 1})
 	require.NoError(t, err)
-	at, ok := alertmanager.ResendAt(r)
+	at, ok := r.ResendAt()
 	require.True(t, ok)
 	require.Equal(t, notice.At.Add(time.Hour), at, "a third of hold: two repetitions may be lost")
 	require.Equal(t, notice.At.Add(3*time.Hour), a.Alerts()[0].EndsAt)
-	_, ok = alertmanager.ResendAt(escalate.Receipt{"ts": "1"})
+	_, ok = escalate.Receipt{"ts": "1"}.ResendAt()
 	require.False(t, ok)
+}
+
+func TestAPageThatWasDeliveredLateFires(t *testing.T) {
+	a := escalatetest.NewAlertmanager(escalatetest.AlertmanagerOptions{})
+	n := build(t, "hold: 1h\nurls: ["+escalatetest.Serve(t, a)+"]")
+	notice := escalatetest.Notice("inc/t0")
+	notice.At = time.Now().Add(-3 * time.Hour) // the network was down
+	_, err := n.Notify(t.Context(), escalate.Delivery{Notice: notice, Attempt: 1})
+	require.NoError(t, err)
+	require.Len(t, a.Firing(time.Now().Add(30*time.Minute)), 1)
 }
 
 func TestEveryMemberOfAClusterIsTold(t *testing.T) {

@@ -1,0 +1,79 @@
+package outbox
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/internal/journal"
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+)
+
+// fading ends every alert that is not repeated within an hour, as Alertmanager does, and asks to be
+// told after twenty minutes.
+type fading struct {
+	vendor
+	ends map[string]time.Time
+}
+
+func (f *fading) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+	if _, err := f.vendor.Notify(ctx, d); err != nil {
+		return nil, err
+	}
+	if d.Notice.Kind == escalate.Resolve {
+		f.ends[d.Notice.Key] = time.Now()
+		return escalate.Receipt{}, nil
+	}
+	f.ends[d.Notice.Key] = time.Now().Add(time.Hour)
+	return escalate.Receipt{escalate.ReceiptResend: time.Now().Add(20 * time.Minute).Format(time.RFC3339)}, nil
+}
+
+func TestAnOpenAlertIsRepeatedBeforeItWouldEndAlsoByALaterDaemon(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		am := &fading{ends: map[string]time.Time{}}
+		plain := &vendor{}
+		j := openJournal(t, dir)
+		o := options(j, map[string]escalate.Notifier{"alertmanager": am, "pager": plain})
+		out := start(t, o)
+		c := journal.Commit{Queue: queued("a-trigger", "a", escalate.Trigger, "alertmanager", "pager")}
+		require.NoError(t, j.Append(t.Context(), c))
+		out.Wake(c.Queue...)
+		fires := func(d time.Duration) {
+			t.Helper()
+			for range int(d / time.Minute) {
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				require.True(t, am.ends["a"].After(time.Now()), "it ended by itself at %s", am.ends["a"])
+			}
+		}
+		fires(2 * time.Hour)
+		require.NoError(t, out.stop())
+		require.NoError(t, j.Close())
+		time.Sleep(30 * time.Minute)
+		j = openJournal(t, dir)
+		o.Store = j
+		out = start(t, o)
+		fires(2 * time.Hour)
+
+		sent := len(am.accepted)
+		require.InDelta(t, 1+12, sent, 1, "every twenty minutes of four hours")
+		for _, d := range am.accepted[1:] {
+			require.Equal(t, escalate.Update, d.Notice.Kind)
+			require.Equal(t, am.accepted[0].Notice.Summary, d.Notice.Summary)
+		}
+		require.Len(t, plain.accepted, 1, "who asks for nothing is told once")
+
+		c = journal.Commit{Queue: queued("a-resolve", "a", escalate.Resolve, "alertmanager", "pager")}
+		require.NoError(t, j.Append(t.Context(), c))
+		out.Wake(c.Queue...)
+		time.Sleep(5 * time.Hour)
+		synctest.Wait()
+		require.Len(t, am.accepted, sent+1, "what is over is not repeated")
+		require.NoError(t, out.stop())
+		require.NoError(t, j.Close())
+	})
+}
