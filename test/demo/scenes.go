@@ -139,8 +139,9 @@ func (st *stage) databaseFrozen() scene {
 	}
 }
 
-// memoryOver shows a refusal: a child process has no memory accounting of its own, so there is one
-// witness only, and a restart needs two. Under systemd the unit's accounting is the second.
+// memoryOver shows a refusal: a child process has no memory accounting of its own, this server answers
+// well and reports no memory, so there is one witness only, and a restart needs two. Under systemd the
+// unit's accounting is the second; a server that reported its memory would be, too.
 func (st *stage) memoryOver() scene {
 	return scene{
 		name: "memory over limit", title: "workflow-mcp leaks memory over its limit of 150 MiB, and answers well all the time",
