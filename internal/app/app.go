@@ -23,6 +23,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/outbox"
 	"github.com/recoveryd/recoveryd/internal/replay"
 	"github.com/recoveryd/recoveryd/internal/routing"
+	"github.com/recoveryd/recoveryd/internal/tracing"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/detect/probe"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
@@ -72,6 +73,7 @@ type App struct {
 	damaged     chan error // capacity 1: the journal is corrupt, see ledger
 	beats       *heartbeat
 	canary      *canary
+	tracer      *tracing.Tracer
 
 	mu        sync.Mutex // guards what follows
 	stopWatch context.CancelFunc
@@ -167,8 +169,11 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.feed = a.newFeed()
+	if a.tracer, err = a.newTracer(); err != nil {
+		return nil, err
+	}
 	a.engine, err = engine.New(engine.Options{Policy: policy, Subjects: subjects, State: state, Actuator: actuator(a.adapters),
-		Journal: ledger{a.journal, a.giveUp}, Courier: courier{a}, Brake: a.brake, Evidence: a.evidence, Tape: a.recorder, Meter: a.feed.Tap(a.metrics), Render: a.render, Own: a.own, Logger: a.log})
+		Journal: ledger{a.journal, a.giveUp}, Courier: courier{a}, Brake: a.brake, Evidence: a.evidence, Tape: a.recorder, Meter: tracedMeter{a.feed.Tap(a.metrics), a.tracer}, Render: a.render, Own: a.own, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}
@@ -220,6 +225,7 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 		a.log.Info("running programs as child processes", zap.String("targets", ch.describe()))
 	}
 	part("heartbeat", func() error { return a.beats.run(ctx) })
+	part("traces", func() error { return a.tracer.Run(ctx) })
 	part("canary", func() error { return a.canary.run(ctx) })
 	part("recordings", func() error { return a.recorder.Run(ctx) })
 	part("snapshots", func() error { return a.snapshots(ctx) })

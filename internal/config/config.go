@@ -70,6 +70,8 @@ type Config struct {
 	Heartbeat Heartbeat `yaml:"heartbeat"`
 	// A test incident on a schedule, which proves that keys and channels still work.
 	Canary Canary `yaml:"canary"`
+	// OpenTelemetry traces of incidents, for those who have a collector. None by default.
+	Tracing Tracing `yaml:"tracing"`
 	// What may be broken on purpose, to see that it is found, cured and told. Off without targets.
 	Drills Drills `yaml:"drills"`
 
