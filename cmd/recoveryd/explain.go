@@ -112,6 +112,16 @@ func (c *cli) printHead(x app.Explanation) error {
 	for _, s := range i.Skipped {
 		line("not tried", "%s", s)
 	}
+	for _, l := range i.Lessons {
+		line("learned", "%s", l)
+	}
+	if p := i.Proposal; p != nil {
+		yes := "nobody has said yes yet"
+		if p.By != "" {
+			yes = "allowed by " + p.By
+		}
+		line("proposes", "%s (%s)", p.Plan, yes)
+	}
 	if i.Held != "" {
 		line("held back", "%s: %s", i.Held, i.HeldWhy)
 	}

@@ -26,6 +26,7 @@ func (c *cli) operatorCmds() []*cobra.Command {
 		{incident.CmdResume, "resume", "End the pause", "", true, false},
 		{incident.CmdAck, "ack INCIDENT", "Say that somebody is on it: no further tier is told meanwhile", "incident", true, true},
 		{incident.CmdApprove, "approve INCIDENT", "Allow what was proposed for an incident", "incident", true, false},
+		{incident.CmdForget, "forget TARGET", "Forget what was learned about a target: strategies not tried, promotions, demotions", "target", true, false},
 		{incident.CmdRetry, "retry TARGET", "Begin the ladder of a target's incident anew", "target", true, false},
 	} {
 		cmd := httpserve.Command{Verb: x.verb}
@@ -42,6 +43,9 @@ func (c *cli) operatorCmds() []*cobra.Command {
 		}
 		if x.forHow {
 			cc.Flags().StringVar(&cmd.For, "for", "", "how long, such as 30m or 2h (default: until taken back)")
+		}
+		if x.verb == incident.CmdForget {
+			cc.Flags().StringVar(&cmd.Strategy, "strategy", "", "only what was learned about this strategy")
 		}
 		cc.RunE = func(run *cobra.Command, args []string) error {
 			switch x.arg {

@@ -85,6 +85,11 @@ func (c *cli) printStatus(st httpserve.Status) error {
 	if err := w.print(c.out); err != nil {
 		return err
 	}
+	for _, t := range st.Targets {
+		for _, l := range t.Learned {
+			fmt.Fprintf(c.out, "\n%s learned: %s\n", t.Name, l)
+		}
+	}
 	return c.printTelling(st)
 }
 

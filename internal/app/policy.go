@@ -62,6 +62,9 @@ func PolicyOf(c *config.Config) (*incident.Policy, error) {
 			Operator: c.PageAfter.Operator},
 		Probation: c.Probation,
 	}
+	o.StrategyModes = strategyModesOf(c.Modes)
+	o.Approval = incident.Approval{Deadline: c.Approval.Deadline, PromoteAfter: c.Approval.PromoteAfter, DemoteAfter: c.Approval.DemoteAfter}
+	o.Memory = incident.Memory{SkipAfter: c.Memory.SkipAfter, Forget: c.Memory.Forget}
 	var slowest time.Duration
 	for _, t := range c.Targets {
 		o.Targets = append(o.Targets, targetOf(t))
@@ -90,6 +93,18 @@ func PolicyOf(c *config.Config) (*incident.Policy, error) {
 		o.Windows = append(o.Windows, incident.Window{Name: w.Name, Targets: w.Targets, Open: w.Active})
 	}
 	return incident.NewPolicy(o)
+}
+
+// strategyModesOf puts the general exceptions first, since a later one wins over an earlier.
+func strategyModesOf(list []config.StrategyMode) (out []incident.StrategyMode) {
+	for _, special := range []bool{false, true} {
+		for _, m := range list {
+			if (len(m.Targets) > 0) == special {
+				out = append(out, incident.StrategyMode{Strategy: m.Strategy, Targets: m.Targets, Mode: incident.Mode(m.Mode)})
+			}
+		}
+	}
+	return out
 }
 
 // instant stands for a configured 0s, since zero means "the class's own" in a Timing.

@@ -23,6 +23,7 @@ func (k *checker) all() {
 		k.target(k.source.item("targets", i), t)
 	}
 	k.classes()
+	k.modes()
 	k.rules()
 	k.alerts()
 	k.budgets()

@@ -73,6 +73,22 @@ func (k *checker) once(path string, list []string) {
 	}
 }
 
+// modes judges the exceptions from the modes.
+func (k *checker) modes() {
+	for i, m := range k.c.Modes {
+		p := k.source.item("modes", i)
+		k.among(p+".strategy", "strategy", m.Strategy, k.known.Strategies)
+		k.eachAmong(p+".targets", "target", m.Targets, k.targetNames())
+		for j, old := range k.c.Modes[:i] {
+			if old.Strategy == m.Strategy && m.Strategy != "" && overlap(old.Targets, m.Targets) {
+				k.fail(Problem{Path: p + ".strategy", What: "has two modes for the same targets", Got: fmt.Sprintf("%q", m.Strategy),
+					Hint: fmt.Sprintf("the first is in line %d", k.source.place(k.source.item("modes", j)).line)})
+				break
+			}
+		}
+	}
+}
+
 // budgets judges the bounds of what recoveryd does.
 func (k *checker) budgets() {
 	b := k.c.Budgets

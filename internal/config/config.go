@@ -14,6 +14,13 @@ type Config struct {
 	// plan), propose (also say what it would do, and do it when an operator approves), or auto
 	// (act). A target may have its own mode.
 	Mode Mode `yaml:"mode" enum:"observe|propose|auto" default:"auto"`
+	// Exceptions from the modes for single strategies, such as asking before a process is killed.
+	// An entry with targets counts before one without. A target in mode observe stays so.
+	Modes []StrategyMode `yaml:"modes"`
+	// How proposals are answered, and what follows from the answers.
+	Approval Approval `yaml:"approval"`
+	// How long it is remembered that something did not help.
+	Memory EffectMemory `yaml:"experience"`
 	// A file that stops every action on this host for as long as it exists, whatever it contains;
 	// its first line is shown as the reason. Configuration management can put it on a whole fleet
 	// at once. When it cannot be told whether it exists, nothing is done either. "": there is none.

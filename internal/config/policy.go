@@ -22,6 +22,40 @@ type ClassOverride struct {
 	Targets []string `yaml:"targets" want:"nonempty" shown:"all targets"`
 }
 
+// StrategyMode is what recoveryd may do by itself with one strategy.
+type StrategyMode struct {
+	// The strategy, as ladders name it.
+	Strategy string `yaml:"strategy" want:"required"`
+	// observe: it is never done, ladders pass over it and the page says so. propose: it needs a
+	// person's approval. auto: it is done.
+	Mode Mode `yaml:"mode" enum:"observe|propose|auto" want:"required"`
+	// Targets for which this holds.
+	Targets []string `yaml:"targets" want:"nonempty" shown:"all targets"`
+}
+
+// Approval is how proposals of mode propose are answered.
+type Approval struct {
+	// Time that a proposal waits for somebody to say recoveryd approve. Chat channels are told of
+	// it at once; when the time is over, people are paged. A yes that comes later still counts.
+	// 0s: people are paged at once.
+	Deadline time.Duration `yaml:"deadline" default:"5m" want:"max=1d"`
+	// After so many proposals of a strategy for a target in a row that were approved and helped,
+	// it is done without asking from then on. 0: never.
+	PromoteAfter int `yaml:"promote_after" default:"0" want:"min=0,max=1000" unit:"proposals"`
+	// After so many attempts of a strategy on a target in a row that did not help, it needs
+	// approval from then on. 0: never. Both are undone by recoveryd forget TARGET.
+	DemoteAfter int `yaml:"demote_after" default:"0" want:"min=0,max=1000" unit:"attempts"`
+}
+
+// EffectMemory is what is remembered from one incident to the next.
+type EffectMemory struct {
+	// A strategy that did not help against a failure class on a target for so many times in a row
+	// is passed over, and the page says so. 0: never.
+	SkipAfter int `yaml:"skip_after" default:"5" want:"min=0,max=1000" unit:"attempts"`
+	// Time after the last of them when it is tried again. recoveryd forget TARGET forgets at once.
+	Forget time.Duration `yaml:"forget_after" default:"1d" want:"min=1m,max=365d"`
+}
+
 // Rule is a failure class of the operator's own.
 type Rule struct {
 	// Name of the class in pages, logs and metrics. Unique, and not that of a built-in class.

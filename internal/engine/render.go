@@ -64,6 +64,8 @@ func severity(s detect.Severity) escalate.Severity {
 // status is the runbook's word: what is known, not how anybody feels about it.
 func status(n incident.Notice, i incident.Incident) escalate.Status {
 	switch {
+	case n.Why == incident.HoldApproval:
+		return escalate.Identified
 	case n.Kind == incident.NoticeResolve || n.Kind == incident.NoticeChange:
 		return escalate.Resolved
 	case n.Why == incident.Verified || n.Why == incident.ClearedByItself || n.Why == incident.Mended || n.Why == incident.ActionOver:
@@ -80,6 +82,9 @@ func (r Renderer) summary(n incident.Notice, i incident.Incident) string {
 	case incident.NoticeResolve:
 		return what + ": resolved after " + span(i.Since, i.Closed)
 	case incident.NoticeChange:
+		if n.Why == incident.HoldApproval && i.Proposal != nil {
+			return fmt.Sprintf("%s: recoveryd proposes %s, and waits for a yes until %s", what, i.Proposal.Plan, i.Proposal.Until.UTC().Format("15:04 MST"))
+		}
 		how := "recovered by itself"
 		if n := len(i.Attempts); n > 0 {
 			how = "cured by " + i.Attempts[n-1].Action
@@ -121,6 +126,9 @@ func evidence(n incident.Notice, i incident.Incident, at time.Time) []string {
 	for _, s := range i.Skipped {
 		out = append(out, "not tried: "+s)
 	}
+	for _, l := range i.Lessons {
+		out = append(out, "learned: "+l)
+	}
 	if i.Diagnosis.Advice != "" {
 		out = append(out, "advice: "+i.Diagnosis.Advice)
 	}
@@ -156,6 +164,9 @@ func attemptWords(a incident.Attempt) string {
 // commands are what a person would type first.
 func (r Renderer) commands(i incident.Incident) []string {
 	out := []string{"recoveryd explain " + i.ID}
+	if i.Proposal != nil && i.Proposal.By == "" {
+		out = append(out, "recoveryd approve "+i.ID)
+	}
 	if r.Unit != nil {
 		if u := r.Unit(i.Target); u != "" {
 			out = append(out, "systemctl status "+u, "journalctl -u "+u+" --since '"+i.Since.UTC().Add(-5*time.Minute).Format("2006-01-02 15:04:05")+" UTC'")

@@ -40,7 +40,8 @@ type Target struct {
 	Drill     *incident.Drill    `json:"drill,omitzero"` // announced, and not long over
 	LookedAt  time.Time          `json:"looked_at,omitzero"`
 	Facts     detect.Facts       `json:"facts,omitzero"`
-	Next      string             `json:"next,omitzero"` // what recoveryd does next about it, or why it does not act
+	Learned   []string           `json:"learned,omitzero"` // what it goes by from experience: promotions, demotions, strategies not tried
+	Next      string             `json:"next,omitzero"`    // what recoveryd does next about it, or why it does not act
 }
 
 // StatusOf renders a state; it is shared by the API and the status page.
@@ -57,6 +58,7 @@ func StatusOf(d Daemon, now time.Time) Status {
 			}
 			v.Verdict, v.Class, v.Culprit, v.Because, v.Witnesses = dg.Verdict, dg.Class, dg.Culprit, dg.Because, dg.Witnesses
 			v.LookedAt, v.Facts = ts.Last.At, ts.Last.Facts
+			v.Learned = p.Learned(ts, now)
 			v.Next = incident.Next(ts, st.Incidents[ts.Incident])
 		}
 		out.Targets = append(out.Targets, v)

@@ -17,11 +17,11 @@ import (
 
 // Command is the body of POST /api/v1/command on the control socket.
 type Command struct {
-	Verb     incident.CommandVerb `json:"verb"`              // hold, release, pause, resume, ack, approve, retry, recover
-	Target   string               `json:"target,omitzero"`   // for hold, release, retry, recover
+	Verb     incident.CommandVerb `json:"verb"`              // hold, release, pause, resume, ack, approve, retry, recover, forget
+	Target   string               `json:"target,omitzero"`   // for hold, release, retry, recover, forget
 	Incident string               `json:"incident,omitzero"` // for ack, approve
 	By       string               `json:"by"`                // who says so
-	Strategy string               `json:"strategy,omitzero"` // for recover; "" = the whole ladder
+	Strategy string               `json:"strategy,omitzero"` // for recover and forget; "" = the whole ladder, all
 	DryRun   bool                 `json:"dry_run,omitzero"`  // for recover: say what would come of it, and do nothing
 	Why      string               `json:"why,omitzero"`      //
 	For      string               `json:"for,omitzero"`      // Go duration; "" = until taken back
@@ -82,7 +82,7 @@ func (s *Server) rehearse(ev incident.Event) Answer {
 // event checks a command and makes an event of it.
 func (s *Server) event(c Command, peer string) (incident.Event, error) {
 	known := []incident.CommandVerb{incident.CmdHold, incident.CmdRelease, incident.CmdPause, incident.CmdResume,
-		incident.CmdAck, incident.CmdApprove, incident.CmdRetry, incident.CmdRecover}
+		incident.CmdAck, incident.CmdApprove, incident.CmdRetry, incident.CmdRecover, incident.CmdForget}
 	if !slices.Contains(known, c.Verb) {
 		return incident.Event{}, fmt.Errorf("unknown command %q (want one of %v)", c.Verb, known)
 	}
@@ -90,8 +90,8 @@ func (s *Server) event(c Command, peer string) (incident.Event, error) {
 		return incident.Event{}, fmt.Errorf("say who you are (--by)")
 	}
 	cmd := &incident.Command{Verb: c.Verb, Incident: c.Incident, By: c.By + peer, Why: c.Why}
-	if (c.Strategy != "" || c.DryRun) && c.Verb != incident.CmdRecover {
-		return incident.Event{}, fmt.Errorf("strategy and dry_run are for recover only")
+	if c.DryRun && c.Verb != incident.CmdRecover || c.Strategy != "" && c.Verb != incident.CmdRecover && c.Verb != incident.CmdForget {
+		return incident.Event{}, fmt.Errorf("strategy is for recover and forget only, dry_run for recover only")
 	}
 	cmd.Strategy = c.Strategy
 	if c.For != "" {

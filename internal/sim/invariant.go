@@ -27,6 +27,8 @@ const (
 	leavesStartLimit  = "leaves-start-limit"      // 5: no start of ours is refused by systemd's start limit
 	withinCaps        = "within-caps"             // 5: no pool and no memory limit above its cap
 	asConfigured      = "as-configured"           // 5: no action in observe mode, none without a yes in propose mode
+	asksInTime        = "asks-in-time"            // 5: a proposal is told at once, and paged at its deadline and not before
+	skipsWhatFails    = "skips-what-fails"        // 5: what has not helped too often in a row is not tried
 	writeFirst        = "write-first"             // 6: every action has a durable record before it reaches the host
 	atMostOnce        = "at-most-once"            // 6: no action id is performed twice
 	replayEqualsLive  = "replay-equals-live"      // 6: the durable records give back what the running daemon knows
@@ -44,7 +46,7 @@ const (
 // Invariants lists the names of all invariants.
 func Invariants() []string {
 	return []string{unknownIsNotDown, freshEvidence, twoWitnesses, innocentLeftAlone, culpritOnly, saturationIsAlive, operatorLeftAlone, stopFileObeyed, operatorNotPaged,
-		withinBudget, oneAtATime, backsOff, leavesSystemd, stopsInAStorm, leavesStartLimit, withinCaps, asConfigured, writeFirst, atMostOnce, replayEqualsLive, takenBack,
+		withinBudget, oneAtATime, backsOff, leavesSystemd, stopsInAStorm, leavesStartLimit, withinCaps, asConfigured, asksInTime, skipsWhatFails, writeFirst, atMostOnce, replayEqualsLive, takenBack,
 		neverSilent, isCured, noNeedlessPage, pageOnce, pageResolved, tiersTold, trueRecovery, comesToRest}
 }
 

@@ -184,10 +184,6 @@ func stands(c *incident.Command, now time.Time) bool {
 // judgeBounds: promise 5.
 func (w *world) judgeBounds(a strategy.Action, rec incident.Record) {
 	l, lim, t := &w.ledger, w.options.Limits, rec.After
-	mode := w.options.Modes[a.Target]
-	if mode == incident.Observe {
-		w.fail(asConfigured, "%s in observe mode", a)
-	}
 	if planDisrupts(t.Plan) {
 		busy := 0
 		for name, o := range w.d.live.Targets {
@@ -202,11 +198,7 @@ func (w *world) judgeBounds(a strategy.Action, rec incident.Record) {
 	if t.Undoing {
 		return // a change is taken back whatever the budgets say
 	}
-	if mode == incident.Propose {
-		if l.approvals[a.Target]--; l.approvals[a.Target] < 0 {
-			w.fail(asConfigured, "%s without anybody's yes", a)
-		}
-	}
+	w.judgeLearned(a, rec)
 	storm := 0
 	for _, i := range w.d.live.Incidents {
 		if i.Target != a.Target && rec.At.Sub(i.Opened) < lim.StormWindow {

@@ -23,18 +23,41 @@ func (w *world) durable(rec incident.Record, next incident.State) {
 	if rec.Incident != nil {
 		delete(w.d.dirty, rec.Target)
 		w.countFailures(rec.Incident, rec.At)
+		w.judgeAsking(rec)
+		w.learn(rec)
 		w.followIncident(rec)
 	}
 	if c := rec.Event.Command; c != nil {
 		switch c.Verb {
 		case incident.CmdApprove:
-			l.approvals[rec.Target]++
+			if rec.Incident != nil && rec.Incident.Proposal != nil || planned(rec) {
+				l.approvals[rec.Target] = 1
+			}
+		case incident.CmdForget:
+			w.forget(rec.Target)
 		case incident.CmdRetry:
+			if i := next.Incidents[c.Incident]; i != nil {
+				for key := range l.efforts {
+					if hasPrefix(key, i.Target+"/"+string(i.Class)+"/") {
+						delete(l.efforts, key)
+					}
+				}
+			}
 			f := l.failures[c.Incident]
 			f.again = true
 			l.failures[c.Incident] = f
 		}
 	}
+}
+
+// planned reports that a record begins an action.
+func planned(rec incident.Record) bool {
+	for _, e := range rec.Effects {
+		if e.Kind == incident.Perform {
+			return true
+		}
+	}
+	return false
 }
 
 // followIncident judges the beginning and the end of an incident.
@@ -103,6 +126,10 @@ func (w *world) notified(e incident.Effect, rec incident.Record, next incident.S
 		w.judgePage(e, inc, next)
 		if w.chance(0.7) {
 			w.after(w.between(3*time.Minute, time.Hour), func() { w.personComes(inc.Target, key) })
+		}
+	case incident.NoticeChange:
+		if e.Notice.Why == incident.HoldApproval && w.chance(0.6) {
+			w.after(w.between(10*time.Second, 15*time.Minute), func() { w.personApproves(inc.ID) })
 		}
 	case incident.NoticeResolve:
 		if l.pages[key] != told && !l.loose[key] {
@@ -181,6 +208,9 @@ func (w *world) decided(before incident.State, rec incident.Record) {
 	if rec.Incident != nil && rec.Incident.Open() {
 		w.countFailures(rec.Incident, rec.At)
 	}
+	if c := rec.Event.Command; c != nil && c.Verb == incident.CmdApprove && w.d.live.Host.Impaired != "" && rec.Incident != nil && rec.Incident.Proposal != nil {
+		w.ledger.approvals[rec.Target] = 1 // said to a daemon that cannot write it, and lives
+	}
 	w.judgeReplay(rec)
 }
 
@@ -203,17 +233,20 @@ func (w *world) judgeReplay(rec incident.Record) {
 	if b == nil {
 		b = &incident.TargetState{}
 	}
-	if a.Phase != b.Phase || a.ActionID != b.ActionID || a.Step != b.Step || a.Undoing != b.Undoing || a.Approved != b.Approved || a.RunBefore != b.RunBefore ||
+	if a.Phase != b.Phase || a.ActionID != b.ActionID || a.Step != b.Step || a.Undoing != b.Undoing || a.RunBefore != b.RunBefore ||
 		!a.Deadline.Equal(b.Deadline) || !a.VerifyUntil.Equal(b.VerifyUntil) || !a.BackoffUntil.Equal(b.BackoffUntil) || !a.ProbationEnd.Equal(b.ProbationEnd) ||
 		(a.Hold == nil) != (b.Hold == nil) || planName(a.Plan) != planName(b.Plan) {
 		w.fail(replayEqualsLive, "%s is %s (%s), and the journal says %s (%s)", rec.Target, a.Phase, a.ActionID, b.Phase, b.ActionID)
+	}
+	if len(a.Efforts) != len(b.Efforts) || len(a.Trust) != len(b.Trust) {
+		w.fail(replayEqualsLive, "what was learned of %s differs from the journal's", rec.Target)
 	}
 	x, y := live.Incidents[a.Incident], shadow.Incidents[a.Incident]
 	if x == y || x == nil || y == nil {
 		return
 	}
 	same := x.Class == y.Class && x.Held == y.Held && x.Paged.Equal(y.Paged) && x.Tier == y.Tier && len(x.Attempts) == len(y.Attempts) &&
-		x.Relapses == y.Relapses && (x.Ack == nil) == (y.Ack == nil) && len(x.Affected) == len(y.Affected) && len(x.Rungs) == len(y.Rungs)
+		x.Relapses == y.Relapses && len(x.Lessons) == len(y.Lessons) && (x.Proposal == nil) == (y.Proposal == nil) && (x.Proposal == nil || *x.Proposal == *y.Proposal) && (x.Ack == nil) == (y.Ack == nil) && len(x.Affected) == len(y.Affected) && len(x.Rungs) == len(y.Rungs)
 	for c, n := range x.Rungs {
 		same = same && y.Rungs[c] == n
 	}

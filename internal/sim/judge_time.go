@@ -15,6 +15,7 @@ func (w *world) tick() {
 				w.judgeSilence(t.Name)
 				w.judgeTiers(t.Name)
 			}
+			w.judgeDeadlines()
 		}
 		w.tick()
 	})

@@ -108,6 +108,14 @@ func withTarget(s incident.State, name string, change func(*incident.TargetState
 	return s
 }
 
+// everyTarget replaces the state of every target.
+func everyTarget(s incident.State, change func(*incident.TargetState)) incident.State {
+	for name := range s.Targets {
+		s = withTarget(s, name, change)
+	}
+	return s
+}
+
 // timing overrides every class.
 func timing(t incident.Timing) func(*incident.Options) {
 	return func(o *incident.Options) {
@@ -237,6 +245,40 @@ func mutants() []struct {
 		})}, []string{withinCaps}},
 		{mutant{name: "never-takes-back", says: "leaves a change that did not help", options: planning(func(_ strategy.Input, p *strategy.Plan) { p.Undo = nil })}, []string{takenBack}},
 		{mutant{name: "modes-ignored", says: "acts in observe and propose mode", options: func(o *incident.Options) { o.Modes = nil }}, []string{asConfigured}},
+		{mutant{name: "no-approval-deadline", says: "waits for an approval for ever", options: func(o *incident.Options) { o.Approval.Deadline = 1000 * time.Hour }},
+			[]string{asksInTime, neverSilent}},
+		{mutant{name: "pages-for-every-proposal", says: "pages at once instead of asking first", options: func(o *incident.Options) { o.Approval.Deadline = 0 }}, []string{asksInTime}},
+		{mutant{name: "asks-nobody", says: "proposes, and tells nobody of it", core: telling(func(n incident.Notice) bool { return n.Kind != incident.NoticeChange })}, []string{asksInTime}},
+		{mutant{name: "blank-cheque", says: "takes a yes to one plan for a yes to every later one of the incident", worlds: 3000,
+			core: stepped(nil, func(_ *world, s incident.State, r incident.Record) (incident.State, incident.Record) {
+				if r.Incident == nil || r.Incident.Proposal == nil {
+					return s, r
+				}
+				i := *r.Incident
+				for _, a := range i.Attempts {
+					if p := *i.Proposal; a.ApprovedBy != "" {
+						p.By = a.ApprovedBy
+						i.Proposal = &p
+					}
+				}
+				r.Incident = &i
+				s.Incidents = maps.Clone(s.Incidents)
+				s.Incidents[i.ID] = &i
+				return s, r
+			})}, []string{asConfigured}},
+		{mutant{name: "promotes-early", says: "promotes a strategy one proposal too early", worlds: 3000, options: func(o *incident.Options) {
+			if o.Approval.PromoteAfter > 1 {
+				o.Approval.PromoteAfter--
+			}
+		}}, []string{asConfigured}},
+		{mutant{name: "never-demotes", says: "goes on by itself with what does not help", options: func(o *incident.Options) { o.Approval.DemoteAfter = 0 }}, []string{asConfigured}},
+		{mutant{name: "demotions-forgotten", says: "forgets at a restart what was demoted", worlds: 1500, boot: func(s incident.State) incident.State {
+			return everyTarget(s, func(t *incident.TargetState) { t.Trust = nil })
+		}}, []string{asConfigured}},
+		{mutant{name: "tries-what-fails", says: "tries again and again what has not helped", options: func(o *incident.Options) { o.Memory.SkipAfter = 0 }}, []string{skipsWhatFails}},
+		{mutant{name: "failures-forgotten", says: "forgets at a restart what has not helped", worlds: 1500, boot: func(s incident.State) incident.State {
+			return everyTarget(s, func(t *incident.TargetState) { t.Efforts = nil })
+		}}, []string{skipsWhatFails}},
 		{mutant{name: "acts-then-writes", says: "acts, and writes its decision afterwards", actsFirst: true}, []string{writeFirst}},
 		{mutant{name: "acts-unwritten", says: "acts although its decision could not be written", ignoresJournal: true, worlds: 1500}, []string{writeFirst, replayEqualsLive}},
 		{mutant{name: "repeats-after-a-crash", says: "does again, after a restart, what was in flight", repeats: true}, []string{atMostOnce, freshEvidence}},

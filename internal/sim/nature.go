@@ -148,6 +148,7 @@ func (w *world) build() {
 			Backoff: incident.Backoff{Initial: 5 * time.Second, Factor: 2, Max: 5 * time.Minute}, StormTargets: 5, StormWindow: time.Minute},
 		PageAfter:  incident.PageAfter{Held: 5 * time.Minute, Unknown: 10 * time.Minute, Unresolved: 15 * time.Minute},
 		Escalation: escalation(tiers()), Probation: time.Minute}
+	w.options.Memory = incident.Memory{SkipAfter: 3, Forget: 8 * time.Hour}
 	if w.nature.calm {
 		w.options.Limits.Target.Actions = 6 // the whole ladder of a full pool
 		return
@@ -157,9 +158,20 @@ func (w *world) build() {
 			Backoff: incident.Backoff{Initial: 20 * time.Second, Factor: 3, Max: 10 * time.Minute}, StormTargets: 3, StormWindow: 2 * time.Minute}
 	}
 	for _, t := range w.targets {
-		if w.chance(0.06) {
-			w.options.Modes[t.Name] = incident.Mode(one("observe", "propose"))
+		if w.chance(0.1) {
+			w.options.Modes[t.Name] = incident.Mode(one("observe", "propose", "propose"))
 		}
+	}
+	for _, s := range strategy.Builtin() {
+		if w.chance(0.04) {
+			w.options.StrategyModes = append(w.options.StrategyModes, incident.StrategyMode{Strategy: s.Name(), Mode: incident.Mode(one("observe", "propose", "auto"))})
+		}
+	}
+	if w.chance(0.8) {
+		w.options.Approval.Deadline = w.between(time.Minute, 12*time.Minute)
+	}
+	if w.chance(0.4) {
+		w.options.Approval.PromoteAfter, w.options.Approval.DemoteAfter = 1+r.IntN(2), 1+r.IntN(3)
 	}
 	if w.chance(0.2) {
 		w.options.PageAfter.Operator = 2 * time.Hour

@@ -19,7 +19,7 @@ func (w *world) person() {
 	u := w.things[t.Name].u
 	i := w.ledger.intent(t.Name)
 	later := w.between(20*time.Second, 3*time.Hour)
-	switch w.rng.IntN(14) {
+	switch w.rng.IntN(15) {
 	case 0, 1:
 		w.personStops(u, later)
 	case 2:
@@ -80,6 +80,8 @@ func (w *world) person() {
 		w.say("person", "starts %s", u.name)
 		i.hands, i.stopped = w.t, false
 		u.start(byPerson, true, nil)
+	case 14:
+		w.d.command(t.Name, commandOf(incident.CmdForget))
 	case 13:
 		if w.stopFile == "" {
 			w.stopFile = "change 4711"
@@ -162,7 +164,7 @@ func (w *world) personAnswers() {
 		c := commandOf(incident.CmdAck)
 		c.Incident = inc.ID
 		switch {
-		case inc.Held == incident.HoldApproval:
+		case inc.Proposal != nil:
 			c.Verb = incident.CmdApprove
 			w.d.command(t.Name, c)
 		case w.chance(0.5):
@@ -173,6 +175,15 @@ func (w *world) personAnswers() {
 			w.d.command(t.Name, c)
 		}
 		return
+	}
+}
+
+// personApproves says yes to what is proposed for an incident.
+func (w *world) personApproves(id string) {
+	if i := w.d.live.Incidents[id]; w.d.up && i != nil && i.Proposal != nil {
+		c := commandOf(incident.CmdApprove)
+		c.Incident = id
+		w.d.command(i.Target, c)
 	}
 }
 

@@ -27,6 +27,7 @@ func (tn *turn) settleAccounts() {
 		return
 	}
 	tn.change()
+	tn.learn(*last, false)
 	if !last.Undo && (worked || !tn.repeatable(*last)) {
 		class := tn.inc.Class
 		tn.inc.Rungs[class] = max(tn.inc.Rungs[class], last.Rung+1)

@@ -79,12 +79,12 @@ func (tn *turn) askedNow() bool {
 	return tn.ev.Kind == Operator && tn.ev.Command != nil && tn.ev.Command.Verb == CmdRecover && tn.t.Asked != nil && !tn.t.Asked.Begun
 }
 
-// modeNow is the target's mode, unless a person asked for what is being done.
-func (tn *turn) modeNow() Mode {
+// modeNow is the mode of a strategy on the target, unless a person asked for what is being done.
+func (tn *turn) modeNow(strategy string) Mode {
 	if tn.asked() {
 		return Auto
 	}
-	return tn.p.mode(tn.t.Name)
+	return tn.p.modeOf(tn.t, strategy)
 }
 
 // ladderNow is the ladder of the present class, or the one strategy that a person asked for. The

@@ -54,6 +54,7 @@ const (
 	CmdResume  CommandVerb = "resume"  // end the pause
 	CmdAck     CommandVerb = "ack"     // Incident is seen: no further tier until Until
 	CmdApprove CommandVerb = "approve" // do what was proposed for Incident
+	CmdForget  CommandVerb = "forget"  // forget what was learned about Strategy on Target, or about all of them
 	CmdRetry   CommandVerb = "retry"   // forget the spent ladder of Target's incident and try again
 	CmdRecover CommandVerb = "recover" // recover Target now, by its ladder or by Strategy, whatever its mode
 
@@ -69,7 +70,7 @@ const (
 type Command struct {
 	Verb     CommandVerb `json:"verb"`
 	Incident string      `json:"incident,omitzero"`
-	Strategy string      `json:"strategy,omitzero"` // of CmdRecover; "" = the whole ladder
+	Strategy string      `json:"strategy,omitzero"` // of CmdRecover and CmdForget; "" = all
 	Playbook string      `json:"playbook,omitzero"`
 	Run      string      `json:"run,omitzero"`
 	By       string      `json:"by"`
@@ -113,7 +114,7 @@ const (
 	NoticeTrigger NoticeKind = "trigger"
 	NoticeUpdate  NoticeKind = "update"
 	NoticeResolve NoticeKind = "resolve"
-	NoticeChange  NoticeKind = "change" // for the record: cured without anybody's help
+	NoticeChange  NoticeKind = "change" // wakes nobody: cured without anybody's help, or (Why HoldApproval) a question
 )
 
 // Notice asks that people be told about an incident. The engine renders it from the incident

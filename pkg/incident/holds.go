@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
@@ -67,12 +68,16 @@ func (p *Policy) holdOf(tn *turn) (hold, bool) {
 	if plan == nil {
 		return hold{}, false // nothing left to hold back
 	}
-	switch tn.modeNow() {
+	switch tn.modeNow(plan.Strategy) {
 	case Observe:
 		return hold{reason: HoldObserve, why: "observe mode; it would do: " + firstAction(plan)}, true
 	case Propose:
-		if !t.Approved && !tn.undoing {
-			return hold{reason: HoldApproval, why: "waits for approval of: " + firstAction(plan)}, true
+		if !tn.undoing && !tn.inc.approved(planWords(plan)) {
+			h := hold{reason: HoldApproval, why: "waits for approval of: " + firstAction(plan)}
+			if i := tn.inc; i != nil && i.Proposal != nil {
+				h.until = i.Proposal.Until // then people are paged
+			}
+			return h, true
 		}
 	}
 	if plan.Disrupts() {
@@ -252,6 +257,15 @@ func firstAction(p *strategy.Plan) string {
 		out += fmt.Sprintf(" and %d more", n)
 	}
 	return out
+}
+
+// planWords is the whole plan, as a person says yes to it.
+func planWords(p *strategy.Plan) string {
+	words := make([]string, len(p.Actions))
+	for i, a := range p.Actions {
+		words[i] = a.String()
+	}
+	return p.Strategy + ": " + strings.Join(words, ", then ")
 }
 
 func witnessWords(ws []detect.Witness) string {

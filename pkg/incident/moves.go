@@ -33,12 +33,19 @@ var (
 	holdBack = move{"state the reason not to act", func(tn *turn) {
 		tn.hold(tn.h.reason, tn.h.why)
 		tn.why, tn.note = tn.h.reason, tn.h.why
+		tn.asks = tn.h.reason == HoldApproval && tn.propose()
+	}}
+	offer = move{"propose what needs a yes", func(tn *turn) {
+		if tn.h.reason == HoldApproval {
+			tn.asks = tn.propose()
+		}
 	}}
 	perform = move{"perform the next rung's first action", func(tn *turn) { tn.begin(tn.plan, tn.planRung, false) }}
 	next    = move{"perform the plan's next action", func(tn *turn) {
 		tn.finishAttempt()
 		tn.t.Step++
-		tn.launch(tn.change().Attempts[len(tn.inc.Attempts)-1].Rung)
+		last := tn.change().Attempts[len(tn.inc.Attempts)-1]
+		tn.launch(last.Rung, last.ApprovedBy)
 	}}
 	undo  = move{"take the change back", func(tn *turn) { tn.begin(tn.plan, tn.planRung, true) }}
 	prove = move{"prove the effect by looking", func(tn *turn) {
@@ -70,7 +77,7 @@ var (
 		if n := len(i.Attempts); n > 0 && i.Attempts[n-1].Verdict == "" {
 			i.Attempts[n-1].Verdict = ClearedByItself
 		}
-		tn.t.Approved = false // what was approved is not needed any more
+		i.Proposal = nil // what was proposed is not needed any more
 		tn.t.ProbationEnd = tn.now.Add(tn.timing(i.Class).Probation)
 		for _, n := range tn.p.dependents[tn.t.Name] {
 			tn.look(n, 0) // they recover by themselves; see it soon
@@ -78,6 +85,9 @@ var (
 	}}
 	end = move{"close the incident", func(tn *turn) {
 		i := tn.change()
+		if n := len(i.Attempts); n > 0 && i.Attempts[n-1].Verdict == Verified {
+			tn.learn(i.Attempts[n-1], true)
+		}
 		i.Closed, i.Outcome = tn.now, Closed
 		tn.reset()
 	}}
@@ -100,7 +110,7 @@ func (tn *turn) hold(why Reason, words string) {
 // reset returns the target to a state in which nothing is known to be wrong.
 func (tn *turn) reset() {
 	t := tn.t
-	t.Incident, t.Plan, t.Step, t.ActionID, t.Undoing, t.Approved, t.Asked = "", nil, 0, "", false, false, nil
+	t.Incident, t.Plan, t.Step, t.ActionID, t.Undoing, t.Asked = "", nil, 0, "", false, nil
 	t.BadSince, t.BadClass, t.BadCulprit, t.BadLooks, t.ClassSince = time.Time{}, "", "", 0, time.Time{}
 	t.RunBefore, t.Deadline, t.SettleUntil, t.VerifyUntil = "", time.Time{}, time.Time{}, time.Time{}
 	t.ActionEnded, t.ProbationEnd, t.BackoffUntil = time.Time{}, time.Time{}, time.Time{}
@@ -183,7 +193,7 @@ func (tn *turn) begin(p *strategy.Plan, rungNo int, undoing bool) {
 		a.Begun = true
 		t.Asked = &a
 	}
-	if t.Approved = false; !undoing { // the pause after a failure outlasts its undoing
+	if !undoing { // the pause after a failure outlasts its undoing
 		t.BackoffUntil = time.Time{}
 	}
 	i := tn.change()
@@ -191,7 +201,12 @@ func (tn *turn) begin(p *strategy.Plan, rungNo int, undoing bool) {
 		i.Unheld = tn.now
 	}
 	i.Held, i.HeldWhy, i.HeldSince = "", "", time.Time{}
-	tn.launch(rungNo)
+	approvedBy := ""
+	if i.approved(planWords(p)) && !undoing {
+		approvedBy = i.Proposal.By
+	}
+	i.Proposal = nil
+	tn.launch(rungNo, approvedBy)
 	if !undoing {
 		tn.note = p.Why
 	}
@@ -201,13 +216,13 @@ func (tn *turn) begin(p *strategy.Plan, rungNo int, undoing bool) {
 const actionMargin = 5 * time.Second
 
 // launch asks for the plan's present action, and charges it to the budgets.
-func (tn *turn) launch(rungNo int) {
+func (tn *turn) launch(rungNo int, approvedBy string) {
 	t, i := tn.t, tn.change()
 	a := t.Plan.Actions[t.Step]
 	t.ActionID = fmt.Sprintf("%s/a%d", i.ID, len(i.Attempts)+1)
 	t.Deadline = tn.now.Add(a.Timeout + actionMargin)
 	i.Attempts = append(i.Attempts, Attempt{ID: t.ActionID, Strategy: t.Plan.Strategy, Rung: rungNo, Undo: t.Undoing,
-		Action: a.String(), Verb: a.Verb, At: tn.now})
+		Action: a.String(), Verb: a.Verb, At: tn.now, ApprovedBy: approvedBy})
 	if a.Verb == strategy.PlaybookRun {
 		tn.playRung(a)
 	} else {

@@ -25,7 +25,7 @@ func Next(t *TargetState, i *Incident) string {
 	case Probation:
 		return "recovered; watched for a relapse until " + t.ProbationEnd.UTC().Format("15:04:05 MST")
 	case Escalated:
-		return nextEscalated(t)
+		return nextEscalated(t, i)
 	case Watching:
 	}
 	return ""
@@ -35,7 +35,7 @@ func Next(t *TargetState, i *Incident) string {
 func nextHeld(t *TargetState, i *Incident) string {
 	switch {
 	case i != nil && i.Target == t.Name && i.Held != "":
-		return "recoveryd holds back (" + string(i.Held) + "): " + i.HeldWhy
+		return i.HoldWords()
 	case i != nil && i.Target != t.Name:
 		return "waits for " + i.Target + ", which is treated in " + i.ID
 	case t.Reason == HoldDependency && t.Diagnosis.Culprit != "":
@@ -44,8 +44,11 @@ func nextHeld(t *TargetState, i *Incident) string {
 	return "recoveryd holds back (" + string(t.Reason) + ")"
 }
 
-func nextEscalated(t *TargetState) string {
+func nextEscalated(t *TargetState, i *Incident) string {
 	s := "recoveryd will do nothing more by itself: "
+	if i != nil && i.Proposal != nil && i.Proposal.By == "" {
+		s = "recoveryd proposes " + i.Proposal.Plan + "; allow it with: recoveryd approve " + i.ID + ". Otherwise it will do nothing more by itself: "
+	}
 	switch t.Reason {
 	case LadderEnded:
 		s += "everything it may try was tried"

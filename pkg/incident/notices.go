@@ -25,12 +25,32 @@ func (tn *turn) notices(rec *Record) {
 		return
 	}
 	before := len(i.Told)
+	tn.askForApproval()
 	if tn.t.Phase != Probation { // it has recovered: nobody else need know
 		tn.escalate(rec)
 	}
-	if rec.From != rec.To || tn.acked() {
+	switch {
+	case rec.From != rec.To || tn.acked():
 		tn.bringUpToDate(rec.Reason, before)
+	case tn.asks:
+		tn.bringUpToDate(HoldApproval, before)
 	}
+}
+
+// askForApproval tells of a new proposal, without waking anybody: who sees it may allow it before
+// its deadline, when people are paged. Where no channel takes such a question they are paged at once.
+func (tn *turn) askForApproval() {
+	i := tn.inc
+	if !tn.asks || !i.Paged.IsZero() || !tn.now.Before(i.Proposal.Until) {
+		return
+	}
+	if to := tn.p.o.Escalation.Cured(i, tn.now); len(to) > 0 {
+		tn.notify(NoticeChange, 0, HoldApproval, "", to)
+		return
+	}
+	now := *i.Proposal
+	now.Until = tn.now
+	tn.change().Proposal = &now
 }
 
 // acked reports whether this step is somebody's word that the incident is being looked after: the
@@ -63,8 +83,12 @@ func (tn *turn) pageReason() Reason {
 	switch {
 	case t.Phase == Escalated:
 		return tn.t.Reason
-	case t.Phase == Held && (i.Held == HoldObserve || i.Held == HoldTarget || i.Held == HoldClass || i.Held == HoldHost || i.Held == HoldStorm || i.Held == HoldApproval || i.Held == HoldHalted || i.Held == HoldJournal):
+	case t.Phase == Held && (i.Held == HoldObserve || i.Held == HoldTarget || i.Held == HoldClass || i.Held == HoldHost || i.Held == HoldStorm || i.Held == HoldHalted || i.Held == HoldJournal):
 		return i.Held // nobody works on it, and nothing will change soon
+	case t.Phase == Held && i.Held == HoldApproval:
+		if i.Proposal == nil || !tn.now.Before(i.Proposal.Until) {
+			return i.Held
+		}
 	case t.Phase == Held && byPerson(i.Held):
 		if after.Operator > 0 && tn.now.Sub(i.HeldSince) >= after.Operator {
 			return HeldTooLong
@@ -116,6 +140,9 @@ func (tn *turn) noticeTimes() []time.Time {
 		return out
 	}
 	if i.Paged.IsZero() {
+		if i.Held == HoldApproval && i.Proposal != nil {
+			out = append(out, i.Proposal.Until)
+		}
 		add(i.ours(), after.Unresolved)
 		if i.Held != "" {
 			add(i.HeldSince, after.Held)

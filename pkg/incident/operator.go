@@ -1,6 +1,9 @@
 package incident
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // obey takes a person's word about one target.
 func (tn *turn) obey() {
@@ -11,6 +14,7 @@ func (tn *turn) obey() {
 	}
 	word := &Standing{By: c.By, Why: c.Why, Since: tn.now, Until: c.Until}
 	// A word about an incident counts for the open one only: nobody approves what is not proposed.
+	forgot := 0
 	meant := tn.inc != nil && (c.Incident == "" || c.Incident == tn.inc.ID)
 	switch c.Verb {
 	case CmdHold:
@@ -22,17 +26,30 @@ func (tn *turn) obey() {
 			tn.change().Ack = word
 		}
 	case CmdApprove:
-		t.Approved = t.Approved || meant
+		if meant && tn.inc.Proposal != nil {
+			yes := *tn.inc.Proposal
+			yes.By = c.By
+			tn.change().Proposal = &yes
+		}
 	case CmdRecover:
 		tn.ask(c)
 		return
 	case CmdRetry:
 		if meant {
 			clear(tn.change().Rungs)
+			t.Efforts = slices.DeleteFunc(slices.Clone(t.Efforts), func(e Effort) bool { return e.Class == tn.inc.Class })
 			t.BackoffUntil = tn.now
 		}
+	case CmdForget:
+		forgot = tn.forgetLessons(c.Strategy)
 	}
 	tn.note = fmt.Sprintf("%s by %s", c.Verb, c.By)
+	switch {
+	case c.Verb == CmdForget:
+		tn.note += fmt.Sprintf(", %d lessons", forgot)
+	case c.Verb == CmdApprove && meant && tn.inc.Proposal == nil:
+		tn.note += ", and nothing is proposed"
+	}
 	if !meant && (c.Verb == CmdAck || c.Verb == CmdApprove || c.Verb == CmdRetry) {
 		tn.note += ", of no open incident"
 	}

@@ -9,16 +9,6 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
 
-// Mode says how far recoveryd may go with a target.
-type Mode string
-
-// The modes.
-const (
-	Auto    Mode = "auto"    // act
-	Propose Mode = "propose" // ask for a person's approval, page when none comes
-	Observe Mode = "observe" // watch and page, never act
-)
-
 // Timing says how often and how long a class must be seen. Zero fields take the class's own.
 type Timing struct {
 	Looks     int           // consecutive looks that must agree
@@ -77,19 +67,23 @@ type PageAfter struct {
 
 // Options is everything that a Policy is built from. The configuration makes it.
 type Options struct {
-	Targets    []detect.Target
-	Modes      map[string]Mode // by target; Auto when absent
-	Severities map[string]detect.Severity
-	Strategies strategy.Set
-	Playbooks  []strategy.Playbook
-	Extra      []detect.Condition // classes declared by operators
-	Overrides  []Override
-	Limits     Limits
-	PageAfter  PageAfter
-	Escalation Escalation // nil = one receiver without a name is told once
-	Windows    []Window
-	Probation  time.Duration // default for all classes
-	Fresh      time.Duration // how old a neighbour's look may be (see detect.Background)
+	Targets []detect.Target
+	Modes   map[string]Mode // by target; Auto when absent
+	// StrategyModes are exceptions from Modes, those that count most at the end.
+	StrategyModes []StrategyMode
+	Approval      Approval
+	Memory        Memory // of what did not help; zero = nothing is passed over
+	Severities    map[string]detect.Severity
+	Strategies    strategy.Set
+	Playbooks     []strategy.Playbook
+	Extra         []detect.Condition // classes declared by operators
+	Overrides     []Override
+	Limits        Limits
+	PageAfter     PageAfter
+	Escalation    Escalation // nil = one receiver without a name is told once
+	Windows       []Window
+	Probation     time.Duration // default for all classes
+	Fresh         time.Duration // how old a neighbour's look may be (see detect.Background)
 }
 
 // Policy is the immutable rule set of one configuration. Its methods are pure and safe for
@@ -217,13 +211,6 @@ func (p *Policy) merge(t detect.Target, c detect.Class) Timing {
 // Ladder returns the strategies for a class on a target, mildest first.
 func (p *Policy) Ladder(target string, c detect.Class) []string {
 	return p.timing(p.targets[target], c).Ladder
-}
-
-func (p *Policy) mode(target string) Mode {
-	if m, ok := p.o.Modes[target]; ok && m != "" {
-		return m
-	}
-	return Auto
 }
 
 // Diagnose judges an observation against what the state knows of the target's neighbours.

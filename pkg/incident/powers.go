@@ -23,8 +23,8 @@ func (p *Policy) Powers(target string) []strategy.Action {
 	for _, ladder := range p.ladders(t) {
 		for _, name := range ladder.names {
 			st, ok := p.o.Strategies.Get(name)
-			if !ok {
-				continue // NewPolicy has refused that
+			if !ok || p.configured(target, name) == Observe {
+				continue // NewPolicy has refused the name; what is observed is never done
 			}
 			for _, f := range everyState(t) {
 				plan, err := st.Plan(strategy.Input{Target: t, Facts: f, Needs: p.needsIn(t, f),

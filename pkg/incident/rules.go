@@ -119,6 +119,7 @@ func rules() [len(phaseNames)][]rule {
 		{cleared, 0, Probation, Mended, []move{probate}},
 		{bad | confirmed | undoable, masked | held, Acting, Undo, []move{undo}},
 		{bad | confirmed | rung, masked | held | pageFirst, Acting, Act, []move{open, perform}},
+		{bad | confirmed | rung | held, masked | pageFirst, Escalated, NoChange, []move{offer}},
 		{0, 0, Escalated, NoChange, nil},
 	}
 	return r

@@ -91,8 +91,11 @@ type TargetState struct {
 	ActionEnded  time.Time      `json:"action_ended,omitzero"`
 	ProbationEnd time.Time      `json:"probation_end,omitzero"`
 	BackoffUntil time.Time      `json:"backoff_until,omitzero"`
-	Approved     bool           `json:"approved,omitzero"`
 	Asked        *Ask           `json:"asked,omitzero"` // a person asked for what is being done
+
+	// What was learned, see learn.go. The slices are never modified in place.
+	Efforts []Effort `json:"efforts,omitzero"`
+	Trust   []Trust  `json:"trust,omitzero"`
 
 	// Unsaved: decisions about the target were taken while the journal was broken. They are written
 	// with its first step after that.
@@ -127,7 +130,9 @@ type Incident struct {
 	Clock     time.Time            `json:"clock,omitzero"` // since when the escalation counts; set when it begins
 	Ack       *Standing            `json:"ack,omitzero"`
 	Relapses  int                  `json:"relapses,omitzero"`
-	Drill     *Drilled             `json:"drill,omitzero"` // it began as a drill
+	Drill     *Drilled             `json:"drill,omitzero"`    // it began as a drill
+	Proposal  *Proposal            `json:"proposal,omitzero"` // what waits for a yes, or has got it and is not begun
+	Lessons   []string             `json:"lessons,omitzero"`  // what was learned for the next incidents
 }
 
 // Attempt is one action that was decided, and what came of it.
@@ -142,7 +147,9 @@ type Attempt struct {
 	Ended    time.Time     `json:"ended,omitzero"`
 	Result   Result        `json:"result,omitzero"` // "" while in flight
 	Detail   string        `json:"detail,omitzero"`
-	Verdict  Reason        `json:"verdict,omitzero"` // verified, or why it did not help; "" while being proven
+	// ApprovedBy is who allowed it; "" when nobody needed to.
+	ApprovedBy string `json:"approved_by,omitzero"`
+	Verdict    Reason `json:"verdict,omitzero"` // verified, or why it did not help; "" while being proven
 }
 
 // NewState returns the state of a daemon that has seen nothing yet.

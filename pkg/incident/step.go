@@ -53,7 +53,7 @@ func (p *Policy) Step(s State, now time.Time, ev Event) (State, Record) {
 	tn.notices(&rec)
 	tn.wake()
 	tn.nudgeRun()
-	rec.Sentence = tn.sentence(rec)
+	rec.Sentence = strings.Join(append([]string{tn.sentence(rec)}, tn.lessons...), "; ")
 	return tn.commit(rec, true)
 }
 
@@ -230,7 +230,7 @@ func (tn *turn) catchUp(rec *Record) {
 // latest evidence is not worth a durable write at every look.
 func material(a, b *Incident) bool {
 	if a.Class != b.Class || a.Severity != b.Severity || a.Held != b.Held || a.Paged != b.Paged || len(a.Told) != len(b.Told) ||
-		a.Ack != b.Ack || a.Drill != b.Drill || a.Closed != b.Closed || a.Relapses != b.Relapses ||
+		a.Ack != b.Ack || a.Drill != b.Drill || a.Proposal != b.Proposal || len(a.Lessons) != len(b.Lessons) || a.Closed != b.Closed || a.Relapses != b.Relapses ||
 		len(a.Attempts) != len(b.Attempts) || len(a.Affected) != len(b.Affected) || !maps.Equal(a.Rungs, b.Rungs) {
 		return true
 	}

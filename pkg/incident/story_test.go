@@ -403,7 +403,7 @@ func lasting(t *testing.T, s State) string {
 		}
 		kept := TargetState{Name: name, Phase: x.Phase, Hold: x.Hold, Incident: x.Incident, Plan: x.Plan, Step: x.Step, ActionID: x.ActionID,
 			Deadline: x.Deadline, RunBefore: x.RunBefore, Undoing: x.Undoing, SettleUntil: x.SettleUntil, VerifyUntil: x.VerifyUntil,
-			ActionEnded: x.ActionEnded, ProbationEnd: x.ProbationEnd, BackoffUntil: x.BackoffUntil, Approved: x.Approved}
+			ActionEnded: x.ActionEnded, ProbationEnd: x.ProbationEnd, BackoffUntil: x.BackoffUntil, Efforts: x.Efforts, Trust: x.Trust}
 		if asJSON(t, kept) == asJSON(t, TargetState{Name: name}) {
 			continue // a target of which nothing is known needs no record
 		}

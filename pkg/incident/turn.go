@@ -32,6 +32,8 @@ type turn struct {
 	planned  bool
 	undoing  bool // the plan takes a change back
 	skipped  []string
+	lessons  []string // what was learned with this step
+	asks     bool     // a new proposal is made
 	h        hold
 	isHeld   bool
 }
@@ -72,7 +74,7 @@ func (tn *turn) nextPlan() *strategy.Plan {
 		return tn.plan
 	}
 	ladder, from := tn.ladderNow()
-	rung, plan, skipped := tn.p.o.Strategies.Next(ladder, from, tn.planInput())
+	rung, plan, skipped := tn.p.o.Strategies.NextUnless(ladder, from, tn.planInput(), tn.passed)
 	tn.skipped = skipped
 	if rung >= 0 {
 		if why := tn.rungRefusal(&plan); why != "" {
@@ -238,5 +240,5 @@ func (tn *turn) unclear() bool {
 // plan: backoff and budgets do not forbid that, a person's word and a broken journal do.
 func (tn *turn) barred() bool {
 	_, yes := tn.p.standing(tn)
-	return yes || tn.modeNow() == Observe
+	return yes || tn.t.Plan != nil && tn.modeNow(tn.t.Plan.Strategy) == Observe
 }

@@ -44,6 +44,12 @@ func (s Set) Get(name string) (Strategy, bool) {
 // returns the rung's position, and -1 when none is left; skipped says why each earlier one was
 // passed over.
 func (s Set) Next(ladder []string, from int, in Input) (rung int, p Plan, skipped []string) {
+	return s.NextUnless(ladder, from, in, func(string) string { return "" })
+}
+
+// NextUnless is Next for a caller that has reasons of its own to pass over a strategy. It is asked
+// for one only when that applies, and says why not; "" = it is taken.
+func (s Set) NextUnless(ladder []string, from int, in Input, pass func(strategy string) string) (rung int, p Plan, skipped []string) {
 	for i := max(from, 0); i < len(ladder); i++ {
 		st, ok := s.Get(ladder[i])
 		if !ok {
@@ -52,7 +58,12 @@ func (s Set) Next(ladder []string, from int, in Input) (rung int, p Plan, skippe
 		}
 		plan, err := st.Plan(in)
 		if err == nil {
-			return i, plan, skipped
+			why := pass(ladder[i])
+			if why == "" {
+				return i, plan, skipped
+			}
+			skipped = append(skipped, fmt.Sprintf("%s: %s", ladder[i], why))
+			continue
 		}
 		skipped = append(skipped, fmt.Sprintf("%s: %s", ladder[i], because(err)))
 	}

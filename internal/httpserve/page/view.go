@@ -254,6 +254,11 @@ func holdsOf(st httpserve.Status, s incident.State, now time.Time) []holdView {
 		}
 		out = append(out, holdView{What: t.Name, Href: "#" + anchor(t.Name), Why: t.Next, Since: t.Since})
 	}
+	for _, t := range st.Targets {
+		for _, l := range t.Learned {
+			out = append(out, holdView{What: t.Name, Href: "#" + anchor(t.Name), Why: l})
+		}
+	}
 	for _, i := range openIncidents(s) {
 		if standing(i.Ack, now) {
 			out = append(out, holdView{What: "further pages for " + i.ID, Href: "incidents/" + i.ID, Why: "acknowledged by " + byAndWhy(i.Ack), Since: i.Ack.Since, Until: i.Ack.Until, Human: true})
