@@ -13,7 +13,7 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
-var night = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+var sunday = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 
 // configured reads a configuration with one target, svc, and the channels pd, boss, chat, mail and page.
 func configured(t *testing.T, more string) *config.Config {
@@ -48,7 +48,7 @@ func toldOf(t *testing.T, c *config.Config, i incident.Incident, needed bool, un
 }
 
 func down(s detect.Severity) incident.Incident {
-	return incident.Incident{ID: "i1", Target: "svc", Class: detect.ClassDown, Severity: s, Opened: night}
+	return incident.Incident{ID: "i1", Target: "svc", Class: detect.ClassDown, Severity: s, Opened: sunday}
 }
 
 func TestRoutesSayWhoIsToldFirstAndTiersWhoIsToldNext(t *testing.T) {
