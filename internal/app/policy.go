@@ -18,7 +18,7 @@ func targetOf(t config.Target) detect.Target {
 		StartGrace: t.StartGrace, StopGrace: t.StopGrace, Caches: t.Caches,
 		Limits: detect.Limits{PoolFull: t.Pool.Full, PoolHigh: t.Pool.High, MemoryFull: t.Memory.Full, MemoryHigh: t.Memory.High,
 			Latency: t.Latency, DiskFull: t.DiskFull},
-		Pool: detect.Pool{Application: t.Pool.Application, Database: t.Pool.Database, EnvFile: t.Pool.EnvFile, EnvKey: t.Pool.EnvKey,
+		Pool: detect.Pool{Application: t.Pool.Application, Database: t.Pool.Database, Sessions: t.Pool.Sessions, EnvFile: t.Pool.EnvFile, EnvKey: t.Pool.EnvKey,
 			Initial: t.Pool.Initial, Cap: t.Pool.Cap, Factor: t.Pool.Factor, IdleAfter: t.Pool.IdleAfter, LongAfter: t.Pool.LongAfter,
 			AdminURL: t.Pool.AdminURL},
 		Memory: detect.Memory{Limit: uint64(t.Memory.Limit), Cap: uint64(t.Memory.Cap), Factor: t.Memory.Factor},

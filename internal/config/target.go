@@ -109,6 +109,10 @@ type Pool struct {
 	Application string `yaml:"application"`
 	// Name of the target (kind postgres) that the pool connects to.
 	Database string `yaml:"database" form:"name"`
+	// Number of sessions of application at the database from which on they count as used up, whatever
+	// the service says of its own pool: sessions that it lost track of, or that another process of
+	// its holds, take everybody's connections. 0: they are not judged.
+	Sessions int `yaml:"sessions" default:"0" want:"min=0,max=10000" unit:"sessions"`
 	// Environment file by which the pool is enlarged, such as /run/recoveryd/env/NAME.env: it must
 	// be in the directory env of runtime_dir. recoveryd writes it, and the unit must read it with
 	// EnvironmentFile=-. Empty: the pool is never enlarged.

@@ -26,7 +26,8 @@ var poolCondition = Condition{
 			share, measured = f.Num(PoolReported)
 		}
 		if !measured {
-			return Finding{}
+			fd, _ := tooManySessions(o, b)
+			return fd
 		}
 		said := ""
 		if f.Text(HealthDatabase) == "disconnected" && poolFull(f) {
@@ -43,6 +44,9 @@ var poolCondition = Condition{
 				fd.Witnesses = append(fd.Witnesses, BySQL)
 				fd.Because += fmt.Sprintf("; PostgreSQL counts %.0f sessions of %s", n, b.Target.Pool.Application)
 			}
+			return fd
+		}
+		if fd, crowded := tooManySessions(o, b); crowded {
 			return fd
 		}
 		if share >= high {
@@ -72,6 +76,22 @@ func poolOpen(f Facts) (used, size float64) {
 func explainsItself(f Facts) bool {
 	db := f.Text(HealthDatabase)
 	return db != "" && db != "connected"
+}
+
+// tooManySessions recognises sessions of the application that its own pool does not account for:
+// PostgreSQL counts more than the operator says there may be.
+func tooManySessions(o Observation, b Background) (Finding, bool) {
+	limit := b.Target.Pool.Sessions
+	n, ok := sessionsAtDatabase(o, b)
+	if limit <= 0 || !ok || n < float64(limit) {
+		return Finding{}, false
+	}
+	fd := Finding{Verdict: Unhealthy, Witnesses: []Witness{BySQL},
+		Because: fmt.Sprintf("PostgreSQL counts %.0f sessions of %s, and %d are its limit", n, b.Target.Pool.Application, limit)}
+	if used, max, counted := poolUse(o.Facts); counted {
+		fd.Because += fmt.Sprintf("; its own pool has %.0f of %.0f in use", used, max)
+	}
+	return fd, true
 }
 
 // busyButGrowing recognises a server that calls itself unhealthy because nearly all connections

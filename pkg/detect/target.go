@@ -57,6 +57,9 @@ type Limits struct {
 type Pool struct {
 	Application string // application_name of its sessions in pg_stat_activity; "" = unknown
 	Database    string // name of the KindPostgres target that its sessions go to
+	// Sessions is the number of its sessions at the database from which on they count as used up,
+	// whatever the service says of its own pool; 0 = not judged.
+	Sessions int
 	// EnvFile and EnvKey are where a larger pool is written: the drop-in's EnvironmentFile of
 	// the unit and the variable in it. Empty means that the pool cannot be enlarged.
 	EnvFile, EnvKey string
