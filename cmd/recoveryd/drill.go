@@ -167,7 +167,8 @@ func (c *cli) drills(ctx context.Context, cfg *config.Config, h *onhost.Hands, s
 		if n > 0 && !waitFor(ctx, pause) {
 			break
 		}
-		o := drill.Order{ID: fmt.Sprintf("%s-%s-%s", time.Now().UTC().Format("20060102-150405"), s.Fault, slug(s.Target)),
+		id := fmt.Sprintf("%s-%s-%s", time.Now().UTC().Format("20060102-150405"), s.Fault, slug(s.Target))
+		o := drill.Order{ID: h.Store.Free(id),
 			Fault: incident.Fault(s.Fault), Target: s.Target, By: by, Timeout: timeout}
 		r := (&conduct.Conductor{Daemon: drillDaemon{c}, Hands: &drillHands{Hands: h, cfg: cfg, socket: c.socketPath()}, Host: cfg.Host,
 			Tell: func(format string, args ...any) {

@@ -12,7 +12,6 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
-	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/drill"
 	"github.com/recoveryd/recoveryd/internal/drill/onhost"
 )
@@ -92,7 +91,11 @@ func (c *cli) mend(ctx context.Context, h *onhost.Hands, id string) error {
 	if err := (drillDaemon{&over}).Over(ctx, r.Order, "its process ended early; put back: "+did); err != nil {
 		fmt.Fprintln(c.err, "warning: the daemon was not told that the drill is over:", err)
 	}
-	if _, err := h.Store.Report(id); errors.Is(err, fs.ErrNotExist) {
+	switch old, err := h.Store.Report(id); {
+	case err == nil:
+		old.Restoration, old.Remarks = did, append(old.Remarks, "its guard put it back")
+		return h.Store.SaveReport(old)
+	case errors.Is(err, fs.ErrNotExist):
 		return h.Store.SaveReport(drill.Judge(drill.Source{Order: r.Order, Unit: r.Unit, Announced: r.At, Injected: r.At,
 			Aborted: "its process ended early", Restoration: did, Restored: time.Now()}))
 	}

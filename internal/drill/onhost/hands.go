@@ -32,7 +32,8 @@ func New(ctx context.Context, h Hands) (*Hands, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("a drill breaks a service on purpose: run it as root (sudo)")
 	}
-	c, err := sd.NewSystemConnectionContext(ctx)
+	// The connection must outlive ctx: after Ctrl-C it is needed to put things back.
+	c, err := sd.NewSystemConnectionContext(context.WithoutCancel(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("connect to systemd: %w", err)
 	}

@@ -73,6 +73,18 @@ func (s Store) Forget(id string) error {
 	return err
 }
 
+// Free returns the id, or the first of id-2, id-3, ... that no drill had.
+func (s Store) Free(id string) string {
+	for n, try := 2, id; ; n++ {
+		_, e1 := os.Lstat(filepath.Join(s.Dir, try+recordEnd))
+		_, e2 := os.Lstat(filepath.Join(s.Dir, try+reportEnd))
+		if e1 != nil && e2 != nil {
+			return try
+		}
+		try = fmt.Sprintf("%s-%d", id, n)
+	}
+}
+
 // Left lists the drills that were not taken back.
 func (s Store) Left() ([]string, error) { return s.list(recordEnd) }
 
