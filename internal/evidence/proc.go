@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/recoveryd/recoveryd/pkg/platform/procview"
 )
 
 const (
@@ -28,6 +30,28 @@ const proc procRoot = "/proc"
 
 func (r procRoot) read(name string) ([]byte, error) { return os.ReadFile(string(r) + "/" + name) }
 
+// of reads a file of a process. What is hidden from us in our own table may be told by the view.
+func (r procRoot) of(pid int, name string) ([]byte, error) {
+	if r == proc {
+		return procview.Read(pid, name)
+	}
+	return r.read(strconv.Itoa(pid) + "/" + name)
+}
+
+// pids lists the processes.
+func (r procRoot) pids() (pids []int, err error) {
+	if r == proc {
+		return procview.Processes()
+	}
+	entries, err := os.ReadDir(string(r))
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, err
+}
+
 // process is one line of the table.
 type process struct {
 	pid, ppid, uid int
@@ -42,22 +66,13 @@ func gatherProcesses(ctx context.Context, k *scene, p *page) error {
 
 func (r procRoot) processes(ctx context.Context, k *scene, p *page) error {
 	r.memoryOfHost(p)
-	dir, err := os.Open(string(r))
-	if err != nil {
-		return fmt.Errorf("the process table cannot be read: %w", err)
-	}
-	defer dir.Close() // read only: nothing to lose
-	names, err := dir.Readdirnames(-1)
+	pids, err := r.pids()
 	if err != nil {
 		return fmt.Errorf("the process table cannot be read: %w", err)
 	}
 	var all []process
 	seen, hidden := 0, 0
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
-		}
+	for _, pid := range pids {
 		if seen++; seen > maxProcesses || ctx.Err() != nil {
 			break
 		}
@@ -99,8 +114,7 @@ func (r procRoot) processes(ctx context.Context, k *scene, p *page) error {
 // process reads one process, from two files.
 func (r procRoot) process(pid int) (process, error) {
 	x := process{pid: pid}
-	dir := strconv.Itoa(pid)
-	b, err := r.read(dir + "/stat")
+	b, err := r.of(pid, "stat")
 	if err != nil {
 		return x, err
 	}
@@ -118,13 +132,16 @@ func (r procRoot) process(pid int) (process, error) {
 	x.ppid, _ = strconv.Atoi(f[1])
 	pages, _ := strconv.ParseUint(f[21], 10, 63)
 	x.rss = pages * uint64(os.Getpagesize())
-	if fi, err := os.Stat(string(r) + "/" + dir); err == nil {
+	if fi, err := os.Stat(string(r) + "/" + strconv.Itoa(pid)); err == nil {
 		x.uid = uidOf(fi)
+	} else if uid, err := procview.Owner(pid); r == proc && err == nil {
+		x.uid = uid
 	}
 	return x, nil
 }
 
-// command is the command line of a process without secrets, or its name in brackets when it has none.
+// command is the command line of a process without secrets, or its name in brackets when it has none
+// or hides it, as every process of another user does under our own unit.
 func (r procRoot) command(x process, redact Redactor) string {
 	b, err := r.read(strconv.Itoa(x.pid) + "/cmdline")
 	if err != nil || len(bytes.Trim(b, "\x00")) == 0 {
@@ -138,7 +155,7 @@ func (r procRoot) command(x process, redact Redactor) string {
 
 // unit is the systemd unit in a process's control group path, "-" when there is none.
 func (r procRoot) unit(pid int) string {
-	b, err := r.read(strconv.Itoa(pid) + "/cgroup")
+	b, err := r.of(pid, "cgroup")
 	if err != nil {
 		return "-"
 	}

@@ -115,6 +115,7 @@ func hold(t *testing.T, here map[string]string) {
 	for kind, list := range lists {
 		for _, file := range []string{
 			"/usr/bin/recoveryd", "/etc/recoveryd/recoveryd.yaml", "/usr/lib/systemd/system/recoveryd.service",
+			"/usr/lib/systemd/system/recoveryd-procview.service", "/usr/lib/systemd/system/recoveryd-procview.socket",
 			"/usr/lib/sysusers.d/recoveryd.conf", "/usr/lib/tmpfiles.d/recoveryd.conf",
 			"/usr/share/man/man1/recoveryd.1.gz", "/usr/share/man/man1/recoveryd-status.1.gz", "/usr/share/man/man5/recoveryd.yaml.5.gz",
 			"/usr/share/bash-completion/completions/recoveryd", "/usr/share/fish/vendor_completions.d/recoveryd.fish", "/_recoveryd",
@@ -169,8 +170,18 @@ func come(t *testing.T, v1 string) {
 	}
 	s.eventually(20*time.Second, "the host is seen to be healthy", func() bool { return s.target("this-host").Verdict == "healthy" })
 	require.Equal(t, []string{"this-host"}, s.targets())
+	for unit, most := range map[string]string{"recoveryd.service": "10", "recoveryd-procview.service": "5"} { // tenths
+		s.exec("systemd-analyze", "security", "--no-pager", "--threshold="+most, unit)
+	}
 	require.Equal(t, "750 root recoveryd\n", s.exec("stat", "-c", "%a %U %G", "/etc/recoveryd"), "secrets may be put here")
 	require.Contains(t, s.exec("id", "-nG", "recoveryd"), "systemd-journal")
+
+	// Processes of others are hidden from it; what it may know of them is told to it alone.
+	mine, err := l.Exec(t.Context(), "nsenter", "-t", s.show("recoveryd.service", "MainPID"), "-m", "-S", uid, "-G", uid, "cat", "/proc/1/stat")
+	require.NoError(t, err)
+	require.NotZero(t, mine.Code)
+	require.Contains(t, mine.Stderr, "No such file")
+	require.Equal(t, "600 recoveryd recoveryd\n", s.exec("stat", "-c", "%a %U %G", "/run/recoveryd-procview.sock"))
 
 	// The operator's own configuration, an open incident and a hold.
 	require.NoError(t, l.WriteFile("/etc/recoveryd/recoveryd.yaml", lab.File{Content: operatorsConfig}))

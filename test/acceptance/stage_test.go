@@ -97,12 +97,15 @@ func deployed(t *testing.T) map[string]lab.File {
 		return string(b)
 	}
 	return map[string]lab.File{
-		"/usr/bin/recoveryd":                       {Symlink: lab.BinDir + "/recoveryd"},
-		"/etc/systemd/system/recoveryd.service":    {Content: read("recoveryd.service")},
-		"/etc/tmpfiles.d/recoveryd.conf":           {Content: read("recoveryd.tmpfiles")},
-		"/etc/polkit-1/rules.d/50-recoveryd.rules": {Content: read("50-recoveryd.rules")},
-		"/etc/recoveryd/pagerduty.key":             {Content: pdKey + "\n", Mode: 0o640, GID: lab.UIDRecoveryd},
-		"/etc/recoveryd/slack.token":               {Content: escalatetest.SlackToken + "\n", Mode: 0o640, GID: lab.UIDRecoveryd},
+		"/usr/bin/recoveryd":                             {Symlink: lab.BinDir + "/recoveryd"},
+		"/etc/systemd/system/recoveryd.service":          {Content: read("recoveryd.service")},
+		"/etc/systemd/system/recoveryd-procview.service": {Content: read("recoveryd-procview.service")},
+		"/etc/systemd/system/recoveryd-procview.socket":  {Content: read("recoveryd-procview.socket")},
+		"/etc/tmpfiles.d/recoveryd.conf":                 {Content: read("recoveryd.tmpfiles")},
+		"/etc/sysusers.d/recoveryd.conf":                 {Content: read("recoveryd.sysusers")},
+		"/etc/polkit-1/rules.d/50-recoveryd.rules":       {Content: read("50-recoveryd.rules")},
+		"/etc/recoveryd/pagerduty.key":                   {Content: pdKey + "\n", Mode: 0o640, GID: lab.UIDRecoveryd},
+		"/etc/recoveryd/slack.token":                     {Content: escalatetest.SlackToken + "\n", Mode: 0o640, GID: lab.UIDRecoveryd},
 	}
 }
 

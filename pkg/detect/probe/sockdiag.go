@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -166,7 +164,7 @@ func (g group) leader() int {
 
 // commandOf is the name of a process that everybody may read, "" when it is gone.
 func (p *procfs) commandOf(pid int) string {
-	b, err := os.ReadFile(or(p.root, "/proc") + "/" + strconv.Itoa(pid) + "/comm")
+	b, err := p.read(pid, "comm")
 	if err != nil {
 		return ""
 	}

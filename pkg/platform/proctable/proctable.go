@@ -1,8 +1,9 @@
 // Package proctable reads what the process table (/proc) says about the processes of a unit:
 // the state of one process, the resident memory of many, open files, descendants.
 //
-// It only reads, and only what the kernel shows to this user: under ProtectProc=invisible other
-// users' processes are hidden, and then every function returns an error that says so.
+// It only reads, and only what the kernel shows to this user. Under ProtectProc=invisible other
+// users' processes are hidden: then the view of package procview is asked, and where there is none
+// every function returns an error that says so.
 //
 // Start reading at [State] and [Resident].
 package proctable
@@ -18,6 +19,7 @@ import (
 	"strings"
 
 	"github.com/recoveryd/recoveryd/pkg/platform/kernfile"
+	"github.com/recoveryd/recoveryd/pkg/platform/procview"
 )
 
 // ErrHidden is wrapped by errors about a process that does not exist, or exists and is hidden
@@ -180,7 +182,11 @@ func (t Table) path(pid int, name string) string {
 }
 
 func (t Table) read(pid int, name string) ([]byte, error) {
-	b, err := kernfile.Read(t.path(pid, name))
+	read := func() ([]byte, error) { return kernfile.Read(t.path(pid, name)) }
+	if t == "/proc" { // our own: what is hidden from us may be told by the view
+		read = func() ([]byte, error) { return procview.Read(pid, name) }
+	}
+	b, err := read()
 	if err != nil {
 		return nil, t.explain(pid, err)
 	}
