@@ -50,9 +50,9 @@ func key(k string) tea.Msg {
 func TestTopShowsStateBarsAndCurvesOfEveryTarget(t *testing.T) {
 	s := topOf(t, 150, 40).screen()
 	require.Contains(t, s, "6 targets, 3 healthy, 3 unhealthy, 1 open incident")
-	require.Regexp(t, `(?m)^> postgres +unhealthy +escalated +█+x+ +\d\d\.\d % `, s)
-	require.Regexp(t, `(?m)^  codebase-mcp +unhealthy +held +█+.*x+ `, s)
-	require.Regexp(t, `(?m)^  ollama +healthy +watching +█+ +100\.0 % .*ms *$`, s)
+	require.Regexp(t, `(?m)^> postgres +unhealthy +escalated +█+x+·? +\d\d\.\d % `, s)
+	require.Regexp(t, `(?m)^  codebase-mcp +unhealthy +held +█+.*x+·? `, s)
+	require.Regexp(t, `(?m)^  ollama +healthy +watching +█+·? +100\.0 % .*ms *$`, s)
 	require.Contains(t, s, "next        recoveryd will do nothing more by itself")
 	require.Contains(t, s, "POOL")
 	require.Contains(t, s, barLegend)
