@@ -122,7 +122,13 @@ func (s *Server) event(c Command, peer string) (incident.Event, error) {
 
 // guarded lets only root and the daemon's own user in: whoever may command recoveryd may restart
 // services.
-type guarded struct{ net.Listener }
+type guarded struct {
+	net.Listener
+	may func(uid uint32) bool
+}
+
+// mayCommand is who may: root, and the user that the daemon runs as.
+func mayCommand(uid uint32) bool { return uid == 0 || uid == uint32(os.Geteuid()) }
 
 // Accept returns the next connection of an allowed peer.
 func (g guarded) Accept() (net.Conn, error) {
@@ -131,7 +137,7 @@ func (g guarded) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if uid, err := peerUID(c); err == nil && (uid == 0 || uid == uint32(os.Geteuid())) {
+		if uid, err := peerUID(c); err == nil && g.may(uid) {
 			return c, nil
 		}
 		_ = c.Close() // not allowed: nothing to say to it

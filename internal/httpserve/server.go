@@ -215,7 +215,7 @@ func (s *Server) openSocket() error {
 	}
 	s.unix = &http.Server{Handler: s.routes(true), ReadHeaderTimeout: 5 * time.Second, ConnContext: rememberPeer}
 	go func() {
-		if err := s.unix.Serve(guarded{l}); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := s.unix.Serve(guarded{l, mayCommand}); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			s.o.Logger.Error("control socket ended", zap.Error(err))
 		}
 	}()
