@@ -36,7 +36,11 @@ func (r Report) rows() []row {
 	if r.Class != "" {
 		add("diagnosis", r.Class+": "+r.Because)
 	}
-	add("noticed", after(r.Times.Noticed)+" (first bad look)")
+	noticed := after(r.Times.Noticed)
+	if r.Times.Noticed != nil {
+		noticed += " (first bad look)"
+	}
+	add("noticed", noticed)
 	add("confirmed", after(r.Times.Confirmed))
 	add("acted", after(r.Times.Acted))
 	for _, a := range r.Actions {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/incident"
@@ -64,7 +65,11 @@ func (s *Server) drill(w http.ResponseWriter, r *http.Request) {
 	a := DrillAnswer{Sentence: rec.Sentence}
 	if rec.After == nil || rec.After.Drill == nil || rec.After.Drill.ID != o.ID {
 		if !o.Over {
-			refuse(w, http.StatusConflict, "%s", rec.Sentence)
+			why := rec.Sentence
+			if _, only, said := strings.Cut(why, ", refused: "); said {
+				why = only
+			}
+			refuse(w, http.StatusConflict, "%s", why)
 			return
 		}
 	} else {

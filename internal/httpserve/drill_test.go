@@ -59,7 +59,7 @@ func TestADrillIsAnnouncedOverTheControlSocketAndEnded(t *testing.T) {
 
 	code, _, why := order(httpserve.DrillOrder{ID: "d2", Target: "redis", Fault: incident.FaultKill, For: "1m", By: "ann"})
 	require.Equal(t, http.StatusConflict, code)
-	require.Contains(t, why, "drill d1 of task-mcp is under way")
+	require.Equal(t, "drill d1 of task-mcp is under way", why)
 
 	code, a, _ = order(httpserve.DrillOrder{ID: "d1", Target: "task-mcp", By: "ann", Over: true, Why: "passed"})
 	require.Equal(t, http.StatusOK, code)

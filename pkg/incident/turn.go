@@ -22,7 +22,6 @@ type turn struct {
 	why     Reason
 	note    string // what the sentence adds
 	said    string // what a person said with this step
-	word    string // what a person asked for with this step
 	hand    *Run   // the run that asks, when it has the target in hand
 	row     row    // of the decision table that decided last
 	seen    flags  // what it was asked with

@@ -131,7 +131,8 @@ drills:
 	r, err := s.Exec(t.Context(), "/usr/bin/recoveryd", "drill", "fill-memory", "--target", "codebase-mcp")
 	require.NoError(t, err)
 	require.Equal(t, 2, r.Code, "%s%s", r.Stdout, r.Stderr)
-	require.Contains(t, r.Stderr, "drill refused")
+	require.Contains(t, r.Stderr, "drill refused: ", "by the configuration, or by a host without cgroup v2")
+	require.Contains(t, s.exec("/usr/bin/recoveryd", "drill", "report", filled.ID, "--format", "markdown"), "| verified | +")
 }
 
 // mainState is the state letter of a unit's main process.

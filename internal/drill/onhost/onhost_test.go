@@ -1,0 +1,125 @@
+package onhost
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/internal/drill"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+)
+
+func TestWhatMustBeTakenBackIsWrittenBeforeAndForgottenAfter(t *testing.T) {
+	s := Store{Dir: t.TempDir()}
+	left, err := Store{Dir: filepath.Join(s.Dir, "none")}.Left()
+	require.NoError(t, err)
+	require.Empty(t, left, "no directory: no drill ever was")
+	r := Record{Order: drill.Order{ID: "20261124-100000-freeze-a", Fault: incident.FaultFreeze, Target: "a", Timeout: time.Minute}, Unit: "a.service", Run: "r1",
+		At: time.Now().UTC().Round(0), Hog: 7}
+	require.NoError(t, s.SaveRecord(r))
+	got, err := s.Record(r.ID)
+	require.NoError(t, err)
+	require.Equal(t, r, got)
+	fi, err := os.Stat(filepath.Join(s.Dir, r.ID+recordEnd))
+	require.NoError(t, err)
+	require.EqualValues(t, 0o600, fi.Mode().Perm())
+	require.Equal(t, r.ID+"-2", s.Free(r.ID), "two drills within one second")
+	left, err = s.Left()
+	require.NoError(t, err)
+	require.Equal(t, []string{r.ID}, left)
+	require.NoError(t, s.Forget(r.ID))
+	require.NoError(t, s.Forget(r.ID), "twice is harmless")
+	_, err = s.Record(r.ID)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+
+	require.NoError(t, s.SaveReport(drill.Report{ID: "b"}))
+	require.NoError(t, s.SaveReport(drill.Report{ID: "a", Verdict: drill.Passed}))
+	ids, err := s.Reports()
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b"}, ids)
+	rep, err := s.Report("a")
+	require.NoError(t, err)
+	require.Equal(t, drill.Passed, rep.Verdict)
+	_, err = s.Report("../a")
+	require.ErrorContains(t, err, "not a name of a drill")
+}
+
+func TestOneDrillRunsAtATime(t *testing.T) {
+	s := Store{Dir: filepath.Join(t.TempDir(), "drills")}
+	unlock, err := s.Lock()
+	require.NoError(t, err)
+	_, err = s.Lock()
+	require.ErrorIs(t, err, ErrBusy)
+	unlock()
+	unlock, err = s.Lock()
+	require.NoError(t, err)
+	unlock()
+}
+
+func TestTheGuardSeesTheEndOfAProcess(t *testing.T) {
+	p := exec.Command("sleep", "60")
+	require.NoError(t, p.Start())
+	seen := make(chan error, 1)
+	go func() { seen <- AwaitExit(context.Background(), p.Process.Pid) }()
+	select {
+	case <-seen:
+		t.Fatal("it lives")
+	case <-time.After(50 * time.Millisecond):
+	}
+	require.NoError(t, p.Process.Kill())
+	require.Error(t, p.Wait())
+	require.NoError(t, <-seen)
+	require.NoError(t, AwaitExit(context.Background(), p.Process.Pid), "one that is gone has ended")
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.NoError(t, AwaitExit(ctx, os.Getpid()))
+}
+
+func TestMemoryIsTakenOnlyWhereItIsChargedToTheUnit(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "system.slice", "a.service")
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	_, err := groupFiles(root, "/system.slice/a.service")
+	require.ErrorContains(t, err, "needs the memory controller of cgroup v2")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "memory.current"), []byte("1"), 0o644))
+	procs, err := groupFiles(root, "/system.slice/a.service")
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join(dir, "cgroup.procs"), procs)
+	for _, none := range []string{"", "/"} {
+		_, err = groupFiles(root, none)
+		require.ErrorContains(t, err, "no control group of its own")
+	}
+}
+
+func TestTheHogWaitsForTheWordHoldsAndEndsWithItsInput(t *testing.T) {
+	in, tell := io.Pipe()
+	out, says := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- Hog(in, says, 1<<20) }()
+	lines := bufio.NewScanner(out)
+	require.True(t, lines.Scan())
+	require.Equal(t, "ready", lines.Text())
+	_, err := io.WriteString(tell, "go\n")
+	require.NoError(t, err)
+	require.True(t, lines.Scan())
+	require.Equal(t, "done", lines.Text())
+	require.NoError(t, tell.Close())
+	require.NoError(t, <-ended)
+}
+
+func TestAProcessIsToldFromALaterOneByItsStart(t *testing.T) {
+	require.NotZero(t, startOf(os.Getpid()))
+	require.Equal(t, startOf(os.Getpid()), startOf(os.Getpid()))
+	p := exec.Command("true")
+	require.NoError(t, p.Run())
+	require.Zero(t, startOf(p.Process.Pid))
+}
