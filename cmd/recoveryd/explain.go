@@ -35,6 +35,9 @@ asked. -o json prints everything, with all records.`,
 			defer h.Close()
 			i, recs, err := h.Incident(cmd.Context(), args[0])
 			if err != nil {
+				if r, told, rerr := h.PlaybookRun(cmd.Context(), args[0]); rerr == nil {
+					return c.explainRun(r, told)
+				}
 				return err
 			}
 			pieces, err := h.Evidence(cmd.Context(), args[0])
@@ -148,6 +151,16 @@ func (c *cli) printHead(x app.Explanation) error {
 // printDecision prints one decision with what it rested on. Of the facts of a later look only those
 // are printed that changed.
 func (c *cli) printDecision(i incident.Incident, d app.Decision, before detect.Facts) {
+	if d.Target == "" { // of a playbook that was a rung
+		for n, part := range wrap(d.Sentence, 110) {
+			head := clock(d.At)
+			if n > 0 {
+				head = strings.Repeat(" ", len(head))
+			}
+			fmt.Fprintf(c.out, "  %s  %s\n", head, part)
+		}
+		return
+	}
 	who := ""
 	if d.Target != i.Target {
 		who = d.Target + ": "

@@ -47,7 +47,7 @@ arguments, or (check) it cannot be told. Colours only on a terminal, and not whe
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.setOutput() }
 	root.AddCommand(c.runCmd(), c.validateCmd(), c.checkCmd(), c.diagnoseCmd(), c.statusCmd(), c.topCmd(), c.incidentsCmd(), c.showCmd(), c.logsCmd(), c.explainCmd(), c.versionCmd())
 	root.AddCommand(c.reportCmd(), c.statsCmd(), c.notifyCmd())
-	root.AddCommand(c.evidenceCmd(), c.replayCmd(), c.recoverCmd(), c.drillCmd())
+	root.AddCommand(c.evidenceCmd(), c.replayCmd(), c.recoverCmd(), c.playbookCmd(), c.drillCmd())
 	root.AddCommand(c.initCmd(), c.setupCmd(), c.doctorCmd())
 	root.AddCommand(c.operatorCmds()...)
 	root.AddCommand(procviewCmd())

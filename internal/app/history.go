@@ -63,6 +63,29 @@ func (h *History) Incident(ctx context.Context, id string) (incident.Incident, [
 	return i, recs, err
 }
 
+// PlaybookRun returns one run of a playbook, as its last record left it, and its records in order.
+// The records of a run that was a rung of a ladder are kept with the incident.
+func (h *History) PlaybookRun(ctx context.Context, id string) (incident.Run, []incident.Record, error) {
+	entries, err := h.j.Entries(ctx, id)
+	if err != nil {
+		return incident.Run{}, nil, err
+	}
+	recs, err := recordsOf(entries)
+	if err != nil {
+		return incident.Run{}, nil, err
+	}
+	var run incident.Run
+	for _, r := range recs {
+		if r.Run != nil {
+			run = *r.Run
+		}
+	}
+	if run.ID == "" {
+		return run, nil, fmt.Errorf("there is no run %q of a playbook in the journal (see: recoveryd playbook list; a run that was a rung is told with its incident)", id)
+	}
+	return run, recs, nil
+}
+
 // IncidentsOf lists the incidents of one target, newest first.
 func (h *History) IncidentsOf(ctx context.Context, target string, limit int) ([]incident.Incident, error) {
 	rows, err := h.j.Incidents(ctx, journal.Filter{Target: target, Limit: limit})

@@ -157,6 +157,10 @@ func (d daemonView) Incidents(ctx context.Context, open bool, limit int) ([]inci
 	return (&History{d.a.journal}).Incidents(ctx, open, limit)
 }
 
+func (d daemonView) PlaybookRun(ctx context.Context, id string) (incident.Run, []incident.Record, error) {
+	return (&History{d.a.journal}).PlaybookRun(ctx, id)
+}
+
 func (d daemonView) Incident(ctx context.Context, id string) (incident.Incident, []incident.Record, error) {
 	return (&History{d.a.journal}).Incident(ctx, id)
 }

@@ -42,12 +42,14 @@ func severityOf(word string) detect.Severity {
 // PolicyOf builds the rule set of a configuration. An error means that it cannot be used; the
 // configuration's own check has not found everything that only the built parts can know.
 func PolicyOf(c *config.Config) (*incident.Policy, error) {
-	set, err := strategy.NewSet(strategy.Builtin()...)
+	books := playbooksOf(c)
+	set, err := strategy.NewSet(strategiesOf(books)...)
 	if err != nil {
 		return nil, fmt.Errorf("built-in strategies: %w", err)
 	}
 	o := incident.Options{
 		Strategies: set,
+		Playbooks:  books,
 		Modes:      map[string]incident.Mode{},
 		Severities: map[string]detect.Severity{},
 		Limits: incident.Limits{

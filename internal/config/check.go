@@ -25,6 +25,7 @@ func (k *checker) all() {
 	k.classes()
 	k.modes()
 	k.rules()
+	k.playbooks()
 	k.alerts()
 	k.budgets()
 	k.windows()

@@ -40,8 +40,9 @@ func overlap(a, b []string) bool {
 // ladder judges the names of strategies. The same one may stand twice: it is then tried twice.
 func (k *checker) ladder(path string, rungs []string) {
 	for i, s := range rungs {
-		k.among(k.source.item(path, i), "strategy", s, k.known.Strategies)
+		k.among(k.source.item(path, i), "strategy", s, k.strategyNames())
 	}
+	k.playbookRungs(path, rungs)
 }
 
 // rules judges the operator's own failure classes. Their expressions are compiled elsewhere.

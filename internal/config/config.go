@@ -47,6 +47,9 @@ type Config struct {
 	// sends them to POST /api/v1/alerts of http.listen, from this host only. An alert is never
 	// enough to act on.
 	Alerts []Alert `yaml:"alerts"`
+	// Ordered procedures over several targets. A person runs one with recoveryd playbook run; a ladder
+	// may name one as its last rung (playbook:NAME).
+	Playbooks []Playbook `yaml:"playbooks"`
 	// How much recoveryd may do before it stops and asks for a person.
 	Budgets Budgets `yaml:"budgets"`
 	// When many targets fail at once, the cause is shared and restarting each of them makes it

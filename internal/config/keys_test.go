@@ -93,6 +93,13 @@ func TestRedactedIsTheConfigurationAgain(t *testing.T) {
 	for i, v := range c.Targets[3].Env {
 		again.Targets[3].Env[i].Value = v.Value
 	}
+	for i, b := range c.Playbooks {
+		for j, s := range b.Steps {
+			for n, v := range s.Env {
+				again.Playbooks[i].Steps[j].Env[n].Value = v.Value
+			}
+		}
+	}
 	require.Equal(t, c, again)
 }
 

@@ -22,7 +22,9 @@ type Command struct {
 	Incident string               `json:"incident,omitzero"` // for ack, approve
 	By       string               `json:"by"`                // who says so
 	Strategy string               `json:"strategy,omitzero"` // for recover and forget; "" = the whole ladder, all
-	DryRun   bool                 `json:"dry_run,omitzero"`  // for recover: say what would come of it, and do nothing
+	DryRun   bool                 `json:"dry_run,omitzero"`  // for recover and playbook-run: say what would come of it, and do nothing
+	Playbook string               `json:"playbook,omitzero"` // for playbook-run
+	Run      string               `json:"run,omitzero"`      // for playbook-approve, playbook-stop
 	Why      string               `json:"why,omitzero"`      //
 	For      string               `json:"for,omitzero"`      // Go duration; "" = until taken back
 }
@@ -37,6 +39,8 @@ type Answer struct {
 	Done bool `json:"done,omitzero"`
 	// Rungs is, of a dry run, what each rung would do now.
 	Rungs []incident.RungView `json:"rungs,omitzero"`
+	// Run is the run of a playbook that the command was about, as it stands after it.
+	Run *incident.Run `json:"run,omitzero"`
 }
 
 func (s *Server) command(w http.ResponseWriter, r *http.Request) {
@@ -66,7 +70,7 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 
 func answerOf(rec incident.Record) Answer {
 	begun := slices.ContainsFunc(rec.Effects, func(e incident.Effect) bool { return e.Kind == incident.Perform })
-	return Answer{Sentence: rec.Sentence, Target: rec.Target, Phase: rec.To, Reason: string(rec.Reason), Done: begun}
+	return Answer{Sentence: rec.Sentence, Target: rec.Target, Phase: rec.To, Reason: string(rec.Reason), Done: begun || rec.Run != nil, Run: rec.Run}
 }
 
 // rehearse takes the step that the command would take, and drops it: the core decides by the state
@@ -75,14 +79,17 @@ func (s *Server) rehearse(ev incident.Event) Answer {
 	state, now := s.o.Daemon.State(), time.Now()
 	_, rec := s.o.Daemon.Policy().Step(state, now, ev)
 	a := answerOf(rec)
-	a.Rungs = s.o.Daemon.Policy().Rungs(state, now, ev.Target, ev.Command.Strategy)
+	if ev.Command.Verb == incident.CmdRecover {
+		a.Rungs = s.o.Daemon.Policy().Rungs(state, now, ev.Target, ev.Command.Strategy)
+	}
 	return a
 }
 
 // event checks a command and makes an event of it.
 func (s *Server) event(c Command, peer string) (incident.Event, error) {
 	known := []incident.CommandVerb{incident.CmdHold, incident.CmdRelease, incident.CmdPause, incident.CmdResume,
-		incident.CmdAck, incident.CmdApprove, incident.CmdRetry, incident.CmdRecover, incident.CmdForget}
+		incident.CmdAck, incident.CmdApprove, incident.CmdRetry, incident.CmdRecover, incident.CmdForget,
+		incident.CmdPlay, incident.CmdPlayApprove, incident.CmdPlayStop}
 	if !slices.Contains(known, c.Verb) {
 		return incident.Event{}, fmt.Errorf("unknown command %q (want one of %v)", c.Verb, known)
 	}
@@ -90,10 +97,13 @@ func (s *Server) event(c Command, peer string) (incident.Event, error) {
 		return incident.Event{}, fmt.Errorf("say who you are (--by)")
 	}
 	cmd := &incident.Command{Verb: c.Verb, Incident: c.Incident, By: c.By + peer, Why: c.Why}
-	if c.DryRun && c.Verb != incident.CmdRecover || c.Strategy != "" && c.Verb != incident.CmdRecover && c.Verb != incident.CmdForget {
-		return incident.Event{}, fmt.Errorf("strategy is for recover and forget only, dry_run for recover only")
+	switch {
+	case c.Strategy != "" && c.Verb != incident.CmdRecover && c.Verb != incident.CmdForget:
+		return incident.Event{}, fmt.Errorf("strategy is for recover and forget only")
+	case c.DryRun && c.Verb != incident.CmdRecover && c.Verb != incident.CmdPlay:
+		return incident.Event{}, fmt.Errorf("dry_run is for recover and playbook-run only")
 	}
-	cmd.Strategy = c.Strategy
+	cmd.Strategy, cmd.Playbook, cmd.Run = c.Strategy, c.Playbook, c.Run
 	if c.For != "" {
 		d, err := time.ParseDuration(c.For)
 		if err != nil || d <= 0 {
@@ -103,7 +113,7 @@ func (s *Server) event(c Command, peer string) (incident.Event, error) {
 	}
 	ev := incident.Event{Kind: incident.Operator, Target: c.Target, Command: cmd}
 	switch c.Verb {
-	case incident.CmdPause, incident.CmdResume:
+	case incident.CmdPause, incident.CmdResume, incident.CmdPlay, incident.CmdPlayApprove, incident.CmdPlayStop:
 		ev.Target = ""
 		return ev, nil
 	case incident.CmdAck, incident.CmdApprove:

@@ -36,6 +36,8 @@ type Daemon interface {
 	// Incidents lists incidents, newest first; Incident returns one and its records.
 	Incidents(ctx context.Context, open bool, limit int) ([]incident.Incident, error)
 	Incident(ctx context.Context, id string) (incident.Incident, []incident.Record, error)
+	// PlaybookRun returns a run of a playbook as it ended, or stands, and its records.
+	PlaybookRun(ctx context.Context, id string) (incident.Run, []incident.Record, error)
 	// Channels describes the delivery of notices per channel.
 	Channels() any
 	Version() string
@@ -138,6 +140,8 @@ func (s *Server) routes(control bool) http.Handler {
 	m.HandleFunc("GET /api/v1/status", s.status)
 	m.HandleFunc("GET /api/v1/incidents", s.incidents)
 	m.HandleFunc("GET /api/v1/incidents/{id}", s.incident)
+	m.HandleFunc("GET /api/v1/playbooks", s.playbooks)
+	m.HandleFunc("GET /api/v1/playbooks/runs/{id}", s.run)
 	if s.o.Feed != nil {
 		m.HandleFunc("GET /api/v1/events", s.events)
 		m.HandleFunc("GET /api/v1/history", s.history)

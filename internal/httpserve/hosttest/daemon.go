@@ -51,6 +51,11 @@ func (h *Host) Incidents(_ context.Context, open bool, limit int) ([]incident.In
 	return out[:min(len(out), limit)], nil
 }
 
+// PlaybookRun implements httpserve.Daemon: there are no playbooks here.
+func (h *Host) PlaybookRun(_ context.Context, id string) (incident.Run, []incident.Record, error) {
+	return incident.Run{}, nil, fmt.Errorf("there is no run %q", id)
+}
+
 // Incident implements httpserve.Daemon.
 func (h *Host) Incident(_ context.Context, id string) (incident.Incident, []incident.Record, error) {
 	h.mu.Lock()

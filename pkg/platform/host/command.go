@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,17 +31,21 @@ const (
 // is up.
 func (a *Adapter) run(ctx context.Context, act strategy.Action) (platform.Report, error) {
 	argv := strings.Split(act.Args[strategy.ArgArgv], "\x00")
-	i := slices.IndexFunc(a.commands, func(c Command) bool { return slices.Equal(c.Argv, argv) })
+	i := slices.IndexFunc(a.commands, func(c Command) bool { return slices.Equal(c.Argv, argv) && (c.Name == "" || c.Name == act.Object) })
 	if i < 0 {
 		return failed(act, "nothing was done: this command is not allowed", errors.New("the command line is not one of the configured ones"))
 	}
 	c := a.commands[i]
-	cmd := exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...)
+	full := c.Argv
+	if c.Unit {
+		full = asUnit(c, act.Timeout)
+	}
+	cmd := exec.CommandContext(ctx, full[0], full[1:]...)
 	cmd.Dir, cmd.Env = c.Dir, append([]string{plainPath}, c.Env...)
-	if cmd.Dir == "" {
+	if cmd.Dir == "" || c.Unit {
 		cmd.Dir = "/"
 	}
-	out := &tail{}
+	out := &tail{keep: c.Keep}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -54,6 +59,9 @@ func (a *Adapter) run(ctx context.Context, act strategy.Action) (platform.Report
 	}
 	err := cmd.Wait()
 	took := time.Since(began).Round(time.Millisecond)
+	if a.said != nil {
+		a.said(act.Object, out.all())
+	}
 	said := out.lastLine()
 	if said != "" {
 		said = ": " + said
@@ -72,15 +80,23 @@ func (a *Adapter) run(ctx context.Context, act strategy.Action) (platform.Report
 
 // tail keeps the end of what is written to it.
 type tail struct {
-	mu  sync.Mutex
-	end []byte
+	keep int // bytes; 0 = keepOutput
+	mu   sync.Mutex
+	end  []byte
+}
+
+// all is a copy of what is kept.
+func (t *tail) all() []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.end)
 }
 
 func (t *tail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.end = append(t.end, b...)
-	if extra := len(t.end) - keepOutput; extra > 0 {
+	if extra := len(t.end) - cmp.Or(t.keep, keepOutput); extra > 0 {
 		t.end = append(t.end[:0], t.end[extra:]...)
 	}
 	return len(b), nil

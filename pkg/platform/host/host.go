@@ -32,9 +32,16 @@ type Pool struct {
 
 // Command is a command that may be run.
 type Command struct {
+	Name string   // what the action's object must be; "" = anything
 	Argv []string // program by absolute path, and its arguments: to the letter what the action says
 	Dir  string   // working directory; "" = /
 	Env  []string // KEY=value, besides a plain PATH
+	// Unit runs it as a transient unit of systemd with these properties (NAME=VALUE) instead of as a
+	// child: then its user and its sandbox are its own. systemd ends it when its time is up, whatever
+	// becomes of this process, and refuses a second one of the same Name while one runs.
+	Unit       bool
+	Properties []string
+	Keep       int // bytes of the end of its output that are kept; 0 = 8 KiB
 }
 
 // Options says what is allowed. The zero value allows nothing.
@@ -42,6 +49,8 @@ type Options struct {
 	Pools     []Pool
 	CacheDirs []string // absolute, at least two levels below /
 	Commands  []Command
+	// Said is told what a command printed, cut to its end; nil = nobody. It must not block.
+	Said func(name string, output []byte)
 }
 
 // defaultTimeout bounds an action that carries no timeout.
@@ -52,6 +61,7 @@ type Adapter struct {
 	pools    map[string]Pool
 	dirs     []string
 	commands []Command
+	said     func(string, []byte)
 	client   *http.Client
 }
 
@@ -59,7 +69,7 @@ var _ platform.Adapter = (*Adapter)(nil)
 
 // New checks the lists and reports everything that is wrong with them.
 func New(opt Options) (*Adapter, error) {
-	a := &Adapter{pools: map[string]Pool{}, commands: slices.Clone(opt.Commands), client: newClient()}
+	a := &Adapter{pools: map[string]Pool{}, commands: slices.Clone(opt.Commands), said: opt.Said, client: newClient()}
 	var problems []error
 	for _, p := range opt.Pools {
 		u, err := url.Parse(p.URL)
