@@ -20,8 +20,8 @@ func targetOf(t config.Target) detect.Target {
 			Latency: t.Latency, DiskFull: t.DiskFull},
 		Pool: detect.Pool{Application: t.Pool.Application, Database: t.Pool.Database, Sessions: t.Pool.Sessions, EnvFile: t.Pool.EnvFile, EnvKey: t.Pool.EnvKey,
 			Initial: t.Pool.Initial, Cap: t.Pool.Cap, Factor: t.Pool.Factor, IdleAfter: t.Pool.IdleAfter, LongAfter: t.Pool.LongAfter,
-			AdminURL: t.Pool.AdminURL},
-		Memory: detect.Memory{Limit: uint64(t.Memory.Limit), Cap: uint64(t.Memory.Cap), Factor: t.Memory.Factor},
+			AdminURL: t.Pool.AdminURL, ShrinkBelow: t.Pool.ShrinkBelow, ShrinkFactor: t.Pool.ShrinkFactor, Quiet: t.Pool.Quiet},
+		Memory: detect.Memory{Limit: uint64(t.Memory.Limit), Cap: uint64(t.Memory.Cap), Factor: t.Memory.Factor, Quiet: t.Memory.Quiet},
 	}
 	if t.Platform == platformProcess && out.Unit == "" {
 		out.Unit = t.Name // the process platform names its units after the targets

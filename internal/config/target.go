@@ -126,6 +126,15 @@ type Pool struct {
 	Cap int `yaml:"cap" default:"50" want:"min=1,max=10000" unit:"connections"`
 	// How much larger the pool becomes at one time.
 	Factor float64 `yaml:"factor" default:"1.5" want:"above=1,max=10" unit:"factor"`
+	// An enlarged pool becomes smaller again when no more than this share of it has been in use for
+	// the time in quiet.
+	ShrinkBelow float64 `yaml:"shrink_below" default:"0.3" want:"above=0,max=0.5" unit:"share"`
+	// How much smaller it becomes at one time; never smaller than it was.
+	ShrinkFactor float64 `yaml:"shrink_factor" default:"0.7" want:"above=0,max=0.95" unit:"factor"`
+	// Time for which an enlarged pool must not have been needed before it becomes smaller. A size in
+	// env_file counts from the next start of the service on; it is not restarted for that. 0s: it
+	// stays enlarged.
+	Quiet time.Duration `yaml:"quiet" default:"30m" want:"max=30d"`
 	// Sessions that have been idle for longer than this may be ended when the pool is full.
 	IdleAfter time.Duration `yaml:"idle_after" default:"5m" want:"min=1s"`
 	// Transactions that are older than this may be ended when the pool is full.
@@ -148,6 +157,9 @@ type Memory struct {
 	Cap Size `yaml:"cap" default:"0"`
 	// How much the limit is raised at one time.
 	Factor float64 `yaml:"factor" default:"1.5" want:"above=1,max=10" unit:"factor"`
+	// Time after which a raised MemoryMax goes back, when what is used has fitted below high of the
+	// old limit all the while. 0s: it stays raised.
+	Quiet time.Duration `yaml:"quiet" default:"1h" want:"max=30d"`
 	// Share of the limit in use from which on memory is the problem.
 	Full float64 `yaml:"full" default:"0.95" want:"above=0,max=1" unit:"share"`
 	// Share of the limit in use from which on the target counts as degraded.

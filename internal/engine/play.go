@@ -21,6 +21,9 @@ func (e *Engine) resume(ctx context.Context) {
 	const lost = "recoveryd was restarted while the action was in flight"
 	run := e.State().Host.Run
 	for _, t := range e.State().Targets {
+		if t.Easing != nil {
+			e.handle(ctx, message{ev: incident.Event{Kind: incident.Ended, Target: t.Name, ActionID: t.Easing.ActionID, Result: incident.ResultUnknown, Detail: lost}})
+		}
 		if t.Phase == incident.Acting && !(run.Live() && run.CallID == t.ActionID) {
 			e.handle(ctx, message{ev: incident.Event{Kind: incident.Ended, Target: t.Name, ActionID: t.ActionID, Result: incident.ResultUnknown, Detail: lost}})
 		}

@@ -74,6 +74,10 @@ func (d *daemon) boot() {
 		d.w.say("daemon", "starts, with %d open incidents from its journal", len(d.live.Incidents))
 	}
 	for _, t := range d.w.targets {
+		if ts := d.live.Targets[t.Name]; ts != nil && ts.Easing != nil {
+			d.handle(incident.Event{Kind: incident.Ended, Target: t.Name, ActionID: ts.Easing.ActionID,
+				Result: incident.ResultUnknown, Detail: "recoveryd was restarted while the action was in flight"})
+		}
 		if ts := d.live.Targets[t.Name]; ts != nil && ts.Phase == incident.Acting {
 			if breaks.repeats {
 				a := ts.Plan.Actions[ts.Step]

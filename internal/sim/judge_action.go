@@ -19,6 +19,12 @@ func (w *world) performing(e incident.Effect, rec incident.Record) {
 		w.fail(writeFirst, "%s (%s) has no durable record", e.ActionID, a)
 	case l.performed[e.ActionID]:
 		w.fail(atMostOnce, "%s (%s) is performed twice", e.ActionID, a)
+	case rec.After != nil && rec.After.Easing != nil && rec.After.Easing.ActionID == e.ActionID:
+		l.performed[e.ActionID] = true
+		w.judgePerson(a, rec)
+		w.judgeCaps(a, rec)
+		w.judgeEasing(a, rec)
+		return
 	case rec.Incident == nil || rec.After == nil || rec.Incident.Target != a.Target || rec.After.Phase != incident.Acting:
 		w.fail(culpritOnly, "%s on %s belongs to no incident of that target", a, a.Target)
 	}
@@ -28,6 +34,9 @@ func (w *world) performing(e incident.Effect, rec incident.Record) {
 	}
 	w.judgePerson(a, rec)
 	w.judgeCaps(a, rec)
+	if _, lasting := strategy.Setting(a); lasting {
+		l.changed[a.Target] = w.t
+	}
 	if rec.After.Step > 0 {
 		return // what follows is about the decision for a plan
 	}

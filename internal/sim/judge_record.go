@@ -238,6 +238,9 @@ func (w *world) judgeReplay(rec incident.Record) {
 		(a.Hold == nil) != (b.Hold == nil) || planName(a.Plan) != planName(b.Plan) {
 		w.fail(replayEqualsLive, "%s is %s (%s), and the journal says %s (%s)", rec.Target, a.Phase, a.ActionID, b.Phase, b.ActionID)
 	}
+	if (a.Easing == nil) != (b.Easing == nil) {
+		w.fail(replayEqualsLive, "what is being taken back on %s differs from the journal's", rec.Target)
+	}
 	if len(a.Efforts) != len(b.Efforts) || len(a.Trust) != len(b.Trust) {
 		w.fail(replayEqualsLive, "what was learned of %s differs from the journal's", rec.Target)
 	}

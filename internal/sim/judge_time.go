@@ -139,6 +139,7 @@ func (w *world) atTheEnd() {
 	if len(live.Incidents) > 0 {
 		w.fail(comesToRest, "%d incidents are open in a world that is well", len(live.Incidents))
 	}
+	w.judgeNormal()
 	for key, st := range w.ledger.pages {
 		if st == told {
 			w.fail(pageResolved, "%s was never resolved", key)

@@ -16,9 +16,10 @@ type ledger struct {
 	pause     *incident.Command
 	approvals map[string]int // yeses given, by target
 	asked     map[string]asking
-	efforts   map[string]effort // by target, class and strategy
-	trust     map[string]trust  // by target and strategy
-	sealed    map[string]int    // attempts of an incident whose lesson was drawn
+	efforts   map[string]effort        // by target, class and strategy
+	trust     map[string]trust         // by target and strategy
+	changed   map[string]time.Duration // when a lasting setting of a target was last changed
+	sealed    map[string]int           // attempts of an incident whose lesson was drawn
 
 	stepped    time.Duration // the clock was last set then
 	clockSteps int
@@ -76,7 +77,7 @@ type failure struct {
 }
 
 func newLedger() ledger {
-	return ledger{truths: map[string]*truth{}, intents: map[string]*intent{}, approvals: map[string]int{}, asked: map[string]asking{}, efforts: map[string]effort{}, trust: map[string]trust{}, sealed: map[string]int{}, stepped: -forever / 2,
+	return ledger{truths: map[string]*truth{}, intents: map[string]*intent{}, approvals: map[string]int{}, asked: map[string]asking{}, efforts: map[string]effort{}, trust: map[string]trust{}, sealed: map[string]int{}, changed: map[string]time.Duration{}, stepped: -forever / 2,
 		kept: map[string]bool{}, performed: map[string]bool{}, executed: map[string]bool{}, failures: map[string]failure{},
 		pages: map[string]pageState{}, tiers: map[string]bool{}, loose: map[string]bool{}, known: map[string]time.Duration{}}
 }

@@ -116,6 +116,18 @@ func everyTarget(s incident.State, change func(*incident.TargetState)) incident.
 	return s
 }
 
+// everyServer changes what the configuration says of every target.
+func everyServer(change func(*detect.Target)) func(*incident.Options) {
+	return func(o *incident.Options) {
+		list := make([]detect.Target, len(o.Targets))
+		for i, t := range o.Targets {
+			change(&t)
+			list[i] = t
+		}
+		o.Targets = list
+	}
+}
+
 // timing overrides every class.
 func timing(t incident.Timing) func(*incident.Options) {
 	return func(o *incident.Options) {
@@ -197,7 +209,7 @@ func mutants() []struct {
 				}
 				o.Targets = list
 			}}, []string{culpritOnly, twoWitnesses, unknownIsNotDown, noNeedlessPage, neverSilent}},
-		{mutant{name: "old-look-at-needs", says: "believes that what a service needs was looked at just now",
+		{mutant{name: "old-look-at-needs", says: "believes that what a service needs was looked at just now", worlds: 3000,
 			core: stepped(func(w *world, s incident.State, now time.Time, ev *incident.Event) incident.State {
 				if w.things[ev.Target].server != nil {
 					s = withTarget(s, "postgres", func(t *incident.TargetState) {
@@ -279,6 +291,17 @@ func mutants() []struct {
 		{mutant{name: "failures-forgotten", says: "forgets at a restart what has not helped", worlds: 1500, boot: func(s incident.State) incident.State {
 			return everyTarget(s, func(t *incident.TargetState) { t.Efforts = nil })
 		}}, []string{skipsWhatFails}},
+		{mutant{name: "never-shrinks", says: "leaves an enlarged pool and a raised memory limit for ever", options: everyServer(func(t *detect.Target) {
+			t.Pool.Quiet, t.Memory.Quiet = 0, 0
+		})}, []string{backToNormal}},
+		{mutant{name: "shrinks-at-once", says: "takes a change back as soon as it has helped", options: everyServer(func(t *detect.Target) {
+			t.Pool.Quiet, t.Memory.Quiet = time.Minute, time.Minute
+		})}, []string{easedWhenQuiet}},
+		{mutant{name: "shrinks-when-full", says: "makes a pool smaller that is in use", options: everyServer(func(t *detect.Target) { t.Pool.ShrinkBelow = 0.99 })},
+			[]string{easedWhenQuiet}},
+		{mutant{name: "changes-forgotten", says: "forgets at a restart what it has changed", worlds: 1500, boot: func(s incident.State) incident.State {
+			return everyTarget(s, func(t *incident.TargetState) { t.Kept, t.Easing = nil, nil })
+		}}, []string{backToNormal}},
 		{mutant{name: "acts-then-writes", says: "acts, and writes its decision afterwards", actsFirst: true}, []string{writeFirst}},
 		{mutant{name: "acts-unwritten", says: "acts although its decision could not be written", ignoresJournal: true, worlds: 1500}, []string{writeFirst, replayEqualsLive}},
 		{mutant{name: "repeats-after-a-crash", says: "does again, after a restart, what was in flight", repeats: true}, []string{atMostOnce, freshEvidence}},

@@ -122,8 +122,8 @@ func (w *world) build() {
 		s.t = detect.Target{Name: name, Kind: detect.KindService, Platform: "systemd", Unit: s.u.name, DependsOn: []string{"postgres"},
 			StartGrace: 15 * time.Second, StopGrace: 5 * time.Second,
 			Limits: detect.Limits{PoolFull: 0.95, PoolHigh: 0.8, MemoryFull: 0.95, MemoryHigh: 0.8, Latency: 3 * time.Second},
-			Pool:   detect.Pool{Application: name, Database: "postgres", Initial: 30, Cap: 50, Factor: 1.5, IdleAfter: 5 * time.Minute, LongAfter: 10 * time.Minute},
-			Memory: detect.Memory{Cap: 800 * mib, Factor: 1.5}}
+			Pool:   detect.Pool{Application: name, Database: "postgres", Initial: 30, Cap: 50, Factor: 1.5, ShrinkBelow: 0.3, ShrinkFactor: 0.7, Quiet: w.between(10*time.Minute, 40*time.Minute), IdleAfter: 5 * time.Minute, LongAfter: 10 * time.Minute},
+			Memory: detect.Memory{Cap: 800 * mib, Factor: 1.5, Quiet: w.between(10*time.Minute, time.Hour)}}
 		if w.chance(0.7) {
 			s.t.Pool.EnvFile, s.t.Pool.EnvKey = "/run/recoveryd/"+name+".env", "POOL_MAX_SIZE"
 		}

@@ -249,8 +249,8 @@ var clusterCondition = Condition{
 			fd.Witnesses = append(fd.Witnesses, ByDependents)
 			fd.Because += fmt.Sprintf("; %s %s", join(who), suffer)
 		}
-		for _, name := range f.Names() {
-			if share, ok := f.Num(name); ok && isDiskFact(name) && share >= orDefault(b.Target.Limits.DiskFull, 0.95) {
+		for _, name := range diskFacts(f) {
+			if share, ok := f.Num(name); ok && share >= orDefault(b.Target.Limits.DiskFull, 0.95) {
 				fd.Because += fmt.Sprintf("; its disk %s is %s full", diskPath(name), percent(share))
 				fd.Advice = "free disk space first: a cluster on a full disk does not come up"
 			}

@@ -116,7 +116,11 @@ func Diagnose(o Observation, b Background) Diagnosis {
 	best := -1
 	rank := [...]int{Healthy: 0, Degraded: 1, Unknown: 2, Unhealthy: 3}
 	builtin := Builtin()
-	for i, c := range slices.Concat(builtin, b.Extra) {
+	all := builtin
+	if len(b.Extra) > 0 {
+		all = slices.Concat(builtin, b.Extra)
+	}
+	for i, c := range all {
 		if !slices.Contains(c.Kinds, b.Target.Kind) {
 			continue
 		}

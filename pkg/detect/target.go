@@ -69,13 +69,18 @@ type Pool struct {
 	IdleAfter       time.Duration // sessions idle for longer may be terminated
 	LongAfter       time.Duration // transactions older than this may be terminated
 	AdminURL        string        // POST {"max_size": N}; "" when the service has no such API
+	// An enlarged pool of which no more than ShrinkBelow (a share) has been in use for Quiet becomes
+	// smaller by ShrinkFactor, never below its first size; Quiet 0 = it stays.
+	ShrinkBelow, ShrinkFactor float64
+	Quiet                     time.Duration
 }
 
 // Memory says what is known about a service's memory limit and how far it may be raised.
 type Memory struct {
-	Limit  uint64  // bytes, when the unit has no MemoryMax of its own; 0 = none known
-	Cap    uint64  // bytes; MemoryMax is never raised above; 0 = never raised
-	Factor float64 // how much more a rung gives (1.5 when unset)
+	Limit  uint64        // bytes, when the unit has no MemoryMax of its own; 0 = none known
+	Cap    uint64        // bytes; MemoryMax is never raised above; 0 = never raised
+	Factor float64       // how much more a rung gives (1.5 when unset)
+	Quiet  time.Duration // a raised limit goes back when it has not been needed for so long; 0 = it stays
 }
 
 // Database holds what the PostgreSQL actions need besides the connection.

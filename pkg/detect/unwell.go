@@ -204,6 +204,18 @@ func accepted(f Facts) bool {
 	return f.Text(SocketConnect) == "ok" || backlog > 0 || isStopped(f)
 }
 
+// diskFacts names the facts about file systems, in order. Most looks have few or none, and it is
+// asked at every look.
+func diskFacts(f Facts) (names []string) {
+	for name := range f {
+		if isDiskFact(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // diskCondition: a file system that matters is full. No restart makes room.
 var diskCondition = Condition{
 	Class: ClassDisk, Kinds: []Kind{KindService, KindPostgres}, Severity: P2,
@@ -211,10 +223,7 @@ var diskCondition = Condition{
 	Summary: "a file system that matters is full: a person must make room",
 	Match: func(o Observation, b Background) Finding {
 		full := orDefault(b.Target.Limits.DiskFull, 0.95)
-		for _, name := range o.Facts.Names() {
-			if !isDiskFact(name) {
-				continue
-			}
+		for _, name := range diskFacts(o.Facts) {
 			if share, ok := o.Facts.Num(name); ok && share >= full {
 				what := "space"
 				if strings.HasPrefix(name, InodeShare) {

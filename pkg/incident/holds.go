@@ -90,6 +90,9 @@ func (p *Policy) holdOf(tn *turn) (hold, bool) {
 			return hold{reason: HoldRecovering, why: d + ", which it needs, is being treated"}, true
 		}
 	}
+	if e := t.Easing; e != nil && now.Before(e.Deadline) {
+		return hold{HoldInFlight, "a change of it is being taken back: " + e.Action.String(), e.Deadline}, true
+	}
 	if plan.Disrupts() {
 		busy := 0
 		for name, o := range tn.s.Targets {

@@ -165,5 +165,5 @@ func (p *Policy) Learned(t *TargetState, now time.Time) (out []string) {
 				e.Last.Add(p.o.Memory.Forget).UTC().Format("2006-01-02 15:04 MST"), e.Failed, t.Name))
 		}
 	}
-	return out
+	return append(out, p.keptWords(t)...)
 }

@@ -40,6 +40,7 @@ var (
 			tn.asks = tn.propose()
 		}
 	}}
+	ease    = move{"take a change a step back that is not needed any more", (*turn).takeBack}
 	perform = move{"perform the next rung's first action", func(tn *turn) { tn.begin(tn.plan, tn.planRung, false) }}
 	next    = move{"perform the plan's next action", func(tn *turn) {
 		tn.finishAttempt()
@@ -245,6 +246,7 @@ func (tn *turn) finishAttempt() {
 	if tn.ev.Kind != Ended {
 		a.Result, a.Detail = ResultUnknown, "no end was reported in time"
 	}
+	tn.keepChange(tn.t.Plan.Actions[tn.t.Step], a.Result)
 	if t := tn.t; a.Result == ResultDone && t.Step+1 < len(t.Plan.Actions) {
 		a.Verdict = NextStep
 	}

@@ -63,6 +63,7 @@ const (
 	ActionUnknown     Reason = "action-unknown"      // the outcome is not known: judged by observation
 	NoPermission      Reason = "no-permission"       // the host refuses the action: a person must mend it
 	Undo              Reason = "undo"                // the change did not help: taken back
+	BackToNormal      Reason = "back-to-normal"      // a change that helped is not needed any more: a step back
 	Verified          Reason = "verified"            // the condition is clear, from a new process where one was promised
 	ClearedByItself   Reason = "cleared-by-itself"   // clear, though not by what we did
 	DependencyCured   Reason = "dependency-cured"    // clear since its dependency works again

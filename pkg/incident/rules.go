@@ -27,11 +27,12 @@ const (
 	endedDenied                     // ... and the host refused it
 	more                            // the plan has another action, and nothing bars it
 	overdue                         // the action in flight has not ended in time
+	easy                            // a change that a cure made is not needed any more
 	nFlags        = iota
 )
 
 var flagNames = [nFlags]string{"bad", "good", "confirmed", "cleared", "new-run", "masked", "held", "page-first", "rung",
-	"settled", "verify-over", "probation-over", "undoable", "unclear", "joined", "ended", "ended-ok", "ended-denied", "more", "overdue"}
+	"settled", "verify-over", "probation-over", "undoable", "unclear", "joined", "ended", "ended-ok", "ended-denied", "more", "overdue", "easy"}
 
 // String lists the names of the flags that are set.
 func (f flags) String() string {
@@ -73,6 +74,7 @@ func rules() [len(phaseNames)][]rule {
 	r[Watching] = []rule{
 		{bad, 0, Suspect, FirstSign, []move{again, lookAround}}, // when confirmed at once, decided in the same step
 		{unclear, 0, Escalated, UnknownTooLong, []move{open}},
+		{good | easy, bad | unclear, Watching, BackToNormal, []move{ease}},
 		{0, bad | unclear, Watching, NoChange, nil},
 	}
 	r[Suspect] = append(decide(bad|confirmed),

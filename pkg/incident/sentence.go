@@ -28,6 +28,8 @@ func (tn *turn) sentence(rec Record) string {
 		return tn.askSentence(rec)
 	case rec.Event.Kind == Operator:
 		return with("a person said", tn.said)
+	case tn.eased != "" && rec.From == rec.To:
+		return tn.eased
 	case rec.Reason == NoChange && rec.From == rec.To:
 		return "no change: " + because
 	case rec.To == Held && rec.Reason != NoChange && rec.Reason != TierDue:
@@ -57,6 +59,8 @@ func (tn *turn) sentence(rec Record) string {
 		return "the host refuses the action, a person must mend the permission: " + tn.ev.Detail
 	case Undo:
 		return "it did not help, taking the change back: " + tn.t.Plan.Actions[0].String()
+	case BackToNormal:
+		return "a change that is not needed any more is taken a step back: " + tn.note
 	case Verified:
 		return "verified: " + because
 	case ClearedByItself:

@@ -97,6 +97,10 @@ type TargetState struct {
 	Efforts []Effort `json:"efforts,omitzero"`
 	Trust   []Trust  `json:"trust,omitzero"`
 
+	// What cures have changed for good, see back.go.
+	Kept   []strategy.Change `json:"kept,omitzero"`
+	Easing *Easing           `json:"easing,omitzero"`
+
 	// Unsaved: decisions about the target were taken while the journal was broken. They are written
 	// with its first step after that.
 	Unsaved bool `json:"unsaved,omitzero"`
@@ -201,6 +205,8 @@ type Record struct {
 	Incident *Incident    `json:"incident,omitzero"` // as it stands after this record
 	Host     *Host        `json:"host,omitzero"`     // when it changed
 	Run      *Run         `json:"run,omitzero"`      // of a playbook, as it stands after this record
+	// Eased is what became of taking a kept change back; "" = no such action ended.
+	Eased string `json:"eased,omitzero"`
 	// Rule is the row of the decision table that decided, and Seen the truths that it was asked with
 	// (see explain.go); of durable records only.
 	Rule string `json:"rule,omitzero"`
@@ -210,7 +216,7 @@ type Record struct {
 // Durable reports whether the record must be journaled before its effects: it changed a phase,
 // a hold or an incident, was a person's word, or asks for an action or a notice.
 func (r Record) Durable() bool {
-	if r.From != r.To || r.Incident != nil || r.Host != nil || r.Event.Kind == Operator {
+	if r.From != r.To || r.Incident != nil || r.Host != nil || r.Event.Kind == Operator || r.Eased != "" {
 		return true
 	}
 	return slices.ContainsFunc(r.Effects, func(e Effect) bool { return e.Kind == Perform || e.Kind == Notify })

@@ -23,6 +23,7 @@ func (p *Policy) Step(s State, now time.Time, ev Event) (State, Record) {
 	}
 	tn.forgetDrill()
 	tn.take()
+	tn.backEnded()
 	tn.settleAccounts()
 	for range 2 { // Watching -> Suspect -> decision, when the first look is conclusive
 		f := tn.view()
@@ -53,6 +54,7 @@ func (p *Policy) Step(s State, now time.Time, ev Event) (State, Record) {
 	tn.notices(&rec)
 	tn.wake()
 	tn.nudgeRun()
+	rec.Eased = tn.eased
 	rec.Sentence = strings.Join(append([]string{tn.sentence(rec)}, tn.lessons...), "; ")
 	return tn.commit(rec, true)
 }
@@ -66,7 +68,7 @@ func (tn *turn) take() {
 		if o.At.Before(t.Last.At) && !t.Last.At.After(tn.now) {
 			return // an older look that was overtaken (and not a clock that was set back)
 		}
-		before := t.Last.Facts
+		before, last := t.Last.Facts, t.Last.At
 		t.Last = o
 		t.Diagnosis = tn.p.Diagnose(tn.s, o)
 		t.Intent = tn.intent()
@@ -84,6 +86,7 @@ func (tn *turn) take() {
 			}
 		}
 		tn.count(true)
+		tn.watchKept(last)
 	case Operator:
 		tn.obey()
 		tn.said = tn.note
@@ -262,6 +265,7 @@ func (tn *turn) wake() {
 		times = append(times, d.Until)
 	}
 	times = append(times, tn.noticeTimes()...)
+	times = append(times, tn.backTimes()...)
 	var at time.Time
 	for _, x := range times {
 		if x.After(tn.now) && (at.IsZero() || x.Before(at)) {

@@ -33,6 +33,7 @@ type turn struct {
 	skipped  []string
 	lessons  []string // what was learned with this step
 	asks     bool     // a new proposal is made
+	eased    string   // what became of taking a kept change back
 	h        hold
 	isHeld   bool
 }
@@ -133,6 +134,7 @@ func (tn *turn) view() flags {
 	set(d.Good() && t.GoodLooks >= 2 && tn.now.Sub(t.GoodSince) >= tn.timing(class).Clear, cleared)
 	set(d.Verdict == detect.Unknown && tn.unclear(), unclear)
 	set(t.Phase == Held && tn.inc == nil, joined)
+	set(tn.nextBack() != nil, easy)
 	switch t.Phase {
 	case Acting:
 		set(tn.ev.Kind == Ended && tn.ev.ActionID == t.ActionID, ended)
