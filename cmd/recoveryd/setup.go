@@ -64,7 +64,7 @@ func (c *cli) wanted(s host.Service) (setup.Wanted, error) {
 	if err != nil {
 		return setup.Wanted{}, &exitError{exitUsage, err}
 	}
-	in.DeniesIP, in.Loaded = s.DeniesIP, s.Loaded
+	in.DeniesIP, in.AllowsLocal, in.Loaded = s.DeniesIP, s.AllowsLocal, s.Loaded
 	return setup.Derive(in), nil
 }
 

@@ -21,7 +21,7 @@ import (
 // sandboxed are the settings of recoveryd.service under which the look is made. Left out is what
 // makes a unit of it: its command, its restarts, its directories (a directory that systemd makes
 // for a unit goes when the unit ends) and its bounds.
-var sandboxed = []string{"User", "Group", "SupplementaryGroups", "UMask", "Environment", "EnvironmentFile", "ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices",
+var sandboxed = []string{"User", "Group", "SupplementaryGroups", "UMask", "Environment", "EnvironmentFile", "ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateMounts", "PrivateDevices",
 	"DevicePolicy", "ProtectProc", "ProcSubset", "ProtectControlGroups", "ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs", "ProtectClock",
 	"ProtectHostname", "NoNewPrivileges", "CapabilityBoundingSet", "AmbientCapabilities", "RestrictSUIDSGID", "RestrictNamespaces", "RestrictRealtime",
 	"LockPersonality", "MemoryDenyWriteExecute", "PrivateUsers", "KeyringMode", "SystemCallArchitectures", "SystemCallFilter",
@@ -129,6 +129,9 @@ func (o Options) askPolkit(ctx context.Context, n *notes, b *bus, name string) {
 	asker.refusedAll(ctx, n)
 }
 
+// procview is the socket where recoveryd asks for the figures of processes that its unit hides from it.
+const procview = "recoveryd-procview.socket"
+
 // service looks at our own unit.
 func (o Options) service(ctx context.Context, n *notes, b *bus, s host.Service) {
 	if !s.Installed {
@@ -147,6 +150,13 @@ func (o Options) service(ctx context.Context, n *notes, b *bus, s host.Service) 
 	if on, _ := p["NoNewPrivileges"].Value().(bool); !on {
 		n.add("service", setup.Service, Warn, "take the packaged unit", "may gain privileges (NoNewPrivileges= is off)")
 		return
+	}
+	if text(p, "ProtectProc") == "invisible" { // then another unit answers questions about processes
+		if u, err := b.properties(ctx, procview, unitIf); err != nil || text(u, "ActiveState") != "active" {
+			n.add("service", procview, Warn, "systemctl enable --now "+procview, "is not active: memory and state of processes cannot be told")
+		} else {
+			n.ok("service", procview, "answers questions about processes")
+		}
 	}
 	n.ok("service", setup.Service, "runs as user %s, without privileges and without the way to any", text(p, "User"))
 }

@@ -112,7 +112,9 @@ func ownDropIn(in Input, credentials []Credential) (File, bool) {
 		lines = append(lines, "ReadWritePaths=-"+plain(dir))
 	}
 	if in.DeniesIP {
-		lines = append(lines, allowed(in.Peers)...)
+		if more := allowed(in.Peers); !(in.AllowsLocal && slices.Equal(more, []string{"IPAddressAllow=localhost"})) {
+			lines = append(lines, more...)
+		}
 	}
 	if len(lines) == 0 {
 		return File{}, false

@@ -73,6 +73,28 @@ func TestACredentialThatSomebodyElseProvidesIsLeftToThem(t *testing.T) {
 	require.False(t, slices.ContainsFunc(w.Files, func(f setup.File) bool { return strings.Contains(f.Content, "LoadCredential") }))
 }
 
+func TestAddressesThatTheUnitAllowsByItselfNeedNoDropIn(t *testing.T) {
+	own := func(in setup.Input) string {
+		for _, f := range setup.Derive(in).Files {
+			if strings.HasSuffix(f.Path, setup.OwnDropIn) {
+				return f.Content
+			}
+		}
+		return ""
+	}
+	in := setup.Input{User: "recoveryd", Group: "recoveryd", ConfigFile: "/etc/recoveryd/recoveryd.yaml", StateDir: "/var/lib/recoveryd", RuntimeDir: "/run/recoveryd",
+		Peers: []setup.Peer{{Host: "127.0.0.1", Why: "the health check of web"}, {Host: "/run/postgresql"}}, DeniesIP: true}
+	require.Contains(t, own(in), "IPAddressAllow=localhost\n")
+	in.AllowsLocal = true
+	require.Empty(t, own(in))
+	in.Peers = append(in.Peers, setup.Peer{Host: "10.0.0.9"})
+	require.Contains(t, own(in), "IPAddressAllow=10.0.0.9 localhost\n")
+	in.Peers = append(in.Peers, setup.Peer{Host: "hooks.slack.com", Why: "notifier slack"})
+	require.Contains(t, own(in), "# Any address: notifier slack has no fixed one.\nIPAddressAllow=any\n")
+	in.DeniesIP = false
+	require.Empty(t, own(in), "where the unit denies nothing, nothing need be allowed")
+}
+
 func TestStatementsLeadFromAnyStateOfARoleToTheWantedOne(t *testing.T) {
 	r := setup.Role{Target: "db", Name: "recoveryd", Member: []string{"pg_monitor", "pg_signal_backend"}}
 	watch := setup.Role{Target: "db", Name: "recoveryd", Member: []string{"pg_monitor"}}

@@ -39,6 +39,7 @@ type Input struct {
 	Places      config.Places     // what is read besides the configuration
 	Peers       []Peer            // whom recoveryd talks to
 	DeniesIP    bool              // recoveryd.service has IPAddressDeny=: what is needed must be allowed
+	AllowsLocal bool              // and it allows localhost by itself
 	Loaded      []string          // credentials that somebody else's settings of recoveryd.service provide
 }
 

@@ -195,6 +195,7 @@ User=nobody
 [Service]
 User=recoveryd
 IPAddressDeny=any
+IPAddressAllow=localhost
 LoadCredential=a:/etc/credstore/a
 SystemCallFilter=@system-service \
   @file-system
@@ -203,6 +204,7 @@ SystemCallFilter=@system-service \
 # ` + setup.Mark + `
 [Service]
 LoadCredential=b:/etc/credstore/b
+IPAddressAllow=any
 
 # /etc/systemd/system/recoveryd.service.d/override.conf
 [Service]
@@ -210,6 +212,6 @@ User=rescue
 ; IPAddressDeny=
 `, nil
 	}}
-	require.Equal(t, Service{Installed: true, User: "rescue", Group: "rescue", DeniesIP: true, Loaded: []string{"a"}, Settings: []string{
-		"User=recoveryd", "IPAddressDeny=any", "LoadCredential=a:/etc/credstore/a", "SystemCallFilter=@system-service    @file-system", "LoadCredential=b:/etc/credstore/b", "User=rescue"}}, h.Service(t.Context()))
+	require.Equal(t, Service{Installed: true, User: "rescue", Group: "rescue", DeniesIP: true, AllowsLocal: true, Loaded: []string{"a"}, Settings: []string{
+		"User=recoveryd", "IPAddressDeny=any", "IPAddressAllow=localhost", "LoadCredential=a:/etc/credstore/a", "SystemCallFilter=@system-service    @file-system", "LoadCredential=b:/etc/credstore/b", "IPAddressAllow=any", "User=rescue"}}, h.Service(t.Context()))
 }

@@ -14,6 +14,7 @@ type Service struct {
 	Installed   bool
 	User, Group string
 	DeniesIP    bool     // it has an IPAddressDeny=
+	AllowsLocal bool     // settings which setup did not write have an IPAddressAllow=localhost
 	Loaded      []string // credentials that are provided by settings which setup did not write
 	Settings    []string // every line of [Service], in order: "ProtectSystem=strict"
 }
@@ -61,6 +62,8 @@ func (s *Service) read(text string) {
 			group = value
 		case "IPAddressDeny":
 			s.DeniesIP = value != ""
+		case "IPAddressAllow":
+			s.AllowsLocal = file != own && slices.Contains(strings.Fields(value), "localhost") || file == own && s.AllowsLocal
 		case "LoadCredential", "LoadCredentialEncrypted", "SetCredential", "SetCredentialEncrypted":
 			name, _, _ := strings.Cut(value, ":")
 			if file != own && name != "" && !slices.Contains(s.Loaded, name) {
