@@ -123,7 +123,12 @@ func (o Options) configuration(n *notes) {
 	} else {
 		p := o.Config.Places()
 		n.ok("configuration", o.ConfigFile, "can be read, with %d secret files and %d credentials", len(p.Secrets), len(p.Credentials))
-		if err := o.Parts(); err != nil {
+		err := o.Parts()
+		list := config.Problems(err)
+		for _, p := range list { // a notifier reads its own secrets
+			n.add("configuration", p.Path, Fail, p.Hint, "%s", p.What)
+		}
+		if err != nil && len(list) == 0 {
 			n.add("configuration", o.ConfigFile, Fail, "recoveryd validate says where", "%v", err)
 		}
 	}

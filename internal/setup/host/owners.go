@@ -56,7 +56,7 @@ func (h Host) lookAtDir(p *Plan, ids idents, d setup.Dir) error {
 		}
 		have = fmt.Sprintf("%s:%s %04o", ids.userName(st.Uid), ids.groupName(st.Gid), info.Mode().Perm())
 	}
-	p.Steps = append(p.Steps, Step{Kind: "directory", Path: d.Path, Why: "recoveryd keeps its files in it, and nobody else may",
+	p.Steps = append(p.Steps, Step{Kind: "directory", Path: d.Path, Why: "owner and mode as recoveryd needs them, and no wider",
 		Diff: permissions(d.Path, have, fmt.Sprintf("%s:%s %04o", d.Owner, d.Group, d.Mode)),
 		do: func(context.Context) error {
 			if err := os.MkdirAll(h.path(d.Path), d.Mode); err != nil {
