@@ -33,13 +33,13 @@ func TestDrillsBreakCureTellAndLeaveNothingBehind(t *testing.T) {
 	conf := strings.Replace(config(), "pool: {application: codebase-mcp, database: postgres,", "pool: {application: codebase-mcp, database: postgres, sessions: 40,", 1) + `
 drills:
   targets: [codebase-mcp, workflow-mcp]
-  faults: [kill, stop, freeze, fill-pool]
+  faults: [kill, stop, freeze, fill-pool, fill-memory]
   windows: [{start: "00:00", duration: 1d}]
   timeout: 40s
   notify: [slack]
   plans: [{name: monthly, pause: 0s, steps: [{fault: kill, target: codebase-mcp}, {fault: stop, target: workflow-mcp}]}]
 `
-	s := newStage(t, setting{config: conf, files: map[string]lab.File{"/etc/systemd/system/recoveryd-drill@.service": {Content: string(unit)}}})
+	s := newStage(t, setting{config: conf, memory: true, files: map[string]lab.File{"/etc/systemd/system/recoveryd-drill@.service": {Content: string(unit)}}})
 	s.healthy(lab.CodebaseAddr, 10*time.Second)
 	measured := func(r drillView, class string) {
 		t.Helper()
@@ -91,6 +91,12 @@ drills:
 	require.NoError(t, err)
 	require.Equal(t, "t", strings.TrimSpace(n), "the drill's own sessions are closed")
 
+	if lab.Probe().Memory != lab.MemoryNone {
+		eaten := run("fill-memory", "codebase-mcp")
+		measured(eaten, "memory")
+		require.Contains(t, eaten.Actions[0].What, "unit.restart "+lab.CodebaseUnit)
+	}
+
 	// Ctrl-C, and a drill that is killed: a person's hold keeps recoveryd from curing, so that what
 	// comes back was put back by the drill, or by its guard.
 	left := func(signal string) {
@@ -128,10 +134,10 @@ drills:
 	require.Contains(t, s.exec("/usr/bin/recoveryd", "stats"), "0 incidents in ")
 	require.Equal(t, "", strings.TrimSpace(s.exec("bash", "-c", "ls /var/lib/recoveryd-drills | grep restore || true")))
 
-	r, err := s.Exec(t.Context(), "/usr/bin/recoveryd", "drill", "fill-memory", "--target", "codebase-mcp")
+	r, err := s.Exec(t.Context(), "/usr/bin/recoveryd", "drill", "kill", "--target", "postgres")
 	require.NoError(t, err)
 	require.Equal(t, 2, r.Code, "%s%s", r.Stdout, r.Stderr)
-	require.Contains(t, r.Stderr, "drill refused: ", "by the configuration, or by a host without cgroup v2")
+	require.Contains(t, r.Stderr, `drill refused: target "postgres" may not be drilled (drills.targets: codebase-mcp, workflow-mcp)`)
 	require.Contains(t, s.exec("/usr/bin/recoveryd", "drill", "report", filled.ID, "--format", "markdown"), "| verified | +")
 }
 

@@ -58,7 +58,7 @@ func (h *Hands) Prepare(ctx context.Context, r Record) (Record, error) {
 	}
 	r.Run = u.run
 	if r.Fault == incident.FaultMemory {
-		if _, err := groupFiles(cgroupRoot, u.group); err != nil {
+		if _, err := groupsOf(u.group); err != nil {
 			return r, err
 		}
 	}

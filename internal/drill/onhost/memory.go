@@ -15,8 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const cgroupRoot = "/sys/fs/cgroup"
-
 // hog is a child process that holds memory. It ends with its standard input, and so with us.
 type hog struct {
 	cmd   *exec.Cmd
@@ -24,17 +22,69 @@ type hog struct {
 	lines *bufio.Scanner
 }
 
-// groupFiles finds where a process is put into a control group. Only the unified hierarchy is
-// used: there memory is charged to the group that a process is in, and to no other.
-func groupFiles(root, group string) (procs string, err error) {
+// hierarchies are where control groups are mounted: the unified one (cgroup v2), that of the memory
+// controller of cgroup v1, and systemd's own of v1. "" = there is none.
+type hierarchies struct{ unified, memory, systemd string }
+
+// mounted reads the table of mounts.
+func mounted(table string) (h hierarchies) {
+	for line := range strings.Lines(table) {
+		f := strings.Fields(line)
+		if len(f) < 4 {
+			continue
+		}
+		opts := "," + f[3] + ","
+		switch {
+		case f[2] == "cgroup2" && h.unified == "":
+			h.unified = f[1]
+		case f[2] == "cgroup" && strings.Contains(opts, ",memory,"):
+			h.memory = f[1]
+		case f[2] == "cgroup" && strings.Contains(opts, ",name=systemd,"):
+			h.systemd = f[1]
+		}
+	}
+	return h
+}
+
+// groupFiles finds where a process is put so that its memory is charged to a control group, and so
+// that it ends with the unit. Where memory is not charged to the group that a process is in, it
+// could not be taken safely: that is refused.
+func (h hierarchies) groupFiles(group string) ([]string, error) {
 	if group == "" || group == "/" {
-		return "", errors.New("the unit has no control group of its own")
+		return nil, errors.New("the unit has no control group of its own")
 	}
-	dir := filepath.Join(root, group)
-	if _, err := os.Stat(filepath.Join(dir, "memory.current")); err != nil {
-		return "", fmt.Errorf("fill-memory needs the memory controller of cgroup v2 for the unit, and %s has none: memory could not be charged to it safely", dir)
+	has := func(root, file string) bool {
+		if root == "" {
+			return false
+		}
+		_, err := os.Stat(filepath.Join(root, group, file))
+		return err == nil
 	}
-	return filepath.Join(dir, "cgroup.procs"), nil
+	procs := func(root string) string { return filepath.Join(root, group, "cgroup.procs") }
+	if has(h.unified, "memory.current") {
+		return []string{procs(h.unified)}, nil
+	}
+	if has(h.memory, "memory.usage_in_bytes") {
+		files := []string{procs(h.memory)}
+		for _, root := range []string{h.systemd, h.unified} { // where systemd keeps the unit's processes, in both of a hybrid host
+			if has(root, "cgroup.procs") {
+				files = append(files, procs(root))
+			}
+		}
+		if len(files) > 1 {
+			return files, nil
+		}
+	}
+	return nil, fmt.Errorf("no memory controller accounts for the unit (%s): memory could not be charged to it safely", group)
+}
+
+// groupsOf finds the files for a unit on this host.
+func groupsOf(group string) ([]string, error) {
+	table, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return nil, err
+	}
+	return mounted(string(table)).groupFiles(group)
 }
 
 // fillMemory starts the hog, puts it into the target's control group, and has it allocate there.
@@ -43,7 +93,7 @@ func (h *Hands) fillMemory(ctx context.Context, r *Record, size uint64) (string,
 	if err != nil {
 		return "", err
 	}
-	procs, err := groupFiles(cgroupRoot, u.group)
+	files, err := groupsOf(u.group)
 	if err != nil {
 		return "", err
 	}
@@ -56,8 +106,10 @@ func (h *Hands) fillMemory(ctx context.Context, r *Record, size uint64) (string,
 	if err := h.Store.SaveRecord(*r); err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(procs, []byte(strconv.Itoa(r.Hog)), 0); err != nil {
-		return "", fmt.Errorf("move process %d into %s: %w", r.Hog, u.group, err)
+	for _, procs := range files {
+		if err := os.WriteFile(procs, []byte(strconv.Itoa(r.Hog)), 0); err != nil {
+			return "", fmt.Errorf("move process %d into %s: %w", r.Hog, u.group, err)
+		}
 	}
 	if err := g.tell("go", "done"); err != nil {
 		return "", err

@@ -85,19 +85,33 @@ func TestTheGuardSeesTheEndOfAProcess(t *testing.T) {
 }
 
 func TestMemoryIsTakenOnlyWhereItIsChargedToTheUnit(t *testing.T) {
+	const group = "/system.slice/a.service"
 	root := t.TempDir()
-	dir := filepath.Join(root, "system.slice", "a.service")
-	require.NoError(t, os.MkdirAll(dir, 0o755))
-	_, err := groupFiles(root, "/system.slice/a.service")
-	require.ErrorContains(t, err, "needs the memory controller of cgroup v2")
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "memory.current"), []byte("1"), 0o644))
-	procs, err := groupFiles(root, "/system.slice/a.service")
+	put := func(h, file string) string {
+		require.NoError(t, os.MkdirAll(filepath.Join(root, h, group), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(root, h, group, file), nil, 0o644))
+		return filepath.Join(root, h, group, "cgroup.procs")
+	}
+	h := hierarchies{unified: filepath.Join(root, "unified"), memory: filepath.Join(root, "memory"), systemd: filepath.Join(root, "systemd")}
+	procs := put("unified", "cgroup.procs")
+	_, err := h.groupFiles(group)
+	require.ErrorContains(t, err, "no memory controller accounts for the unit")
+	v1 := put("memory", "memory.usage_in_bytes")
+	got, err := h.groupFiles(group)
 	require.NoError(t, err)
-	require.Equal(t, filepath.Join(dir, "cgroup.procs"), procs)
+	require.Equal(t, []string{v1, procs}, got, "charged first, and then where systemd sees and ends it")
+	put("unified", "memory.current")
+	got, err = h.groupFiles(group)
+	require.NoError(t, err)
+	require.Equal(t, []string{procs}, got)
 	for _, none := range []string{"", "/"} {
-		_, err = groupFiles(root, none)
+		_, err = h.groupFiles(none)
 		require.ErrorContains(t, err, "no control group of its own")
 	}
+
+	require.Equal(t, hierarchies{unified: "/sys/fs/cgroup"}, mounted("cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n"))
+	require.Equal(t, hierarchies{unified: "/sys/fs/cgroup/unified", memory: "/sys/fs/cgroup/memory", systemd: "/sys/fs/cgroup/systemd"}, mounted(
+		"cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\ncgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\ncgroup /sys/fs/cgroup/systemd cgroup rw,xattr,name=systemd 0 0\n"))
 }
 
 func TestTheHogWaitsForTheWordHoldsAndEndsWithItsInput(t *testing.T) {
