@@ -206,7 +206,7 @@ func (e *Engine) perform(ctx context.Context, eff incident.Effect, rec incident.
 		e.o.Logger.Info("action ended", zap.String("action_id", id), zap.String("target", a.Target), zap.Stringer("action", a),
 			zap.String("result", string(result)), zap.String("detail", detail), zap.Duration("took", time.Since(began)))
 		// When the loop is gone, the missing end is found in flight by the next process.
-		_ = e.Post(ctx, incident.Event{Kind: incident.Ended, Target: a.Target, ActionID: id, Result: result, Detail: detail})
+		_ = e.Post(ctx, incident.Event{Kind: incident.Ended, Target: eff.Target, ActionID: id, Result: result, Detail: detail})
 	})
 }
 

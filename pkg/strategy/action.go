@@ -77,7 +77,7 @@ func (a Action) String() string {
 		if i == 0 {
 			sep = " ("
 		}
-		fmt.Fprintf(&b, "%s%s=%s", sep, k, a.Args[k])
+		fmt.Fprintf(&b, "%s%s=%s", sep, k, strings.ReplaceAll(a.Args[k], "\x00", " "))
 	}
 	if len(keys) > 0 {
 		b.WriteByte(')')
