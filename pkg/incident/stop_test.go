@@ -31,6 +31,12 @@ func TestTheStopFileStopsEverythingOnTheHostAndTellsNobody(t *testing.T) {
 	require.Equal(t, []string{"unit.start postgresql@15-main.service"}, s.acted, "its dependents wait")
 }
 
+func TestWhatWasNeverLookedAtIsNotCalledUnknownForTooLong(t *testing.T) {
+	s := newStory(t)
+	s.stops("change 4711").stops("").wakesUp("codebase").is(Watching, NoChange)
+	s.tells()
+}
+
 func TestAStopFileThatIsWrittenAnewKeepsItsTime(t *testing.T) {
 	s := quiet(t).stops("one")
 	since := s.s.Host.Stop.Since

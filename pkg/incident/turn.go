@@ -227,6 +227,9 @@ func (tn *turn) needsSeen() bool {
 // in it, that person knows.
 func (tn *turn) unclear() bool {
 	t := tn.t
+	if t.UnknownSince.IsZero() {
+		return false // it was not looked at yet
+	}
 	if h, yes := tn.p.standing(tn); yes && byPerson(h.reason) {
 		return false
 	}
