@@ -42,6 +42,9 @@ func live(n int, from uint64, o Options, progress func(done int, total *totals))
 				sum.add(r)
 				if r.Violation != nil {
 					broken = append(broken, r)
+					if progress != nil { // a run of many worlds takes a while: say it at once
+						fmt.Printf("world %d breaks %s\n", r.Seed, r.Violation)
+					}
 				}
 				if progress != nil {
 					progress(int(done.Add(1)), &sum)
