@@ -74,7 +74,7 @@ func TestShowOfATargetIsOneScreenOfIt(t *testing.T) {
 	out, _, code := say(t, append([]string{"show", "postgres"}, where...)...)
 	require.Zero(t, code)
 	for _, want := range []string{"target     postgres (postgres)", "needed by  codebase-mcp, workflow-mcp", "state      unhealthy, escalated", "database (database dead or frozen)",
-		"next       recoveryd will do nothing more by itself", "last hour   ", "x  served ", "not measured now", "facts\n", "none is on record", barLegend} {
+		"next       recoveryd will do nothing more by itself", "last hour   ", "  served ", "not measured now", "facts\n", "none is on record", barLegend} {
 		require.Contains(t, out, want)
 	}
 	for _, l := range strings.Split(out, "\n") {

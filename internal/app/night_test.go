@@ -162,6 +162,16 @@ func (n *night) heard(channel string) (out []string) {
 	return out
 }
 
+// all lists every notice that was accepted, and through which channel.
+func (n *night) all() (got []escalate.Notice, via []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.got), slices.Clone(n.via)
+}
+
+// actions lists what was done to the service.
+func (n *night) actions() []string { n.mu.Lock(); defer n.mu.Unlock(); return slices.Clone(n.acted) }
+
 func inTheNight(t *testing.T, story func(*night)) {
 	t.Helper()
 	c, err := config.Parse("night.yaml", []byte(company), Known())
@@ -209,7 +219,7 @@ func TestThreeRestartsOfTheDaemonNeitherResetNorRepeatNorLoseATier(t *testing.T)
 		}
 		require.Equal(t, []string{"trigger t0 at 0s", "trigger t0 at 15m0s", "trigger t0 at 30m0s", "trigger t0 at 1h0m0s", "resolve t0 at 1h31m0s"},
 			n.heard("chat"), "one conversation")
-		require.LessOrEqual(t, len(n.acted), 4, "the budget holds across restarts")
+		require.LessOrEqual(t, len(n.actions()), 4, "the budget holds across restarts")
 		require.Empty(t, n.app.engine.State().Incidents)
 	})
 }
@@ -233,8 +243,9 @@ func TestTwoHoursWithoutVendorsAndThreeRestartsEndWithEveryPageDeliveredOnceAndT
 		n.set(func() { n.facts = served("run2") })
 		n.until(3 * time.Hour)
 		opened, ended := map[string]int{}, map[string]int{}
-		for i, x := range n.got {
-			at := n.via[i] + " " + x.Key
+		got, via := n.all()
+		for i, x := range got {
+			at := via[i] + " " + x.Key
 			switch {
 			case x.Target != "svc":
 			case x.Kind == escalate.Trigger:
@@ -265,7 +276,8 @@ func TestAnIncidentThatIsAcknowledgedTellsNobodyElseUntilThatRunsOut(t *testing.
 		require.Empty(t, n.heard("bob"))
 		require.Empty(t, n.heard("team-lead"))
 		require.Equal(t, []string{"trigger t1 at 5m0s"}, n.heard("status-page"), "the public is told in spite of it")
-		seen := slices.ContainsFunc(n.got, func(x escalate.Notice) bool {
+		got, _ := n.all()
+		seen := slices.ContainsFunc(got, func(x escalate.Notice) bool {
 			return x.Kind == escalate.Update && slices.ContainsFunc(x.Evidence, func(s string) bool { return strings.HasPrefix(s, "acknowledged by alice (on it)") })
 		})
 		require.True(t, seen, "the others see it")
