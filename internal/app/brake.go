@@ -21,6 +21,11 @@ func StopReason(path string) string {
 	if path == "" {
 		return ""
 	}
+	// It is asked before every decision and is nearly always absent: that much is told without opening.
+	var st syscall.Stat_t
+	if err := syscall.Stat(path, &st); err == syscall.ENOENT || err == syscall.ENOTDIR {
+		return ""
+	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):

@@ -26,6 +26,8 @@ func (a *App) supervise(ctx context.Context) error {
 	if interval > 0 {
 		every = min(every, interval/3)
 	}
+	manager := newHerald()
+	defer manager.close()
 	t := time.NewTicker(every)
 	defer t.Stop()
 	ready, status := false, ""
@@ -56,11 +58,11 @@ func (a *App) supervise(ctx context.Context) error {
 			continue
 		}
 		if interval > 0 {
-			_, _ = daemon.SdNotify(false, daemon.SdNotifyWatchdog) // no manager: nobody to tell
+			_ = manager.tell(daemon.SdNotifyWatchdog) // it acts itself when it does not hear of us
 		}
 		if s := a.statusLine(); ready && s != status {
 			status = s
-			_, _ = daemon.SdNotify(false, "STATUS="+s)
+			_ = manager.tell("STATUS=" + s)
 		}
 	}
 }
