@@ -1,48 +1,49 @@
 package app
 
 import (
-	"net"
+	"fmt"
 	"os"
-	"time"
+	"syscall"
 )
 
-// herald tells the service manager the same things over and over, on one socket: making a new one each
-// time costs more than what is said. It belongs to one goroutine.
+// herald tells the service manager the same things over and over, on one socket that never waits: what
+// the manager does not take now, it is told again soon. A connection of package net costs a wake-up more
+// each time, for its deadline. It belongs to one goroutine.
 type herald struct {
-	path string // of the manager's socket; "" when there is no manager
-	conn *net.UnixConn
+	to *syscall.SockaddrUnix // nil when there is no manager
+	fd int                   // -1 before the first message
 }
 
 // newHerald takes the address that the service manager gave us.
-func newHerald() *herald { return &herald{path: os.Getenv("NOTIFY_SOCKET")} }
+func newHerald() *herald {
+	h := &herald{fd: -1}
+	if path := os.Getenv("NOTIFY_SOCKET"); path != "" {
+		h.to = &syscall.SockaddrUnix{Name: path} // "@name" is an abstract address, as systemd means it
+	}
+	return h
+}
 
-// tell sends one message. A socket that does not take it is made anew once: the manager may have made
-// its own anew. What then still fails is nobody's loss: without a manager there is nobody to tell.
+// tell sends one message. Without a manager there is nobody to tell, which is no error.
 func (h *herald) tell(message string) error {
-	if h.path == "" {
+	if h.to == nil {
 		return nil
 	}
-	var err error
-	for range 2 {
-		if h.conn == nil {
-			if h.conn, err = net.DialUnix("unixgram", nil, &net.UnixAddr{Name: h.path, Net: "unixgram"}); err != nil {
-				h.conn = nil
-				return err
-			}
+	if h.fd < 0 {
+		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+		if err != nil {
+			return fmt.Errorf("make a socket to the service manager: %w", err)
 		}
-		// A manager that reads nothing must not hold up the loop that feeds its watchdog.
-		_ = h.conn.SetWriteDeadline(time.Now().Add(time.Second))
-		if _, err = h.conn.Write([]byte(message)); err == nil {
-			return nil
-		}
-		h.close()
+		h.fd = fd
 	}
-	return err
+	if err := syscall.Sendto(h.fd, []byte(message), 0, h.to); err != nil {
+		return fmt.Errorf("tell the service manager: %w", err)
+	}
+	return nil
 }
 
 func (h *herald) close() {
-	if h.conn != nil {
-		_ = h.conn.Close()
-		h.conn = nil
+	if h.fd >= 0 {
+		_ = syscall.Close(h.fd)
+		h.fd = -1
 	}
 }

@@ -29,10 +29,10 @@ func TestTheManagerIsToldOnOneSocketAlsoAfterItMadeItsOwnAnew(t *testing.T) {
 	defer h.close()
 	manager := listen()
 	require.NoError(t, h.tell("WATCHDOG=1"))
-	first := h.conn
+	first := h.fd
 	require.NoError(t, h.tell("STATUS=well"))
 	require.Equal(t, []string{"WATCHDOG=1", "STATUS=well"}, []string{hear(manager), hear(manager)})
-	require.Same(t, first, h.conn)
+	require.Equal(t, first, h.fd)
 
 	require.NoError(t, manager.Close())
 	require.NoError(t, os.RemoveAll(path))
