@@ -40,6 +40,10 @@ func TestWhatARuleLooksAtIsMeasuredAtEveryLook(t *testing.T) {
 			[]string{detect.SocketConnect}, []string{detect.ProcessFDs}},
 		{"a rule over the host", `rules: [{name: thrashing, when: host.memory_pressure > 40 and http.latency > 1}]`,
 			[]string{detect.HostMemoryPressure, detect.HostIOPressure}, []string{detect.ProcessFDs}},
+		{"a rule over a file system, about this target", `rules: [{name: tmp-full, targets: [svc], when: 'disk.share["/tmp"] > 0.9 and has("disk.inodes./tmp")'}]`,
+			[]string{detect.DiskShare + "/tmp", detect.InodeShare + "/tmp"}, nil},
+		{"a rule over a file system that names no target is about those that measure it", `rules: [{name: tmp-full, when: 'disk.share["/tmp"] > 0.9'}]`,
+			nil, []string{detect.DiskShare + "/tmp"}},
 		{"a rule about another kind of target", `rules: [{name: leak, kinds: [postgres], when: process.fds > 900}]`,
 			nil, []string{detect.ProcessFDs}},
 	} {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/recoveryd/recoveryd/internal/config"
@@ -87,6 +88,11 @@ func lookerOf(t config.Target, ad platform.Adapter, asked asking) (*probe.Looker
 	paths := t.Disks
 	if t.Postgres != nil && t.Postgres.DataDir != "" {
 		paths = append([]string{t.Postgres.DataDir}, paths...)
+	}
+	for _, p := range asked.paths(t) {
+		if !slices.Contains(paths, p) {
+			paths = append(slices.Clip(paths), p)
+		}
 	}
 	if asked.of(t, "host.") {
 		lc.Witnesses = append(lc.Witnesses, probe.NewPressure())
