@@ -198,3 +198,21 @@ func TestEveryMakeTargetInTheDocsExists(t *testing.T) {
 	}
 	require.Greater(t, n, 5, "the targets were not found")
 }
+
+func TestEveryCommandIsInTheDocs(t *testing.T) {
+	named := map[string]bool{}
+	for _, p := range pages(t) {
+		calls, err := p.Calls("recoveryd")
+		require.NoError(t, err)
+		for _, c := range calls {
+			if len(c.Args) > 1 {
+				named[c.Args[1]] = true
+			}
+		}
+	}
+	for _, cmd := range newRoot(io.Discard, io.Discard).Commands() {
+		if !cmd.Hidden && cmd.Name() != "help" {
+			require.True(t, named[cmd.Name()], "no page says what recoveryd %s is for: add a line to docs/cli.md", cmd.Name())
+		}
+	}
+}

@@ -142,6 +142,10 @@ func (c *cli) printRecord(r incident.Record) error {
 		case incident.Perform:
 			more(busy, "-> %s", e.Action)
 		case incident.Notify:
+			if e.Notice.Kind == incident.NoticeChange {
+				more(plainHue, "-> for the record: cured (%s)", e.Notice.Why)
+				continue
+			}
 			more(bad, "-> people: %s (tier %d, %s): %s", e.Notice.Kind, e.Notice.Tier, e.Notice.Why, e.Notice.Next)
 		}
 	}
