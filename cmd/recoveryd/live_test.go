@@ -194,6 +194,24 @@ func TestWatchPrintsWhatChangedAndOutlivesTheDaemon(t *testing.T) {
 	require.NotContains(t, out.buf.String(), "\x1b")
 }
 
+func TestWatchOnATerminalDrawsInPlace(t *testing.T) {
+	h, socket := served(t, hosttest.Night)
+	cmd := program(t, "status", "--watch", "--interval", "200ms", "--socket", socket)
+	master, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 30, Cols: 90})
+	require.NoError(t, err)
+	defer master.Close()
+	out := &heard{more: make(chan struct{}, 1)}
+	read := make(chan struct{})
+	go func() { defer close(read); _, _ = io.Copy(out, master) }() // ends with an error when the other end is closed
+	out.await(t, "\x1b[2J\x1b[H")
+	h.Say("workflow-mcp", incident.Command{Verb: incident.CmdHold, By: "ann"})
+	out.await(t, "hold by ann")
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, cmd.Wait(), "Ctrl-C is how it ends")
+	<-read
+	require.Equal(t, 1, strings.Count(out.buf.String(), "\x1b[2J"), "the screen is cleared once, then drawn over")
+}
+
 func TestLogsFollowGoesOnWithWhatComes(t *testing.T) {
 	dir, file := told(t, storyConfig, hungStory()[:5])
 	out := &heard{more: make(chan struct{}, 1)}
