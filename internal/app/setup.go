@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/setup"
+	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
 
 // SetupInput says what a configuration needs of its host. User and group are those that recoveryd
@@ -28,7 +30,29 @@ func SetupInput(c *config.Config, configFile, user, group string) (setup.Input, 
 			in.Clusters = append(in.Clusters, clusterOf(t, user))
 		}
 	}
+	in.Powers = append(in.Powers, playbookPowers(c)...)
+	for _, b := range c.Playbooks {
+		for i, s := range b.Steps {
+			if s.Do == config.DoCommand && s.AsUnit() {
+				in.Notes = append(in.Notes, fmt.Sprintf("playbook step %s runs a command as a unit of its own: who may start such units may do anything, so setup does not give that right, and the step is refused", stepID(b.Name, i)))
+			}
+		}
+	}
 	return in, nil
+}
+
+// playbookPowers are the actions of every step of every playbook, but of those on targets that are
+// only watched: an operator may start a playbook at any time.
+func playbookPowers(c *config.Config) (out []strategy.Action) {
+	for _, b := range playbooksOf(c) {
+		for _, s := range b.Steps {
+			t, _ := c.Target(s.Target)
+			if s.Action != nil && (s.Target == "" || t.Mode != config.Observe) {
+				out = append(out, *s.Action)
+			}
+		}
+	}
+	return out
 }
 
 // clusterOf reads whom recoveryd logs in as, and where. The password stays where it is.

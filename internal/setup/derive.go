@@ -156,5 +156,6 @@ func notes(in Input, w Wanted) (out []string) {
 	for _, r := range w.Roles {
 		out = append(out, r.notes(in.User)...)
 	}
+	out = append(out, in.Notes...)
 	return out
 }

@@ -73,6 +73,28 @@ func TestACredentialThatSomebodyElseProvidesIsLeftToThem(t *testing.T) {
 	require.False(t, slices.ContainsFunc(w.Files, func(f setup.File) bool { return strings.Contains(f.Content, "LoadCredential") }))
 }
 
+func TestTheStepsOfPlaybooksAreAmongTheRights(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "recoveryd.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`
+version: 1
+mode: observe
+targets:
+  - {name: web, kind: service, mode: propose, unit: web.service, health: [{url: "http://127.0.0.1:8000/health"}]}
+  - {name: watched, kind: service, unit: watched.service, health: [{url: "http://127.0.0.1:8001/health"}]}
+playbooks:
+  - name: clean-slate
+    steps:
+      - {do: stop, targets: [web, watched]}
+      - {do: clean, directories: [/var/cache/web]}
+      - {do: command, command: [/usr/bin/pg_restore], properties: [User=postgres]}
+      - {do: start, targets: [web, watched]}
+`), 0o644))
+	w := setup.Derive(inputOf(t, file))
+	require.Equal(t, []setup.UnitRights{{Unit: "web.service", Verbs: []string{"kill", "reset-failed", "restart", "start", "stop"}}}, w.Units, "no ladder stops a unit, the playbook does")
+	require.True(t, slices.ContainsFunc(w.Files, func(f setup.File) bool { return strings.Contains(f.Content, "ReadWritePaths=-/var/cache/web\n") }))
+	require.True(t, slices.ContainsFunc(w.Notes, func(n string) bool { return strings.Contains(n, "clean-slate/3") }), "what is not given is said: %v", w.Notes)
+}
+
 func TestAddressesThatTheUnitAllowsByItselfNeedNoDropIn(t *testing.T) {
 	own := func(in setup.Input) string {
 		for _, f := range setup.Derive(in).Files {

@@ -34,7 +34,8 @@ type Input struct {
 	ConfigFile  string            // absolute path
 	StateDir    string            //
 	RuntimeDir  string            //
-	Powers      []strategy.Action // everything that the policy can ever decide on (incident.Policy.Powers)
+	Powers      []strategy.Action // everything that the policy can ever decide on (incident.Policy.Powers), and that playbooks do
+	Notes       []string          // what only a person can do, besides what is derived
 	Clusters    []Cluster         // the PostgreSQL clusters that are watched
 	Places      config.Places     // what is read besides the configuration
 	Peers       []Peer            // whom recoveryd talks to
