@@ -301,6 +301,6 @@ func (b *brokenJournal) Append(context.Context, journal.Commit) error { return b
 
 func TestDurationsInTheStatusAreBrief(t *testing.T) {
 	for d, want := range map[time.Duration]string{30 * time.Second: "30s", time.Minute: "1m", 90 * time.Second: "1m30s", time.Hour: "1h", 24 * time.Hour: "24h", 10 * time.Minute: "10m", 90 * time.Minute: "1h30m"} {
-		require.Equal(t, want, brief(d))
+		require.Equal(t, want, Brief(d))
 	}
 }

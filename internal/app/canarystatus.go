@@ -24,7 +24,7 @@ type CanaryChannel struct {
 
 // show publishes the status, for every channel what its latest answers were.
 func (c *canary) show(ctx context.Context, next time.Time, running string) error {
-	st := CanaryStatus{Every: brief(c.config().Canary.Every), Next: next, Running: running}
+	st := CanaryStatus{Every: Brief(c.config().Canary.Every), Next: next, Running: running}
 	if n := len(c.past); n > 0 {
 		st.Last = c.past[n-1].Opened
 	}

@@ -84,7 +84,7 @@ func (h *heartbeat) beat(ctx context.Context) time.Duration {
 		return c.Interval // being stopped: that is no trouble
 	}
 	now := time.Now()
-	st := HeartbeatStatus{Interval: brief(c.Interval)}
+	st := HeartbeatStatus{Interval: Brief(c.Interval)}
 	if was := h.status.Load(); was != nil {
 		st.Last, st.Since = was.Last, was.Since
 	}

@@ -20,8 +20,8 @@ func (a *App) telling() Telling {
 	return Telling{Stats: a.outbox.Stats(), Heartbeat: a.beats.status.Load(), Canary: a.canary.status.Load()}
 }
 
-// brief writes a duration without the zeros at its end: "1h", "1m30s".
-func brief(d time.Duration) string {
+// Brief writes a duration without the zeros at its end: "1h", "1m30s".
+func Brief(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

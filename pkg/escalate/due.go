@@ -254,11 +254,15 @@ func ends(sent []Step, kind Kind) []Step {
 
 // Planned is a line of what would happen to an incident that nobody resolves.
 type Planned struct {
-	Tier     string
-	At       time.Time
-	OrFailed int
-	To       []Receiver
-	Repeat   time.Duration
+	Tier     string        `json:"tier"`
+	At       time.Time     `json:"at"`
+	After    time.Duration `json:"after"`          // age of the incident, before it waits for business hours
+	Waits    bool          `json:"waits,omitzero"` // for business hours or the next business day
+	OrFailed int           `json:"or_failed,omitzero"`
+	To       []Receiver    `json:"to"`
+	Repeat   time.Duration `json:"repeat,omitzero"`
+	// DespiteAck: told although somebody has acknowledged.
+	DespiteAck bool `json:"despite_ack,omitzero"`
 }
 
 // Plan returns, for a preview, who would be told of an incident and when.
@@ -266,7 +270,7 @@ func (r *Router) Plan(s Situation) []Planned {
 	var all []Planned
 	for _, t := range r.Tiers(s) {
 		at := r.moment(t, s)
-		all = append(all, Planned{Tier: t.Name, At: at, OrFailed: t.OrFailed, To: r.Receivers(t.Notify, at), Repeat: t.Repeat})
+		all = append(all, Planned{Tier: t.Name, At: at, After: t.After, Waits: t.BusinessHours || t.NextBusinessDay, DespiteAck: t.DespiteAck, OrFailed: t.OrFailed, To: r.Receivers(t.Notify, at), Repeat: t.Repeat})
 	}
 	slices.SortStableFunc(all, func(a, b Planned) int { return a.At.Compare(b.At) })
 	return all

@@ -315,8 +315,8 @@ func merged(a, b Tier) Tier {
 
 // Receiver is a channel, and for whom it is told.
 type Receiver struct {
-	Channel string
-	For     string // the name in the tier, and who has its turn: "primary: alice"
+	Channel string `json:"channel"`
+	For     string `json:"for"` // the name in the tier, and who has its turn: "primary: alice"
 }
 
 // Receivers finds the channels behind names at that time. A role without anybody leads to its

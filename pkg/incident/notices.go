@@ -30,7 +30,7 @@ func (tn *turn) notices(rec *Record) {
 		tn.escalate(rec)
 	}
 	switch {
-	case rec.From != rec.To || tn.acked():
+	case rec.From != rec.To || tn.acked() || i.Severity != tn.severe:
 		tn.bringUpToDate(rec.Reason, before)
 	case tn.asks:
 		tn.bringUpToDate(HoldApproval, before)
@@ -148,6 +148,9 @@ func (tn *turn) noticeTimes() []time.Time {
 			add(i.HeldSince, after.Held)
 			add(i.HeldSince, after.Operator)
 		}
+	}
+	if !i.Milder.IsZero() {
+		out = append(out, i.Milder.Add(SeverityRest))
 	}
 	if at, ok := tn.p.o.Escalation.Next(i, tn.now); ok {
 		out = append(out, at)

@@ -161,6 +161,9 @@ func (p *Policy) Target(name string) (detect.Target, bool) { t, ok := p.targets[
 // Targets lists the targets in configuration order.
 func (p *Policy) Targets() []detect.Target { return p.o.Targets }
 
+// Extra lists the classes that operators declared.
+func (p *Policy) Extra() []detect.Condition { return p.o.Extra }
+
 // Dependents lists the targets that need the named one.
 func (p *Policy) Dependents(name string) []string { return p.dependents[name] }
 

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -51,20 +52,61 @@ func TestTheSeverityRisesByOneStepWhenACrowdWaitsForTheCulprit(t *testing.T) {
 			}
 			p, err := NewPolicy(o)
 			require.NoError(t, err)
-			require.Equal(t, c.want, p.severity(p.targets["redis"], c.d, c.affected))
+			require.Equal(t, c.want, p.severity(p.targets["redis"], c.d, c.affected, 0))
 		})
 	}
 }
 
-func TestTheSeverityNeverFallsWhileTheIncidentIsOpen(t *testing.T) {
+func TestAProblemThatComesBackTwiceIsOneStepWorse(t *testing.T) {
 	p, err := NewPolicy(options(t))
 	require.NoError(t, err)
-	i := &Incident{Target: "postgres", Affected: []string{"codebase", "workflow"}}
-	p.worsen(i, detect.Diagnosis{Class: detect.ClassPool, Severity: detect.P2})
-	require.Equal(t, detect.P1, i.Severity)
-	i.Affected = nil
-	p.worsen(i, detect.Diagnosis{Class: detect.ClassDisk, Severity: detect.P4})
-	require.Equal(t, detect.P1, i.Severity)
+	d := detect.Diagnosis{Class: detect.ClassLatency, Severity: detect.P2}
+	require.Equal(t, detect.P2, p.severity(p.targets["codebase"], d, 0, 1))
+	require.Equal(t, detect.P1, p.severity(p.targets["codebase"], d, 0, 2))
+	require.Equal(t, detect.P1, p.severity(p.targets["codebase"], d, 5, 2), "one step in all")
+}
+
+func TestTheSeverityFallsAtOnceBeforeAnybodyIsToldAndAfterARestOtherwise(t *testing.T) {
+	lost := func(run string) detect.Facts {
+		return but(well(run), detect.HealthStatus, "unhealthy", detect.HealthDatabase, "disconnected", detect.HTTPStatus, 503, detect.PoolSize, 0, detect.PoolFree, 0)
+	}
+	crowded := func(t *testing.T, change ...func(*Options)) *story {
+		t.Helper()
+		s := quiet(t, change...)
+		s.host["postgres"], s.host["codebase"], s.host["workflow"] = saturated("p1"), lost("c1"), lost("w1")
+		return s.run(30 * time.Second)
+	}
+	t.Run("nobody was told", func(t *testing.T) {
+		s := crowded(t, func(o *Options) {
+			o.Modes = map[string]Mode{}
+			o.PageAfter = PageAfter{Held: time.Hour, Unresolved: time.Hour}
+			o.Escalation = Ages{time.Hour}
+		})
+		require.Empty(t, s.incident("postgres").Told)
+		require.Equal(t, detect.P1, s.incident("postgres").Severity)
+		s.host["codebase"] = well("c2")
+		s.run(time.Minute)
+		require.Empty(t, s.incident("postgres").Told)
+		require.Equal(t, detect.P2, s.incident("postgres").Severity)
+	})
+	t.Run("people were told", func(t *testing.T) {
+		s := crowded(t)
+		s.run(8 * time.Minute)
+		require.NotEmpty(t, s.incident("postgres").Told)
+		require.Equal(t, detect.P1, s.incident("postgres").Severity)
+		s.host["codebase"] = well("c2")
+		s.run(9 * time.Minute).restart()
+		require.Equal(t, detect.P1, s.incident("postgres").Severity, "not before the rest is over, a restart of the daemon included")
+		before := len(s.kept)
+		s.run(90 * time.Second)
+		require.Equal(t, detect.P2, s.incident("postgres").Severity)
+		require.True(t, slices.ContainsFunc(s.kept[before:], func(r Record) bool {
+			return slices.ContainsFunc(r.Effects, func(e Effect) bool { return e.Kind == Notify && e.Notice.Kind == NoticeUpdate })
+		}), "those who were told see it")
+		s.host["codebase"] = lost("c2")
+		s.run(30 * time.Second)
+		require.Equal(t, detect.P1, s.incident("postgres").Severity, "and it rises again at once")
+	})
 }
 
 func TestASaturatedClusterIsP2UntilBothServersWaitForIt(t *testing.T) {

@@ -112,8 +112,9 @@ type Incident struct {
 	Target    string           `json:"target"` // the culprit
 	Class     detect.Class     `json:"class"`
 	Severity  detect.Severity  `json:"severity"`
-	Since     time.Time        `json:"since"`  // first bad look
-	Opened    time.Time        `json:"opened"` // confirmed
+	Milder    time.Time        `json:"milder,omitzero"` // since when the problem is milder than Severity says
+	Since     time.Time        `json:"since"`           // first bad look
+	Opened    time.Time        `json:"opened"`          // confirmed
 	Closed    time.Time        `json:"closed,omitzero"`
 	Outcome   Reason           `json:"outcome,omitzero"`
 	Diagnosis detect.Diagnosis `json:"diagnosis"` // latest that was bad

@@ -50,6 +50,12 @@ func (p *Policy) Step(s State, now time.Time, ev Event) (State, Record) {
 		}
 	}
 	rec.To, rec.Reason = tn.t.Phase, reason
+	if tn.inc != nil {
+		if tn.severe = tn.inc.Severity; tn.was[tn.inc.ID] != nil {
+			tn.severe = tn.was[tn.inc.ID].Severity
+		}
+		tn.review(tn.seen)
+	}
 	tn.takeForReal()
 	tn.notices(&rec)
 	tn.wake()
@@ -232,7 +238,7 @@ func (tn *turn) catchUp(rec *Record) {
 // material reports whether an incident changed in a way that must not be lost: the wording of the
 // latest evidence is not worth a durable write at every look.
 func material(a, b *Incident) bool {
-	if a.Class != b.Class || a.Severity != b.Severity || a.Held != b.Held || a.Paged != b.Paged || len(a.Told) != len(b.Told) ||
+	if a.Class != b.Class || a.Severity != b.Severity || a.Milder != b.Milder || a.Held != b.Held || a.Paged != b.Paged || len(a.Told) != len(b.Told) ||
 		a.Ack != b.Ack || a.Drill != b.Drill || a.Proposal != b.Proposal || len(a.Lessons) != len(b.Lessons) || a.Closed != b.Closed || a.Relapses != b.Relapses ||
 		len(a.Attempts) != len(b.Attempts) || len(a.Affected) != len(b.Affected) || !maps.Equal(a.Rungs, b.Rungs) {
 		return true

@@ -31,9 +31,10 @@ type turn struct {
 	planned  bool
 	undoing  bool // the plan takes a change back
 	skipped  []string
-	lessons  []string // what was learned with this step
-	asks     bool     // a new proposal is made
-	eased    string   // what became of taking a kept change back
+	lessons  []string        // what was learned with this step
+	asks     bool            // a new proposal is made
+	eased    string          // what became of taking a kept change back
+	severe   detect.Severity // of the own incident before this step
 	h        hold
 	isHeld   bool
 }
