@@ -25,7 +25,9 @@ func (w *world) judgeEasing(a strategy.Action, rec incident.Record) {
 		return
 	}
 	is := w.truth(a.Target)
-	if is.kind != "" && w.t-is.since > 15*time.Second && !w.distortedSince(time.Minute, w.around(a.Target)...) {
+	// What is only slow, or called so by its own reply, may count as healthy.
+	bad := is.kind != "" && is.kind != "slow" && is.kind != "replies"
+	if bad && w.t-is.since > 15*time.Second && !w.distortedSince(time.Minute, w.around(a.Target)...) {
 		w.fail(easedWhenQuiet, "%s, and %s is %s since %s", a, a.Target, is.kind, clock(is.since))
 	}
 	if mode := w.modeOf(a.Target, changedBy(a)); mode != incident.Auto && changedBy(a) != "" {

@@ -287,7 +287,7 @@ func mutants() []struct {
 		{mutant{name: "demotions-forgotten", says: "forgets at a restart what was demoted", worlds: 1500, boot: func(s incident.State) incident.State {
 			return everyTarget(s, func(t *incident.TargetState) { t.Trust = nil })
 		}}, []string{asConfigured}},
-		{mutant{name: "tries-what-fails", says: "tries again and again what has not helped", options: func(o *incident.Options) { o.Memory.SkipAfter = 0 }}, []string{skipsWhatFails}},
+		{mutant{name: "tries-what-fails", says: "tries again and again what has not helped", worlds: 1500, options: func(o *incident.Options) { o.Memory.SkipAfter = 0 }}, []string{skipsWhatFails}},
 		{mutant{name: "failures-forgotten", says: "forgets at a restart what has not helped", worlds: 1500, boot: func(s incident.State) incident.State {
 			return everyTarget(s, func(t *incident.TargetState) { t.Efforts = nil })
 		}}, []string{skipsWhatFails}},
