@@ -99,7 +99,7 @@ func TestTwoHoursWithoutAnyVendor(t *testing.T) {
 
 		perKey := func(v *vendor) map[string][]string {
 			out := map[string][]string{}
-			for _, d := range v.accepted {
+			for _, d := range v.deliveries() {
 				if d.Notice.Class != "channel" {
 					out[d.Notice.Key] = append(out[d.Notice.Key], d.Notice.ID)
 				}
@@ -123,8 +123,8 @@ func TestTwoHoursWithoutAnyVendor(t *testing.T) {
 		for _, v := range []*vendor{pager, chat} {
 			for i, when := range v.at {
 				require.True(t, when.Before(begun.Add(time.Minute)) || !when.Before(recovered))
-				require.LessOrEqual(t, when.Sub(recovered), 30*time.Minute, "%s", v.accepted[i].Notice.ID)
-				if v.accepted[i].Notice.ID == "b-trigger" {
+				require.LessOrEqual(t, when.Sub(recovered), 30*time.Minute, "%s", v.deliveries()[i].Notice.ID)
+				if v.deliveries()[i].Notice.ID == "b-trigger" {
 					require.LessOrEqual(t, when.Sub(recovered), rules().BackoffCap+15*time.Second, "within the longest backoff")
 				}
 			}
@@ -196,8 +196,8 @@ func TestADaemonThatDiesBehindAnAcceptedNoticeRepeatsItUnderTheSameID(t *testing
 		out = start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
 		synctest.Wait()
 		require.Equal(t, []string{"t", "t"}, pager.ids(), "at least once")
-		require.Equal(t, "k", pager.accepted[1].Notice.Key)
-		require.Equal(t, 2, pager.accepted[1].Attempt)
+		require.Equal(t, "k", pager.deliveries()[1].Notice.Key)
+		require.Equal(t, 2, pager.deliveries()[1].Attempt)
 		require.NoError(t, out.stop())
 	})
 }

@@ -58,6 +58,13 @@ func (v *vendor) Notify(ctx context.Context, d escalate.Delivery) (escalate.Rece
 }
 
 // ids is what was accepted, of keys that do not belong to the outbox itself.
+// deliveries lists what was accepted, in order.
+func (v *vendor) deliveries() []escalate.Delivery {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.accepted)
+}
+
 func (v *vendor) ids() (out []string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -258,8 +265,8 @@ func TestANoticeLeavesAtOnceAndIsStoredAsDelivered(t *testing.T) {
 		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
 		synctest.Wait()
 		require.Equal(t, []string{"t"}, pager.ids())
-		require.Equal(t, 1, pager.accepted[0].Attempt)
-		require.Nil(t, pager.accepted[0].Prior)
+		require.Equal(t, 1, pager.deliveries()[0].Attempt)
+		require.Nil(t, pager.deliveries()[0].Prior)
 		got := store.row("pager", "t")
 		require.Equal(t, escalate.Delivered, got.State)
 		require.Equal(t, 1, got.Attempts)
@@ -267,7 +274,7 @@ func TestANoticeLeavesAtOnceAndIsStoredAsDelivered(t *testing.T) {
 		out.Wake(store.append(queued("r", "k", escalate.Resolve, "pager")...)...)
 		synctest.Wait()
 		require.Equal(t, []string{"t", "r"}, pager.ids())
-		require.Equal(t, escalate.Receipt{"last": "t"}, pager.accepted[1].Prior)
+		require.Equal(t, escalate.Receipt{"last": "t"}, pager.deliveries()[1].Prior)
 		require.Equal(t, []string{"t", "r"}, []string{settled[0].ID, settled[1].ID})
 		st := out.Stats()
 		require.Empty(t, st.StoreError)
@@ -445,7 +452,7 @@ func TestARefusedPageIsToldThroughTheOtherChannel(t *testing.T) {
 		require.Equal(t, escalate.Refused, store.row("pager", "t").State)
 		require.Equal(t, escalate.Refused, settled[0].State)
 		require.Len(t, chat.told("channel"), 1)
-		require.Contains(t, chat.accepted[0].Notice.Evidence, "refused trigger: svc: pool exhausted (400: summary is missing)")
+		require.Contains(t, chat.deliveries()[0].Notice.Evidence, "refused trigger: svc: pool exhausted (400: summary is missing)")
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		require.Len(t, pager.tries(), 1)

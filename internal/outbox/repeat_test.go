@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,13 +17,23 @@ import (
 // told after twenty minutes.
 type fading struct {
 	vendor
-	ends map[string]time.Time
+	known sync.Mutex // guards what follows
+	ends  map[string]time.Time
+}
+
+// end is when an alert ends unless it is repeated.
+func (f *fading) end(key string) time.Time {
+	f.known.Lock()
+	defer f.known.Unlock()
+	return f.ends[key]
 }
 
 func (f *fading) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
 	if _, err := f.vendor.Notify(ctx, d); err != nil {
 		return nil, err
 	}
+	f.known.Lock()
+	defer f.known.Unlock()
 	if d.Notice.Kind == escalate.Resolve {
 		f.ends[d.Notice.Key] = time.Now()
 		return escalate.Receipt{}, nil
@@ -47,7 +58,7 @@ func TestAnOpenAlertIsRepeatedBeforeItWouldEndAlsoByALaterDaemon(t *testing.T) {
 			for range int(d / time.Minute) {
 				time.Sleep(time.Minute)
 				synctest.Wait()
-				require.True(t, am.ends["a"].After(time.Now()), "it ended by itself at %s", am.ends["a"])
+				require.True(t, am.end("a").After(time.Now()), "it ended by itself at %s", am.end("a"))
 			}
 		}
 		fires(2 * time.Hour)
@@ -59,20 +70,20 @@ func TestAnOpenAlertIsRepeatedBeforeItWouldEndAlsoByALaterDaemon(t *testing.T) {
 		out = start(t, o)
 		fires(2 * time.Hour)
 
-		sent := len(am.accepted)
+		sent := len(am.deliveries())
 		require.InDelta(t, 1+12, sent, 1, "every twenty minutes of four hours")
-		for _, d := range am.accepted[1:] {
+		for _, d := range am.deliveries()[1:] {
 			require.Equal(t, escalate.Update, d.Notice.Kind)
-			require.Equal(t, am.accepted[0].Notice.Summary, d.Notice.Summary)
+			require.Equal(t, am.deliveries()[0].Notice.Summary, d.Notice.Summary)
 		}
-		require.Len(t, plain.accepted, 1, "who asks for nothing is told once")
+		require.Len(t, plain.deliveries(), 1, "who asks for nothing is told once")
 
 		c = journal.Commit{Queue: queued("a-resolve", "a", escalate.Resolve, "alertmanager", "pager")}
 		require.NoError(t, j.Append(t.Context(), c))
 		out.Wake(c.Queue...)
 		time.Sleep(5 * time.Hour)
 		synctest.Wait()
-		require.Len(t, am.accepted, sent+1, "what is over is not repeated")
+		require.Len(t, am.deliveries(), sent+1, "what is over is not repeated")
 		require.NoError(t, out.stop())
 		require.NoError(t, j.Close())
 	})

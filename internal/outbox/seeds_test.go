@@ -116,7 +116,7 @@ func runSeed(t *testing.T, r *rand.Rand) {
 	for name, v := range vendors {
 		last := map[string]int{}
 		open := map[string]bool{}
-		for i, d := range v.accepted {
+		for i, d := range v.deliveries() {
 			n := d.Notice
 			if n.Class == "channel" {
 				open[n.Key] = n.Kind != escalate.Resolve
