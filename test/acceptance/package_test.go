@@ -35,12 +35,12 @@ func pack(t *testing.T, sources, version, formats string) map[string]string {
 	return made
 }
 
-// workingTree copies what git would commit to another place, as an archive of a release has it.
+// workingTree copies the sources to another place, without git, as an archive of a release has them.
 func workingTree(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	copied := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c",
-		`cd ../.. && git ls-files -coz --exclude-standard | tar --null --verbatim-files-from -cT - | tar -x -C "$1"`, "bash", dir)
+		`tar -C ../.. --exclude=./.git --exclude=./bin --exclude=./dist -c . | tar -x -C "$1"`, "bash", dir)
 	out, err := copied.CombinedOutput()
 	require.NoError(t, err, string(out))
 	return dir
@@ -224,7 +224,7 @@ func come(t *testing.T, v1 string) {
 	s.exec("test", "-s", "/var/lib/recoveryd/recoveryd.db")
 	s.exec("test", "-s", "/etc/recoveryd/recoveryd.yaml")
 	s.ctl("stop", "victim@8100.service")
-	for _, name := range []string{"/etc/recoveryd/pagerduty.key", "/etc/polkit-1/rules.d/50-recoveryd.rules", "/etc/systemd/system/victim@8100.service.d/50-recoveryd-env.conf"} {
+	for _, name := range []string{"/etc/recoveryd/pagerduty.key", "/etc/polkit-1/rules.d/50-recoveryd.rules", "/etc/tmpfiles.d/recoveryd-setup.conf", "/etc/systemd/system/victim@8100.service.d/50-recoveryd-env.conf"} {
 		require.NoError(t, l.WriteFile(name, lab.File{}))
 	}
 	apt("purge", "recoveryd")
