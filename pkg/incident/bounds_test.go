@@ -157,3 +157,18 @@ func TestAClockThatIsSetBackDoesNotBlindIt(t *testing.T) {
 	s.now = s.now.Add(-time.Hour)
 	s.in(poll).sees("postgres", database("p1")).sees("codebase", crashed("c2")).is(Acting, Act)
 }
+
+func TestAnIncidentIsNotClosedByWhatWasSeenBeforeAnAbsence(t *testing.T) {
+	s := quiet(t)
+	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
+	s.do = func(strategy.Action) outcome {
+		s.host["codebase"] = well("c2")
+		return outcome{result: ResultDone, took: time.Second}
+	}
+	for s.s.Targets["codebase"] == nil || s.s.Targets["codebase"].Phase != Probation {
+		s.run(time.Second)
+	}
+	s.in(time.Hour).restart().says("", Command{Verb: CmdPause}).says("codebase", Command{Verb: CmdHold, Until: s.now.Add(time.Hour)})
+	s.phase("codebase", Probation)
+	s.says("codebase", Command{Verb: CmdRelease}).says("", Command{Verb: CmdResume}).run(time.Minute).phase("codebase", Watching)
+}

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,6 +69,10 @@ func (p *Policy) holdOf(tn *turn) (hold, bool) {
 	if plan == nil {
 		return hold{}, false // nothing left to hold back
 	}
+	if f.Text(detect.UnitActive) == "" && ofUnit(plan) {
+		// A crash and a person's stop look the same from outside: a port that refuses.
+		return hold{reason: HoldUnknown, why: "the unit cannot be asked, so it cannot be told whether a person stopped it; it would do: " + firstAction(plan)}, true
+	}
 	switch tn.modeNow(plan.Strategy) {
 	case Observe:
 		return hold{reason: HoldObserve, why: "observe mode; it would do: " + firstAction(plan)}, true
@@ -130,6 +135,13 @@ func (p *Policy) holdOf(tn *turn) (hold, bool) {
 		return hold{reason: HoldStorm, why: fmt.Sprintf("%d incidents began within %s: something larger is wrong", n, words(lim.StormWindow))}, true
 	}
 	return hold{}, false
+}
+
+// ofUnit reports whether a plan starts, stops or kills a unit.
+func ofUnit(p *strategy.Plan) bool {
+	return slices.ContainsFunc(p.Actions, func(a strategy.Action) bool {
+		return slices.Contains([]strategy.Verb{strategy.UnitStart, strategy.UnitStop, strategy.UnitRestart, strategy.UnitKill}, a.Verb)
+	})
 }
 
 const maskedUnit = "a person masked the unit"

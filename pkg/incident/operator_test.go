@@ -234,13 +234,18 @@ func TestAPersonsStopIsRememberedWhileTheUnitCannotBeAsked(t *testing.T) {
 		s := story(t)
 		s.restart().run(10 * time.Minute).noAction()
 	})
-	t.Run("until the target serves again", func(t *testing.T) {
+	t.Run("until the target serves again; but without the unit it is not acted on either", func(t *testing.T) {
 		s := story(t)
 		s.host["postgres"], s.host["workflow"], s.host["codebase"] = blind(database("p2")), well("w1"), well("c1")
 		s.run(10*time.Minute).phase("postgres", Watching)
 		s.host["postgres"], s.host["workflow"], s.host["codebase"] = blind(dead("p2")), lost, lost
+		s.run(4*time.Minute).heldBy("postgres", HoldUnknown).noAction()
+		require.Contains(t, s.incident("postgres").HeldWhy, "it cannot be told whether a person stopped it")
+		s.run(20 * time.Minute).noAction()
+		require.Equal(t, "trigger t0 postgres: held-too-long", s.told[0])
+		s.host["postgres"] = dead("p2")
 		s.run(time.Minute)
-		require.Equal(t, "unit.restart postgresql@15-main.service", s.acted[0])
+		require.Equal(t, "unit.start postgresql@15-main.service", s.acted[0])
 	})
 	t.Run("until the unit can be asked again and says otherwise", func(t *testing.T) {
 		s := story(t)

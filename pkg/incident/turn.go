@@ -152,7 +152,7 @@ func (tn *turn) view() flags {
 		set(!tn.now.Before(t.SettleUntil), settled)
 		set(after && f&settled != 0 && (!tn.now.Before(t.VerifyUntil) || d.Bad() && d.Conclusive), verifyOver)
 	case Probation:
-		set(!tn.now.Before(t.ProbationEnd), probationOver)
+		set(!tn.now.Before(t.ProbationEnd) && tn.current(), probationOver) // after an absence of recoveryd it is looked at first
 	}
 	return f
 }
