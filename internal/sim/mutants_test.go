@@ -357,7 +357,7 @@ func mutants() []struct {
 			}
 		}}, []string{isCured, noNeedlessPage}},
 		{mutant{name: "pages-at-once", says: "pages instead of trying", options: timing(incident.Timing{Ladder: []string{}})}, []string{noNeedlessPage}},
-		{mutant{name: "sleeps", says: "sleeps through its wake-ups", core: func(_ *world, p *incident.Policy) core { return sleeper{p} }}, []string{isCured, neverSilent, tiersTold, noNeedlessPage}},
+		{mutant{name: "sleeps", says: "sleeps through its wake-ups", core: func(_ *world, p *incident.Policy) core { return sleeper{p} }}, []string{isCured, neverSilent, tiersTold, noNeedlessPage, asksInTime}},
 	}
 }
 
