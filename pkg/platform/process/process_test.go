@@ -145,7 +145,7 @@ func TestNothingOfARunOutlivesItsMainProcess(t *testing.T) {
 // but SIGKILL.
 func TestAKillReachesStoppedProcessesOutsideTheGroup(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "child")
-	a := newAdapter(t, Options{Units: []Unit{shell("u", "setsid sh -c 'echo $$ > "+pidFile+"; exec sleep 600' & trap '' TERM; wait; wait")}})
+	a := newAdapter(t, Options{Units: []Unit{shell("u", "trap '' TERM; setsid sh -c 'echo $$ > "+pidFile+"; exec sleep 600' & wait; wait")}})
 	_, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitStart, Object: "u"})
 	require.NoError(t, err)
 	child := readPID(t, pidFile)
