@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,11 +46,15 @@ operator's own program); without any, all are printed. Secrets were removed befo
 			if err != nil {
 				return err
 			}
-			pieces, err = ofSources(pieces, args[1:])
+			chosen, err := ofSources(pieces, args[1:])
 			if err != nil {
 				return err
 			}
-			return c.printEvidence(args[0], pieces)
+			if len(chosen) == 0 && len(pieces) > 0 && c.output != "json" {
+				_, err := fmt.Fprintf(c.out, "none of what is kept of incident %s is of %s (there is %s)\n", args[0], strings.Join(args[1:], " or "), strings.Join(sourcesOf(pieces), ", "))
+				return err
+			}
+			return c.printEvidence(args[0], chosen)
 		}}
 	cmd.Flags().StringVar(&state, "state-dir", "", "directory of the journal (default: state_dir of the configuration)")
 	return cmd
@@ -71,6 +76,16 @@ func ofSources(pieces []evidence.Piece, sources []string) (out []evidence.Piece,
 		}
 	}
 	return out, nil
+}
+
+// sourcesOf names the sources of the pieces, each once.
+func sourcesOf(pieces []evidence.Piece) (out []string) {
+	for _, p := range pieces {
+		if !slices.Contains(out, p.Source()) {
+			out = append(out, p.Source())
+		}
+	}
+	return out
 }
 
 func (c *cli) printEvidence(id string, pieces []evidence.Piece) error {

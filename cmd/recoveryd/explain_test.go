@@ -67,6 +67,9 @@ func TestEvidencePrintsAllSourcesOrTheNamedOnes(t *testing.T) {
 	out, _, code = say(t, append(args, "sockets")...)
 	require.Zero(t, code)
 	require.NotContains(t, out, "last words")
+	out, _, code = say(t, append(args, "unit")...)
+	require.Zero(t, code)
+	require.Equal(t, "none of what is kept of incident "+storyID+" is of unit (there is log, sockets)\n", out)
 	out, _, _ = say(t, append(args, "-o", "json")...)
 	var list []evidencePiece
 	require.NoError(t, json.Unmarshal([]byte(out), &list))
