@@ -69,9 +69,15 @@ func TestEveryRuleSpeaksOfSeriesThatAreExposed(t *testing.T) {
 	for _, r := range rules(t) {
 		exposed.Check(t, r.Expr)
 		require.Contains(t, []string{"critical", "high", "warning"}, r.Labels["severity"], r.Alert)
-		for _, a := range []string{"summary", "description", "runbook"} {
+		for _, a := range []string{"summary", "description", "runbook_url"} {
 			require.NotEmpty(t, r.Annotations[a], "%s has no %s", r.Alert, a)
 		}
+		file, ok := strings.CutPrefix(r.Annotations["runbook_url"], "https://github.com/recoveryd/recoveryd/blob/main/")
+		require.True(t, ok, r.Annotations["runbook_url"])
+		file, anchor, _ := strings.Cut(file, "#")
+		page, err := os.ReadFile("../../" + file)
+		require.NoError(t, err, r.Alert)
+		require.Contains(t, strings.ToLower(string(page)), "\n## "+anchor, "%s points at a heading that is not there", r.Alert)
 	}
 }
 

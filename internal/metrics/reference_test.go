@@ -129,9 +129,22 @@ func alerts(t *testing.T, b *strings.Builder) {
 			if after == "" {
 				after = "at once"
 			}
-			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", r.Alert, r.Labels["severity"], after, plain(r.Annotations["summary"]), plain(r.Annotations["description"]), plain(r.Annotations["runbook"]))
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", r.Alert, r.Labels["severity"], after, plain(r.Annotations["summary"]), plain(r.Annotations["description"]), runbook(r.Annotations))
 		}
 	}
+}
+
+// runbook links to the page for an alert, and names the part of the runbook that it comes from.
+func runbook(annotations map[string]string) string {
+	file := strings.TrimPrefix(annotations["runbook_url"], "https://github.com/recoveryd/recoveryd/blob/main/docs/")
+	if strings.HasPrefix(file, "metrics.md") {
+		return "this page"
+	}
+	link := fmt.Sprintf("[%s](%s)", strings.TrimSuffix(strings.TrimPrefix(file, "runbooks/"), ".md"), file)
+	if r := annotations["runbook"]; r != "" {
+		link += ", " + r
+	}
+	return link
 }
 
 // placeholder is a value that Prometheus fills in: {{ $labels.target }}, {{ $value | humanize }}.
@@ -139,7 +152,7 @@ var placeholder = regexp.MustCompile(`\{\{ \$(?:labels\.)?(\w+)[^}]*\}\}`)
 
 func plain(s string) string {
 	s = placeholder.ReplaceAllStringFunc(s, func(m string) string { return strings.ToUpper(placeholder.FindStringSubmatch(m)[1]) })
-	return strings.ReplaceAll(strings.ReplaceAll(s, "docs/metrics.md", "this page"), "|", "\\|")
+	return strings.ReplaceAll(s, "|", "\\|")
 }
 
 func labelNames(f *dto.MetricFamily) string {
