@@ -186,7 +186,7 @@ func closed(label string) (out []string) {
 			out = append(out, string(c))
 		}
 	case "fact": // named in the help of the series, which a test compares with what is shown
-		out = []string{"sql_seconds", "sql_connections", "connections_share", "pool_utilization"}
+		out = []string{"sql_seconds", "sql_connections", "connections_share", "pool_utilization", "pool_left_seconds", "memory_left_seconds", "health_p95_seconds"}
 	case "severity":
 		for s := detect.P1; s <= detect.P4; s++ {
 			out = append(out, s.String())
