@@ -126,7 +126,10 @@ func (c *mcpClient) connect(ctx context.Context) error {
 	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	c.end = end
-	detach := context.AfterFunc(ctx, end)
+	// When the time is up the SDK tells the server that it gives up, and closing waits for that to be
+	// heard, five seconds with a server that hears nothing. So the line is cut first.
+	line := c.tap
+	detach := context.AfterFunc(ctx, func() { line.drop(); end() })
 	session, err := c.client.Connect(life, transport, &mcp.ClientSessionOptions{ProtocolVersion: protocolVersion})
 	if !detach() && err == nil { // ctx ended in the last moment, and took the session with it
 		c.session = session
