@@ -51,7 +51,7 @@ targets:
   - {name: one, kind: service, unit: "` + victim + `", interval: 1s, start_grace: 5s, stop_grace: 1s, health: [{url: "http://` + victimAddr + `/health/status", timeout: 500ms}]}
   - {name: two, kind: service, unit: "` + second + `", interval: 1s, start_grace: 5s, stop_grace: 1s, health: [{url: "http://127.0.0.1:8101/health/status", timeout: 500ms}]}
 classes: [{class: down, clear: 100ms}, {class: hung, clear: 100ms}]
-budgets: {target: {actions: 1000, window: 1h}, host: {actions: 1000, window: 1h}}
+budgets: {target: {actions: 1000, window: 1h}, class: {actions: 1000, window: 1h}, host: {actions: 1000, window: 1h}}
 `
 
 // rig is the lab with everything to be measured in it.
