@@ -2,7 +2,6 @@ package config
 
 import (
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 )
@@ -27,40 +26,23 @@ func (c *Config) Places() Places {
 			}
 		}
 	}
-	var walk func(v reflect.Value)
-	walk = func(v reflect.Value) {
-		switch x := v.Interface().(type) {
+	c.walk(func(v any) bool {
+		switch x := v.(type) {
 		case Secret:
 			secret(x)
-			return
+			return false
 		case Section:
 			for key, n := range x.rest {
 				n.places(key, p.add)
 			}
-			return
+			return false
 		case Call:
 			if x.CAFile != "" {
 				p.Files = append(p.Files, x.CAFile)
 			}
 		}
-		switch v.Kind() {
-		case reflect.Pointer:
-			if !v.IsNil() {
-				walk(v.Elem())
-			}
-		case reflect.Slice:
-			for i := range v.Len() {
-				walk(v.Index(i))
-			}
-		case reflect.Struct:
-			for i := range v.NumField() {
-				if v.Type().Field(i).IsExported() {
-					walk(v.Field(i))
-				}
-			}
-		}
-	}
-	walk(reflect.ValueOf(*c))
+		return true
+	})
 	if f := c.HTTP.WebConfigFile; f != "" {
 		p.Files = append(p.Files, f)
 	}

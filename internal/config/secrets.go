@@ -1,7 +1,6 @@
 package config
 
 import (
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,46 +19,29 @@ func (c *Config) Secrets() []string {
 			out = append(out, s)
 		}
 	}
-	var walk func(v reflect.Value)
-	walk = func(v reflect.Value) {
-		switch x := v.Interface().(type) {
+	c.walk(func(v any) bool {
+		switch x := v.(type) {
 		case Secret:
 			add(x.Reveal())
-			return
+			return false
 		case Header:
 			if !harmless(x.Name, x.Value) {
 				add(x.Value.Reveal())
 			}
-			return
+			return false
 		case Variable:
 			if !harmless(x.Name, x.Value) {
 				add(x.Value.Reveal())
 			}
-			return
+			return false
 		case Section:
 			for _, s := range x.texts() {
 				add(s)
 			}
-			return
+			return false
 		}
-		switch v.Kind() {
-		case reflect.Pointer:
-			if !v.IsNil() {
-				walk(v.Elem())
-			}
-		case reflect.Slice:
-			for i := range v.Len() {
-				walk(v.Index(i))
-			}
-		case reflect.Struct:
-			for i := range v.NumField() {
-				if v.Type().Field(i).IsExported() {
-					walk(v.Field(i))
-				}
-			}
-		}
-	}
-	walk(reflect.ValueOf(*c))
+		return true
+	})
 	slices.SortStableFunc(out, func(a, b string) int { return len(b) - len(a) })
 	return out
 }
