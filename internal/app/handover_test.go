@@ -38,7 +38,7 @@ func mcpServer(t *testing.T) (url string, begun, ended *atomic.Int64) {
 		switch {
 		case r.Method == http.MethodDelete:
 			ended.Add(1)
-		case strings.Contains(string(body), `"method":"initialize"`):
+		case strings.Contains(string(body), `"method":"notifications/initialized"`): // the client knows its session
 			begun.Add(1)
 		}
 	}))

@@ -392,6 +392,27 @@ func TestMCPHealthSaysGoodbyeAndLeaksNothing(t *testing.T) {
 	}, waitFor, tick, "%s", &stacks)
 }
 
+func TestMCPHealthGivesASessionBackThatWasNotMadeInTime(t *testing.T) {
+	m := newMCPFake(t, nil)
+	m.set(func() {
+		whole := m.handler
+		m.front = func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(strings.NewReader(string(body)))
+			if strings.Contains(string(body), "notifications/initialized") {
+				<-r.Context().Done()
+				return
+			}
+			whole.ServeHTTP(w, r)
+		}
+	})
+	h, err := NewMCPHealth(MCPEndpoint{Endpoint: Endpoint{URL: m.url, Timeout: 5 * brief}}, "")
+	require.NoError(t, err)
+	require.Equal(t, detect.OutcomeNoReply, h.Look(t.Context(), nil).Text(detect.HTTPOutcome))
+	require.NoError(t, h.Close())
+	require.Equal(t, "initialize notifications/initialized DELETE", m.seen())
+}
+
 func TestMCPHealthSendsItsCredential(t *testing.T) {
 	var auth atomic.Value
 	m := newMCPFake(t, nil)

@@ -40,6 +40,8 @@ type mcpClient struct {
 	tap     *tap
 	session *mcp.ClientSession
 	end     context.CancelFunc
+
+	goodbyes sync.WaitGroup // to sessions that were given up while they were being made
 }
 
 func newMCPClient(e MCPEndpoint) (*mcpClient, error) {
@@ -67,6 +69,7 @@ func (c *mcpClient) do(ctx context.Context, call func(context.Context, *mcp.Clie
 		kept := c.session != nil
 		if err := c.connect(ctx); err != nil {
 			c.drop()
+			c.abandon(c.tap.begun())
 			return err
 		}
 		c.tap.reset()
@@ -156,10 +159,32 @@ func (c *mcpClient) drop() {
 	c.session, c.end = nil, nil
 }
 
+// abandon tells the server that a session is not wanted whose set-up was not finished in time: a
+// server that is slow would else keep one more of them after each look. It does not wait; close does.
+func (c *mcpClient) abandon(id string) {
+	if id == "" {
+		return
+	}
+	c.goodbyes.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodDelete, c.endpoint.URL, http.NoBody)
+		if err != nil { // the session was begun under this very address
+			return
+		}
+		req.Header = c.header.Clone()
+		req.Header.Set(sessionHeader, id)
+		if resp, err := c.base.RoundTrip(req); err == nil {
+			_ = resp.Body.Close()
+		}
+	})
+}
+
 // close ends the session politely.
 func (c *mcpClient) close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer c.goodbyes.Wait()
 	if c.session == nil {
 		return nil
 	}

@@ -29,7 +29,12 @@ type tap struct {
 	bad       *Reply     // the first response that is no MCP answer
 	err       error      // the first transport error
 	ended     bool       // the event stream of an SSE session ended
+	session   string     // what the server calls the session that it began
 }
+
+// sessionHeader carries the server's name of a session, after the specification of MCP
+// (2025-06-18, "Session Management").
+const sessionHeader = "Mcp-Session-Id"
 
 var (
 	errDropped  = errors.New("the session was given up")
@@ -78,6 +83,13 @@ func (t *tap) reset() {
 	t.bad, t.err, t.connected = nil, nil, false
 }
 
+// begun gives what the server calls the session, empty before it has answered and without sessions.
+func (t *tap) begun() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.session
+}
+
 // RoundTrip sends a request of the SDK.
 func (t *tap) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.life.Err() != nil {
@@ -108,6 +120,7 @@ func (t *tap) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	t.mu.Lock()
 	t.status = resp.StatusCode
+	t.session = or(t.session, resp.Header.Get(sessionHeader))
 	t.mu.Unlock()
 	resp.Body = &tappedBody{tap: t, body: resp.Body, left: t.maxBody, stream: req.Method == http.MethodGet, release: release}
 	if !isAnswer(resp) {
