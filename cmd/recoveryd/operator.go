@@ -39,7 +39,7 @@ func (c *cli) operatorCmds() []*cobra.Command {
 		}
 		cc.Flags().StringVar(&cmd.By, "by", caller(), "who says so")
 		if x.why {
-			cc.Flags().StringVar(&cmd.Why, "why", "", "the reason, for the record")
+			cc.Flags().StringVar(&cmd.Why, "why", "", "the reason, for the record; --reason is the same")
 		}
 		if x.forHow {
 			cc.Flags().StringVar(&cmd.For, "for", "", "how long, such as 30m or 2h (default: until taken back)")

@@ -150,7 +150,7 @@ Exit code 1: it was refused (or would be), or it failed.`,
 	cc.Flags().BoolVar(&cmd.DryRun, "dry-run", false, "say what would be done and what would refuse it; do nothing")
 	cc.Flags().BoolVar(&detach, "detach", false, "do not wait for its end")
 	cc.Flags().StringVar(&cmd.By, "by", caller(), "who says so")
-	cc.Flags().StringVar(&cmd.Why, "why", "", "the reason, for the record")
+	cc.Flags().StringVar(&cmd.Why, "why", "", "the reason, for the record; --reason is the same")
 	return cc
 }
 

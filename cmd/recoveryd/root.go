@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/recoveryd/recoveryd/internal/app"
 	"github.com/recoveryd/recoveryd/internal/config"
@@ -38,6 +39,12 @@ Exit codes: 0 all well; 1 something is wrong or the command failed; 2 bad config
 arguments, or (check) it cannot be told. Colours only on a terminal, and not where NO_COLOR is set.`,
 		SilenceUsage: true, SilenceErrors: true, Version: version,
 	}
+	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "reason" { // what many type first
+			name = "why"
+		}
+		return pflag.NormalizedName(name)
+	})
 	root.SetOut(out)
 	root.SetErr(err)
 	p := root.PersistentFlags()

@@ -22,8 +22,11 @@ type witness struct {
 
 func (w witness) Limit(string) time.Duration { return w.limit }
 
-func (w witness) Collect(ctx context.Context, target, inc string) {
+func (w witness) Collect(ctx context.Context, target, inc string, before detect.Facts) {
 	w.r.mu.Lock()
+	if before != nil {
+		w.r.log = append(w.r.log, "before: "+before.Text(detect.UnitActive))
+	}
 	w.r.log = append(w.r.log, "collect "+target)
 	w.r.mu.Unlock()
 	<-ctx.Done()
@@ -75,6 +78,9 @@ func TestHungEvidenceDelaysACureByItsLimitOnly(t *testing.T) {
 				require.Equal(t, 1, r.count(c.verb))
 				if c.steps != nil {
 					require.Equal(t, c.steps, r.steps()[:len(c.steps)])
+				}
+				if c.verb == "do unit.start" {
+					require.Equal(t, 1, r.count("before: "+dead("run1").Text(detect.UnitActive)), "what the new process hides")
 				}
 				decided := slices.IndexFunc(r.records, func(rec incident.Record) bool { return rec.Reason == incident.Act })
 				require.Equal(t, c.delay, acted.Sub(r.records[decided].At))

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
@@ -107,7 +108,7 @@ func (e *Engine) accept(ctx context.Context, next incident.State, rec incident.R
 	}
 	if e.o.Evidence != nil && rec.To == incident.Escalated && rec.From != rec.To && rec.Incident != nil {
 		// Nothing more is done: what there is to see is for the person who was called.
-		e.work.Go(func() { e.gather(ctx, rec.Target, rec.Incident.ID) })
+		e.work.Go(func() { e.gather(ctx, rec.Target, rec.Incident.ID, nil) })
 	}
 }
 
@@ -212,28 +213,33 @@ func (e *Engine) perform(ctx context.Context, eff incident.Effect, rec incident.
 
 // collect gathers evidence. Before a disruptive action it goes first, since the action destroys
 // it; it is bounded, and never delays the cure beyond that bound. A start destroys nothing and is the
-// cure of a service that is down: evidence waits until it is over. Otherwise it runs beside.
+// cure of a service that is down: evidence waits until it is over, and holds the facts from before it.
+// Otherwise it runs beside.
 func (e *Engine) collect(ctx context.Context, a strategy.Action, inc string, over <-chan struct{}) {
 	if e.o.Evidence == nil || inc == "" {
 		return
 	}
 	if a.Disrupts {
-		e.gather(ctx, a.Target, inc)
+		e.gather(ctx, a.Target, inc, nil)
 		return
+	}
+	var before detect.Facts
+	if ts := e.State().Targets[a.Target]; ts != nil && a.Verb == strategy.UnitStart {
+		before = ts.Last.Facts
 	}
 	e.work.Go(func() {
 		if a.Verb == strategy.UnitStart {
 			<-over
 		}
-		e.gather(ctx, a.Target, inc)
+		e.gather(ctx, a.Target, inc, before)
 	})
 }
 
 // gather lets the evidence be collected within its limit.
-func (e *Engine) gather(ctx context.Context, target, inc string) {
+func (e *Engine) gather(ctx context.Context, target, inc string, before detect.Facts) {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(e.o.Evidence.Limit(target), evidenceLimit))
 	defer cancel()
-	e.o.Evidence.Collect(bounded, target, inc)
+	e.o.Evidence.Collect(bounded, target, inc, before)
 }
 
 // evidenceLimit is the most that collecting evidence may delay a cure, whatever the operator's own

@@ -38,8 +38,9 @@ type Courier interface {
 
 // Evidence collects what a cure is about to destroy.
 type Evidence interface {
-	// Collect returns when ctx ends, whatever hangs, and stores beside what it has found.
-	Collect(ctx context.Context, target, incidentID string)
+	// Collect returns when ctx ends, whatever hangs, and stores beside what it has found. before is
+	// what was known of the target when a cure was decided that is over by now; nil = ask now.
+	Collect(ctx context.Context, target, incidentID string, before detect.Facts)
 	// Limit is how long it may take for a target. What it asks for beyond a few seconds is not given.
 	Limit(target string) time.Duration
 }

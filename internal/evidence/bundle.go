@@ -130,8 +130,9 @@ func (c *Collector) Limit(target string) time.Duration {
 
 // Collect collects one bundle about a target and returns when it is complete or the time is up:
 // that of ctx, or Limit when that is shorter. What was collected until then is stored afterwards,
-// beside the caller.
-func (c *Collector) Collect(ctx context.Context, target, incidentID string) {
+// beside the caller. When the cure is over already, before is what was known of the target when it
+// was decided, and is kept as the evidence about the unit; nil asks the platform.
+func (c *Collector) Collect(ctx context.Context, target, incidentID string, before detect.Facts) {
 	c.mu.Lock()
 	s, known := c.subjects[target]
 	r, closed := c.redactor, c.closed
@@ -146,7 +147,9 @@ func (c *Collector) Collect(ctx context.Context, target, incidentID string) {
 	defer stop()
 
 	k := &scene{Subject: s, incident: incidentID, redact: r}
-	k.facts, k.unseen = c.inspect(inner, s)
+	if k.facts = before; before == nil {
+		k.facts, k.unseen = c.inspect(inner, s)
+	}
 	type result struct {
 		source int
 		err    error

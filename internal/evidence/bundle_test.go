@@ -50,7 +50,7 @@ func collected(t *testing.T, s Subject, r Redactor) (map[string]string, time.Dur
 	s.Target = "mcp"
 	c.Configure([]Subject{s}, r)
 	began := time.Now()
-	c.Collect(t.Context(), "mcp", "mcp-1")
+	c.Collect(t.Context(), "mcp", "mcp-1", nil)
 	waited := time.Since(began)
 	require.NoError(t, c.Close(t.Context()))
 	return sh.pieces, waited
@@ -120,7 +120,7 @@ func TestASourceThatNeverComesBackIsGivenUpAtTheLimitAndNotAskedTwice(t *testing
 		c.Configure([]Subject{{Target: "mcp", Inspect: func(context.Context) (detect.Facts, error) { <-hang; return nil, nil }}}, Redactor{})
 		for _, want := range []time.Duration{DefaultLimit, 0} {
 			began := time.Now()
-			c.Collect(t.Context(), "mcp", "mcp-1")
+			c.Collect(t.Context(), "mcp", "mcp-1", nil)
 			require.Equal(t, want, time.Since(began))
 			synctest.Wait()
 		}
@@ -145,7 +145,7 @@ func TestAShorterDeadlineOfTheEngineHolds(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		began := time.Now()
-		c.Collect(ctx, "mcp", "mcp-1")
+		c.Collect(ctx, "mcp", "mcp-1", nil)
 		require.Equal(t, 50*time.Millisecond, time.Since(began), "sources stop a little before, so that their part is kept")
 		synctest.Wait()
 		require.Equal(t, "half\n(cut off: the time for evidence was over)\n", sh.pieces["slow"])
@@ -156,7 +156,7 @@ func TestAnUnknownTargetHasNoEvidence(t *testing.T) {
 	var sh shelf
 	c, err := New(Options{Save: sh.save, Logger: zap.NewNop()})
 	require.NoError(t, err)
-	c.Collect(t.Context(), "nobody", "x")
+	c.Collect(t.Context(), "nobody", "x", nil)
 	require.NoError(t, c.Close(t.Context()))
 	require.Empty(t, sh.names)
 	require.Equal(t, DefaultLimit, c.Limit("nobody"))
@@ -192,7 +192,7 @@ func TestASourceThatPanicsEndsNothing(t *testing.T) {
 	c.sources = []source{{"odd", pieceBytes, always, func(context.Context, *scene, *page) error { panic("index out of range") }}}
 	c.seats = seatsOf(c.sources)
 	c.Configure([]Subject{{Target: "mcp"}}, Redactor{})
-	c.Collect(t.Context(), "mcp", "mcp-1")
+	c.Collect(t.Context(), "mcp", "mcp-1", nil)
 	require.NoError(t, c.Close(t.Context()))
 	require.Equal(t, "(the source failed: index out of range)\n", sh.pieces["odd"])
 }
@@ -203,7 +203,7 @@ func TestEvidenceThatCannotBeStoredIsLoggedOnce(t *testing.T) {
 	c, err := New(Options{Save: sh.save, Logger: zap.New(core)})
 	require.NoError(t, err)
 	c.Configure([]Subject{{Target: "mcp"}}, Redactor{})
-	c.Collect(t.Context(), "mcp", "mcp-1")
+	c.Collect(t.Context(), "mcp", "mcp-1", nil)
 	require.NoError(t, c.Close(t.Context()))
 	require.Equal(t, 1, logs.Len())
 }

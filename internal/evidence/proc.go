@@ -92,9 +92,12 @@ func (r procRoot) processes(ctx context.Context, k *scene, p *page) error {
 	})
 	p.line("%d processes, the %d largest by resident memory:", len(all), min(len(all), topProcesses))
 	p.line("%8s %8s %6s %2s %9s  %-40s %s", "PID", "PPID", "UID", "S", "RSS", "UNIT", "COMMAND")
-	for _, x := range all[:min(len(all), topProcesses)] {
+	for i, x := range all {
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if i >= topProcesses && x.pid != k.pid() { // ours is shown, however small it is
+			continue
 		}
 		mark := ""
 		if x.pid == k.pid() {

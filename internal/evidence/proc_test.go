@@ -3,6 +3,7 @@ package evidence
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -52,6 +53,20 @@ func TestTheLargestProcessesComeFirstAndTheMainProcessIsMarked(t *testing.T) {
 	require.Regexp(t, `^ +12 +1 +\d+ +R +200 MiB  session-1.scope +big$`, lines[3])
 	require.Regexp(t, `^ +10 +1 +\d+ +S +100 MiB  mcp.service +node server.js --api-key <secret>  <- main process of mcp$`, lines[4])
 	require.Regexp(t, `^ +11 +2 +\d+ +D +0 MiB  - +\[kworker/0:1\]$`, lines[5])
+}
+
+func TestTheMainProcessIsShownAmongManyThatAreLarger(t *testing.T) {
+	files := map[string]string{"7/stat": stat("7", "mcp", "S", "1", "1")}
+	for i := range 3 * topProcesses {
+		pid := strconv.Itoa(100 + i)
+		files[pid+"/stat"] = stat(pid, "big", "R", "1", "51200")
+	}
+	p := &page{limit: pieceBytes}
+	k := &scene{Subject: Subject{Target: "mcp"}, facts: detect.Facts{detect.UnitMainPID: detect.Num(7)}}
+	require.NoError(t, fakeProc(t, files).processes(t.Context(), k, p))
+	text := read(t, p)
+	require.Equal(t, topProcesses, strings.Count(text, "[big]"))
+	require.Contains(t, text, "[mcp]  <- main process of mcp")
 }
 
 const headings = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"

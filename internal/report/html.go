@@ -17,7 +17,8 @@ var page string
 // for a mail, a browser and a printer. Everything from outside is escaped.
 func (r Report) HTML() (string, error) {
 	t, err := template.New("report").Funcs(template.FuncMap{
-		"clock": r.clock, "since": since, "took": Try.tookWords, "stamp": stamp,
+		"whenCollected": func() string { return whenCollected },
+		"clock":         r.clock, "since": since, "took": Try.tookWords, "stamp": stamp,
 		"time": func(t time.Time) string { return t.UTC().Format(time.TimeOnly) },
 		"day":  func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 	}).Parse(page)

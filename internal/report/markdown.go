@@ -67,7 +67,7 @@ func (r Report) Markdown() string {
 		}
 	}
 	if len(r.Evidence) > 0 {
-		line("\n## Evidence\n\nCollected before a cure changed it.")
+		line("\n## Evidence\n\n%s", whenCollected)
 		for _, p := range r.Evidence {
 			f := fence(p.Text)
 			line("\n### %s (%s)\n\n%s\n%s\n%s", md(p.Title()), stamp(p.At), f, strings.TrimRight(p.Text, "\n"), f)
@@ -95,6 +95,10 @@ func (r Report) communication(line func(string, ...any)) {
 		line("- **%s** %s", w.At.UTC().Format(time.TimeOnly), md(w.String()))
 	}
 }
+
+// whenCollected is above the evidence of a report.
+const whenCollected = "Collected before a disruptive action, which would have destroyed it. A start destroys nothing: " +
+	"there it was collected when the start was over, with the facts of the unit from before."
 
 // md escapes one line of text so that Markdown shows it as it is. Underscores inside of words are
 // no emphasis and stay readable.
