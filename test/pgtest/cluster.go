@@ -166,7 +166,6 @@ func (c *Cluster) Stop() error {
 			return nil
 		case <-time.After(stopTimeout):
 			p.kill()
-			<-p.done
 			return fmt.Errorf("PostgreSQL did not stop in %s and was killed: %s", stopTimeout, c.logTail())
 		}
 	})
@@ -177,7 +176,6 @@ func (c *Cluster) Stop() error {
 func (c *Cluster) Kill() error {
 	return c.end(func(p *process) error {
 		p.kill()
-		<-p.done
 		return nil
 	})
 }

@@ -140,9 +140,3 @@ func TestNothingOutlivesTheStartingProcess(t *testing.T) {
 	require.Error(t, child.Wait())
 	require.Eventually(t, func() bool { return ended(pid) }, 10*time.Second, 20*time.Millisecond, "postmaster %d lives on", pid)
 }
-
-// ended reports whether a process is gone or only waits for its parent to look.
-func ended(pid int) bool {
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	return err != nil || strings.Contains(string(status), "State:\tZ")
-}

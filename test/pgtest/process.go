@@ -6,9 +6,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // process is a running postmaster.
@@ -59,11 +61,28 @@ func (p *process) stopAll() []int {
 	return pids
 }
 
-// kill sends SIGKILL to the postmaster and all its children.
+// kill sends SIGKILL to the postmaster and all its children, and waits until all have ended: a child
+// that lingers holds the shared memory, and no new server starts beside it.
 func (p *process) kill() {
-	for _, pid := range p.stopAll() { // stopped first, so that none can start another
+	pids := p.stopAll() // stopped first, so that none can start another
+	for _, pid := range pids {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
+	<-p.done
+	for deadline := time.Now().Add(stopTimeout); len(pids) > 0 && time.Now().Before(deadline); {
+		if pids = slices.DeleteFunc(pids, ended); len(pids) > 0 {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+}
+
+// ended reports whether a process is gone, or only waits for its parent to notice.
+func ended(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return true
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && strings.Contains(string(stat), ") Z ")
 }
 
 // children lists the direct children of a process; every PostgreSQL process is one of the postmaster.
