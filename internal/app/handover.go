@@ -24,13 +24,19 @@ func lookersOf(subjects []engine.Subject) map[string]*probe.Looker {
 	return out
 }
 
-// handOver gives new lookers what the old ones have learnt about the same process: a reload that
-// changes something else must not make a slow leak begin anew.
+// handOver gives new lookers what the old ones have learnt about the same process, since a reload that
+// changes something else must not make a slow leak begin anew, and the silence that servers have asked
+// for, since a rate limit knows nothing of our configuration.
 func handOver(before, after *config.Config, from, to map[string]*probe.Looker) {
 	for name, l := range to {
+		old := from[name]
+		if old == nil {
+			continue
+		}
+		l.InheritPauses(old)
 		was, known := before.Target(name)
 		is, _ := after.Target(name)
-		if old := from[name]; known && old != nil && samePlace(was, is) {
+		if known && samePlace(was, is) {
 			l.Inherit(old)
 		}
 	}

@@ -126,3 +126,37 @@ type word func() detect.Facts
 
 func (w word) Name() string                                    { return "http" }
 func (w word) Look(context.Context, detect.Facts) detect.Facts { return w() }
+
+// A rate limit knows nothing of our configuration: what a server asked for holds after a reload, also
+// when other checks of the target change.
+func TestThePauseThatAServerAskedForOutlivesAReload(t *testing.T) {
+	var asked atomic.Int64
+	limiter := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Retry-After", "60")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	defer limiter.Close()
+	looker := func(more string) (*config.Config, map[string]*probe.Looker) {
+		c := loaded(t, fmt.Sprintf("targets: [{name: svc, kind: service, platform: none, interval: 60s, health: [{url: %q, timeout: 50s}]%s}]", limiter.URL, more))
+		subjects, err := subjectsOf(c, nil)
+		require.NoError(t, err)
+		return c, lookersOf(subjects)
+	}
+	was, old := looker("")
+	require.Equal(t, detect.OutcomeLimited, old["svc"].Look(t.Context(), "poll").Facts.Text(detect.HTTPOutcome))
+	for name, more := range map[string]string{
+		"nothing changed":      "",
+		"another check is new": ", synthetic: [{name: search, url: http://127.0.0.1:1/search, timeout: 1s}]",
+		"another severity":     ", severity: P3",
+	} {
+		t.Run(name, func(t *testing.T) {
+			is, fresh := looker(more)
+			before := asked.Load()
+			handOver(was, is, old, fresh)
+			r := fresh["svc"].Look(t.Context(), "poll").Facts[detect.HTTPOutcome]
+			require.Contains(t, r.Err, "not asked: the server limits requests")
+			require.Equal(t, before, asked.Load())
+		})
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -88,11 +89,20 @@ func (c *Cluster) create() error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb in %s (the directory must be reachable for uid %s): %w: %s", c.data(), c.uid(), err, bytes.TrimSpace(out))
 	}
-	var err error
-	if c.port, err = freePort(); err != nil {
-		return err
+	for {
+		var err error
+		if c.port, err = freePort(); err != nil {
+			return err
+		}
+		err = c.Start()
+		if err == nil || ctx.Err() != nil || !strings.Contains(c.logTail(), "Address already in use") {
+			return err
+		}
+		// Another program took the port before the server did: try the next one.
+		if err := os.Truncate(c.logFile(), 0); err != nil {
+			return fmt.Errorf("empty the log of PostgreSQL: %w", err)
+		}
 	}
-	return c.Start()
 }
 
 // Start starts the server and waits until it answers. It does nothing when it already runs.

@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 		benchServer()
 		return
 	}
+	if err := useNameServer(); err != nil {
+		panic(err)
+	}
 	os.Exit(m.Run())
 }
 

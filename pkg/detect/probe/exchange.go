@@ -52,6 +52,12 @@ func newExchange(e Endpoint) (*exchange, error) {
 	return x, nil
 }
 
+// identity is the same for two exchanges that send the same request to the same server. It holds
+// the credential.
+func (x *exchange) identity() string {
+	return fmt.Sprintf("%s %t %s", x.addr, x.tls != nil, x.raw)
+}
+
 // do sends the request and gives use what came of it: the reply, whose body use must not keep,
 // and the error that made it incomplete. Outcome and Error of the reply are filled in.
 func (x *exchange) do(ctx context.Context, use func(Reply, error)) {

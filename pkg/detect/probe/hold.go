@@ -18,7 +18,9 @@ const (
 
 // hold remembers that a server asked us to ask less.
 type hold struct {
-	mu         sync.Mutex
+	asks string // what is asked of whom, and as whom; the same in two holds = the same limit. It may hold a secret
+
+	mu         sync.Mutex // guards what follows
 	until      time.Time
 	invocation string // of the process that asked; a new one knows nothing of it
 }
@@ -36,6 +38,20 @@ func (h *hold) note(f, unit detect.Facts, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.until, h.invocation = now.Add(min(wait, maxHold)), unit.Text(detect.UnitInvocation)
+}
+
+// inherit takes over the wait that a server asked of an earlier hold. With another request or
+// credential we are somebody else to its limiter.
+func (h *hold) inherit(from *hold) {
+	if h.asks != from.asks {
+		return
+	}
+	from.mu.Lock()
+	until, invocation := from.until, from.invocation
+	from.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.until, h.invocation = until, invocation
 }
 
 // left is how long we must still wait, 0 when we may ask.

@@ -17,7 +17,7 @@ type HTTPHealth struct {
 	hold     hold
 }
 
-var _ Witness = (*HTTPHealth)(nil)
+var _ Heir = (*HTTPHealth)(nil)
 
 // NewHTTPHealth makes the witness. It fails on an endpoint that can never be asked.
 func NewHTTPHealth(e Endpoint) (*HTTPHealth, error) {
@@ -25,7 +25,7 @@ func NewHTTPHealth(e Endpoint) (*HTTPHealth, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &HTTPHealth{exchange: x}, nil
+	return &HTTPHealth{exchange: x, hold: hold{asks: x.identity()}}, nil
 }
 
 // Name is "http".
@@ -33,6 +33,13 @@ func (h *HTTPHealth) Name() string { return "http" }
 
 // Leads names the fact that says whether it could look.
 func (h *HTTPHealth) Leads() string { return detect.HTTPOutcome }
+
+// Inherit implements Heir.
+func (h *HTTPHealth) Inherit(from Witness) {
+	if old, ok := from.(*HTTPHealth); ok {
+		h.hold.inherit(&old.hold)
+	}
+}
 
 // Look asks once.
 func (h *HTTPHealth) Look(ctx context.Context, unit detect.Facts) detect.Facts {

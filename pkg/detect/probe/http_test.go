@@ -21,16 +21,17 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/detect"
 )
 
-// brief is the timeout of requests that are meant to run into it.
-const brief = 200 * time.Millisecond
-
 func healthyBody(t testing.TB) string {
 	b, err := os.ReadFile("testdata/replies/a-healthy.json")
 	require.NoError(t, err)
 	return string(b)
 }
 
+// newHTTP makes the witness. It is patient where the endpoint does not say how long to wait.
 func newHTTP(t testing.TB, e Endpoint) *HTTPHealth {
+	if e.Timeout == 0 {
+		e.Timeout = patient
+	}
 	h, err := NewHTTPHealth(e)
 	require.NoError(t, err)
 	return h
@@ -95,7 +96,7 @@ func TestHTTPHealthOnWhatServersDo(t *testing.T) {
 		{"informational responses come first", write("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n" + healthy), detect.OutcomeReply, 200, ""},
 		{"informational responses for ever", write(strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 50)), detect.OutcomeGarbage, noStatus, "without end"},
 		{"compressed though nobody asked", write(zipped(healthy)), detect.OutcomeReply, 200, ""},
-		{"a small body that unpacks to a huge one", write(zipped(strings.Repeat(" ", 64<<20))), detect.OutcomeTooLarge, 200, "larger than"},
+		{"a small body that unpacks to a huge one", write(zipped(strings.Repeat(" ", 8<<20))), detect.OutcomeTooLarge, 200, "larger than"},
 		{"a compressed body that is none", write("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nnot gzip at all"), detect.OutcomeGarbage, 200, "protocol"},
 		{"a body beyond the bound", write("HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", 2<<20)), detect.OutcomeTooLarge, 200, "larger than"},
 		{"a chunk line without end", write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;" + strings.Repeat("x", 2<<20)), detect.OutcomeGarbage, 200, "protocol"},
@@ -126,7 +127,11 @@ func TestHTTPHealthOnWhatServersDo(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			h := newHTTP(t, Endpoint{URL: raw(t, c.serve), Timeout: brief})
+			timeout := patient
+			if c.outcome == detect.OutcomeNoReply {
+				timeout = brief
+			}
+			h := newHTTP(t, Endpoint{URL: raw(t, c.serve), Timeout: timeout})
 			f := h.Look(t.Context(), nil)
 			checkFacts(t, f)
 			require.Equal(t, c.outcome, f.Text(detect.HTTPOutcome), "%v", f)
@@ -137,7 +142,6 @@ func TestHTTPHealthOnWhatServersDo(t *testing.T) {
 			}
 			d, ok := f.Duration(detect.HTTPLatency)
 			require.True(t, ok)
-			require.Less(t, d, brief+time.Second)
 			if c.outcome == detect.OutcomeNoReply {
 				require.GreaterOrEqual(t, d, brief)
 			}
@@ -154,10 +158,7 @@ func request1(serve func(*net.TCPConn)) func(*net.TCPConn) {
 }
 
 func TestHTTPHealthWithoutAServer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := l.Addr().String()
-	require.NoError(t, l.Close())
+	addr := closedPort(t)
 	f := newHTTP(t, Endpoint{URL: "http://" + addr + "/"}).Look(t.Context(), nil)
 	require.Equal(t, detect.OutcomeRefused, f.Text(detect.HTTPOutcome))
 	require.Equal(t, "connection refused by "+addr, f.Text(detect.HTTPError))

@@ -129,6 +129,21 @@ func (l *Looker) Inherit(from *Looker) {
 	}
 }
 
+// InheritPauses takes over from an earlier Looker of the same target what the servers that both ask
+// have asked of us: to be left alone for a while. It may have other checks; only what is asked
+// unchanged is taken over.
+func (l *Looker) InheritPauses(from *Looker) {
+	for _, s := range l.seats {
+		heir, ok := s.witness.(Heir)
+		if !ok {
+			continue
+		}
+		for _, old := range from.seats {
+			heir.Inherit(old.witness)
+		}
+	}
+}
+
 // Close ends what witnesses keep between looks.
 func (l *Looker) Close() error {
 	var errs []error

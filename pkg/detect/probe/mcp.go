@@ -28,12 +28,13 @@ const pingTimeout = time.Second
 type MCPHealth struct {
 	client   *mcpClient
 	resource string
+	pingWait time.Duration // pingTimeout, except in tests
 	hold     hold
 
 	without *mcp.ClientSession // the session whose server has no such resource; guarded by client.mu
 }
 
-var _ Witness = (*MCPHealth)(nil)
+var _ Heir = (*MCPHealth)(nil)
 
 // NewMCPHealth makes the witness. An empty resource means DefaultResource.
 func NewMCPHealth(e MCPEndpoint, resource string) (*MCPHealth, error) {
@@ -41,7 +42,8 @@ func NewMCPHealth(e MCPEndpoint, resource string) (*MCPHealth, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &MCPHealth{client: c, resource: or(resource, DefaultResource)}, nil
+	resource = or(resource, DefaultResource)
+	return &MCPHealth{client: c, resource: resource, pingWait: pingTimeout, hold: hold{asks: c.identity() + resource}}, nil
 }
 
 // Name is "mcp".
@@ -52,6 +54,13 @@ func (m *MCPHealth) Leads() string { return detect.HTTPOutcome }
 
 // Close ends the session. Looks after it make a new one.
 func (m *MCPHealth) Close() error { return m.client.close() }
+
+// Inherit implements Heir.
+func (m *MCPHealth) Inherit(from Witness) {
+	if old, ok := from.(*MCPHealth); ok {
+		m.hold.inherit(&old.hold)
+	}
+}
 
 // Look asks once.
 func (m *MCPHealth) Look(ctx context.Context, unit detect.Facts) detect.Facts {
@@ -134,7 +143,7 @@ func (m *MCPHealth) ping(ctx context.Context) detect.Reading {
 	if ctx.Err() != nil {
 		return detect.NotMeasured("no time was left for a ping")
 	}
-	ctx, cancel, hurried := within(ctx, pingTimeout)
+	ctx, cancel, hurried := within(ctx, m.pingWait)
 	defer cancel()
 	err := m.client.session.Ping(ctx, nil)
 	switch {

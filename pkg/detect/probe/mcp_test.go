@@ -123,7 +123,7 @@ func (m *mcpFake) restart() {
 }
 
 func newMCP(t testing.TB, m *mcpFake) *MCPHealth {
-	h, err := NewMCPHealth(MCPEndpoint{Endpoint: Endpoint{URL: m.url, Timeout: 5 * brief}, SSE: m.sse}, "")
+	h, err := NewMCPHealth(MCPEndpoint{Endpoint: Endpoint{URL: m.url, Timeout: patient}, SSE: m.sse}, "")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = h.Close() })
 	return h
@@ -178,7 +178,7 @@ func TestMCPHealthOfAServerWithoutTheResource(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMCPFake(t, set)
-			h, err := NewMCPHealth(MCPEndpoint{Endpoint: Endpoint{URL: m.url, Timeout: 5 * brief}, SSE: m.sse}, "health://elsewhere")
+			h, err := NewMCPHealth(MCPEndpoint{Endpoint: Endpoint{URL: m.url, Timeout: patient}, SSE: m.sse}, "health://elsewhere")
 			require.NoError(t, err)
 			defer h.Close() //nolint:errcheck // end of the test
 			f := h.Look(t.Context(), nil)
@@ -268,47 +268,70 @@ func TestMCPHealthThatHangsInTheReadIsTellingFromADeadServer(t *testing.T) {
 	for name, sse := range map[string]bool{"streamable": false, "SSE": true} {
 		t.Run(name, func(t *testing.T) {
 			release := make(chan struct{})
+			var frozen atomic.Bool
 			m := newMCPFake(t, func(m *mcpFake) {
 				m.sse = sse
 				m.resource = func(ctx context.Context) (string, error) {
-					select {
-					case <-release:
-					case <-ctx.Done():
+					if frozen.Load() {
+						select {
+						case <-release:
+						case <-ctx.Done():
+						}
 					}
 					return healthyBody(t), nil
 				}
 			})
 			h := newMCP(t, m)
-			start := time.Now()
+			waits := func(reply, ping time.Duration) { h.client.endpoint.Timeout, h.pingWait = reply, ping }
+			require.Equal(t, detect.OutcomeReply, h.Look(t.Context(), nil).Text(detect.HTTPOutcome), "a session")
+			frozen.Store(true)
+			waits(brief, patient)
 			for range 2 {
 				f := h.Look(t.Context(), nil)
 				require.Equal(t, detect.OutcomeNoReply, f.Text(detect.HTTPOutcome), "%v", f)
 				require.True(t, f.True(detect.HTTPPing), "it still answers a ping: %v", f)
 			}
 			close(release)
+			waits(patient, patient)
 			require.Equal(t, detect.OutcomeReply, h.Look(t.Context(), nil).Text(detect.HTTPOutcome))
 
 			// Now the whole server hangs, in its session and for new ones.
 			m.set(func() { m.front = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() } })
+			waits(brief, brief)
 			f := h.Look(t.Context(), nil)
 			require.Equal(t, detect.OutcomeNoReply, f.Text(detect.HTTPOutcome), "%v", f)
 			require.True(t, f.False(detect.HTTPPing), "%v", f)
-			f = h.Look(t.Context(), nil)
-			require.Equal(t, detect.OutcomeNoReply, f.Text(detect.HTTPOutcome), "%v", f)
+			// Nobody waits for a goodbye, which takes the SDK five seconds. The best of some looks counts:
+			// the machine may be busy.
+			requireOnce(t, func() bool {
+				start := time.Now()
+				f = h.Look(t.Context(), nil)
+				require.Equal(t, detect.OutcomeNoReply, f.Text(detect.HTTPOutcome), "%v", f)
+				return time.Since(start) < brief+4*time.Second
+			})
 			m.set(func() { m.front = nil })
+			waits(patient, patient)
 			require.Equal(t, detect.OutcomeReply, h.Look(t.Context(), nil).Text(detect.HTTPOutcome))
-			require.Less(t, time.Since(start), 4*5*brief+pingTimeout+time.Second, "nobody waits for a goodbye")
 		})
 	}
 }
 
+// requireOnce gives a thing that must be quick several tries to be so.
+func requireOnce(t *testing.T, quick func() bool) {
+	t.Helper()
+	for range 5 {
+		if quick() {
+			return
+		}
+	}
+	require.Fail(t, "it was slow at every try")
+}
+
 func TestMCPHealthWithoutAServer(t *testing.T) {
-	look := func(url string, sse bool) detect.Facts {
-		h, err := NewMCPHealth(MCPEndpoint{Endpoint: Endpoint{URL: url, Timeout: 2 * brief}, SSE: sse}, "")
+	look := func(url string, sse bool, timeout time.Duration) detect.Facts {
+		h, err := NewMCPHealth(MCPEndpoint{Endpoint: Endpoint{URL: url, Timeout: timeout}, SSE: sse}, "")
 		require.NoError(t, err)
-		start := time.Now()
 		f := h.Look(t.Context(), nil)
-		require.Less(t, time.Since(start), 2*brief+pingTimeout)
 		checkFacts(t, f)
 		return f
 	}
@@ -324,7 +347,16 @@ func TestMCPHealthWithoutAServer(t *testing.T) {
 			})), "http", "https", 1), detect.OutcomeTLS},
 		} {
 			t.Run(fmt.Sprintf("%s, SSE %v", c.name, sse), func(t *testing.T) {
-				f := look(c.url, sse)
+				timeout := patient
+				if c.outcome == detect.OutcomeNoReply {
+					timeout = brief
+					requireOnce(t, func() bool { // and the SDK's five seconds of goodbye are not waited for
+						start := time.Now()
+						look(c.url, sse, timeout)
+						return time.Since(start) < timeout+4*time.Second
+					})
+				}
+				f := look(c.url, sse, timeout)
 				require.Equal(t, c.outcome, f.Text(detect.HTTPOutcome), "%v", f)
 			})
 		}
@@ -358,7 +390,7 @@ func TestMCPHealthSaysGoodbyeAndLeaksNothing(t *testing.T) {
 	for _, sse := range []bool{false, true} {
 		func() {
 			m := newMCPFake(t, func(m *mcpFake) { m.sse = sse })
-			h, err := NewMCPHealth(MCPEndpoint{Endpoint: Endpoint{URL: m.url, Timeout: brief}, SSE: sse}, "")
+			h, err := NewMCPHealth(MCPEndpoint{Endpoint: Endpoint{URL: m.url, Timeout: patient}, SSE: sse}, "")
 			require.NoError(t, err)
 			require.NoError(t, h.Close(), "before any look")
 			for range 3 {
@@ -366,7 +398,9 @@ func TestMCPHealthSaysGoodbyeAndLeaksNothing(t *testing.T) {
 				m.restart()
 			}
 			m.set(func() { m.front = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() } })
+			h.client.endpoint.Timeout, h.pingWait = brief, brief
 			require.Equal(t, detect.OutcomeNoReply, h.Look(t.Context(), nil).Text(detect.HTTPOutcome))
+			h.client.endpoint.Timeout = patient
 			m.set(func() { m.front = nil })
 			require.Equal(t, detect.OutcomeReply, h.Look(t.Context(), nil).Text(detect.HTTPOutcome))
 			m.seen()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -60,6 +61,15 @@ func newMCPClient(e MCPEndpoint) (*mcpClient, error) {
 	// No capabilities: we only ask.
 	client := mcp.NewClient(impl, &mcp.ClientOptions{Capabilities: &mcp.ClientCapabilities{}})
 	return &mcpClient{endpoint: ep, sse: e.SSE, header: header, base: base, client: client}, nil
+}
+
+// identity is the same for two clients that ask the same server in the same way and as the same
+// user. It holds the credential.
+func (c *mcpClient) identity() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %t\n", c.endpoint.URL, c.sse)
+	_ = c.header.Write(&b) // sorted; a Builder takes everything
+	return b.String()
 }
 
 // do performs one call, in a session that is kept from earlier looks when there is one. A kept

@@ -27,12 +27,16 @@ func plainWords(f detect.Facts) string {
 	return strings.TrimSpace(f.Text(detect.PlainOutcome) + " " + f.Text(detect.PlainError))
 }
 
+// closedPort returns an address where nobody listens, and nobody else will: the port is taken, by a
+// socket that never listens.
 func closedPort(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
-	addr := l.Addr().String()
-	require.NoError(t, l.Close())
-	return addr
+	t.Cleanup(func() { require.NoError(t, syscall.Close(fd)) })
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	name, err := syscall.Getsockname(fd)
+	require.NoError(t, err)
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(name.(*syscall.SockaddrInet4).Port))
 }
 
 func hostPort(url string) string {
@@ -42,7 +46,7 @@ func hostPort(url string) string {
 
 func TestTCP(t *testing.T) {
 	look := func(addr string) string {
-		w, err := NewTCP(addr, brief)
+		w, err := NewTCP(addr, patient)
 		require.NoError(t, err)
 		return plainWords(w.Look(t.Context(), nil))
 	}
@@ -73,7 +77,7 @@ func TestHTTPPlainAndOllama(t *testing.T) {
 	}))
 	defer s.Close()
 	plain := func(path string, m Match) string {
-		w, err := NewHTTPPlain(Endpoint{URL: s.URL + path, Timeout: brief}, m)
+		w, err := NewHTTPPlain(Endpoint{URL: s.URL + path, Timeout: patient}, m)
 		require.NoError(t, err)
 		return plainWords(w.Look(t.Context(), nil))
 	}
@@ -97,17 +101,17 @@ func TestHTTPPlainAndOllama(t *testing.T) {
 	_, err = NewMatch("(")
 	require.ErrorContains(t, err, "the pattern of the answer")
 
-	ollama := func(url string) string {
-		w, err := NewOllama(Endpoint{URL: url, Timeout: brief})
+	ollama := func(url string, timeout time.Duration) string {
+		w, err := NewOllama(Endpoint{URL: url, Timeout: timeout})
 		require.NoError(t, err)
 		require.Equal(t, "ollama", w.Name())
 		return plainWords(w.Look(t.Context(), nil))
 	}
-	require.Equal(t, "ok", ollama(s.URL))
-	require.Equal(t, "ok", ollama(s.URL+"/"))
-	require.Contains(t, ollama("http://"+closedPort(t)), "refused")
-	require.Contains(t, ollama(raw(t, silenceTCP)), "timeout")
-	require.Contains(t, ollama(raw(t, request1(func(*net.TCPConn) {}))), "error the connection was closed")
+	require.Equal(t, "ok", ollama(s.URL, patient))
+	require.Equal(t, "ok", ollama(s.URL+"/", patient))
+	require.Contains(t, ollama("http://"+closedPort(t), patient), "refused")
+	require.Contains(t, ollama(raw(t, silenceTCP), brief), "timeout")
+	require.Contains(t, ollama(raw(t, request1(func(*net.TCPConn) {})), patient), "error the connection was closed")
 }
 
 // redisServer starts Debian's Redis on a free loopback port and returns its address and process.
@@ -116,7 +120,21 @@ func redisServer(t *testing.T, args ...string) (string, *os.Process) {
 	if err != nil {
 		t.Skip("SKIPPED: redis-server is not installed (apt-get install --no-install-recommends redis-server); the Redis witness was not tried on a real server")
 	}
-	addr := closedPort(t)
+	for range 10 { // another program may take the port before it does
+		if addr, process := startRedis(t, path, args); process != nil {
+			return addr, process
+		}
+	}
+	require.FailNow(t, "redis-server did not start")
+	return "", nil
+}
+
+// startRedis returns no process when the server ended at once.
+func startRedis(t *testing.T, path string, args []string) (string, *os.Process) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	require.NoError(t, l.Close())
 	_, port, _ := net.SplitHostPort(addr)
 	cmd := exec.Command(path, append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir(), "--daemonize", "no"}, args...)...)
 	out, err := cmd.StdoutPipe()
@@ -129,14 +147,15 @@ func redisServer(t *testing.T, args ...string) (string, *os.Process) {
 			return addr, cmd.Process
 		}
 	}
-	t.Fatal("redis-server did not start")
 	return "", nil
 }
 
 func TestRedisOnARealServer(t *testing.T) {
 	addr, process := redisServer(t)
 	look := func(c RedisConfig) string {
-		c.Timeout = brief
+		if c.Timeout == 0 {
+			c.Timeout = patient
+		}
 		w, err := NewRedis(c)
 		require.NoError(t, err)
 		return plainWords(w.Look(t.Context(), nil))
@@ -145,7 +164,7 @@ func TestRedisOnARealServer(t *testing.T) {
 	require.Contains(t, look(RedisConfig{Addr: addr, Password: "hunter2"}), "error", "a password where none is set")
 
 	require.NoError(t, process.Signal(syscall.SIGSTOP))
-	require.Contains(t, look(RedisConfig{Addr: addr}), "timeout", "frozen: it accepts and does not answer")
+	require.Contains(t, look(RedisConfig{Addr: addr, Timeout: brief}), "timeout", "frozen: it accepts and does not answer")
 	require.NoError(t, process.Signal(syscall.SIGCONT))
 	require.Equal(t, "ok", look(RedisConfig{Addr: addr}))
 
@@ -157,7 +176,7 @@ func TestRedisOnARealServer(t *testing.T) {
 func TestRedisWithAPassword(t *testing.T) {
 	addr, _ := redisServer(t, "--requirepass", "hunter2", "--user", "watch", "on", ">hunter3", "+ping")
 	look := func(user string, password Secret) string {
-		w, err := NewRedis(RedisConfig{Addr: addr, User: user, Password: password, Timeout: time.Second})
+		w, err := NewRedis(RedisConfig{Addr: addr, User: user, Password: password, Timeout: patient})
 		require.NoError(t, err)
 		s := plainWords(w.Look(t.Context(), nil))
 		require.NotContains(t, s, "hunter")
@@ -178,7 +197,7 @@ func TestRedisOnOddServers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			url := raw(t, request1(func(conn *net.TCPConn) { _, _ = io.WriteString(conn, c.says) }))
-			w, err := NewRedis(RedisConfig{Addr: hostPort(url), Timeout: time.Second})
+			w, err := NewRedis(RedisConfig{Addr: hostPort(url), Timeout: patient})
 			require.NoError(t, err)
 			require.Contains(t, plainWords(w.Look(t.Context(), nil)), c.want)
 		})

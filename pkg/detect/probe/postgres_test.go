@@ -58,8 +58,13 @@ func cluster(t *testing.T) *pgtest.Cluster {
 	return c
 }
 
-func sqlLook(t testing.TB, dsn string) detect.Facts {
-	p, err := NewPostgres(PostgresConfig{DSN: Secret(dsn), ConnectTimeout: time.Second, StatementTimeout: time.Second})
+// sqlLook takes a look that is meant to be answered, and sqlGlance one that is not.
+func sqlLook(t testing.TB, dsn string) detect.Facts { return sqlLookWithin(t, dsn, patient) }
+
+func sqlGlance(t testing.TB, dsn string) detect.Facts { return sqlLookWithin(t, dsn, time.Second) }
+
+func sqlLookWithin(t testing.TB, dsn string, limit time.Duration) detect.Facts {
+	p, err := NewPostgres(PostgresConfig{DSN: Secret(dsn), ConnectTimeout: limit, StatementTimeout: limit})
 	require.NoError(t, err)
 	return p.Look(t.Context(), nil)
 }
@@ -109,6 +114,7 @@ func postgresCounts(t *testing.T, c *pgtest.Cluster) {
 
 	session(t, c, "plain", "codebase-mcp", "")
 	session(t, c, "plain", "codebase-mcp", "")
+	began := time.Now()
 	holder := session(t, c, "plain", "batch-job", "BEGIN; UPDATE t SET id = 1")
 	waiter := session(t, c, "plain", "codebase-mcp", "")
 	blocked := make(chan error, 1)
@@ -132,7 +138,7 @@ func postgresCounts(t *testing.T, c *pgtest.Cluster) {
 	longest, ok := f.Num(detect.SQLLongestTx)
 	require.True(t, ok)
 	require.Greater(t, longest, 0.0)
-	require.Less(t, longest, waitFor.Seconds())
+	require.LessOrEqual(t, longest, time.Since(began).Seconds())
 	require.Equal(t, fmt.Sprintf("pid %d (batch-job)", holder.PgConn().PID()), f.Text(detect.SQLBlocker))
 	require.NotContains(t, f.Names(), detect.SQLAppSessions+"recoveryd", "our own session is left out")
 
@@ -189,10 +195,10 @@ func postgresFrozenStoppedKilled(t *testing.T, c *pgtest.Cluster) {
 	}
 	require.NoError(t, c.Freeze())
 	for _, dsn := range []string{byTCP, bySocket} {
-		f := sqlLook(t, dsn)
+		f := sqlGlance(t, dsn)
 		require.Equal(t, detect.SQLFrozen, f.Text(detect.SQLOutcome), "%v", f)
 		took, _ := f.Duration(detect.SQLLatency)
-		require.InDelta(t, time.Second, took, float64(500*time.Millisecond))
+		require.GreaterOrEqual(t, took, time.Second)
 	}
 	// A deadline of somebody else that leaves no time proves nothing.
 	p, err := NewPostgres(PostgresConfig{DSN: Secret(byTCP)})
@@ -238,7 +244,7 @@ func postgresFrozenInTheQuery(t *testing.T, c *pgtest.Cluster) {
 		_, _ = back.Write(buf[:n])
 		silence(front)
 	})
-	f := sqlLook(t, "postgres://watch@"+hostPort(addr)+"/postgres?sslmode=disable")
+	f := sqlGlance(t, "postgres://watch@"+hostPort(addr)+"/postgres?sslmode=disable")
 	require.Equal(t, detect.SQLFrozen, f.Text(detect.SQLOutcome), "%v", f)
 }
 
@@ -315,7 +321,7 @@ func postgresFrozenForLong(t *testing.T, c *pgtest.Cluster) {
 		}
 		defer conn.Close() //nolint:errcheck // end of the test
 	}
-	f := sqlLook(t, dsn)
+	f := sqlGlance(t, dsn)
 	require.Equal(t, detect.SQLFrozen, f.Text(detect.SQLOutcome), "%v", f)
 	_, err := os.Stat(path)
 	require.NoError(t, err)

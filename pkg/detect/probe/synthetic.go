@@ -22,6 +22,7 @@ import (
 type Synthetic struct {
 	call  caller
 	every time.Duration
+	wants string // what makes an answer good; the same in two checks = the same demands
 	hold  hold
 
 	mu         sync.Mutex // guards what follows
@@ -29,11 +30,12 @@ type Synthetic struct {
 	invocation string
 }
 
-var _ Witness = (*Synthetic)(nil)
+var _ Heir = (*Synthetic)(nil)
 
 // caller performs one call of real work.
 type caller interface {
 	call(ctx context.Context) answer
+	identity() string // the same for two callers that ask the same of the same server
 	Close() error
 }
 
@@ -45,11 +47,11 @@ type answer struct {
 	facts   detect.Facts
 }
 
-func newSynthetic(c caller, every time.Duration) (*Synthetic, error) {
+func newSynthetic(c caller, m Match, every time.Duration) (*Synthetic, error) {
 	if every < 0 {
 		return nil, fmt.Errorf("the interval %v of a synthetic check is negative", every)
 	}
-	return &Synthetic{call: c, every: every}, nil
+	return &Synthetic{call: c, every: every, wants: fmt.Sprintf("%+v", m), hold: hold{asks: c.identity()}}, nil
 }
 
 // Name is "synthetic".
@@ -60,6 +62,25 @@ func (s *Synthetic) Leads() string { return detect.SyntheticOK }
 
 // Close ends the MCP session, when there is one.
 func (s *Synthetic) Close() error { return s.call.Close() }
+
+// Inherit implements Heir. The rest after a good answer is taken over too, where the same is asked
+// and wanted as often as before: a reload must not cost the service another piece of work.
+func (s *Synthetic) Inherit(from Witness) {
+	old, ok := from.(*Synthetic)
+	if !ok {
+		return
+	}
+	s.hold.inherit(&old.hold)
+	// A call that is under way was due: then there is no rest, and a reload does not wait for it.
+	if s.hold.asks != old.hold.asks || s.wants != old.wants || s.every != old.every || !old.mu.TryLock() {
+		return
+	}
+	until, invocation := old.goodUntil, old.invocation
+	old.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.goodUntil, s.invocation = until, invocation
+}
 
 // Look makes the call when it is due.
 func (s *Synthetic) Look(ctx context.Context, unit detect.Facts) detect.Facts {

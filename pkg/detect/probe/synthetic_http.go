@@ -18,7 +18,7 @@ func NewSyntheticHTTP(e Endpoint, m Match, every time.Duration) (*Synthetic, err
 	if err != nil {
 		return nil, err
 	}
-	return newSynthetic(&httpCall{exchange: x, judge: m.judge}, every)
+	return newSynthetic(&httpCall{exchange: x, judge: m.judge}, m, every)
 }
 
 // NewSyntheticNDJSON makes a synthetic check of one tool call on a server that takes
@@ -42,7 +42,7 @@ func NewSyntheticNDJSON(e Endpoint, tool string, input map[string]any, m Match, 
 	if err != nil {
 		return nil, err
 	}
-	return newSynthetic(&httpCall{exchange: x, judge: m.events}, every)
+	return newSynthetic(&httpCall{exchange: x, judge: m.events}, m, every)
 }
 
 // withType sets the type of a request body when there is one and it has none.
@@ -66,6 +66,8 @@ type httpCall struct {
 }
 
 func (h *httpCall) Close() error { return nil }
+
+func (h *httpCall) identity() string { return h.exchange.identity() }
 
 func (h *httpCall) call(ctx context.Context) (a answer) {
 	h.exchange.do(ctx, func(r Reply, err error) {

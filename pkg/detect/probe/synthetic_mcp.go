@@ -2,7 +2,9 @@ package probe
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -23,14 +25,22 @@ func NewSyntheticMCP(e MCPEndpoint, tool string, args map[string]any, m Match, e
 	if args == nil {
 		args = map[string]any{}
 	}
-	return newSynthetic(&toolCall{client: c, params: mcp.CallToolParams{Name: tool, Arguments: args}, match: m}, every)
+	asked, err := json.Marshal(args)
+	if err != nil {
+		return nil, fmt.Errorf("the arguments of the tool call: %w", err)
+	}
+	call := &toolCall{client: c, params: mcp.CallToolParams{Name: tool, Arguments: args}, asked: tool + string(asked), match: m}
+	return newSynthetic(call, m, every)
 }
 
 type toolCall struct {
 	client *mcpClient
 	params mcp.CallToolParams
+	asked  string // tool and arguments
 	match  Match
 }
+
+func (t *toolCall) identity() string { return t.client.identity() + t.asked }
 
 func (t *toolCall) Close() error { return t.client.close() }
 

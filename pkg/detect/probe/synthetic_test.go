@@ -38,7 +38,7 @@ func TestSyntheticHTTP(t *testing.T) {
 		answer(w)
 	}))
 	defer s.Close()
-	search := Endpoint{URL: s.URL + "/search", Method: "POST", Body: []byte(`{"query":"test search"}`), Timeout: brief}
+	search := Endpoint{URL: s.URL + "/search", Method: "POST", Body: []byte(`{"query":"test search"}`), Timeout: patient}
 	w, err := NewSyntheticHTTP(search, Match{Contains: `"results"`, Excludes: `"error"`}, 0)
 	require.NoError(t, err)
 	say := func(status int, text string) func(http.ResponseWriter) {
@@ -76,7 +76,11 @@ func TestSyntheticHTTP(t *testing.T) {
 		{"no such name", "http://no-such-host.invalid", "! the name"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w, err := NewSyntheticHTTP(Endpoint{URL: c.url, Timeout: brief}, Match{}, 0)
+			timeout := patient
+			if c.name == "hangs" {
+				timeout = brief
+			}
+			w, err := NewSyntheticHTTP(Endpoint{URL: c.url, Timeout: timeout}, Match{}, 0)
 			require.NoError(t, err)
 			require.Contains(t, syntheticWords(w.Look(t.Context(), nil)), c.want)
 		})
@@ -91,7 +95,7 @@ func TestSyntheticRestsAfterAGoodAnswerOnly(t *testing.T) {
 		w.WriteHeader(status)
 	}))
 	defer s.Close()
-	w, err := NewSyntheticHTTP(Endpoint{URL: s.URL}, Match{}, time.Hour)
+	w, err := NewSyntheticHTTP(Endpoint{URL: s.URL, Timeout: patient}, Match{}, time.Hour)
 	require.NoError(t, err)
 	one, two := detect.Facts{detect.UnitInvocation: detect.Word("one")}, detect.Facts{detect.UnitInvocation: detect.Word("two")}
 	look := func(unit detect.Facts) string { return syntheticWords(w.Look(t.Context(), unit)) }
@@ -129,7 +133,7 @@ func TestSyntheticNDJSON(t *testing.T) {
 		_, _ = io.WriteString(w, reply)
 	}))
 	defer s.Close()
-	w, err := NewSyntheticNDJSON(Endpoint{URL: s.URL + "/mcp", Bearer: "ours", MaxBody: 4096}, "change.open",
+	w, err := NewSyntheticNDJSON(Endpoint{URL: s.URL + "/mcp", Bearer: "ours", MaxBody: 4096, Timeout: patient}, "change.open",
 		map[string]any{"slug": "test"}, Match{Contains: "opened"}, 0)
 	require.NoError(t, err)
 	for _, c := range []struct {
@@ -171,7 +175,7 @@ func TestSyntheticMCP(t *testing.T) {
 		m.tool = func(context.Context) (string, error) { return `{"results":[],"count":0}`, nil }
 	})
 	make := func(tool string, args map[string]any) *Synthetic {
-		w, err := NewSyntheticMCP(MCPEndpoint{Endpoint: Endpoint{URL: m.url, Timeout: 2 * brief}}, tool, args, Match{Contains: "results"}, 0)
+		w, err := NewSyntheticMCP(MCPEndpoint{Endpoint: Endpoint{URL: m.url, Timeout: patient}}, tool, args, Match{Contains: "results"}, 0)
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = w.Close() })
 		return w
@@ -193,7 +197,9 @@ func TestSyntheticMCP(t *testing.T) {
 	m.set(func() {
 		m.tool = func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }
 	})
+	w.call.(*toolCall).client.endpoint.Timeout = brief
 	require.Contains(t, syntheticWords(w.Look(t.Context(), nil)), "bad: the connection was accepted")
+	w.call.(*toolCall).client.endpoint.Timeout = patient
 	m.set(func() {
 		m.front = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }
 	})

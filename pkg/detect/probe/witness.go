@@ -19,6 +19,14 @@ type Witness interface {
 	Look(ctx context.Context, unit detect.Facts) detect.Facts
 }
 
+// Heir is a Witness that takes over from an earlier one, which a reload of the configuration
+// replaces, what the server has asked of both: to be left alone for a while. It takes nothing over
+// from a witness that asks something else. A witness that wraps another should pass Inherit on.
+type Heir interface {
+	Witness
+	Inherit(from Witness)
+}
+
 // Leader is a Witness that names its leading fact, such as http.outcome: when it could not look at
 // all, a Looker reports that fact as not measured, so that its readers do not take silence for
 // something that was never asked. A witness that wraps another should pass Leads (and Close) on.
