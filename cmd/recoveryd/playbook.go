@@ -49,10 +49,10 @@ func (c *cli) playbookListCmd() *cobra.Command {
 			fmt.Fprintf(c.out, "%s  %d steps%s: %s\n", b.Name, len(b.Steps), note, b.Description)
 		}
 		if p.Run != nil {
-			fmt.Fprintf(c.out, "\nnow: %s\n", runLine(p.Run))
+			fmt.Fprintf(c.out, "\nnow: %s\n", p.Run.Words())
 		}
 		for _, r := range p.Runs {
-			fmt.Fprintf(c.out, "%s  %s after %s, by %s: %s\n", r.ID, r.Outcome, r.Ended.Sub(r.Began).Round(time.Second), r.By, r.Because)
+			fmt.Fprintln(c.out, r.Words())
 		}
 		return nil
 	}}
@@ -235,26 +235,12 @@ func (c *cli) followed(r incident.Run) error {
 			return err
 		}
 	} else {
-		fmt.Fprintln(c.out, runLine(&r))
+		fmt.Fprintln(c.out, r.Words())
 	}
 	if r.Stage != incident.StageApproval && r.Outcome != incident.PlaybookDone {
 		return &exitError{exitNotHealthy, errors.New("the playbook did not succeed")}
 	}
 	return nil
-}
-
-// runLine says in one line where a run stands.
-func runLine(r *incident.Run) string {
-	s, _ := r.Step()
-	switch {
-	case !r.Ended.IsZero():
-		return fmt.Sprintf("%s: %s after %s: %s", r.ID, r.Outcome, r.Ended.Sub(r.Began).Round(time.Second), r.Because)
-	case r.Stage == incident.StageHalted:
-		return fmt.Sprintf("%s: failed, and keeps its targets as they are: %s; end it with: recoveryd playbook stop %s", r.ID, r.Because, r.ID)
-	case r.Stage == incident.StageApproval:
-		return fmt.Sprintf("%s: waits for approval of step %d of %d, %s; approve it with: recoveryd playbook approve %s", r.ID, r.At+1, len(r.Steps), s.Name, r.ID)
-	}
-	return fmt.Sprintf("%s: step %d of %d, %s (%s)", r.ID, r.At+1, len(r.Steps), s.Name, r.Stage)
 }
 
 // logLine is what became of one step.
@@ -289,7 +275,7 @@ func (c *cli) printRun(r incident.Run) {
 	if r.Held != "" {
 		fmt.Fprintf(c.out, "waits (%s): %s\n", r.Held, r.HeldWhy)
 	}
-	fmt.Fprintln(c.out, runLine(&r))
+	fmt.Fprintln(c.out, r.Words())
 }
 
 // playbookNames completes the name of a playbook.

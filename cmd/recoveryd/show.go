@@ -87,6 +87,7 @@ func (c *cli) showIncident(ctx context.Context, h *app.History, i incident.Incid
 	if len(i.Attempts) == 0 {
 		fmt.Fprintln(c.out, "  nothing")
 	}
+	c.printRungs(recs)
 	from := 0
 	if !c.wide() {
 		from = max(0, len(recs)-shownMoments)
@@ -99,6 +100,26 @@ func (c *cli) showIncident(ctx context.Context, h *app.History, i incident.Incid
 		c.printMoment(r, i.Target)
 	}
 	return nil
+}
+
+// printRungs prints the steps of the runs of playbooks that were rungs of the incident.
+func (c *cli) printRungs(recs []incident.Record) {
+	var runs []incident.Run
+	for _, r := range recs {
+		switch n := len(runs); {
+		case r.Run == nil:
+		case n > 0 && runs[n-1].ID == r.Run.ID:
+			runs[n-1] = *r.Run
+		default:
+			runs = append(runs, *r.Run)
+		}
+	}
+	for _, r := range runs {
+		fmt.Fprintf(c.out, "\nplaybook %s\n", printable(r.Words()))
+		for n := range r.Log {
+			fmt.Fprintf(c.out, "  %s\n", printable(logLine(r, n)))
+		}
+	}
 }
 
 // nextOf is what comes next about an open incident, from the last record of its culprit.

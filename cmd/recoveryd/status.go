@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,7 +91,40 @@ func (c *cli) printStatus(st httpserve.Status) error {
 			fmt.Fprintf(c.out, "\n%s learned: %s\n", t.Name, l)
 		}
 	}
+	c.printRuns(st)
 	return c.printTelling(st)
+}
+
+// printRuns prints what playbooks do and did.
+func (c *cli) printRuns(st httpserve.Status) {
+	p := st.Playbooks
+	if p == nil {
+		return
+	}
+	fmt.Fprintln(c.out)
+	if r := p.Now; r != nil {
+		hue := warn
+		if r.Stage == incident.StageHalted {
+			hue = bad
+		}
+		fmt.Fprintf(c.out, "playbook %s\n         by %s, begun %s ago\n", c.paint(hue, printable(r.Words)), printable(r.By), age(st.Now, r.Began))
+	}
+	for _, f := range p.Failed {
+		if p.Now != nil && p.Now.ID == f.ID {
+			continue // said above
+		}
+		told := "nobody is told yet"
+		if !f.Paged.IsZero() {
+			told = "people were told"
+		}
+		if f.Ack != nil {
+			told += ", acknowledged by " + f.Ack.By
+		}
+		fmt.Fprintf(c.out, "playbook %s\n         %s; seen to it? recoveryd playbook stop %s\n", c.paint(bad, printable(f.ID+" failed "+age(st.Now, f.At)+" ago: "+f.Because)), told, f.ID)
+	}
+	if l := p.Last; l != nil && !slices.ContainsFunc(p.Failed, func(f httpserve.FailedRun) bool { return f.ID == l.ID }) {
+		fmt.Fprintf(c.out, "last playbook, %s: %s\n", ago(st.Now, l.Ended), printable(l.Words()))
+	}
 }
 
 // list joins names of any kind.

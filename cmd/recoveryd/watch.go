@@ -65,6 +65,12 @@ func standing(st httpserve.Status, err error) string {
 	for _, t := range st.Targets {
 		fmt.Fprintln(&b, t.Name, t.Phase, t.Reason, t.Verdict, t.Class, t.Culprit, t.Incident, t.Hold != nil)
 	}
+	if p := st.Playbooks; p != nil {
+		if p.Now != nil {
+			fmt.Fprintln(&b, p.Now.ID, p.Now.Step, p.Now.Stage, p.Now.Held)
+		}
+		fmt.Fprintln(&b, len(p.Failed), p.Last != nil && p.Last.ID != "")
+	}
 	return b.String()
 }
 

@@ -41,6 +41,12 @@ func (l ledger) Append(ctx context.Context, rec incident.Record, notices []escal
 		e.Incident = rec.After.Incident
 	} else if r := rec.Run; r != nil { // its own story, or a part of the incident whose rung it is
 		e.Incident = cmp.Or(r.Incident, r.ID)
+	} else {
+		for _, eff := range rec.Effects {
+			if eff.Notice != nil && eff.Notice.Case != nil { // who was told of a failed run later on
+				e.Incident = eff.Notice.Case.ID
+			}
+		}
 	}
 	c.Entries = []journal.Entry{e}
 	c.Queue = notices

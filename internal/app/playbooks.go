@@ -2,11 +2,13 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
 
@@ -25,9 +27,24 @@ func playbooksOf(c *config.Config) (out []strategy.Playbook) {
 		for i, s := range b.Steps {
 			pb.Steps = append(pb.Steps, stepsOf(c, stepID(b.Name, i), s)...)
 		}
+		pb.Severity = runSeverity(b, pb)
 		out = append(out, pb)
 	}
 	return out
+}
+
+// runSeverity is how bad it is when a run fails: what it keeps as it is serves nobody until a person
+// ends it; what it has stopped is at least treated as always.
+func runSeverity(b config.Playbook, pb strategy.Playbook) detect.Severity {
+	switch {
+	case b.Severity != "":
+		return severityOf(b.Severity)
+	case pb.Keep:
+		return detect.P1
+	case slices.ContainsFunc(pb.Steps, strategy.Step.Disrupts):
+		return detect.P2
+	}
+	return detect.P3
 }
 
 // stepID names a step of the configuration, such as data-recovery/4.

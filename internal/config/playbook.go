@@ -13,6 +13,9 @@ type Playbook struct {
 	// What becomes of its targets when it fails: release (recoveryd treats them as always) or keep
 	// (they are left as they are, and a person is paged, until a person ends the run).
 	AfterFailure string `yaml:"after_failure" enum:"release|keep" default:"release"`
+	// Severity of a run that fails: who is told, and how soon. Of a run that a ladder began its incident
+	// tells.
+	Severity string `yaml:"severity" enum:"P1|P2|P3|P4" shown:"P1 when after_failure is keep, otherwise P2 when it stops or restarts something, otherwise P3"`
 	// What is done, in this order.
 	Steps []PlaybookStep `yaml:"steps" want:"required,nonempty"`
 }

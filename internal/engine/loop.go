@@ -164,6 +164,9 @@ func (e *Engine) render(s incident.State, rec incident.Record) []escalate.Queued
 			continue
 		}
 		inc := rec.Incident
+		if eff.Notice.Case != nil {
+			inc = eff.Notice.Case
+		}
 		if inc == nil {
 			inc = s.Incidents[s.Targets[eff.Target].Incident]
 		}

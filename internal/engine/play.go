@@ -29,10 +29,14 @@ func (e *Engine) resume(ctx context.Context) {
 		}
 	}
 	switch {
-	case !run.Live():
+	case !run.Live(): // or halted: a person ends it
 	case run.Stage == incident.StageActing:
 		e.handle(ctx, message{ev: incident.Event{Kind: incident.Ended, ActionID: run.ActionID, Result: incident.ResultUnknown, Detail: lost}})
 	default:
+		e.handle(ctx, message{ev: incident.Event{Kind: incident.Woke}})
+		return
+	}
+	if len(e.State().Host.Troubles) > 0 { // who is told of them next is a matter of time
 		e.handle(ctx, message{ev: incident.Event{Kind: incident.Woke}})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -52,7 +53,8 @@ func TestTheEndOfAStepsActionGoesToItsRun(t *testing.T) {
 		require.Less(t, e.State().Host.Runs[0].Ended.Sub(e.State().Host.Runs[0].Began), 5*time.Second, "no end was waited for in vain")
 		require.Equal(t, 1, r.count("do unit.stop"))
 		require.Equal(t, 1, r.count("do unit.start"))
-		require.Empty(t, r.notices)
+		require.Len(t, r.notices, 1, "its success is told, for the record")
+		require.Equal(t, escalate.Change, r.notices[0].Kind)
 		for i, s := range r.steps() {
 			if s == "do unit.stop" || s == "do unit.start" {
 				require.Equal(t, "append playbook-step", r.steps()[i-1], "written before it is done")

@@ -41,6 +41,9 @@ func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) e
 	if r.Link != "" {
 		out.Link = strings.TrimSuffix(r.Link, "/") + "/incidents/" + i.ID
 	}
+	if i.Class == incident.ClassPlaybook {
+		return r.renderRun(out, n, i)
+	}
 	return out
 }
 

@@ -19,6 +19,65 @@ type Status struct {
 	Stop     *incident.Standing `json:"stop,omitzero"` // the stop file exists, and why
 	Targets  []Target           `json:"targets"`       // in the order of the configuration
 	Channels any                `json:"channels,omitzero"`
+	// Playbooks is what runs of playbooks are under way, or of interest; absent when none was ever begun.
+	Playbooks *Runs `json:"playbooks,omitzero"`
+}
+
+// Runs is how things stand with the playbooks.
+type Runs struct {
+	Now    *RunView             `json:"now,omitzero"`    // under way, or halted
+	Failed []FailedRun          `json:"failed,omitzero"` // people were told of them, and they are not over
+	Last   *incident.RunSummary `json:"last,omitzero"`   // the latest that ended
+}
+
+// RunView is the run under way in short; GET /api/v1/playbooks/runs/{id} has its steps.
+type RunView struct {
+	ID       string          `json:"id"`
+	Playbook string          `json:"playbook"`
+	By       string          `json:"by"`
+	Began    time.Time       `json:"began"`
+	Until    time.Time       `json:"until"` // then it fails
+	Step     int             `json:"step"`  // the present one, from 1; steps+1 when all are over
+	Steps    int             `json:"steps"`
+	Name     string          `json:"name,omitzero"` // of the present step
+	Stage    incident.Stage  `json:"stage"`
+	Since    time.Time       `json:"since,omitzero"` // when the present step began
+	Held     incident.Reason `json:"held,omitzero"`  // why it does not go on
+	Words    string          `json:"words"`          // all of it in one line
+	Targets  []string        `json:"targets,omitzero"`
+	Incident string          `json:"incident,omitzero"` // whose rung it is
+}
+
+// FailedRun is a run that a person began and that failed.
+type FailedRun struct {
+	ID      string             `json:"id"`
+	At      time.Time          `json:"at"`
+	Because string             `json:"because"`
+	Paged   time.Time          `json:"paged,omitzero"`
+	Ack     *incident.Standing `json:"ack,omitzero"`
+}
+
+// RunsOf renders what a state knows of playbooks; nil when there is nothing.
+func RunsOf(h incident.Host) *Runs {
+	if h.Run == nil && len(h.Troubles) == 0 && len(h.Runs) == 0 {
+		return nil
+	}
+	out := &Runs{}
+	if r := h.Run; r != nil {
+		s, _ := r.Step()
+		out.Now = &RunView{ID: r.ID, Playbook: r.Playbook, By: r.By, Began: r.Began, Until: r.Until, Step: r.At + 1, Steps: len(r.Steps), Name: s.Name,
+			Stage: r.Stage, Held: r.Held, Words: r.Words(), Targets: r.Targets, Incident: r.Incident}
+		if n := len(r.Log); n > r.At {
+			out.Now.Since = r.Log[r.At].Began
+		}
+	}
+	for _, t := range h.Troubles {
+		out.Failed = append(out.Failed, FailedRun{ID: t.Run, At: t.Case.Opened, Because: t.Case.Diagnosis.Because, Paged: t.Case.Paged, Ack: t.Case.Ack})
+	}
+	if n := len(h.Runs); n > 0 {
+		out.Last = &h.Runs[n-1]
+	}
+	return out
 }
 
 // Target is one watched target, as it stands now.
@@ -47,7 +106,7 @@ type Target struct {
 // StatusOf renders a state; it is shared by the API and the status page.
 func StatusOf(d Daemon, now time.Time) Status {
 	st, p := d.State(), d.Policy()
-	out := Status{Version: d.Version(), Now: now, Alive: d.Alive(now) == nil, Impaired: st.Host.Impaired, Pause: st.Host.Pause, Stop: st.Host.Stop, Channels: d.Channels()}
+	out := Status{Version: d.Version(), Now: now, Alive: d.Alive(now) == nil, Impaired: st.Host.Impaired, Pause: st.Host.Pause, Stop: st.Host.Stop, Channels: d.Channels(), Playbooks: RunsOf(st.Host)}
 	for _, t := range p.Targets() {
 		v := Target{Name: t.Name, Kind: t.Kind, Unit: t.Unit, DependsOn: t.DependsOn, Because: "not looked at yet"}
 		if ts := st.Targets[t.Name]; ts != nil {

@@ -117,7 +117,11 @@ func (s *Server) event(c Command, peer string) (incident.Event, error) {
 		ev.Target = ""
 		return ev, nil
 	case incident.CmdAck, incident.CmdApprove:
-		i, ok := s.o.Daemon.State().Incidents[c.Incident]
+		st := s.o.Daemon.State()
+		i, ok := st.Incidents[c.Incident]
+		if !ok && c.Verb == incident.CmdAck && slices.ContainsFunc(st.Host.Troubles, func(t incident.Trouble) bool { return t.Run == c.Incident }) {
+			return ev, nil
+		}
 		if !ok {
 			return incident.Event{}, fmt.Errorf("there is no open incident %q (see: recoveryd incidents)", c.Incident)
 		}

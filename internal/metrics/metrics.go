@@ -44,6 +44,7 @@ type Metrics struct {
 
 	delivery delivery
 	watched  watched
+	plays    plays
 
 	mu     sync.Mutex // guards what follows
 	last   map[string]labels
@@ -102,6 +103,7 @@ func New(version, commit string) *Metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.delivery = newDelivery(m.Registry)
 	m.watched = newWatched(m.Registry)
+	m.plays = newPlays(m.Registry)
 	m.info.WithLabelValues(version, commit).Set(1)
 	for _, k := range []incident.NoticeKind{incident.NoticeTrigger, incident.NoticeUpdate, incident.NoticeResolve, incident.NoticeChange} {
 		m.notices.WithLabelValues(string(k))
@@ -157,6 +159,7 @@ func (m *Metrics) Decided(rec incident.Record) {
 	if rec.From != rec.To || rec.Reason != incident.NoChange {
 		m.decisions.WithLabelValues(string(rec.Reason)).Inc()
 	}
+	m.plays.decided(rec)
 	for _, e := range rec.Effects {
 		if e.Kind == incident.Notify {
 			m.notices.WithLabelValues(string(e.Notice.Kind)).Inc()

@@ -49,7 +49,7 @@ func TestEverySeriesIsNamedAndExplained(t *testing.T) {
 // A label with an open set of values fills the memory of whoever scrapes it.
 func TestLabelsComeFromClosedSets(t *testing.T) {
 	allowed := []string{"target", "phase", "verdict", "reason", "fact", "class", "paged", "verb", "result", "kind", "unit", "version", "commit",
-		"channel", "state", "culprit", "severity", "disrupts"}
+		"channel", "state", "culprit", "severity", "disrupts", "playbook", "stage", "outcome"}
 	for _, f := range metricstest.Gather(t, metricstest.Daemon(t).Registry) {
 		for _, m := range f.GetMetric() {
 			for _, l := range m.GetLabel() {
@@ -103,7 +103,13 @@ rule_files: [/usr/share/recoveryd/prometheus/recoveryd.rules.yml]
 	}
 	row("reason` of `recoveryd_target_held` and `recoveryd_holds_total", holds)
 	row("fact", facts(t))
-	row("target`, `culprit`, `unit`, `channel", []string{"names from the configuration"})
+	stages := make([]string, 0)
+	for _, s := range incident.Stages() {
+		stages = append(stages, string(s))
+	}
+	row("stage", stages)
+	row("outcome", []string{"done", "failed", "halted", "ended"})
+	row("target`, `culprit`, `unit`, `channel`, `playbook", []string{"names from the configuration"})
 	alerts(t, &b)
 	return b.String()
 }

@@ -25,6 +25,7 @@ type standing struct {
 	info, wrong, hold, stalled                   *prometheus.Desc
 	opened, paged, tier, acked, paused, impaired *prometheus.Desc
 	recentActions                                *prometheus.Desc
+	playing                                      playing
 }
 
 // Standing makes the collector of the standing series. Register it once.
@@ -48,12 +49,16 @@ func Standing(s Sources) prometheus.Collector {
 		paused:        desc("paused", "1 while everything is paused, by a person or by the stop file."),
 		impaired:      desc("impaired", "1 while recoveryd may only page, because its journal cannot be written."),
 		recentActions: desc("recent_actions", "Actions that count against the budgets now, by whether they disrupt.", "disrupts"),
+		playing:       newPlaying(),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *standing) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.info, c.wrong, c.hold, c.stalled, c.opened, c.paged, c.tier, c.acked, c.paused, c.impaired, c.recentActions} {
+		ch <- d
+	}
+	for _, d := range c.playing.all() {
 		ch <- d
 	}
 }
@@ -110,6 +115,7 @@ func (c *standing) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(c.recentActions, float64(disrupts), "yes")
 	gauge(c.recentActions, float64(len(st.Host.Actions)-disrupts), "no")
+	c.playing.collect(gauge, st.Host, p)
 }
 
 // stands reports whether a person's word still counts.

@@ -54,6 +54,10 @@ func Daemon(tb testing.TB) *metrics.Metrics {
 	require.NoError(tb, err)
 	h.Say("redis", incident.Command{Verb: incident.CmdHold, By: "ann"})
 	h.Say("postgres", incident.Command{Verb: incident.CmdAck, By: "ann", Incident: open[0].ID})
+	h.Do = func(strategy.Action) incident.Result { return incident.ResultFailed }
+	h.Say("", incident.Command{Verb: incident.CmdPlay, By: "ann", Playbook: "clear-caches"})
+	h.Run(5 * time.Second)
+	h.Say("", incident.Command{Verb: incident.CmdPlay, By: "ann", Playbook: "restore"})
 	m.Attempted("pagerduty", escalate.Trigger, "ok", 120*time.Millisecond)
 	m.Attempted("slack", escalate.Trigger, string(escalate.ReasonNetwork), time.Second)
 	m.Settled("pagerduty", escalate.Trigger, escalate.Delivered)

@@ -128,4 +128,6 @@ type Notice struct {
 	To []Address `json:"to"`
 	// Because says why these people are told now, in one sentence; of a trigger.
 	Because string `json:"because,omitzero"`
+	// Case is what it is about when that is no incident: the run of a playbook.
+	Case *Incident `json:"case,omitzero"`
 }

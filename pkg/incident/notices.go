@@ -83,7 +83,7 @@ func (tn *turn) pageReason() Reason {
 	switch {
 	case t.Phase == Escalated:
 		return tn.t.Reason
-	case t.Phase == Held && (i.Held == HoldObserve || i.Held == HoldTarget || i.Held == HoldClass || i.Held == HoldHost || i.Held == HoldStorm || i.Held == HoldHalted || i.Held == HoldJournal):
+	case t.Phase == Held && (i.Held == HoldObserve || i.Held == HoldTarget || i.Held == HoldClass || i.Held == HoldHost || i.Held == HoldStorm || i.Held == HoldHalted && !tn.toldOfHalt() || i.Held == HoldJournal):
 		return i.Held // nobody works on it, and nothing will change soon
 	case t.Phase == Held && i.Held == HoldApproval:
 		if i.Proposal == nil || !tn.now.Before(i.Proposal.Until) {
@@ -112,7 +112,7 @@ func (i *Incident) ours() time.Time {
 // byPerson reports whether the reason not to act is a person's own doing: who did it knows.
 func byPerson(r Reason) bool {
 	switch r {
-	case HoldStop, HoldPlaybook, HoldPaused, HoldOperator, HoldCommand, HoldMaintenance:
+	case HoldStop, HoldPlaybook, HoldHalted, HoldPaused, HoldOperator, HoldCommand, HoldMaintenance:
 		return true
 	}
 	return false

@@ -60,9 +60,14 @@ func (tn *turn) obey() {
 
 // hostEvent takes what concerns the whole host: a pause, or what recoveryd itself lacks.
 func (p *Policy) hostEvent(tn *turn, rec *Record) {
-	if p.played(tn, rec) {
-		return
+	if !p.played(tn, rec) {
+		p.standingWord(tn, rec)
 	}
+	p.review(tn, rec)
+}
+
+// standingWord takes what concerns the host and no playbook's run.
+func (p *Policy) standingWord(tn *turn, rec *Record) {
 	h := tn.s.Host
 	rec.Reason = OperatorSaid
 	switch c := tn.ev.Command; {
@@ -83,6 +88,14 @@ func (p *Policy) hostEvent(tn *turn, rec *Record) {
 	case c != nil && c.Verb == CmdPause:
 		h.Pause = &Standing{By: c.By, Why: c.Why, Since: tn.now, Until: c.Until}
 		rec.Sentence = said("everything is paused", h.Pause)
+	case c != nil && c.Verb == CmdAck:
+		if !tn.ackTrouble(&h, c) {
+			rec.Sentence = fmt.Sprintf("%s by %s, of no failed run", c.Verb, c.By)
+			return
+		}
+		tn.host = &h
+		rec.Sentence = said("run "+c.Incident+" is looked after", &Standing{By: c.By, Why: c.Why, Until: c.Until})
+		return
 	case c != nil && c.Verb == CmdResume:
 		h.Pause = nil
 		rec.Sentence = "the pause is over, by " + c.By

@@ -18,6 +18,9 @@ type player struct {
 	r   *Run // a copy that may be changed
 	why Reason
 	say []string
+
+	asked  bool // this step began to wait for a person
+	failed bool // and with this one it failed
 }
 
 func (pl *player) tell(why Reason, format string, args ...any) {
@@ -88,7 +91,7 @@ func (pl *player) begin(step strategy.Step) bool {
 	r, now := pl.r, pl.tn.now
 	if step.Approval && r.Approved <= r.At {
 		if r.Stage != StageApproval {
-			r.Stage = StageApproval
+			r.Stage, pl.asked = StageApproval, true
 			pl.tell(PlaybookWaits, "%s waits for a person: recoveryd playbook approve %s", stepWords(r), r.ID)
 		}
 		pl.wake(r.Until)
@@ -209,6 +212,7 @@ func (pl *player) stepOver(step strategy.Step, result StepResult, detail string)
 // fail ends the run, or halts it where its targets must not be left to themselves.
 func (pl *player) fail(why string) {
 	r := pl.r
+	pl.failed = true
 	if r.Keep && slices.ContainsFunc(r.Log, func(l StepLog) bool { return l.Tries > 0 }) {
 		r.Stage, r.Because = StageHalted, why
 		pl.tell(PlaybookFailed, "it failed and keeps %s as they are until a person ends it: %s", strings.Join(r.Targets, ", "), why)
@@ -256,14 +260,4 @@ func (pl *player) lookAgain(step strategy.Step) {
 func (pl *player) log() *StepLog { return &pl.r.Log[len(pl.r.Log)-1] }
 
 // wake asks for a turn at a time; the earliest counts.
-func (pl *player) wake(at time.Time) {
-	for i, e := range pl.tn.effects {
-		if e.Kind == Wake && e.Target == "" {
-			if at.Before(e.At) {
-				pl.tn.effects[i].At = at
-			}
-			return
-		}
-	}
-	pl.tn.effect(Effect{Kind: Wake, At: at})
-}
+func (pl *player) wake(at time.Time) { pl.tn.hostWake(at) }

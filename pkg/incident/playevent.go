@@ -51,6 +51,14 @@ func (p *Policy) playAsked(tn *turn, rec *Record) {
 func (p *Policy) playWord(tn *turn, rec *Record) {
 	c, run := tn.ev.Command, tn.s.Host.Run
 	rec.Reason = OperatorSaid
+	if (run == nil || run.ID != c.Run) && c.Verb == CmdPlayStop {
+		h := tn.s.Host
+		if n := tn.overcome(&h, func(t Trouble) bool { return t.Run == c.Run }, "seen to by "+c.By); n > 0 {
+			tn.host, tn.s.Host = &h, h
+			rec.Sentence = fmt.Sprintf("the failure of run %s is seen to by %s", c.Run, c.By)
+			return
+		}
+	}
 	if run == nil || run.ID != c.Run {
 		rec.Sentence = fmt.Sprintf("there is no run %q under way", c.Run)
 		return
@@ -106,6 +114,7 @@ func (pl *player) done(rec *Record) {
 			Outcome: r.Outcome, Because: r.Because, Incident: r.Incident})
 		h.Runs = h.Runs[max(len(h.Runs)-keepRuns, 0):]
 	}
+	pl.tellRun(&h)
 	pl.tn.host, pl.tn.s.Host = &h, h
 	for _, name := range r.Targets { // what it may not do, or may again, has changed
 		if r.Live() && pl.why != PlaybookBegan {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
 
@@ -18,12 +19,13 @@ type Run struct {
 	Began    time.Time       `json:"began"`
 	Until    time.Time       `json:"until"` // then it fails
 	Ended    time.Time       `json:"ended,omitzero"`
-	Outcome  Reason          `json:"outcome,omitzero"` // "" while it is under way
-	Because  string          `json:"because,omitzero"` // how it ended, or why it is halted
-	Keep     bool            `json:"keep,omitzero"`    // a failure halts it: its targets are left alone until a person ends it
-	Targets  []string        `json:"targets,omitzero"` // what it has in hand
-	Steps    []strategy.Step `json:"steps"`            // as they were when it began
-	Log      []StepLog       `json:"log,omitzero"`     // the steps that were begun, in order
+	Outcome  Reason          `json:"outcome,omitzero"`  // "" while it is under way
+	Because  string          `json:"because,omitzero"`  // how it ended, or why it is halted
+	Severity detect.Severity `json:"severity,omitzero"` // of its failure
+	Keep     bool            `json:"keep,omitzero"`     // a failure halts it: its targets are left alone until a person ends it
+	Targets  []string        `json:"targets,omitzero"`  // what it has in hand
+	Steps    []strategy.Step `json:"steps"`             // as they were when it began
+	Log      []StepLog       `json:"log,omitzero"`      // the steps that were begun, in order
 
 	At        int       `json:"at"` // present step
 	Stage     Stage     `json:"stage"`
@@ -116,7 +118,7 @@ func copyRun(r *Run) *Run {
 // newRun begins a run of a playbook. Nothing is done yet.
 func (p *Policy) newRun(tn *turn, b strategy.Playbook, by, why string) *Run {
 	return &Run{ID: fmt.Sprintf("%s-%s", b.Name, tn.now.UTC().Format("20060102-150405")), Playbook: b.Name, By: by, Why: why,
-		Began: tn.now, Until: tn.now.Add(b.Timeout), Keep: b.Keep, Targets: b.Targets(), Steps: b.Steps, Stage: StageReady}
+		Began: tn.now, Until: tn.now.Add(b.Timeout), Severity: b.Severity, Keep: b.Keep, Targets: b.Targets(), Steps: b.Steps, Stage: StageReady}
 }
 
 // Playbook returns a playbook of the configuration.

@@ -26,6 +26,7 @@ type Host struct {
 	Actions  []ActionStamp `json:"actions,omitzero"`  // within the longest budget window, oldest first
 	Run      *Run          `json:"run,omitzero"`      // the playbook under way, or halted
 	Runs     []RunSummary  `json:"runs,omitzero"`     // the latest that are over, oldest first
+	Troubles []Trouble     `json:"troubles,omitzero"` // failed runs that people were told of, and that are not over
 }
 
 // ActionStamp is one performed action, for the budgets.

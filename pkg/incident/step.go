@@ -60,6 +60,7 @@ func (p *Policy) Step(s State, now time.Time, ev Event) (State, Record) {
 	tn.notices(&rec)
 	tn.wake()
 	tn.nudgeRun()
+	tn.nudgeTroubles(from)
 	rec.Eased = tn.eased
 	rec.Sentence = strings.Join(append([]string{tn.sentence(rec)}, tn.lessons...), "; ")
 	return tn.commit(rec, true)

@@ -191,6 +191,9 @@ func (s *story) restart() *story {
 	default:
 		s.step(Event{Kind: Woke})
 	}
+	if len(s.s.Host.Troubles) > 0 {
+		s.step(Event{Kind: Woke})
+	}
 	return s
 }
 

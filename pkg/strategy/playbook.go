@@ -52,6 +52,8 @@ type Playbook struct {
 	Name        string
 	Description string
 	Timeout     time.Duration // of a whole run; then it fails
+	// Severity of a run that fails: who is told, and how soon.
+	Severity detect.Severity
 	// Keep: after a failure its targets are left alone until a person ends the run. For procedures
 	// that must not be followed by an automatic start, such as a half-done restore.
 	Keep  bool

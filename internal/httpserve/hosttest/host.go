@@ -71,11 +71,25 @@ func Options(tb testing.TB) incident.Options {
 			{Name: "ollama", Kind: detect.KindPlain, External: true},
 		},
 		Strategies: set,
+		Playbooks:  playbooks(),
 		Limits: incident.Limits{Target: incident.Budget{Actions: 4, Window: time.Hour}, Host: incident.Budget{Actions: 10, Window: time.Hour},
 			Concurrent: 1, Backoff: incident.Backoff{Initial: 5 * time.Second, Factor: 2, Max: 5 * time.Minute}, StormTargets: 5, StormWindow: time.Minute},
 		PageAfter:  incident.PageAfter{Held: 5 * time.Minute, Unknown: 10 * time.Minute, Unresolved: 15 * time.Minute},
 		Escalation: incident.Ages{0, 15 * time.Minute, time.Hour},
 		Probation:  2 * time.Minute,
+	}
+}
+
+// playbooks are two that touch no target: one that a person starts, and one that waits for a second.
+func playbooks() []strategy.Playbook {
+	step := func(name string, do strategy.StepKind, verb strategy.Verb, approval bool) []strategy.Step {
+		return []strategy.Step{{Name: name, Do: do, Timeout: 10 * time.Second, Approval: approval,
+			Action: &strategy.Action{Verb: verb, Object: name, Timeout: 10 * time.Second}}}
+	}
+	return []strategy.Playbook{
+		{Name: "clear-caches", Description: "empty the caches", Timeout: time.Hour, Severity: detect.P2, Steps: step("clean /var/cache/mcp", strategy.StepClean, strategy.CacheClean, false)},
+		{Name: "restore", Description: "restore the last known good backup", Timeout: time.Hour, Severity: detect.P1,
+			Steps: step("restore the backup", strategy.StepCommand, strategy.CommandRun, true)},
 	}
 }
 

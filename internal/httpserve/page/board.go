@@ -32,7 +32,7 @@ func (p *Page) overviewBoard(span live.Span) board {
 	return func(ctx context.Context, now time.Time) ([]region, string, error) {
 		v, g := p.view(ctx, now, span)
 		var out []region
-		for _, name := range []string{"head", "open", "graph", "holds", "past"} {
+		for _, name := range []string{"head", "open", "runs", "graph", "holds", "past"} {
 			b, err := p.render(name, v)
 			if err != nil {
 				return nil, "", fmt.Errorf("render %s: %w", name, err)

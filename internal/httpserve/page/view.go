@@ -51,6 +51,7 @@ type view struct {
 	Targets     []*targetView
 	Graph       *graph
 	Holds       []holdView
+	Runs        []runView
 	Past        []pastIncident
 	PastTrouble string
 }
@@ -106,6 +107,7 @@ func (p *Page) view(ctx context.Context, now time.Time, span live.Span) (*view, 
 	v.Past, v.PastTrouble = p.pastOf(list), trouble(err)
 	v.Graph = graphOf(g.status.Targets)
 	v.Holds = holdsOf(g.status, g.state, now)
+	v.Runs = runsOf(g.status.Playbooks)
 	v.Head = headOf(g.status, g.state, p.o.Daemon.Alive(now), g.stalled)
 	v.Title = v.Head.Tab
 	return v, g
@@ -171,6 +173,7 @@ func headOf(st httpserve.Status, s incident.State, alive error, stalled map[stri
 		h.Notes = append(h.Notes, note{moodWarn, "Everything is paused: recoveryd watches and pages, but acts on nothing. " + wordOf(ps, st.Now)})
 	}
 	h.Notes = append(h.Notes, tellingNotes(st.Channels, st.Now)...)
+	h.Notes = append(h.Notes, runNotes(st.Playbooks)...)
 	count := map[detect.Verdict]int{}
 	suspect, unseen := 0, 0
 	for _, t := range st.Targets {
