@@ -1,7 +1,9 @@
 package page
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,12 +15,12 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap/zaptest"
 
 	"github.com/recoveryd/recoveryd/internal/httpserve/hosttest"
 	"github.com/recoveryd/recoveryd/internal/httpserve/live"
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -42,6 +44,19 @@ func serve(t testing.TB, story told) (*hosttest.Host, *live.Feed, string) {
 	srv := httptest.NewServer(m)
 	t.Cleanup(func() { feed.Close(); srv.Close() })
 	return h, feed, srv.URL
+}
+
+// everything is a bad day: an open incident, words of people, and trouble of recoveryd itself.
+func everything(tb testing.TB, now time.Time, told func(incident.Record)) *hosttest.Host {
+	h := hosttest.DatabaseDead(tb, now.Add(-5*time.Second), told)
+	h.Say("", incident.Command{Verb: incident.CmdPause, By: "ann (uid 1000)", Why: "the rack is being moved", Until: now.Add(time.Hour)})
+	h.Say("redis", incident.Command{Verb: incident.CmdHold, By: "bob (uid 1001)", Why: "upgrade"})
+	h.Facts["task-mcp"] = hosttest.With(hosttest.Serving("run-1"), detect.HTTPLatency, 4.2, detect.MemoryCurrent, 1001<<20)
+	h.Facts["ollama"] = nil // nothing could be measured
+	h.Impair("the journal cannot be written: disk full")
+	h.Stick(errors.New("the decision loop has not turned for 42s"))
+	h.Run(5 * time.Second)
+	return h
 }
 
 // browser starts Debian's Chromium, or skips and says so.
@@ -140,7 +155,7 @@ func TestInABrowserOnEveryScreen(t *testing.T) {
 	for _, story := range []struct {
 		name string
 		tell told
-	}{{"night", hosttest.Night}, {"database", hosttest.DatabaseDead}} {
+	}{{"night", hosttest.Night}, {"database", hosttest.DatabaseDead}, {"everything", everything}} {
 		h, _, url := serve(t, story.tell)
 		list, err := h.Incidents(ctx, false, 1)
 		require.NoError(t, err)
@@ -149,11 +164,16 @@ func TestInABrowserOnEveryScreen(t *testing.T) {
 				"overview": {"/", `#link[data-state="live"]`}, "incident": {"/incidents/" + list[0].ID, "#detail"}, "incidents": {"/incidents", "table.past"},
 				"lost": {"/nothing", "main"},
 			} {
+				if story.name != "night" && (name == "incidents" || name == "lost") {
+					continue // as in the first story
+				}
 				s.show(ctx, t, url+p.path, p.wait)
 				at := story.name + "-" + name + "-" + s.name
+				find[int](ctx, t, `document.querySelectorAll("details").forEach((d, n) => { d.open = n < 3 }), 0`)
 				require.False(t, find[bool](ctx, t, `document.documentElement.scrollWidth > innerWidth`), "%s is wider than the screen", at)
 				require.Empty(t, find[[]string](ctx, t, namelessJS), "%s: controls, pictures and landmarks without a name", at)
 				require.Empty(t, find[[]string](ctx, t, smallJS), "%s: letters too small to read", at)
+				require.Empty(t, axe(ctx, t), "%s: against the rules of accessibility", at)
 				ground := find[string](ctx, t, `getComputedStyle(document.body).backgroundColor`)
 				require.Equal(t, s.dark, ground == "rgb(18, 22, 21)", "%s: %s", at, ground)
 				shoot(ctx, t, at)
@@ -163,15 +183,19 @@ func TestInABrowserOnEveryScreen(t *testing.T) {
 	require.Empty(t, withoutLost(against()))
 }
 
+func TestInABrowserThePicturesOfTheDocs(t *testing.T) {
+	picturesOfTheDocs(browser(t), t, cmp.Or(os.Getenv("RECOVERYD_SHOTS"), t.TempDir()))
+}
+
 // namelessJS lists what a screen reader could not name, headings that leave out a level, and ids
 // that are used twice.
 const namelessJS = `(() => {
   const bad = [];
   const named = (e) => (e.getAttribute("aria-label") || e.textContent || "").trim() ||
     (e.getAttribute("aria-labelledby") || "").split(" ").some((id) => id && document.getElementById(id));
-  for (const e of document.querySelectorAll("a[href], svg[role=img], section:not([hidden]), nav, [role=group], [tabindex='0']"))
+  for (const e of document.querySelectorAll("a[href], svg[role], section:not([hidden]), nav, [role=group], [tabindex='0']"))
     if (!named(e)) bad.push(e.outerHTML.slice(0, 90));
-  for (const e of document.querySelectorAll("svg:not([role=img])"))
+  for (const e of document.querySelectorAll("svg:not([role])"))
     if (e.getAttribute("aria-hidden") !== "true") bad.push("svg: " + e.outerHTML.slice(0, 90));
   let level = 0;
   for (const e of document.querySelectorAll("h1,h2,h3,h4")) {
@@ -208,7 +232,7 @@ func TestInABrowserThePageIsLive(t *testing.T) {
 	h, _, url := serve(t, hosttest.Night)
 	screens[2].show(ctx, t, url, `#link[data-state="live"]`)
 	require.Contains(t, find[string](ctx, t, `document.title`), "All 6 targets serve")
-	find[bool](ctx, t, `(() => { window.mine = document.getElementById("t-ollama"); document.querySelector("#past a").focus(); return true })()`)
+	find[bool](ctx, t, `(() => { document.querySelector("#past a").focus(); return true })()`)
 	href := find[string](ctx, t, `document.activeElement.href`)
 
 	h.Facts["workflow-mcp"] = hosttest.Crashed("run-2")
@@ -223,13 +247,12 @@ func TestInABrowserThePageIsLive(t *testing.T) {
 	require.True(t, find[bool](ctx, t, `document.querySelector("#past tbody").rows.length === 4`))
 
 	// What somebody is selecting is not taken away under the pointer.
-	find[bool](ctx, t, `(() => { const r = document.createRange(); r.selectNodeContents(document.querySelector("#open dd")); getSelection().addRange(r); window.kept = document.getElementById("open"); return true })()`)
+	find[bool](ctx, t, `(() => { const r = document.createRange(); r.selectNodeContents(document.querySelector("#open dd")); getSelection().addRange(r); return true })()`)
 	h.Facts["workflow-mcp"] = hosttest.Serving("run-3")
 	h.Run(30 * time.Second)
 	await(ctx, t, `document.querySelector("#t-workflow-mcp").textContent.includes("healthy")`)
-	require.True(t, find[bool](ctx, t, `window.kept.isConnected && getSelection().toString().length > 10`))
+	require.True(t, find[bool](ctx, t, `document.querySelector("#open .tag").textContent !== "recovered, on probation" && getSelection().toString().length > 10`))
 	find[bool](ctx, t, `(() => { getSelection().removeAllRanges(); return true })()`)
-	await(ctx, t, `!window.kept.isConnected`)
 	await(ctx, t, `document.querySelector("#open .tag").textContent === "recovered, on probation"`)
 
 	screens[0].show(ctx, t, url+"/incidents/"+only(t, h), "#detail")
@@ -277,20 +300,4 @@ func TestInABrowserWithoutJavaScript(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, html, `http-equiv="refresh"`)
 	require.NoError(t, chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#open h3 a")), chromedp.WaitVisible(chromedp.CSS("#detail"))))
-}
-
-func TestInABrowserByKeyboard(t *testing.T) {
-	ctx := browser(t)
-	_, _, url := serve(t, hosttest.DatabaseDead)
-	screens[2].show(ctx, t, url, `#link[data-state="live"]`)
-	var seen []string
-	for range 12 {
-		require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent(kb.Tab)))
-		seen = append(seen, find[string](ctx, t, `(document.activeElement.textContent || "").trim().slice(0, 60)`))
-		outline := find[string](ctx, t, `getComputedStyle(document.activeElement).outlineStyle`)
-		require.Equal(t, "solid", outline, "the focus cannot be seen on %q", seen[len(seen)-1])
-	}
-	require.Equal(t, "Skip to the content", seen[0])
-	require.Contains(t, seen, "postgres: database dead or frozen")
-	require.Contains(t, seen, "24 hours")
 }

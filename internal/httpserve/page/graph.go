@@ -3,7 +3,6 @@ package page
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -11,19 +10,19 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/detect"
 )
 
-// graph draws who needs whom: a target at the left, what it needs at its right. The same is said
-// in words, for those who do not see it.
+// graph draws who needs whom: a target at the left, what it needs at its right. Each node is a link to
+// its target, and says in words what the lines say.
 type graph struct {
 	Width, Height int
 	Nodes         []node
 	Edges         []edge
-	Words         []string
 }
 
 // node is one target.
 type node struct {
 	X, Y, Width, Height int
 	Name, Label, State  string // Label is Name, shortened to the box
+	Words               string // name, state and lines, for those who do not see them
 	Mood                mood
 	Culprit             bool
 	Anchor              string
@@ -62,8 +61,11 @@ func graphOf(targets []httpserve.Target) *graph {
 		return nil
 	}
 	columns := columnsOf(targets, linked)
-	blamed := map[string]bool{}
+	blamed, neededBy := map[string]bool{}, map[string][]string{}
 	for _, t := range targets {
+		for _, d := range t.DependsOn {
+			neededBy[d] = append(neededBy[d], t.Name)
+		}
 		if t.Culprit != "" && t.Verdict == detect.Unhealthy {
 			blamed[t.Culprit] = true
 		}
@@ -85,14 +87,21 @@ func graphOf(targets []httpserve.Target) *graph {
 			if n.Culprit {
 				n.State = "culprit, " + n.State
 			}
+			n.Words = name + " " + n.State
+			if t.Culprit != "" && t.Culprit != name && t.Verdict == detect.Unhealthy {
+				n.Words += " because of " + t.Culprit
+			}
+			if len(t.DependsOn) > 0 {
+				n.Words += ", needs " + strings.Join(t.DependsOn, ", ")
+			}
+			if by := neededBy[name]; len(by) > 0 {
+				n.Words += ", needed by " + strings.Join(by, ", ")
+			}
 			at[name] = n
 			g.Nodes = append(g.Nodes, n)
 		}
 	}
 	for _, t := range targets {
-		if len(t.DependsOn) > 0 {
-			g.Words = append(g.Words, fmt.Sprintf("%s (%s) needs %s", t.Name, t.Verdict, strings.Join(t.DependsOn, ", ")))
-		}
 		for _, d := range t.DependsOn {
 			a, b := at[t.Name], at[d]
 			x1, y1, x2, y2 := a.X+a.Width, a.Y+a.Height/2, b.X, b.Y+b.Height/2
@@ -105,9 +114,6 @@ func graphOf(targets []httpserve.Target) *graph {
 	slices.SortStableFunc(g.Edges, func(a, b edge) int {
 		return cmp.Compare(btoi(a.Blamed), btoi(b.Blamed))
 	})
-	for _, n := range slices.Sorted(maps.Keys(blamed)) {
-		g.Words = append(g.Words, n+" is the culprit of what is wrong now")
-	}
 	return g
 }
 

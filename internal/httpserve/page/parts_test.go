@@ -115,9 +115,9 @@ func TestTheGraph(t *testing.T) {
 		target("db", detect.Unhealthy, "db"), target("lonely", detect.Healthy, ""),
 		target("api", detect.Unhealthy, "db", "db"), target("web", detect.Healthy, "", "api", "cache"), target("cache", detect.Healthy, ""),
 	})
-	x := map[string]int{}
+	x, words := map[string]int{}, map[string]string{}
 	for _, n := range g.Nodes {
-		x[n.Name] = n.X
+		x[n.Name], words[n.Name] = n.X, n.Words
 		require.Equal(t, n.Name == "db", n.Culprit, n.Name)
 		require.LessOrEqual(t, n.X+n.Width, g.Width)
 		require.LessOrEqual(t, n.Y+n.Height, g.Height)
@@ -126,7 +126,8 @@ func TestTheGraph(t *testing.T) {
 	require.Less(t, x["web"], x["api"])
 	require.Less(t, x["api"], x["db"])
 	require.Equal(t, x["db"], x["cache"])
-	require.Equal(t, []string{"api (unhealthy) needs db", "web (healthy) needs api, cache", "db is the culprit of what is wrong now"}, g.Words)
+	require.Equal(t, map[string]string{"api": "api unhealthy because of db, needs db, needed by web", "web": "web healthy, needs api, cache",
+		"db": "db culprit, unhealthy, needed by api", "cache": "cache healthy, needed by web"}, words)
 	blamed := 0
 	for _, e := range g.Edges {
 		if e.Blamed {

@@ -1,5 +1,5 @@
-// Replaces the parts of the page that changed, as they are sent. Without it the page reloads
-// itself; nothing here decides anything, and nothing is asked of any other host.
+// Changes the parts of the page that are sent anew, and keeps the reader's place. Without it the page
+// reloads itself; nothing here decides anything, and nothing is asked of any other host.
 "use strict";
 (() => {
   const body = document.body;
@@ -53,6 +53,44 @@
     return sel && !sel.isCollapsed && el.contains(sel.anchorNode);
   }
 
+  // key names an element among its neighbours, so that what it stands for is found again although
+  // others came before it.
+  const key = (n) => n.nodeType === 1 ? n.id || n.dataset.key || n.getAttribute("href") || "" : "";
+  const alike = (a, b) => a.nodeName === b.nodeName && key(a) === key(b);
+
+  // become changes a node into what was sent, and touches nothing that is the same. So the focus, the
+  // place in the page, what was opened and where a screen reader is stay as they are.
+  function become(was, is) {
+    if (was.nodeType !== 1) {
+      if (was.nodeValue !== is.nodeValue) was.nodeValue = is.nodeValue;
+      return;
+    }
+    const readers = (name) => name === "open" && was.nodeName === "DETAILS"; // not ours to close
+    for (const { name } of [...was.attributes]) if (!is.hasAttribute(name) && !readers(name)) was.removeAttribute(name);
+    for (const { name, value } of is.attributes) if (was.getAttribute(name) !== value) was.setAttribute(name, value);
+    const left = new Set(was.childNodes);
+    const pairs = [...is.childNodes].map((next) => {
+      for (const n of left) if (alike(n, next)) { left.delete(n); return [n, next]; }
+      return [null, next];
+    });
+    for (const n of left) n.remove();
+    let at = was.firstChild;
+    for (const [same, next] of pairs) {
+      if (!same) { was.insertBefore(next, at); continue; }
+      if (same === at) at = at.nextSibling; else was.insertBefore(same, at);
+      become(same, next);
+    }
+  }
+
+  // inView is what has the focus, when it is on the screen. Where nothing has it, the browser itself
+  // keeps the place of what is read.
+  function inView() {
+    const a = document.activeElement;
+    if (!a || a === body || a.id === "main") return null;
+    const r = a.getBoundingClientRect();
+    return r.bottom > 0 && r.top < innerHeight ? a : null;
+  }
+
   function place(id, html) {
     const el = document.getElementById(id);
     if (!el) return;
@@ -62,22 +100,18 @@
     box.innerHTML = html;
     const fresh = box.content.firstElementChild;
     if (!fresh || fresh.id !== id) return;
-    // Keep the focus where it was: on the link with the same address.
     const focused = el.contains(document.activeElement) ? document.activeElement : null;
-    const href = focused && focused.getAttribute("href");
-    for (const d of el.querySelectorAll("details[open]")) {
-      const same = fresh.querySelector(`details[data-key="${d.dataset.key}"]`);
-      if (same) same.open = true;
+    const eye = inView();
+    const top = eye && eye.getBoundingClientRect().top;
+    become(el, fresh);
+    if (focused && document.activeElement !== focused) {
+      // It was moved, or is gone with what it stood for: then the reader stays where that was.
+      const to = focused.isConnected ? focused : el.hidden ? document.getElementById("main") : el;
+      if (to === el) to.tabIndex = -1;
+      to.focus({ preventScroll: true });
     }
-    const scrolled = el.querySelector(".scroll");
-    const left = scrolled ? scrolled.scrollLeft : 0;
-    el.replaceWith(fresh);
-    if (left) fresh.querySelector(".scroll").scrollLeft = left;
-    if (focused) {
-      const same = [...fresh.querySelectorAll("a[href], [tabindex]")].find((x) => href ? x.getAttribute("href") === href : x.className === focused.className);
-      if (same) same.focus({ preventScroll: true });
-    }
-    if (fresh.dataset.tab) document.title = fresh.dataset.tab;
+    if (eye && eye.isConnected) scrollBy(0, eye.getBoundingClientRect().top - top); // news above must not push it away
+    if (el.dataset.tab) document.title = el.dataset.tab;
   }
 
   function beat(b) {
@@ -94,8 +128,9 @@
     tick();
   }
 
+  let src;
   function open() {
-    const src = new EventSource(body.dataset.stream);
+    src = new EventSource(body.dataset.stream);
     src.addEventListener("region", (e) => { const r = JSON.parse(e.data); place(r.id, r.html); });
     src.addEventListener("say", (e) => { said.textContent = JSON.parse(e.data).text; });
     src.addEventListener("beat", (e) => beat(JSON.parse(e.data)));
@@ -103,11 +138,29 @@
       show("lost", "no connection, as of");
       if (src.readyState === EventSource.CLOSED) setTimeout(open, 5000); // the server refused: ask again later
     });
-    addEventListener("pagehide", () => src.close());
-    addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); });
   }
 
+  // Who leaves by a link and comes back is on that link again, as if nothing had been loaded anew.
+  const links = (href) => [...document.querySelectorAll("a[href]")].filter((a) => a.getAttribute("href") === href);
+  document.addEventListener("click", (e) => {
+    const a = e.target.closest("a[href]");
+    if (a) history.replaceState({ left: a.getAttribute("href"), nth: links(a.getAttribute("href")).indexOf(a) }, "");
+  });
+  const from = history.state;
+  if (from && from.left) links(from.left)[from.nth]?.focus({ preventScroll: true });
+
+  // Escape closes what was opened around the focus.
+  document.addEventListener("keydown", (e) => {
+    const opened = e.key === "Escape" && e.target.closest("details[open]");
+    if (!opened) return;
+    opened.open = false;
+    opened.querySelector("summary").focus();
+  });
+
+  if (!body.dataset.stream) return; // what this page shows does not change
   offset = Date.parse(now.getAttribute("datetime")) - Date.now();
   setInterval(tick, 1000);
   open();
+  addEventListener("pagehide", () => src.close());
+  addEventListener("pageshow", (e) => { if (e.persisted) open(); }); // it sends everything that is new
 })();
