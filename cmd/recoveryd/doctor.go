@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -83,6 +84,7 @@ func (c *cli) doctorOptions(file string, s host.Service) (doctor.Options, error)
 		}
 	}
 	o.Parts = func() error { return app.CheckParts(o.Config) }
+	o.Warnings = app.Warnings(o.Config, time.Now())
 	var err error
 	o.Wanted, err = c.wanted(s)
 	return o, err

@@ -101,7 +101,11 @@ func (c *cli) printEscalation(plan app.EscalationPlan) error {
 		fmt.Fprintf(c.out, "- %s\n", r)
 	}
 	for _, g := range plan.Gaps {
-		fmt.Fprintf(c.out, "note: %s\n", g)
+		word := "warning"
+		if g.Note {
+			word = "note"
+		}
+		fmt.Fprintf(c.out, "%s: %s\n", word, g.Text)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +46,7 @@ func (c *cli) validate(show, noSecrets bool) error {
 	if c.output == "json" {
 		out := problemList{File: c.config, Valid: err == nil, Problems: config.Problems(err), Warnings: []config.Problem{}}
 		if cfg != nil {
-			out.Warnings = append(out.Warnings, cfg.Warnings...)
+			out.Warnings = append(out.Warnings, app.Warnings(cfg, time.Now())...)
 		}
 		if e := c.json(out); e != nil {
 			return e
@@ -58,7 +59,7 @@ func (c *cli) validate(show, noSecrets bool) error {
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	for _, w := range cfg.Warnings {
+	for _, w := range app.Warnings(cfg, time.Now()) {
 		fmt.Fprintln(c.err, "warning:", w)
 	}
 	if show {

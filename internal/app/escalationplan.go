@@ -18,7 +18,7 @@ type EscalationPlan struct {
 	Plans      []SeverityPlan  `json:"plans"`
 	Severities []ClassSeverity `json:"severities"`
 	Rules      []string        `json:"rules"` // what raises and lowers a severity
-	Gaps       []string        `json:"gaps"`  // roles that nobody stands for
+	Gaps       []escalate.Gap  `json:"gaps"`  // where nobody is told as it was meant
 }
 
 // SeverityPlan is the escalation of the incidents of one severity that are told alike.
@@ -50,7 +50,7 @@ func PlanEscalation(c *config.Config, now time.Time) (EscalationPlan, error) {
 	if err != nil {
 		return EscalationPlan{}, &ConfigError{err}
 	}
-	out := EscalationPlan{Matrix: matrixOf(c), Rules: incident.SeverityRules(), Gaps: route.Router().Gaps(), Plans: []SeverityPlan{}, Severities: []ClassSeverity{}}
+	out := EscalationPlan{Matrix: matrixOf(c), Rules: incident.SeverityRules(), Gaps: route.Router().Gaps(now), Plans: []SeverityPlan{}, Severities: []ClassSeverity{}}
 	classes := map[string][]string{} // by severity
 	for _, t := range policy.Targets() {
 		for _, cond := range slices.Concat(detect.Builtin(), policy.Extra()) {

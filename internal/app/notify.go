@@ -1,7 +1,9 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,12 +21,35 @@ func notifiersOf(c *config.Config, log *zap.Logger) (map[string]escalate.Notifie
 	for _, n := range c.Notifiers {
 		notifier, err := build[n.Type](n.Decode) // the type is known: the configuration was checked
 		if err != nil {
-			errs = append(errs, err)
+			errs = append(errs, placed(n, err))
 			continue
 		}
 		out[n.Name] = notifier
 	}
 	return out, config.Join(errs...)
+}
+
+// placed gives what a notifier finds wrong with its section, a line "key: what" for each problem,
+// its place in the file. Where secrets were not looked at, what is missing cannot be told.
+func placed(n config.Notifier, err error) error {
+	if _, ok := errors.AsType[*config.ProblemsError](err); ok {
+		return err
+	}
+	var list []config.Problem
+	for line := range strings.Lines(err.Error()) {
+		key, what, found := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		if !found || strings.ContainsAny(key, " \"") {
+			key, what = "", strings.TrimSuffix(line, "\n")
+		}
+		if n.Section.Unread() && !n.Section.Has(key) {
+			continue
+		}
+		list = append(list, n.Section.Problem(key, what))
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return &config.ProblemsError{Problems: list}
 }
 
 // ConfigError wraps what is wrong with a configuration, so that the command line can exit with

@@ -97,7 +97,7 @@ func TestThePlanOfAConfigurationSaysWhoIsToldWhen(t *testing.T) {
 	require.Equal(t, []string{"when it needs a person: alice", "after 5m, also when acknowledged: status-page", "after 10m, or 2 cures in vain: engineering-lead",
 		"after 15m: bob", "after 30m: engineering-manager", "after 30m: team-lead", "after 1h: incident-command"}, p1)
 	require.Contains(t, plan.Severities, ClassSeverity{Target: "svc", Class: "hung", Severity: "P1", Because: conditionOf(t, detect.ClassHung)})
-	require.Contains(t, strings.Join(plan.Gaps, "\n"), "nobody is team: chat is told instead")
+	require.Equal(t, []escalate.Gap{{Name: "team", Text: "nobody is team: chat is told instead", Note: true}}, plan.Gaps)
 
 	c.Targets[0].Severity = "P3"
 	plan, err = PlanEscalation(c, sunday)

@@ -18,7 +18,7 @@ func known() Known {
 	return Known{
 		Strategies:    []string{"restart", "kill-start", "terminate-idle"},
 		Classes:       []string{"down", "hung", "database", "pool", "memory", "disk"},
-		NotifierTypes: []string{"pagerduty", "slack", "webhook"},
+		NotifierTypes: []string{"pagerduty", "slack", "webhook", "email", "statuspage"},
 		Platforms:     []string{"systemd", "process"},
 	}
 }

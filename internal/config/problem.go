@@ -88,6 +88,12 @@ func Join(errs ...error) error {
 	return &all
 }
 
+// ProblemAt is a problem, or a warning, of what stands at a path, for those who find it later than [Load].
+func (c *Config) ProblemAt(path, what, hint string) Problem {
+	at := c.source.place(path)
+	return Problem{File: c.source.file, Line: at.line, Col: at.col, Path: path, What: what, Hint: hint}
+}
+
 // inOrder sorts problems as they stand in the file and drops exact repetitions.
 func inOrder(ps []Problem) []Problem {
 	slices.SortStableFunc(ps, func(a, b Problem) int {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
 )
@@ -77,10 +78,26 @@ func (s Section) Problem(key, what string) Problem {
 	if key != "" {
 		p.Path = join(s.path, key)
 	}
-	if n := s.rest[key]; n != nil {
-		p.Line, p.Col = n.at.line, n.at.col
+	for _, suffix := range append([]string{""}, twins...) {
+		if n := s.rest[key+suffix]; n != nil {
+			p.Line, p.Col = n.at.line, n.at.col
+			break
+		}
 	}
 	return p
+}
+
+// Unread reports whether the section names secrets that were not looked at ([Known.WithoutSecrets]):
+// then its owner cannot tell what is missing.
+func (s Section) Unread() bool {
+	for key := range s.rest {
+		for _, t := range twins {
+			if strings.HasSuffix(key, t) && !s.resolve {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // fill sets the fields of a struct from what the reader returned. Unknown keys are refused once

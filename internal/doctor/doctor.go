@@ -61,8 +61,9 @@ type Options struct {
 	Config     *config.Config // without its secrets when Load failed with them
 	LoadError  error          // why the secrets could not be had; nil when Config has them
 	Wanted     setup.Wanted
-	Parts      func() error // builds what the configuration names (notifiers, rules) and throws it away
-	AsRoot     bool         // Outside looks too: leave to it what only root can tell
+	Warnings   []config.Problem // what is legal but risky in it
+	Parts      func() error     // builds what the configuration names (notifiers, rules) and throws it away
+	AsRoot     bool             // Outside looks too: leave to it what only root can tell
 }
 
 // notes collects findings.
@@ -132,7 +133,7 @@ func (o Options) configuration(n *notes) {
 			n.add("configuration", o.ConfigFile, Fail, "recoveryd validate says where", "%v", err)
 		}
 	}
-	for _, w := range o.Config.Warnings {
+	for _, w := range o.Warnings {
 		n.add("configuration", w.Path, Warn, w.Hint, "%s", w.What)
 	}
 	if names := len(o.Config.Notifiers); names > 0 && o.LoadError == nil {

@@ -39,10 +39,19 @@ func (r *Router) Due(s Situation, acks []Ack, now time.Time, sent []Step) []Step
 		return nil // nobody is needed yet
 	}
 	first := r.steps(s, due, n, now, sent)
-	if len(first) == 0 && !acked && len(due) > 0 {
+	if len(first) == 0 && !acked && len(due) > 0 && !r.soon(s, now) {
 		return r.stepsTo(s, []dueTier{{name: "everyone", at: now, why: s.Priority + ": no rule leads to anybody"}}, n, now, sent, func(dueTier) []Receiver { return r.everyone() })
 	}
 	return first
+}
+
+// soon reports whether people will be told by age before the response time is over, although
+// nobody stands for those who are due now: then nobody else need be woken for them.
+func (r *Router) soon(s Situation, now time.Time) bool {
+	return slices.ContainsFunc(r.Tiers(s), func(t Tier) bool {
+		at := r.moment(t, s)
+		return at.After(now) && !at.After(s.Opened.Add(Response(s.Priority))) && len(r.privately(t.Notify, at)) > 0
+	})
 }
 
 // prompt reports whether a tier is due by nothing but the beginning of the escalation.
@@ -273,6 +282,9 @@ func (r *Router) Plan(s Situation) []Planned {
 		all = append(all, Planned{Tier: t.Name, At: at, After: t.After, Waits: t.BusinessHours || t.NextBusinessDay, DespiteAck: t.DespiteAck, OrFailed: t.OrFailed, To: r.Receivers(t.Notify, at), Repeat: t.Repeat})
 	}
 	slices.SortStableFunc(all, func(a, b Planned) int { return a.At.Compare(b.At) })
+	if len(all) > 0 && !slices.ContainsFunc(all, func(p Planned) bool { return p.After == 0 && len(p.To) > 0 }) && !r.soon(s, s.Opened) {
+		all[0].To = append(all[0].To, r.everyone()...) // as Due does it
+	}
 	return all
 }
 

@@ -151,6 +151,15 @@ func (r *Rota) OnCall(at time.Time) []string {
 	return r.members[turn%len(r.members) : turn%len(r.members)+1]
 }
 
+// everybody are all who may ever be on call.
+func (r *Rota) everybody() []string {
+	out := slices.Clone(r.members)
+	for _, o := range r.overrides {
+		out = append(out, o.members...)
+	}
+	return out
+}
+
 // turn counts the handovers until at, the first one being turn 0; it is negative before that.
 // Handovers are counted in days of the calendar, not in hours: they stay at the same time of the
 // wall clock when the clocks change.

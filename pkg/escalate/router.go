@@ -206,10 +206,7 @@ func (r *Router) circular(name string, above []string) bool {
 	}
 	below := slices.Clone(r.roles[name])
 	if rota := r.rotas[name]; rota != nil {
-		below = append(below, rota.members...)
-		for _, o := range rota.overrides {
-			below = append(below, o.members...)
-		}
+		below = rota.everybody()
 	}
 	above = append(slices.Clone(above), name)
 	return slices.ContainsFunc(below, func(n string) bool { return r.circular(n, above) })
@@ -319,35 +316,54 @@ type Receiver struct {
 	For     string `json:"for"` // the name in the tier, and who has its turn: "primary: alice"
 }
 
-// Receivers finds the channels behind names at that time. A role without anybody leads to its
-// fallback; each channel comes once.
+// standIn begins what a label says of somebody who is told instead.
+const standIn = " (nobody is, so "
+
+// Receivers finds the channels behind names at that time. A role, or a schedule whose turn is
+// nobody's, leads to its fallback where it leads to no channel; each channel comes once.
 func (r *Router) Receivers(names []string, at time.Time) []Receiver {
 	var all []Receiver
 	seen := map[string]bool{}
-	var walk func(name, label string)
-	walk = func(name, label string) {
-		switch {
-		case r.channels[name]:
+	// walk reports whether a name leads to a channel, and takes note of those that are new.
+	var walk func(name, label string, above []string) bool
+	walk = func(name, label string, above []string) bool {
+		if r.channels[name] {
 			if !seen[name] {
 				seen[name] = true
 				all = append(all, Receiver{name, label})
 			}
-		case r.rotas[name] != nil:
-			for _, m := range r.rotas[name].OnCall(at) {
-				walk(m, label+": "+m)
-			}
-		case r.roles[name] != nil:
-			for _, m := range r.roles[name] {
-				walk(m, label)
-			}
-		case r.fallbacks[name] != "":
-			walk(r.fallbacks[name], label+" (nobody is, so "+r.fallbacks[name]+")")
+			return true
 		}
+		if slices.Contains(above, name) {
+			return false // who stands in for somebody may have nobody else
+		}
+		above = append(slices.Clone(above), name)
+		found := false
+		for _, m := range r.below(name, at) {
+			who := label
+			if r.rotas[name] != nil {
+				who += ": " + m
+			}
+			found = walk(m, who, above) || found
+		}
+		if to := r.fallbacks[name]; !found && to != "" {
+			label, _, _ = strings.Cut(label, standIn) // of a chain of them the last one says it
+			return walk(to, label+standIn+to+")", above)
+		}
+		return found
 	}
 	for _, n := range names {
-		walk(n, n)
+		walk(n, n, nil)
 	}
 	return all
+}
+
+// below are the names behind a role, or whose turn it is by a schedule.
+func (r *Router) below(name string, at time.Time) []string {
+	if rota := r.rotas[name]; rota != nil {
+		return rota.OnCall(at)
+	}
+	return r.roles[name]
 }
 
 // Public reports whether outsiders read a channel.
@@ -395,28 +411,4 @@ func (r *Router) everyone() (all []Receiver) {
 		all = append(all, Receiver{c, "everyone (no rule leads to anybody)"})
 	}
 	return all
-}
-
-// Gaps lists what the policy names and nobody was configured for, in sentences.
-func (r *Router) Gaps() []string {
-	named := map[string]bool{}
-	for _, rule := range r.rules {
-		for _, t := range rule.Tiers {
-			for _, n := range t.Notify {
-				named[n] = true
-			}
-		}
-	}
-	var gaps []string
-	for _, n := range slices.Sorted(maps.Keys(named)) {
-		if r.channels[n] || r.rotas[n] != nil || len(r.roles[n]) > 0 {
-			continue
-		}
-		if got := r.Receivers([]string{n}, time.Time{}); len(got) > 0 {
-			gaps = append(gaps, fmt.Sprintf("nobody is %s: %s is told instead", n, r.fallbacks[n]))
-			continue
-		}
-		gaps = append(gaps, fmt.Sprintf("nobody is %s: nobody is told in that place", n))
-	}
-	return gaps
 }

@@ -1,0 +1,35 @@
+package app
+
+import (
+	"slices"
+	"time"
+
+	"github.com/recoveryd/recoveryd/internal/config"
+)
+
+// Warnings are what is legal but risky in a configuration: what the file itself shows, and the
+// places of the escalation where, from now on, nobody is told.
+func Warnings(c *config.Config, now time.Time) []config.Problem {
+	out := slices.Clone(c.Warnings)
+	route, err := routingOf(c)
+	if err != nil || len(c.Notifiers) == 0 {
+		return out // that is said elsewhere
+	}
+	for _, g := range route.Router().Gaps(now) {
+		if !g.Note {
+			out = append(out, c.ProblemAt(gapPath(c, g.Name), g.Text, "recoveryd escalation shows who is told; name somebody under roles or oncall"))
+		}
+	}
+	return out
+}
+
+// gapPath is where in the file a name is given its people.
+func gapPath(c *config.Config, name string) string {
+	switch {
+	case slices.ContainsFunc(c.OnCall, func(s config.Schedule) bool { return s.Name == name }):
+		return "oncall[" + name + "]"
+	case slices.ContainsFunc(c.Roles, func(r config.Role) bool { return r.Name == name }):
+		return "roles[" + name + "]"
+	}
+	return "roles"
+}
