@@ -119,6 +119,9 @@ func lookHarder(t config.Target, addr string, asked asking) (always, extra []pro
 		}
 	}
 	sort(probe.NewProcess(), "process.")
+	if !asked.of(t, "host.") { // asked always by its own then
+		extra = append(extra, probe.NewPressure())
+	}
 	if addr != "" {
 		s, err := probe.NewSocket(probe.SocketConfig{Addr: addr, Unit: t.Unit, Timeout: time.Second})
 		if err != nil {

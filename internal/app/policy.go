@@ -59,6 +59,7 @@ func PolicyOf(c *config.Config) (*incident.Policy, error) {
 			Backoff:      incident.Backoff{Initial: c.Budgets.Backoff.Initial, Factor: c.Budgets.Backoff.Factor, Max: c.Budgets.Backoff.Max},
 			Concurrent:   c.Budgets.Concurrent,
 			StormTargets: c.Storm.Targets, StormWindow: c.Storm.Window,
+			StallMemory: float64(c.HostStall.Memory), StallIO: float64(c.HostStall.IO),
 		},
 		PageAfter: incident.PageAfter{Held: c.PageAfter.Held, Unknown: c.PageAfter.Unknown, Unresolved: c.PageAfter.Unresolved,
 			Operator: c.PageAfter.Operator},

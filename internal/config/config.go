@@ -55,6 +55,9 @@ type Config struct {
 	// When many targets fail at once, the cause is shared and restarting each of them makes it
 	// worse: recoveryd stops acting and pages once.
 	Storm Storm `yaml:"storm"`
+	// When the host itself stalls, everything on it is late, and a restart makes it worse: what is
+	// only late is not disrupted until that is over. People are told after page_after.held.
+	HostStall HostStall `yaml:"host_stall"`
 	// How long a problem may stay as it is before a person is told.
 	PageAfter PageAfter `yaml:"page_after"`
 	// Time that a cured target is watched for a relapse before its incident is closed. What fails

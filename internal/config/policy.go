@@ -159,6 +159,15 @@ type Storm struct {
 	Window time.Duration `yaml:"window" default:"1m" want:"min=1s,max=1h"`
 }
 
+// HostStall is when the host is so short of memory or disk bandwidth that lateness proves nothing.
+type HostStall struct {
+	// Percent of the last 10 seconds in which everything that had work waited for memory (PSI, full
+	// avg10 of /proc/pressure/memory). 0: not looked at.
+	Memory int `yaml:"memory" default:"20" want:"max=100" unit:"percent"`
+	// The same for disks (/proc/pressure/io).
+	IO int `yaml:"io" default:"40" want:"max=100" unit:"percent"`
+}
+
 // PageAfter is how long a problem may stay as it is before a person is told. The page that ends
 // a ladder comes at once and is not affected.
 type PageAfter struct {

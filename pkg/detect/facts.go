@@ -111,10 +111,13 @@ const (
 	TrendPoolLeft    = "trend.pool_left"    // seconds until the pool is used up at that pace; absent unless its use grows steadily
 	TrendDegradedFor = "trend.degraded_for" // seconds that the service has called itself degraded, without a break; absent when it does not
 
-	// host: pressure on the whole host (PSI "some avg10"), measured where a rule names it.
+	// host: pressure on the whole host (PSI avg10), measured where a rule names it, and when a target
+	// is not content.
 	HostMemoryPressure = "host.memory_pressure" // percent of the last 10 s in which some process waited for memory
 	HostCPUPressure    = "host.cpu_pressure"    // percent of the last 10 s in which some process waited for a processor
 	HostIOPressure     = "host.io_pressure"     // percent of the last 10 s in which some process waited for a disk
+	HostMemoryStall    = "host.memory_stall"    // percent of the last 10 s in which everything that had work waited for memory
+	HostIOStall        = "host.io_stall"        // percent of the last 10 s in which everything that had work waited for a disk
 
 	// alert: a firing alert of an outside system (Alertmanager), as a witness.
 	AlertFiring = "alert.firing" // word: alert name; the class it maps to is in AlertClass

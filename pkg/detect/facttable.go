@@ -138,6 +138,8 @@ func FactTable() []Fact {
 		number(HostMemoryPressure, "percent of the last 10 s in which some process of the host waited for memory (PSI some avg10)"),
 		number(HostCPUPressure, "percent of the last 10 s in which some process of the host waited for a processor"),
 		number(HostIOPressure, "percent of the last 10 s in which some process of the host waited for a disk"),
+		number(HostMemoryStall, "percent of the last 10 s in which everything on the host that had work waited for memory (PSI full avg10)"),
+		number(HostIOStall, "percent of the last 10 s in which everything on the host that had work waited for a disk (PSI full avg10)"),
 		word(AlertFiring, "name of an outside system's firing alert"),
 		word(AlertClass, "failure class that the alert maps to"),
 		word(PlainOutcome, "how the dependency's own check ended", "ok", "refused", "timeout", "error", "unknown"),

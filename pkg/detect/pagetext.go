@@ -97,7 +97,7 @@ What holds for every rule:
 Seconds and bytes are plain numbers. A name that is no word goes in brackets. On a quiet day the port and
 the process table are not looked at: ` + "`socket.*` and `process.*`" + ` are measured when the health reply is
 missing or bad, when memory runs short, and at every look at a target for which a rule names one of them;
-` + "`host.*`" + ` only where a rule does. A file system is measured where ` + "`disks`" + ` lists it, and for the ` + "`targets`" + ` of a rule
+` + "`host.*`" + ` where a rule does, and when a target is not content. A file system is measured where ` + "`disks`" + ` lists it, and for the ` + "`targets`" + ` of a rule
 that names it.
 
 `

@@ -96,7 +96,7 @@ func HoldsAsked(rec Record) (out []Asked) {
 				why = rec.Incident.HeldWhy
 			}
 			return append(out, Asked{h, true, why})
-		case gentle && (h == HoldOneWitness || h == HoldInFlight),
+		case gentle && (h == HoldOneWitness || h == HoldStall || h == HoldInFlight),
 			rec.Reason == Undo && (h == HoldApproval || i >= slices.Index(Holds(), HoldSystemd)):
 		default:
 			out = append(out, Asked{Hold: h, Why: holdWords[h]})

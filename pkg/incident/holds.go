@@ -90,6 +90,9 @@ func (p *Policy) holdOf(tn *turn) (hold, bool) {
 			return hold{reason: HoldOneWitness, why: fmt.Sprintf("%s would disrupt, and only %s says so", firstAction(plan), witnessWords(t.Diagnosis.Witnesses))}, true
 		}
 	}
+	if why := stalled(lim, t); why != "" && plan.Disrupts() {
+		return hold{reason: HoldStall, why: why + "; it would do: " + firstAction(plan)}, true
+	}
 	for _, d := range target.DependsOn {
 		if ds, ok := tn.s.Targets[d]; ok && (ds.Phase == Acting || ds.Phase == Verifying && ds.Diagnosis.Bad()) {
 			return hold{reason: HoldRecovering, why: d + ", which it needs, is being treated"}, true
@@ -135,6 +138,26 @@ func (p *Policy) holdOf(tn *turn) (hold, bool) {
 		return hold{reason: HoldStorm, why: fmt.Sprintf("%d incidents began within %s: something larger is wrong", n, words(lim.StormWindow))}, true
 	}
 	return hold{}, false
+}
+
+// stalled says that the host itself is why a target is late; "" when not. On a host that swaps or waits
+// for its disks everything times out at once, a database above all, and a restart adds to its load.
+// What does not rest on lateness (a full pool, a unit at its own memory limit) is not excused.
+func stalled(lim Limits, t *TargetState) string {
+	switch t.Diagnosis.Class {
+	case detect.ClassDatabase, detect.ClassHung, detect.ClassLatency, detect.ClassUnknown:
+	default:
+		return ""
+	}
+	for _, x := range []struct {
+		fact, what string
+		limit      float64
+	}{{detect.HostMemoryStall, "memory", lim.StallMemory}, {detect.HostIOStall, "its disks", lim.StallIO}} {
+		if v, ok := t.Last.Facts.Num(x.fact); ok && x.limit > 0 && v >= x.limit {
+			return fmt.Sprintf("the host itself stalls: everything on it waited for %s during %.0f %% of the last 10 s", x.what, v)
+		}
+	}
+	return ""
 }
 
 // ofUnit reports whether a plan starts, stops or kills a unit.

@@ -102,6 +102,7 @@ const (
 	HoldObserve     Reason = "observe-mode"          // this target is only observed
 	HoldApproval    Reason = "needs-approval"        // this target's actions need a person's yes
 	HoldOneWitness  Reason = "one-witness"           // a disruptive action needs two kinds of evidence
+	HoldStall       Reason = "host-stalled"          // the host itself stalls: what is late may be well
 	HoldRecovering  Reason = "dependency-recovering" // what it needs is being treated
 	HoldInFlight    Reason = "action-in-flight"      // another disruptive action runs on this host
 	HoldSystemd     Reason = "systemd-restarting"    // systemd itself is restarting it
@@ -116,6 +117,6 @@ const (
 // Holds lists the hold reasons in the order in which they are asked.
 func Holds() []Reason {
 	return []Reason{HoldJournal, HoldStop, HoldPaused, HoldOperator, HoldCommand, HoldPlaybook, HoldHalted, HoldMaintenance, HoldDependency, HoldUnknown,
-		HoldObserve, HoldApproval, HoldOneWitness, HoldRecovering, HoldInFlight, HoldSystemd, HoldBackoff,
+		HoldObserve, HoldApproval, HoldOneWitness, HoldStall, HoldRecovering, HoldInFlight, HoldSystemd, HoldBackoff,
 		HoldStartLimit, HoldTarget, HoldClass, HoldHost, HoldStorm}
 }

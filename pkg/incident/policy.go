@@ -55,6 +55,9 @@ type Limits struct {
 	Concurrent   int // disruptive actions at a time on the host
 	StormTargets int // that many incidents opened within StormWindow: stop acting; 0 = never
 	StormWindow  time.Duration
+	// Nothing is disrupted for being late while the host stalls for so many percent of 10 s: its
+	// memory, its disks (PSI full avg10). 0 = never held for that.
+	StallMemory, StallIO float64
 }
 
 // PageAfter says when people are told although recoveryd is not at its end yet.

@@ -30,7 +30,7 @@ func options(t *testing.T) Options {
 			{Name: "postgres", Kind: detect.KindPostgres, Platform: "systemd", Unit: "postgresql@15-main.service",
 				StartGrace: 30 * time.Second, StopGrace: 10 * time.Second}},
 		Strategies: set,
-		Limits: Limits{Target: Budget{4, time.Hour}, Host: Budget{10, time.Hour}, Concurrent: 1,
+		Limits: Limits{Target: Budget{4, time.Hour}, Host: Budget{10, time.Hour}, Concurrent: 1, StallMemory: 20, StallIO: 40,
 			Backoff: Backoff{Initial: 5 * time.Second, Factor: 2, Max: 5 * time.Minute}, StormTargets: 5, StormWindow: time.Minute},
 		PageAfter:  PageAfter{Held: 5 * time.Minute, Unknown: 10 * time.Minute, Unresolved: 15 * time.Minute},
 		Escalation: Ages{0, 15 * time.Minute, time.Hour},

@@ -59,6 +59,7 @@ var holdWords = map[Reason]string{
 	HoldObserve:     "this target is only observed",
 	HoldApproval:    "this target's actions need a person's yes",
 	HoldOneWitness:  "a disruptive action needs two kinds of evidence that agree",
+	HoldStall:       "the host itself stalls for memory or disk: what does not answer may be well",
 	HoldRecovering:  "what it needs is being treated",
 	HoldInFlight:    "another disruptive action runs on this host",
 	HoldSystemd:     "systemd itself is restarting the unit",

@@ -215,8 +215,10 @@ func TestPressure(t *testing.T) {
 	require.NoError(t, os.WriteFile(dir+"/cpu", []byte("some avg10=1234.00\n"), 0o644))
 	f = (&Pressure{dir: dir}).Look(t.Context(), nil)
 	require.Equal(t, detect.Num(12.34), f[detect.HostMemoryPressure])
+	require.Equal(t, detect.Num(1), f[detect.HostMemoryStall])
 	require.Contains(t, f[detect.HostCPUPressure].Err, "unknown form")
 	require.Contains(t, f[detect.HostIOPressure].Err, "psi=1")
+	require.Contains(t, f[detect.HostIOStall].Err, "psi=1")
 }
 
 func newSocket(t *testing.T, c SocketConfig) *Socket {

@@ -12,7 +12,7 @@ import (
 )
 
 // Pressure reads the host's pressure stall information (PSI): a host that is out of memory or
-// disk bandwidth makes good services slow.
+// disk bandwidth makes good services slow, and one that stalls makes them look hung.
 type Pressure struct{ dir string }
 
 var _ Witness = (*Pressure)(nil)
@@ -28,23 +28,29 @@ func (p *Pressure) Leads() string { return detect.HostMemoryPressure }
 
 // Look reads three files.
 func (p *Pressure) Look(context.Context, detect.Facts) detect.Facts {
-	return detect.Facts{
-		detect.HostMemoryPressure: p.some("memory"),
-		detect.HostCPUPressure:    p.some("cpu"),
-		detect.HostIOPressure:     p.some("io"),
-	}
+	f := make(detect.Facts, 5)
+	f[detect.HostMemoryPressure], f[detect.HostMemoryStall] = p.read("memory")
+	f[detect.HostIOPressure], f[detect.HostIOStall] = p.read("io")
+	f[detect.HostCPUPressure], _ = p.read("cpu") // a processor is never denied to everybody
+	return f
 }
 
-// some returns avg10 of the line "some avg10=0.00 avg60=0.00 avg300=0.00 total=0".
-func (p *Pressure) some(resource string) detect.Reading {
+// read returns avg10 of the two lines "some avg10=0.00 avg60=0.00 avg300=0.00 total=0" and "full ...".
+func (p *Pressure) read(resource string) (some, full detect.Reading) {
 	b, err := os.ReadFile(p.dir + "/" + resource)
-	if errors.Is(err, fs.ErrNotExist) {
-		return detect.NotMeasured("the kernel offers no pressure information (psi=1 enables it)")
-	}
 	if err != nil {
-		return detect.NotMeasured("pressure information: " + bare(err))
+		why := "pressure information: " + bare(err)
+		if errors.Is(err, fs.ErrNotExist) {
+			why = "the kernel offers no pressure information (psi=1 enables it)"
+		}
+		return detect.NotMeasured(why), detect.NotMeasured(why)
 	}
-	line, _, _ := strings.Cut(string(b), "\n")
+	return avg10(string(b), "some"), avg10(string(b), "full")
+}
+
+func avg10(text, which string) detect.Reading {
+	_, line, _ := strings.Cut("\n"+text, "\n"+which+" ")
+	line, _, _ = strings.Cut(line, "\n")
 	for field := range strings.FieldsSeq(line) {
 		if v, ok := strings.CutPrefix(field, "avg10="); ok {
 			if n, err := strconv.ParseFloat(v, 64); err == nil && n >= 0 && n <= 100 {
