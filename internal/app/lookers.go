@@ -40,6 +40,7 @@ func lookerOf(t config.Target, ad platform.Adapter, asked asking) (*probe.Looker
 	if unit := targetOf(t).Unit; ad != nil && unit != "" {
 		lc.Inspect = func(ctx context.Context) (detect.Facts, error) { return ad.Inspect(ctx, unit) }
 	}
+	var first []suspicious
 	if t.Kind == config.KindOfService {
 		lc.Trend = probe.NewTrend(probe.TrendConfig{MemoryLimit: float64(t.Memory.Limit)})
 	}
@@ -54,7 +55,7 @@ func lookerOf(t config.Target, ad platform.Adapter, asked asking) (*probe.Looker
 		if err != nil {
 			return nil, fmt.Errorf("health check %s: %w", redactURL(h.URL), err)
 		}
-		lc.Witnesses = append(lc.Witnesses, suspicious{first: w, always: always, extra: extra, memory: uint64(t.Memory.Limit), high: t.Memory.High})
+		first = append(first, suspicious{first: w, always: always, extra: extra, memory: uint64(t.Memory.Limit), high: t.Memory.High})
 	}
 	for _, s := range t.Synthetic {
 		w, err := syntheticOf(s)
@@ -72,7 +73,7 @@ func lookerOf(t config.Target, ad platform.Adapter, asked asking) (*probe.Looker
 		if err != nil {
 			return nil, err
 		}
-		lc.Witnesses = append(lc.Witnesses, suspicious{first: w, always: always, extra: extra})
+		first = append(first, suspicious{first: w, always: always, extra: extra})
 	}
 	if t.Check != nil {
 		w, err := plainOf(*t.Check)
@@ -83,8 +84,12 @@ func lookerOf(t config.Target, ad platform.Adapter, asked asking) (*probe.Looker
 		if err != nil {
 			return nil, fmt.Errorf("check: %w", err)
 		}
-		lc.Witnesses = append(lc.Witnesses, suspicious{first: w, always: always, extra: extra})
+		first = append(first, suspicious{first: w, always: always, extra: extra})
 	}
+	for _, s := range first {
+		lc.Witnesses = append(lc.Witnesses, s)
+	}
+	glanceAt(&lc, t, ad, first, asked)
 	paths := t.Disks
 	if t.Postgres != nil && t.Postgres.DataDir != "" {
 		paths = append([]string{t.Postgres.DataDir}, paths...)
@@ -105,6 +110,20 @@ func lookerOf(t config.Target, ad platform.Adapter, asked asking) (*probe.Looker
 		lc.Witnesses = append(lc.Witnesses, d)
 	}
 	return probe.NewLooker(lc)
+}
+
+// glanceAt lets polls be content with what the platform said a moment ago while every check is plainly
+// good. An operator's rule about memory or processes wants figures of the moment.
+func glanceAt(lc *probe.LookerConfig, t config.Target, ad platform.Adapter, first []suspicious, asked asking) {
+	g, ok := ad.(platform.Glancer)
+	if !ok || lc.Inspect == nil || len(first) == 0 || asked.of(t, "cgroup.") || asked.of(t, "process.") {
+		return
+	}
+	unit := targetOf(t).Unit
+	lc.Glance = func() (detect.Facts, bool) { return g.Glance(unit) }
+	lc.Fine = func(f detect.Facts) bool {
+		return !f.False(detect.SyntheticOK) && !slices.ContainsFunc(first, func(s suspicious) bool { return !s.fine(f, f) })
+	}
 }
 
 // lookHarder builds the witnesses that are asked when the first one is not content: the kernel's

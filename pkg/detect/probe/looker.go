@@ -27,10 +27,18 @@ const (
 // The facts count even with an error; the error says what is missing.
 type Inspect func(ctx context.Context) (detect.Facts, error)
 
+// Glance returns what Inspect returned a moment ago when nothing is known to have changed since, like
+// platform.Glancer's method for one unit; false = it must be asked.
+type Glance func() (detect.Facts, bool)
+
 // LookerConfig says how one target is looked at.
 type LookerConfig struct {
-	Target    string    // its name, copied into each observation; required
-	Inspect   Inspect   // nil when the target has no platform
+	Target  string  // its name, copied into each observation; required
+	Inspect Inspect // nil when the target has no platform
+	// Glance spares a poll the question to the platform, when Fine says of the facts of that same look
+	// that they leave no question; otherwise Inspect is asked after the witnesses. Both or none are set.
+	Glance    Glance
+	Fine      func(detect.Facts) bool
 	Witnesses []Witness // the order does not matter; facts of the same name should not be measured twice
 	// Deadline of one look; DefaultDeadline when 0. It should exceed the timeouts of the
 	// witnesses: what a deadline cuts short was not measured.
@@ -71,6 +79,9 @@ func NewLooker(c LookerConfig) (*Looker, error) {
 	if c.Deadline < 0 || c.InspectTimeout < 0 {
 		return nil, fmt.Errorf("target %s: the deadlines of a look must not be negative", c.Target)
 	}
+	if (c.Glance == nil) != (c.Fine == nil) || c.Glance != nil && c.Inspect == nil {
+		return nil, fmt.Errorf("target %s: a glance at the platform needs Fine and Inspect", c.Target)
+	}
 	if c.Deadline == 0 {
 		c.Deadline = DefaultDeadline
 	}
@@ -93,17 +104,14 @@ func (l *Looker) Look(ctx context.Context, cause string) detect.Observation {
 	ctx, done := l.begin(ctx)
 	defer done()
 
-	unit := l.platform(ctx)
-	facts := maps.Clone(unit)
-	if facts == nil {
-		facts = detect.Facts{}
+	unit, glanced := l.glance(cause)
+	if !glanced {
+		unit = l.platform(ctx)
 	}
-	for _, f := range l.ask(ctx, unit) {
-		for name, r := range f {
-			if old, measured := facts[name]; !measured || old.Err != "" || r.Err == "" {
-				facts[name] = r
-			}
-		}
+	seen := l.ask(ctx, unit)
+	facts := merge(unit, seen)
+	if glanced && !l.config.Fine(facts) {
+		facts = merge(l.platform(ctx), seen)
 	}
 	l.remember(facts)
 	if l.config.Trend != nil {
@@ -113,6 +121,31 @@ func (l *Looker) Look(ctx context.Context, cause string) detect.Observation {
 		Target: l.config.Target, At: start, Cause: cause, Facts: facts,
 		Took: time.Since(start).Seconds(),
 	}
+}
+
+// glance is what the platform said a moment ago. Only a poll is content with it: every other look has
+// a reason to doubt it.
+func (l *Looker) glance(cause string) (detect.Facts, bool) {
+	if cause != "poll" || l.config.Glance == nil {
+		return nil, false
+	}
+	return l.config.Glance()
+}
+
+// merge puts the facts of one look together. A fact that was measured is not covered by one that was not.
+func merge(unit detect.Facts, seen []detect.Facts) detect.Facts {
+	facts := maps.Clone(unit)
+	if facts == nil {
+		facts = detect.Facts{}
+	}
+	for _, f := range seen {
+		for name, r := range f {
+			if old, measured := facts[name]; !measured || old.Err != "" || r.Err == "" {
+				facts[name] = r
+			}
+		}
+	}
+	return facts
 }
 
 // Inherit takes over what an earlier Looker of the same process has learnt: which run has answered, and

@@ -176,6 +176,49 @@ func TestAPlatformThatFailsKeepsWhatItSaw(t *testing.T) {
 	}
 }
 
+func TestAPollIsContentWithAGlanceWhileAllIsWell(t *testing.T) {
+	stale := detect.Facts{detect.UnitActive: detect.Word("active"), detect.ProcessState: detect.Word("S"), detect.MemoryMax: detect.Num(9)}
+	fresh := detect.Facts{detect.UnitActive: detect.Word("active"), detect.ProcessState: detect.Word("T")}
+	tests := []struct {
+		name, cause, outcome string
+		known                bool
+		asked                int
+	}{
+		{"a poll of a target that is well asks nobody", "poll", "reply", true, 0},
+		{"without a glance the platform is asked", "poll", "reply", false, 1},
+		{"a poll that finds trouble asks in the same look", "poll", "no-reply", true, 1},
+		{"a look after a bad one asks", "again", "reply", true, 1},
+		{"a look after a signal asks", "signal", "reply", true, 1},
+		{"a look that proves a cure asks", "verify", "reply", true, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			asked := 0
+			l := newLooker(t, LookerConfig{
+				Inspect: func(context.Context) (detect.Facts, error) { asked++; return fresh, nil },
+				Glance:  func() (detect.Facts, bool) { return stale, tt.known },
+				Fine:    func(f detect.Facts) bool { return f.Text(detect.HTTPOutcome) == "reply" },
+				Witnesses: []Witness{fake{name: "http", look: func(_ context.Context, unit detect.Facts) detect.Facts {
+					require.Equal(t, "active", unit.Text(detect.UnitActive), "the witnesses know the unit")
+					return detect.Facts{detect.HTTPOutcome: detect.Word(tt.outcome)}
+				}}},
+			})
+			o := l.Look(t.Context(), tt.cause)
+			require.Equal(t, tt.asked, asked)
+			require.Equal(t, tt.outcome, o.Facts.Text(detect.HTTPOutcome))
+			_, remains := o.Facts.Num(detect.MemoryMax)
+			require.Equal(t, asked == 0, remains, "nothing of the glance is left in facts that were measured")
+			require.Equal(t, asked == 0, o.Facts.Text(detect.ProcessState) == "S")
+		})
+	}
+}
+
+func TestAGlanceNeedsSomebodyToAskAndAJudge(t *testing.T) {
+	glance := func() (detect.Facts, bool) { return nil, false }
+	_, err := NewLooker(LookerConfig{Target: "t", Glance: glance})
+	require.ErrorContains(t, err, "needs Fine and Inspect")
+}
+
 func TestALookRemembersWhichProcessHasAnswered(t *testing.T) {
 	id, outcome := "one", detect.OutcomeNoReply
 	l := newLooker(t, LookerConfig{

@@ -56,11 +56,13 @@ type Adapter struct {
 	sessions []*session // the running Watch calls, newest last
 	denied   map[string]string
 	read     map[string]whole // by unit; only those whose signals agree with what was read
+	told     map[string]told  // by unit: what Inspect said last, for Glance
 }
 
 var (
 	_ platform.Adapter = (*Adapter)(nil)
 	_ platform.Watcher = (*Adapter)(nil)
+	_ platform.Glancer = (*Adapter)(nil)
 )
 
 // New makes an adapter; its connections end with ctx or Close. A bus that cannot be reached is
@@ -75,7 +77,7 @@ func New(ctx context.Context, opt Options) (*Adapter, error) {
 	if opt.Root == "" {
 		opt.Root = "/"
 	}
-	a := &Adapter{opt: opt, log: opt.Logger, host: hostFiles{root: opt.Root}, denied: map[string]string{}, read: map[string]whole{}}
+	a := &Adapter{opt: opt, log: opt.Logger, host: hostFiles{root: opt.Root}, denied: map[string]string{}, read: map[string]whole{}, told: map[string]told{}}
 	if opt.EnvDir != "" {
 		env, err := envfile.New(opt.EnvDir, opt.EnvKeys)
 		if err != nil {
@@ -169,6 +171,7 @@ func (a *Adapter) recheck(unit string) {
 func (a *Adapter) remember(unit, refusal string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	delete(a.told, unit)
 	if refusal == "" {
 		delete(a.denied, unit)
 	} else {

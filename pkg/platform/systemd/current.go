@@ -82,4 +82,5 @@ func (a *Adapter) forget(unit string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.read, unit)
+	delete(a.told, unit)
 }

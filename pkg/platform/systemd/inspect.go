@@ -58,6 +58,7 @@ func (a *Adapter) Inspect(ctx context.Context, unit string) (detect.Facts, error
 	} else {
 		a.addHostFacts(f, unit, p)
 	}
+	a.wasTold(unit, f, p, v, watched)
 	return f, nil
 }
 

@@ -153,11 +153,22 @@ func (s *session) view(unit string) (view, bool) {
 	if t == nil || !t.synced {
 		return view{}, false
 	}
-	v := view{props: t.props, end: t.end(maxDepth)}
+	v := view{props: t.props, end: t.end(maxDepth), heard: t.heard}
 	if t.cur != nil {
 		v.jobID, v.jobType = t.cur.id, t.cur.typ
 	}
 	return v, true
+}
+
+// heard returns how much has been learnt of a unit whose signals are being received.
+func (s *session) heard(unit string) (uint64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.units[unit]
+	if t == nil || !t.synced {
+		return 0, false
+	}
+	return t.heard, true
 }
 
 // poke asks for a unit to be judged again; it never blocks.

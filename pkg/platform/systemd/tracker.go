@@ -31,6 +31,7 @@ type tracker struct {
 	asking bool           // properties are being read
 	tries  uint32         // NRestarts when the delay before an automatic restart began
 	trying bool           // systemd itself is starting it again after that delay
+	heard  uint64         // grows with everything that is learnt about the unit
 }
 
 type job struct {
@@ -68,6 +69,7 @@ func isUp(state string) bool {
 
 // snapshot takes over properties that were read as a whole.
 func (t *tracker) snapshot(p unitProps, now time.Time) {
+	t.heard++
 	before, known := t.props, t.known
 	unbroken := known && !t.gap
 	p = keepLastRun(p, before)
@@ -102,6 +104,7 @@ func keepLastRun(p, before unitProps) unitProps {
 
 // changed takes over a PropertiesChanged signal. It reports whether the change is complete.
 func (t *tracker) changed(iface string, m map[string]dbus.Variant, now time.Time) bool {
+	t.heard++
 	before := t.props
 	t.props.apply(m)
 	if iface != unitIf {
@@ -162,6 +165,7 @@ func (t *tracker) left(from string, now time.Time) {
 
 // jobSeen notes that a job is on the unit, which was running or not before.
 func (t *tracker) jobSeen(id uint32, running bool, now time.Time) {
+	t.heard++
 	if t.cur == nil || t.cur.id != id {
 		t.cur = &job{id: id, during: t.own.busy(t.unit), seen: now, running: running}
 	}
@@ -170,6 +174,7 @@ func (t *tracker) jobSeen(id uint32, running bool, now time.Time) {
 // jobType notes the type of a job. A restart becomes a start for its second half: when the unit
 // left meanwhile, a start says nothing about why.
 func (t *tracker) jobType(id uint32, typ string) {
+	t.heard++
 	for _, j := range []*job{t.cur, t.episodeJob()} {
 		if j == nil || j.id != id || (j.typ != "" && j.typ != detect.JobUnknown) {
 			continue
@@ -190,6 +195,7 @@ func (t *tracker) episodeJob() *job {
 
 // jobRemoved notes the end of a job.
 func (t *tracker) jobRemoved(id uint32, result string) {
+	t.heard++
 	for _, j := range []*job{t.cur, t.episodeJob()} {
 		if j != nil && j.id == id {
 			j.end = result
@@ -206,6 +212,7 @@ func (t *tracker) jobRemoved(id uint32, result string) {
 
 // lost says that signals may have been missed.
 func (t *tracker) lost() {
+	t.heard++
 	t.synced, t.gap, t.asking, t.queue = false, true, false, nil
 }
 
@@ -264,6 +271,7 @@ type view struct {
 	end     detect.UnitEnd
 	jobID   uint32
 	jobType string
+	heard   uint64
 }
 
 // describes reports whether the view is of the same state and run as the properties.
