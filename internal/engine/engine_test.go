@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -240,6 +241,45 @@ func TestASignalAbandonsALookInFlightAndLooksAtOnce(t *testing.T) {
 		require.Zero(t, time.Since(began), "the signal is looked at without waiting for anything")
 		cancel()
 		<-done
+	})
+}
+
+func TestOneLookAtATimeHoweverOftenItIsAskedForAndNoneAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{facts: healthy("run1")}
+		var now, most, looks atomic.Int32
+		r.look = func(ctx context.Context) {
+			most.Store(max(most.Load(), now.Add(1)))
+			looks.Add(1)
+			select {
+			case <-ctx.Done():
+			case <-time.After(200 * time.Millisecond):
+			}
+			now.Add(-1)
+		}
+		e := r.engine(t, incident.NewState())
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- e.Run(ctx) }()
+		var asked time.Time
+		for range 50 {
+			time.Sleep(30 * time.Millisecond)
+			asked = time.Now()
+			for range 3 {
+				go e.LookNow("svc", "signal")
+				go e.lookAfter("svc", 10*time.Millisecond)
+			}
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, int32(1), most.Load())
+		require.False(t, e.State().Targets["svc"].Last.At.Before(asked), "what was asked for last was looked at")
+		cancel()
+		<-done
+		before := looks.Load()
+		e.LookNow("svc", "signal")
+		time.Sleep(time.Minute)
+		require.Equal(t, before, looks.Load())
 	})
 }
 

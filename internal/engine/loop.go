@@ -33,6 +33,9 @@ func (e *Engine) Run(ctx context.Context) error {
 				m.fn()
 			} else {
 				e.handle(ctx, m)
+				if e.State().Host.Impaired == "" {
+					idle.Reset(idleTurn) // an event is a turn: nothing else is left for the ticker to do
+				}
 			}
 		case <-idle.C:
 			e.brake(ctx)
@@ -262,9 +265,11 @@ func (e *Engine) wakeAt(ctx context.Context, target string, at time.Time) {
 	})
 }
 
+// stopTimers ends everything that would begin by itself; afterwards the work in flight can be waited for.
 func (e *Engine) stopTimers() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.endWatchers()
 	for _, t := range e.timers {
 		t.Stop()
 	}

@@ -9,18 +9,22 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
-// watcher looks at one target: every interval, sooner when asked, at once when interrupted.
+// watcher looks at one target: every interval, sooner when asked, at once when interrupted. While it
+// does not look it is a timer and no goroutine, so that a thousand targets cost no thousand stacks.
 type watcher struct {
 	s    Subject
 	stop context.CancelFunc
-	wake chan struct{} // capacity 1
 
-	mu     sync.Mutex // guards what follows
-	due    time.Time  // of the next look
-	cause  string     // of the next look
-	urgent bool       // a signal came: the look in flight is worthless
-	cancel context.CancelFunc
-	done   time.Time // when the last look ended (or watching began)
+	mu      sync.Mutex // guards what follows
+	timer   *time.Timer
+	due     time.Time // of the next look
+	cause   string    // of the next look
+	looking bool      // a look is in flight; the next is arranged when it ends
+	over    bool      // nothing is looked at any more
+	urgent  bool      // a signal came: the look in flight is worthless
+	cancel  context.CancelFunc
+	round   uint32
+	done    time.Time // when the last look ended (or watching began)
 }
 
 // startWatchers replaces the running watchers by those of the present subjects. Called by Run
@@ -28,55 +32,68 @@ type watcher struct {
 func (e *Engine) startWatchers(ctx context.Context) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, w := range e.watchers {
-		w.stop()
-	}
-	e.watchers = map[string]*watcher{}
+	e.endWatchers()
 	now := time.Now()
 	for i, s := range e.o.Subjects {
 		wctx, stop := context.WithCancel(ctx)
 		// The first looks are a few milliseconds apart, so that thousands do not start together.
-		w := &watcher{s: s, stop: stop, wake: make(chan struct{}, 1), due: now.Add(time.Duration(i) * time.Millisecond), cause: "start", done: now}
+		w := &watcher{s: s, stop: stop, due: now.Add(time.Duration(i) * time.Millisecond), cause: "start", done: now}
 		e.watchers[s.Name] = w
-		e.work.Go(func() { e.watch(wctx, w) })
+		w.mu.Lock() // the timer may fire at once
+		w.timer = time.AfterFunc(time.Until(w.due), func() { e.look(wctx, w) })
+		w.mu.Unlock()
 	}
 }
 
-// watch is the goroutine of one watcher.
-func (e *Engine) watch(ctx context.Context, w *watcher) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for round := uint32(0); ; {
+// endWatchers ends all of them; looks in flight are called off. The lock is held.
+func (e *Engine) endWatchers() {
+	for _, w := range e.watchers {
+		w.stop()
 		w.mu.Lock()
-		wait := time.Until(w.due)
+		w.over = true
+		w.timer.Stop()
 		w.mu.Unlock()
-		if wait > 0 {
-			timer.Reset(wait)
-			select {
-			case <-ctx.Done():
-				return
-			case <-w.wake:
-				continue
-			case <-timer.C:
-			}
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		round++
-		e.lookOnce(ctx, w, round)
+	}
+	e.watchers = map[string]*watcher{}
+}
+
+// look takes the looks that are due, in the goroutine of the timer.
+func (e *Engine) look(ctx context.Context, w *watcher) {
+	w.mu.Lock()
+	if w.looking || w.over {
+		w.mu.Unlock()
+		return
+	}
+	w.looking = true
+	e.work.Add(1) // not over, so nobody waits for the work yet
+	defer e.work.Done()
+	for !w.over && time.Until(w.due) <= 0 {
+		w.mu.Unlock()
+		e.lookOnce(ctx, w)
+		w.mu.Lock()
+	}
+	w.looking = false
+	w.arm()
+	w.mu.Unlock()
+}
+
+// arm lets the timer fire when the next look is due. The lock is held.
+func (w *watcher) arm() {
+	if !w.looking && !w.over {
+		w.timer.Reset(time.Until(w.due))
 	}
 }
 
 // lookOnce takes one look and posts what was seen.
-func (e *Engine) lookOnce(ctx context.Context, w *watcher, round uint32) {
+func (e *Engine) lookOnce(ctx context.Context, w *watcher) {
 	lctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	began := time.Now()
 	w.mu.Lock()
 	cause := w.cause
 	w.cancel, w.urgent = cancel, false
-	w.due, w.cause = began.Add(jitter(w.s.Interval, w.s.Name, round)), "poll"
+	w.round++
+	w.due, w.cause = began.Add(jitter(w.s.Interval, w.s.Name, w.round)), "poll"
 	w.mu.Unlock()
 	o := w.s.Looker.Look(lctx, cause)
 	w.mu.Lock()
@@ -111,30 +128,23 @@ func (e *Engine) lookAfter(target string, after time.Duration) {
 	}
 	at := time.Now().Add(after)
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	if at.Before(w.due) {
 		w.due, w.cause = at, "again"
+		w.arm()
 	}
-	w.mu.Unlock()
-	w.nudge()
 }
 
 // interrupt abandons a look in flight and looks at once.
 func (w *watcher) interrupt(cause string) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.due, w.cause = time.Now(), cause
 	if w.cancel != nil {
 		w.urgent = true
 		w.cancel()
 	}
-	w.mu.Unlock()
-	w.nudge()
-}
-
-func (w *watcher) nudge() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	w.arm()
 }
 
 func (w *watcher) lastDone() time.Time {
