@@ -35,7 +35,7 @@ type Verdict struct {
 var WitnessStates = []string{"ok", "down", "frozen", "saturated", "starting", "unknown"}
 
 // UnitStates are the words that a unit may be given.
-var UnitStates = []string{"active", "activating", "auto-restart", "deactivating", "failed", "inactive", "masked", "not-found", "stopped"}
+var UnitStates = []string{"active", "activating", "auto-restart", "deactivating", "failed", "inactive", "masked", "not-found", "stopped", "unasked"}
 
 // offlineUnit names the units of offline targets, as they are called on Debian.
 const offlineCluster = "postgresql@15-main.service"
@@ -97,6 +97,9 @@ func unitFacts(f detect.Facts, state string) {
 	case "stopped":
 		set("inactive", "dead")
 		f[detect.UnitDeparture] = detect.Word(detect.DepartureStopped)
+	case "unasked":
+		set("inactive", "dead")
+		f[detect.UnitDeparture] = detect.Word(detect.DepartureUnasked)
 	case "masked":
 		set("inactive", "dead")
 		f[detect.UnitLoad] = detect.Word("masked")
@@ -160,6 +163,9 @@ func would(d detect.Diagnosis, self detect.Target, facts detect.Facts, needs []d
 	}
 	if stopped := facts.Text(detect.UnitDeparture) == detect.DepartureStopped || facts.Text(detect.UnitLoad) == "masked"; stopped {
 		return "nothing: a person stopped or masked it"
+	}
+	if facts.Text(detect.UnitDeparture) == detect.DepartureUnasked {
+		return "nothing: nothing asks for it to run"
 	}
 	set, err := strategy.NewSet(strategy.Builtin()...)
 	if err != nil {

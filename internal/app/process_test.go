@@ -49,8 +49,8 @@ runtime_dir: %[1]s/run
 http: {listen: ""}
 probation: 1s
 targets:
-  - {name: app, kind: service, platform: process, command: %[2]s, depends_on: [need], interval: 500ms, stop_grace: 500ms, health: [{url: "%[3]s", timeout: 300ms}]}
-  - {name: need, kind: service, platform: process, command: %[4]s, interval: 200ms, stop_grace: 500ms, health: [{url: "%[5]s", timeout: 100ms}]}
+  - {name: app, kind: service, platform: process, command: %[2]s, depends_on: [need], interval: 10s, stop_grace: 500ms, health: [{url: "%[3]s", timeout: 9s}]}
+  - {name: need, kind: service, platform: process, command: %[4]s, interval: 3s, stop_grace: 500ms, health: [{url: "%[5]s", timeout: 2900ms}]}
 %[6]s
 `, dir, program("app"), appURL, program("need"), needURL, more)
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
@@ -68,7 +68,7 @@ func pidOf(t *testing.T, file string, not int) (pid int) {
 		}
 		pid, err = strconv.Atoi(strings.TrimSpace(string(b)))
 		return err == nil && pid != not
-	}, 20*time.Second, 5*time.Millisecond, "%s was not written", file)
+	}, time.Minute, 5*time.Millisecond, "%s was not written", file)
 	return pid
 }
 
@@ -96,12 +96,12 @@ func TestProgramsAreStartedInOrderAndEndedWithTheDaemon(t *testing.T) {
 		s := a.engine.State()
 		return s.Targets["app"] != nil && s.Targets["app"].Diagnosis.Good() && s.Targets["app"].Phase == incident.Watching
 	}
-	require.Eventually(t, quiet, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, quiet, time.Minute, 10*time.Millisecond)
 	require.Zero(t, a.engine.State().Seq, "the start of the daemon is no incident")
 
 	t.Run("a reload keeps the programs", func(t *testing.T) {
 		reload <- syscall.SIGHUP
-		require.Eventually(t, func() bool { return a.Config() != c }, 10*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return a.Config() != c }, time.Minute, 10*time.Millisecond)
 		require.NoError(t, syscall.Kill(app, 0))
 		require.NoError(t, syscall.Kill(need, 0))
 	})

@@ -50,7 +50,7 @@ targets: [{name: redis, kind: plain, external: true, interval: %s, check: {type:
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- a.Run(ctx, nil) }()
-		require.Eventually(t, func() bool { return looks(a) >= 9 }, 15*time.Second, 50*time.Millisecond, "interval %s: what was seen before is forgotten", interval)
+		require.Eventually(t, func() bool { return looks(a) >= 9 }, time.Minute, 50*time.Millisecond, "interval %s: what was seen before is forgotten", interval)
 		code, body := fetch(t, a, "/")
 		require.Equal(t, 200, code)
 		require.Contains(t, body, `id="t-redis"`)

@@ -46,13 +46,13 @@ func TestTheDaemonTracesAnIncidentWithTheTimesOfItsJournal(t *testing.T) {
 	defer srv.Close()
 	moved.Store(true) // the page is not there: people are told, and it comes back
 	a, _, _ := running(t, fmt.Sprintf(`
-targets: [{name: svc, kind: service, platform: none, interval: 300ms, health: [{url: "%s/health", timeout: 200ms}]}]
+targets: [{name: svc, kind: service, platform: none, interval: 3s, health: [{url: "%s/health", timeout: 2900ms}]}]
 classes: [{class: misconfigured, looks: 1, for: 0s}]
 probation: 1s
 notifiers: [{name: hook, type: webhook, url: "%s"}]
 tracing: {endpoint: "%s"}
 `, srv.URL, hook.URL, otlp.URL))
-	require.Eventually(t, func() bool { return len(a.engine.State().Incidents) == 1 }, 20*time.Second, 20*time.Millisecond, "an incident")
+	require.Eventually(t, func() bool { return len(a.engine.State().Incidents) == 1 }, time.Minute, 20*time.Millisecond, "an incident")
 	moved.Store(false)
 	var spans []*tracepb.Span
 	select {

@@ -33,14 +33,14 @@ func TestARunningDaemonBeatsAndProvesItsChannels(t *testing.T) {
 	url, pings := healthyServer(t)
 	pd := escalatetest.NewPagerDuty(escalatetest.PagerDutyOptions{Keys: []string{routingKey}})
 	a, log, _ := running(t, fmt.Sprintf(`
-targets: [{name: svc, kind: service, platform: none, interval: 300ms, health: [{url: %q, timeout: 200ms}]}]
+targets: [{name: svc, kind: service, platform: none, interval: 30s, health: [{url: %q, timeout: 20s}]}]
 notifiers: [{name: pd, type: pagerduty, routing_key: %s, endpoint: %q}]
-heartbeat: {url: "%s/ping/5ecre7", interval: 1s, timeout: 500ms}
+heartbeat: {url: "%s/ping/5ecre7", interval: 1s, timeout: 1s}
 canary: {every: 1h}
 `, url, routingKey, escalatetest.Serve(t, pd), url))
-	require.Eventually(t, func() bool { return pings.Load() >= 2 }, 10*time.Second, 20*time.Millisecond)
-	require.Eventually(t, func() bool { return len(pd.Alerts()) == 1 && pd.Alerts()[0].Status == "resolved" }, 20*time.Second, 50*time.Millisecond)
-	require.Eventually(t, func() bool { s := a.canary.status.Load(); return s != nil && s.Running == "" && !s.Last.IsZero() }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return pings.Load() >= 2 }, time.Minute, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return len(pd.Alerts()) == 1 && pd.Alerts()[0].Status == "resolved" }, time.Minute, 50*time.Millisecond)
+	require.Eventually(t, func() bool { s := a.canary.status.Load(); return s != nil && s.Running == "" && !s.Last.IsZero() }, time.Minute, 50*time.Millisecond)
 	_, status := fetch(t, a, "/api/v1/status")
 	require.Contains(t, status, `"accepted"`)
 	require.Contains(t, status, `"heartbeat"`)
@@ -56,15 +56,15 @@ func TestADaemonThatCanTellNobodySaysSoByItsSilence(t *testing.T) {
 	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "invalid", http.StatusForbidden) }))
 	defer refuses.Close()
 	a, _, _ := running(t, fmt.Sprintf(`
-targets: [{name: svc, kind: service, platform: none, interval: 300ms, health: [{url: %q, timeout: 200ms}]}]
+targets: [{name: svc, kind: service, platform: none, interval: 30s, health: [{url: %q, timeout: 20s}]}]
 notifiers: [{name: pd, type: pagerduty, routing_key: %s, endpoint: %q}]
-heartbeat: {url: "%s/ping/5ecre7", interval: 1s, timeout: 500ms}
+heartbeat: {url: "%s/ping/5ecre7", interval: 1s, timeout: 1s}
 canary: {every: 1h}
 `, url, routingKey, refuses.URL, url))
 	require.Eventually(t, func() bool {
 		s := a.beats.status.Load()
 		return s != nil && strings.Contains(s.Trouble, "nobody can be told")
-	}, 20*time.Second, 50*time.Millisecond, "the canary was refused, and there is no other channel")
+	}, time.Minute, 50*time.Millisecond, "the canary was refused, and there is no other channel")
 	before := pings.Load()
 	require.Never(t, func() bool { return pings.Load() > before }, 2*time.Second, 100*time.Millisecond)
 }

@@ -241,8 +241,11 @@ var clusterCondition = Condition{
 			fd.Witnesses = append(fd.Witnesses, ByUnit)
 			fd.Because += ", " + unitNote(f)
 			fd.Conclusive = st == dbDown
-			if f.Text(UnitDeparture) == DepartureStopped {
+			switch f.Text(UnitDeparture) {
+			case DepartureStopped:
 				fd.Because += ": stopped by a person"
+			case DepartureUnasked:
+				fd.Because += ": nothing asks for it to run"
 			}
 		}
 		if len(who) > 0 {

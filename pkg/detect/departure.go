@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // JobUnknown is the UnitEnd.Job of a job that was seen but ended before it could be asked for
@@ -24,7 +25,9 @@ type UnitEnd struct {
 	Restarts          int    // NRestarts
 	LimitBurst        int    // StartLimitBurst=; 0 = no limit
 	FileState         string // whether it starts at boot: enabled, disabled, static, ...; "" not known
+	Wanted            bool   // a unit that systemd has loaded asks for it (WantedBy=, RequiredBy=, TriggeredBy=, ...)
 	ConditionFailed   bool   // the last start was skipped because a Condition…= was not met
+	AssertFailed      bool   // the last start failed because an Assert…= was not met
 
 	// Monotonic microseconds; 0 = never. MainExit is that of the last main process, and 0 while
 	// it runs.
@@ -90,18 +93,27 @@ func whyRunning(e UnitEnd) (string, string) {
 	return DepartureNone, "it is running"
 }
 
+// whyNeverStarted judges a unit of which systemd knows no run. It says no more than that: systemd
+// unloads a stopped unit that nothing refers to, and forgets its runs; a failed unit it never unloads.
 func whyNeverStarted(e UnitEnd) (string, string) {
+	const noRun = ", and systemd knows of no run of it since the boot"
 	switch {
 	case e.Load == "not-found":
 		return DepartureNone, "there is no such unit"
 	case e.ConditionFailed:
 		return DepartureUnknown, "systemd did not start it: a Condition…= of the unit is not met"
+	case e.AssertFailed:
+		return DepartureUnknown, "systemd did not start it: an Assert…= of the unit is not met"
 	case e.FileState == "disabled":
-		// A stopped unit that nothing refers to is unloaded, and with it all that was known of its end.
-		// Only what nothing starts at boot is forgotten so, and a failed unit never is.
-		return DepartureStopped, "it is disabled and nothing is known of a last run: a person stopped it, or has not started it since the boot"
+		return DepartureUnasked, "it is disabled" + noRun
+	case !e.Wanted && slices.Contains([]string{"static", "indirect", "linked", "linked-runtime"}, e.FileState):
+		return DepartureUnasked, "nothing starts it at boot (it is " + e.FileState + ")" + noRun
+	case e.FileState == "static" || e.FileState == "indirect":
+		return DepartureNone, "it has not been started since the boot, although another unit asks for it"
+	case strings.HasPrefix(e.FileState, "enabled"):
+		return DepartureNone, "it has not been started since the boot, although it is " + e.FileState
 	}
-	return DepartureNone, "it has not been started, or nothing is known of its last run"
+	return DepartureNone, "systemd knows of no run of it since the boot"
 }
 
 // whyRetryEnded handles a unit that left the delay before an automatic restart without running

@@ -226,8 +226,8 @@ func TestDepartureOf(t *testing.T) {
 			DepartureNone, DepartureNone, "running"},
 		{"unit not found", UnitEnd{Load: "not-found", Active: "inactive", Sub: "dead", Result: "success"},
 			never, DepartureNone, "no such unit"},
-		{"never started", UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success"},
-			never, DepartureNone, "not been started"},
+		{"nothing is known of the unit but that it is there", UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success"},
+			never, DepartureNone, "no run"},
 		{"first start",
 			UnitEnd{Load: "loaded", Active: "activating", Sub: "start", Result: "success", InactiveExit: 90},
 			never, DepartureNone, "starting"},
@@ -294,15 +294,41 @@ func TestDepartureOf(t *testing.T) {
 				e.Active, e.Sub, e.Result, e.ExitKind, e.ExitStatus = "failed", "failed", "timeout", "killed", 15
 				e.ActiveExit, e.From = 190, "active"
 			}), DepartureCrash, DepartureStopped, "its time was up"},
-		{"stopped and unloaded while nobody looked, and disabled so that nothing starts it at boot",
+		{"disabled, and no run is known: never started since the boot, or stopped and unloaded while nobody looked",
 			UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success", FileState: "disabled"},
-			never, DepartureStopped, "it is disabled"},
-		{"never started since the boot, although it is enabled",
-			UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success", FileState: "enabled"},
-			never, DepartureNone, "nothing is known of its last run"},
-		{"never started since the boot, by something that is neither enabled nor disabled",
+			never, DepartureUnasked, "it is disabled, and systemd knows of no run of it since the boot"},
+		{"disabled, and another unit would ask for it: whoever disabled it said more",
+			UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success", FileState: "disabled", Wanted: true},
+			never, DepartureUnasked, "it is disabled"},
+		{"static, and nothing refers to it: only a person starts it",
 			UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success", FileState: "static"},
-			never, DepartureNone, "nothing is known of its last run"},
+			never, DepartureUnasked, "nothing starts it at boot (it is static)"},
+		{"linked from elsewhere and not enabled",
+			UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success", FileState: "linked"},
+			never, DepartureUnasked, "nothing starts it at boot (it is linked)"},
+		{"static, and asked for by another unit, which did not bring it up",
+			UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success", FileState: "static", Wanted: true},
+			never, DepartureNone, "although another unit asks for it"},
+		{"never started since the boot, although it is enabled: what it depends on failed",
+			UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success", FileState: "enabled", Wanted: true},
+			never, DepartureNone, "has not been started since the boot, although it is enabled"},
+		{"enabled by a generator, as Debian's clusters of PostgreSQL are",
+			UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success", FileState: "enabled-runtime", Wanted: true},
+			never, DepartureNone, "although it is enabled-runtime"},
+		{"enabled, and a condition of its start was not met",
+			UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success", FileState: "enabled", Wanted: true, ConditionFailed: true},
+			never, DepartureUnknown, "Condition"},
+		{"enabled, and an assertion of its start was not met",
+			UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success", FileState: "enabled", Wanted: true, AssertFailed: true},
+			never, DepartureUnknown, "Assert"},
+		{"no word on whether it starts at boot",
+			UnitEnd{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success"},
+			never, DepartureNone, "knows of no run"},
+		{"stopped, disabled, and still loaded: its last run is known, and speaks",
+			with(func(e *UnitEnd) {
+				e.Active, e.Sub, e.Result, e.ExitKind, e.ExitStatus, e.FileState = "inactive", "dead", "success", "killed", 15, "disabled"
+				e.ActiveExit, e.From, e.Job = 190, "active", "stop"
+			}), DepartureStopped, DepartureStopped, "a job that is not ours"},
 		{"crashed, of a unit that is disabled",
 			with(func(e *UnitEnd) { e.FileState = "disabled" }), DepartureCrash, DepartureCrash, ""},
 		{"a meta unit without a process (RemainAfterExit) that was stopped",
@@ -346,7 +372,7 @@ func TestDepartureOfIsTotal(t *testing.T) {
 						d, because := DepartureOf(e)
 						require.NotEmpty(t, because, "%+v", e)
 						require.Contains(t, []string{DepartureNone, DepartureStopped, DepartureRestart, DepartureCrash, DepartureClean,
-							DepartureSIGTERM, DepartureOOM, DepartureWatchdog, DepartureLimit, DepartureBySelf, DepartureUnknown}, d)
+							DepartureSIGTERM, DepartureOOM, DepartureWatchdog, DepartureLimit, DepartureBySelf, DepartureUnasked, DepartureUnknown}, d)
 					}
 				}
 			}

@@ -36,6 +36,8 @@ var downCondition = Condition{
 		switch f.Text(UnitDeparture) {
 		case DepartureStopped:
 			fd.Because += ": stopped by a person"
+		case DepartureUnasked:
+			fd.Because += ": nothing asks for it to run"
 		case DepartureLimit:
 			fd.Because += ": systemd gave up restarting it (start limit)"
 		}

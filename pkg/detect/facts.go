@@ -171,6 +171,7 @@ const (
 	DepartureOOM      = "oom-kill"  // killed for memory
 	DepartureWatchdog = "watchdog"  // systemd's watchdog killed it
 	DepartureLimit    = "start-limit-hit"
-	DepartureBySelf   = "ours" // our own action stopped it
+	DepartureBySelf   = "ours"    // our own action stopped it
+	DepartureUnasked  = "unasked" // nothing asks for it to run: not started at boot, and no run since is known
 	DepartureUnknown  = "unknown"
 )

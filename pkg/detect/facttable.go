@@ -83,7 +83,7 @@ func FactTable() []Fact {
 		word(UnitJob, "type of a job that is queued or running: start, stop, restart, ..."),
 		truth(UnitJobOurs, "that job was queued by recoveryd"),
 		word(UnitDeparture, "why it is not running", DepartureNone, DepartureStopped, DepartureRestart, DepartureCrash, DepartureClean,
-			DepartureSIGTERM, DepartureOOM, DepartureWatchdog, DepartureLimit, DepartureBySelf, DepartureUnknown),
+			DepartureSIGTERM, DepartureOOM, DepartureWatchdog, DepartureLimit, DepartureBySelf, DepartureUnasked, DepartureUnknown),
 		word(UnitError, "why the platform could not be asked"),
 		truth(UnitWatched, "change signals of the unit are being received"),
 		word(UnitPermission, "why an action would be refused"),

@@ -3,6 +3,7 @@ package incident
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
@@ -70,8 +71,9 @@ func (d *Drill) covers(f detect.Facts, now time.Time) bool {
 	return f.Text(detect.UnitDeparture) == detect.DepartureStopped
 }
 
-// wish is what a person did to the unit, a drill's own stop left out; "" when nothing. Where systemd has
-// forgotten the unit's last run, what was known before still holds.
+// wish is what a person did to the unit, a drill's own stop left out, or that nothing wants it to run; ""
+// when neither. Where systemd has forgotten the unit's last run, what a person was known to have done
+// before still holds.
 func (tn *turn) wish(f detect.Facts) string {
 	if tn.t.Drill.covers(f, tn.now) {
 		return ""
@@ -79,7 +81,13 @@ func (tn *turn) wish(f detect.Facts) string {
 	if why := operatorIntent(f); why != "" || !forgotten(f) {
 		return why
 	}
-	return tn.t.Intent
+	if before := tn.t.Intent; before != "" && !strings.HasPrefix(before, unaskedUnit) {
+		return before
+	}
+	if unasked(f) {
+		return fmt.Sprintf("%s (%s)", unaskedUnit, f.Text(detect.UnitOperatorNote))
+	}
+	return ""
 }
 
 // drill takes the announcement of a drill, or of its end.

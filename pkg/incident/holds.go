@@ -167,7 +167,11 @@ func ofUnit(p *strategy.Plan) bool {
 	})
 }
 
-const maskedUnit = "a person masked the unit"
+// How two of the wishes begin: the one outlives a unit that serves, the other ends with what it rests on.
+const (
+	maskedUnit  = "a person masked the unit"
+	unaskedUnit = "nothing asks for the unit to run"
+)
 
 // operatorIntent says what a person is doing or has done to the unit; "" when nothing. It looks
 // at facts only: a job that is not ours, a stop that was ordered, a mask.
@@ -193,11 +197,17 @@ func operatorIntent(f detect.Facts) string {
 	return ""
 }
 
+// unasked reports a unit that nothing starts at boot and of which systemd knows no run since: no person
+// has asked for it to run, or whoever did has stopped it again.
+func unasked(f detect.Facts) bool {
+	return f.Text(detect.UnitActive) == "inactive" && f.Text(detect.UnitDeparture) == detect.DepartureUnasked
+}
+
 // forgotten reports a unit that does not run and of whose last run nothing is known any more: systemd
 // unloads what was stopped and what nothing refers to.
 func forgotten(f detect.Facts) bool {
 	_, since := f.Num(detect.UnitSince)
-	return f.Text(detect.UnitActive) == "inactive" && f.Text(detect.UnitDeparture) == detect.DepartureNone &&
+	return unasked(f) || f.Text(detect.UnitActive) == "inactive" && f.Text(detect.UnitDeparture) == detect.DepartureNone &&
 		f.Text(detect.UnitInvocation) == "" && !since
 }
 

@@ -62,6 +62,32 @@ func TestAStopIsObeyedAlsoWhenSystemdHasForgottenTheUnit(t *testing.T) {
 	s.sees("codebase", unloaded).is(Acting, Act)
 }
 
+func TestAUnitThatNothingAsksForIsLeftAloneWithoutBlamingAPerson(t *testing.T) {
+	unasked := but(stopped("c1"), detect.UnitInvocation, gone, detect.UnitSince, gone, detect.UnitDeparture, detect.DepartureUnasked,
+		detect.UnitOperatorNote, "it is disabled, and systemd knows of no run of it since the boot", detect.UnitExitKind, gone, detect.UnitExitCode, gone)
+	s := quiet(t)
+	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), unasked
+	s.run(time.Hour).heldBy("codebase", HoldOperator).noAction().tells()
+	require.Equal(t, "nothing asks for the unit to run (it is disabled, and systemd knows of no run of it since the boot)", s.s.Targets["codebase"].Intent)
+
+	t.Run("once it is enabled, and nobody starts it, it is", func(t *testing.T) {
+		s.sees("codebase", but(unasked, detect.UnitDeparture, "", detect.UnitOperatorNote, gone)).is(Acting, Act)
+	})
+	t.Run("a person who was seen to stop it is still named when it was disabled and unloaded since", func(t *testing.T) {
+		s := quiet(t)
+		s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), stopped("c1")
+		s.run(time.Minute).heldBy("codebase", HoldOperator)
+		s.host["codebase"] = unasked
+		s.run(time.Hour).heldBy("codebase", HoldOperator).noAction().tells()
+		require.Contains(t, s.s.Targets["codebase"].Intent, "a person stopped the unit")
+	})
+	t.Run("a start that somebody asked for is in hand", func(t *testing.T) {
+		s := quiet(t)
+		s.sees("codebase", but(unasked, detect.UnitJob, "start"))
+		require.Contains(t, s.s.Targets["codebase"].Intent, "somebody queued a start job")
+	})
+}
+
 func TestAJobOfOurOwnIsNoOperator(t *testing.T) {
 	s := quiet(t)
 	s.sees("codebase", but(crashed("c1"), detect.UnitJob, "start", detect.UnitJobOurs, true)).is(Acting, Act)

@@ -92,7 +92,7 @@ const (
 	HoldJournal     Reason = "journal-broken"        // the intent could not be made durable
 	HoldStop        Reason = "stop-file"             // the stop file exists
 	HoldPaused      Reason = "paused"                // a person paused everything
-	HoldOperator    Reason = "operator-intent"       // a person stopped, masked or is restarting the unit
+	HoldOperator    Reason = "operator-intent"       // a person stopped, masked or is restarting the unit, or nothing asks for it to run
 	HoldCommand     Reason = "hold"                  // a person holds this target
 	HoldPlaybook    Reason = "playbook"              // a playbook has the target in hand
 	HoldHalted      Reason = "playbook-halted"       // a playbook failed and keeps the target as it is

@@ -49,7 +49,7 @@ var holdWords = map[Reason]string{
 	HoldJournal:     "the intent could not be made durable; recoveryd may only page",
 	HoldStop:        "the stop file exists: nothing is done on this host",
 	HoldPaused:      "a person paused everything",
-	HoldOperator:    "a person stopped, masked or is restarting the unit",
+	HoldOperator:    "a person stopped, masked or is restarting the unit, or nothing asks for it to run",
 	HoldCommand:     "a person holds this target",
 	HoldPlaybook:    "a playbook has the target in hand; what it does is judged when that is over",
 	HoldHalted:      "a playbook failed and keeps the target as it is, until a person ends the run",

@@ -47,6 +47,9 @@ func TestWhatAnOperatorStoppedWhileRecoverydWasNotRunningIsLeftAlone(t *testing.
 	s.eventually(10*time.Second, "held for the operator", func() bool {
 		return s.target("workflow-mcp").Reason == "operator-intent" && s.target("codebase-mcp").Reason == "operator-intent"
 	})
+	// Whether a person stopped it or it was never started cannot be told any more: neither is claimed.
+	require.Contains(t, s.target("codebase-mcp").Because, "nothing asks for it to run")
+	require.Contains(t, s.target("workflow-mcp").Because, "stopped by a person")
 	s.never(6*time.Second, "an action", func() bool { return len(s.actions()) > 0 })
 	s.noPages()
 }

@@ -166,8 +166,8 @@ func endOf(p unitProps) detect.UnitEnd {
 	e := detect.UnitEnd{
 		Load: p.load, Active: p.active, Sub: p.sub, Result: p.result, Policy: p.policy,
 		Restarts: int(p.restarts), LimitBurst: burst, FileState: p.file,
-		ConditionFailed: p.conditionAt != 0 && !p.condition,
-		ActiveEnter:     p.activeEnter, ActiveExit: p.activeExit, InactiveExit: p.inactiveExit, MainExit: p.mainExit,
+		ConditionFailed: p.conditionAt != 0 && !p.condition, AssertFailed: p.assertAt != 0 && !p.assert, Wanted: p.wanted,
+		ActiveEnter: p.activeEnter, ActiveExit: p.activeExit, InactiveExit: p.inactiveExit, MainExit: p.mainExit,
 	}
 	if p.mainExit != 0 {
 		e.ExitKind, e.ExitStatus = p.exitKind(), int(p.exitStatus)

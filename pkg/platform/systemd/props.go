@@ -25,12 +25,13 @@ type unitProps struct {
 	activeEnter, activeExit           uint64 // monotonic
 	inactiveExit, mainExit            uint64 // monotonic
 	changed                           uint64 // monotonic, StateChangeTimestamp; 0 = freshly loaded
-	condition                         bool   // ConditionResult
-	conditionAt                       uint64 // monotonic; 0 = never asked
+	condition, assert                 bool   // ConditionResult, AssertResult
+	conditionAt, assertAt             uint64 // monotonic; 0 = never asked
 	job                               uint32 // 0 = none
 	cgroup                            string
 	memCurrent, memMax                uint64
 	deps                              []string // units whose stop is passed on to this one
+	wanted                            bool     // a loaded unit asks for this one; of the last GetAll
 	file                              string   // UnitFileState: enabled, disabled, static, ...; of the last GetAll
 }
 
@@ -94,6 +95,10 @@ func (p *unitProps) set(name string, v any) {
 		set(&p.condition, v)
 	case "ConditionTimestampMonotonic":
 		set(&p.conditionAt, v)
+	case "AssertResult":
+		set(&p.assert, v)
+	case "AssertTimestampMonotonic":
+		set(&p.assertAt, v)
 	case "Job":
 		if pair, ok := v.([]any); ok && len(pair) == 2 {
 			set(&p.job, pair[0])
@@ -109,6 +114,10 @@ func (p *unitProps) set(name string, v any) {
 	case "Requires", "BindsTo", "PartOf", "StopPropagatedFrom":
 		if names, ok := v.([]string); ok {
 			p.deps = append(p.deps, names...)
+		}
+	case "WantedBy", "RequiredBy", "BoundBy", "UpheldBy", "TriggeredBy":
+		if names, ok := v.([]string); ok && len(names) > 0 {
+			p.wanted = true
 		}
 	}
 }

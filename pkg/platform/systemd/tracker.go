@@ -98,7 +98,7 @@ func keepLastRun(p, before unitProps) unitProps {
 	}
 	before.load, before.policy, before.job, before.cgroup = p.load, p.policy, p.job, p.cgroup
 	before.mainPID, before.controlPID, before.deps = 0, 0, p.deps
-	before.memCurrent, before.memMax, before.file = p.memCurrent, p.memMax, p.file
+	before.memCurrent, before.memMax, before.file, before.wanted = p.memCurrent, p.memMax, p.file, p.wanted
 	return before
 }
 
