@@ -31,6 +31,7 @@ func (w *world) plan() {
 	many(n.crashes, func() { w.d.die(w.downtime()) })
 	many(n.journal, w.breakJournal)
 	many(n.clocks, w.stepClock)
+	w.planStalls(days, last)
 	w.after(last, w.mendAll)
 	w.after(last+10*time.Minute, w.mendAll)
 	w.after(last+time.Hour, w.mendAll)

@@ -138,6 +138,9 @@ func (w *world) ownTrouble(target string) time.Duration {
 // distortedSince reports whether any of the named targets has had a blind or lying witness within
 // the time. With no names, it is asked of all.
 func (w *world) distortedSince(within time.Duration, names ...string) bool {
+	if w.stalledSince(within) { // every answer is late
+		return true
+	}
 	for _, d := range w.distortions {
 		if d.until > w.t-within && (len(names) == 0 || containsName(names, d.target)) {
 			return true

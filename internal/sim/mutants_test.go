@@ -167,6 +167,8 @@ func mutants() []struct {
 				p.Actions[i].Disrupts = false
 			}
 		})}, []string{twoWitnesses, oneAtATime, innocentLeftAlone}},
+		{mutant{name: "stall-ignored", says: "restarts what is late on a host that stalls", worlds: 1500,
+			options: func(o *incident.Options) { o.Limits.StallMemory, o.Limits.StallIO = 0, 0 }}, []string{innocentLeftAlone}},
 		{mutant{name: "operator-ignored", says: "does not see that a person stopped, masked or upgrades a unit",
 			core: seeing(func(_ *world, _ string, f detect.Facts) {
 				delete(f, detect.UnitJob)

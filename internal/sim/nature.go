@@ -145,7 +145,7 @@ func (w *world) build() {
 	w.add(w.db.t, thing{u: w.db.u, db: w.db})
 	w.options = incident.Options{Targets: w.targets, Modes: map[string]incident.Mode{},
 		Limits: incident.Limits{Target: incident.Budget{Actions: 4, Window: time.Hour}, Host: incident.Budget{Actions: 10, Window: time.Hour}, Class: incident.Budget{Actions: 8, Window: time.Hour}, Concurrent: 1,
-			Backoff: incident.Backoff{Initial: 5 * time.Second, Factor: 2, Max: 5 * time.Minute}, StormTargets: 5, StormWindow: time.Minute},
+			Backoff: incident.Backoff{Initial: 5 * time.Second, Factor: 2, Max: 5 * time.Minute}, StormTargets: 5, StormWindow: time.Minute, StallMemory: 20, StallIO: 40},
 		PageAfter:  incident.PageAfter{Held: 5 * time.Minute, Unknown: 10 * time.Minute, Unresolved: 15 * time.Minute},
 		Escalation: escalation(tiers()), Probation: time.Minute}
 	w.options.Memory = incident.Memory{SkipAfter: 3, Forget: 8 * time.Hour}
@@ -155,7 +155,7 @@ func (w *world) build() {
 	}
 	if w.chance(0.2) {
 		w.options.Limits = incident.Limits{Target: incident.Budget{Actions: 2, Window: 30 * time.Minute}, Host: incident.Budget{Actions: 5, Window: time.Hour}, Class: incident.Budget{Actions: 3, Window: time.Hour}, Concurrent: 2,
-			Backoff: incident.Backoff{Initial: 20 * time.Second, Factor: 3, Max: 10 * time.Minute}, StormTargets: 3, StormWindow: 2 * time.Minute}
+			Backoff: incident.Backoff{Initial: 20 * time.Second, Factor: 3, Max: 10 * time.Minute}, StormTargets: 3, StormWindow: 2 * time.Minute, StallMemory: 20, StallIO: 40}
 	}
 	for _, t := range w.targets {
 		if w.chance(0.1) {

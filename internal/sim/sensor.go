@@ -50,7 +50,7 @@ func (w *world) look(target string) (detect.Facts, time.Duration) {
 	case x.redis != nil:
 		took += w.redisFacts(x.redis, f)
 	}
-	return f, took
+	return f, w.late(f, took)
 }
 
 func (w *world) unitFacts(u *unit, f detect.Facts) {
