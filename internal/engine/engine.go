@@ -53,6 +53,7 @@ type Engine struct {
 
 	mu       sync.Mutex // guards what follows
 	watchers map[string]*watcher
+	callOff  context.CancelFunc // of all looks of these watchers; nil before the first
 	timers   map[string]*time.Timer
 
 	work sync.WaitGroup // actions and lookers in flight

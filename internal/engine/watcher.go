@@ -12,8 +12,7 @@ import (
 // watcher looks at one target: every interval, sooner when asked, at once when interrupted. While it
 // does not look it is a timer and no goroutine, so that a thousand targets cost no thousand stacks.
 type watcher struct {
-	s    Subject
-	stop context.CancelFunc
+	s Subject
 
 	mu      sync.Mutex // guards what follows
 	timer   *time.Timer
@@ -34,21 +33,23 @@ func (e *Engine) startWatchers(ctx context.Context) {
 	defer e.mu.Unlock()
 	e.endWatchers()
 	now := time.Now()
+	ctx, e.callOff = context.WithCancel(ctx)
 	for i, s := range e.o.Subjects {
-		wctx, stop := context.WithCancel(ctx)
 		// The first looks are a few milliseconds apart, so that thousands do not start together.
-		w := &watcher{s: s, stop: stop, due: now.Add(time.Duration(i) * time.Millisecond), cause: "start", done: now}
+		w := &watcher{s: s, due: now.Add(time.Duration(i) * time.Millisecond), cause: "start", done: now}
 		e.watchers[s.Name] = w
 		w.mu.Lock() // the timer may fire at once
-		w.timer = time.AfterFunc(time.Until(w.due), func() { e.look(wctx, w) })
+		w.timer = time.AfterFunc(time.Until(w.due), func() { e.look(ctx, w) })
 		w.mu.Unlock()
 	}
 }
 
 // endWatchers ends all of them; looks in flight are called off. The lock is held.
 func (e *Engine) endWatchers() {
+	if e.callOff != nil {
+		e.callOff()
+	}
 	for _, w := range e.watchers {
-		w.stop()
 		w.mu.Lock()
 		w.over = true
 		w.timer.Stop()

@@ -24,30 +24,13 @@ func (m *Metrics) Limits(targets []detect.Target) {
 	}
 }
 
-// memoryLimit is the limit that diagnosis goes by, too.
-func (m *Metrics) memoryLimit(target string, f detect.Facts) (float64, bool) {
-	m.mu.Lock()
-	own, configured := m.limits[target]
-	m.mu.Unlock()
-	limit, ok := f.Num(detect.MemoryMax)
-	if configured && (!ok || own < limit) {
-		limit, ok = own, true
-	}
-	return limit, ok && limit > 0
-}
-
-// readings shows the numbers that dashboards draw; one that was not measured disappears.
-func (m *Metrics) readings(target string, f detect.Facts) {
-	set := func(label string, v float64, ok bool) {
-		if ok {
-			m.reading.WithLabelValues(target, label).Set(v)
-		} else {
-			m.reading.DeleteLabelValues(target, label)
-		}
-	}
+// readings tells the numbers that dashboards draw; one that was not measured is not told. own is the
+// configured memory limit in bytes, 0 = none: the lower of it and the unit's counts, as in diagnosis.
+func readings(f detect.Facts, own float64, tell func(fact string, v float64)) {
 	plain := func(label, fact string) {
-		v, ok := f.Num(fact)
-		set(label, v, ok)
+		if v, ok := f.Num(fact); ok {
+			tell(label, v)
+		}
 	}
 	plain("pool_utilization", detect.PoolUtilization)
 	plain("health_seconds", detect.HTTPLatency)
@@ -58,14 +41,22 @@ func (m *Metrics) readings(target string, f detect.Facts) {
 	plain("pool_left_seconds", detect.TrendPoolLeft)
 	plain("memory_left_seconds", detect.TrendMemoryLeft)
 	used, okU := f.Num(detect.SQLUsed)
-	most, okM := f.Num(detect.SQLMax)
-	set("connections_share", used/max(most, 1), okU && okM && most > 0)
-
+	if most, ok := f.Num(detect.SQLMax); ok && okU && most > 0 {
+		tell("connections_share", used/most)
+	}
 	memory, ok := f.Num(detect.MemoryCurrent)
 	if rss, have := f.Num(detect.ProcessRSS); have && (!ok || rss > memory) {
 		memory, ok = rss, true
 	}
-	set("memory_bytes", memory, ok)
-	limit, limited := m.memoryLimit(target, f)
-	set("memory_share", memory/max(limit, 1), ok && limited)
+	if !ok {
+		return
+	}
+	tell("memory_bytes", memory)
+	limit, limited := f.Num(detect.MemoryMax)
+	if own > 0 && (!limited || own < limit) {
+		limit, limited = own, true
+	}
+	if limited && limit > 0 {
+		tell("memory_share", memory/limit)
+	}
 }

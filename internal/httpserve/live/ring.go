@@ -1,6 +1,7 @@
 package live
 
 import (
+	"math"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
@@ -79,32 +80,71 @@ func slotOf(p Sample) Slot {
 	return s
 }
 
-// ring keeps the slots of one span. A slot whose From is not what its place asks for is old.
-type ring struct {
-	span  Span
-	slots []Slot
+// cell is a Slot as it is kept, in half of its size: there are 156 for every target.
+type cell struct {
+	from                         uint32    // Unix seconds; 0 = nothing was seen
+	looks                        [4]uint16 // more are not told apart: 15 minutes of looks every 14 ms
+	pool, memory, share, latency float64   // NaN = not measured
 }
 
-func newRing(s Span) ring { return ring{s, make([]Slot, s.Slots)} }
+// pack makes the cell of a slot whose beginning has been rounded.
+func pack(s Slot) cell {
+	number := func(v Value) float64 {
+		if x, ok := v.Get(); ok {
+			return x
+		}
+		return math.NaN()
+	}
+	c := cell{from: uint32(s.From.Unix()), pool: number(s.Pool), memory: number(s.Memory), share: number(s.Share), latency: number(s.Latency)}
+	for v, n := range s.Looks {
+		c.looks[v] = uint16(min(n, math.MaxUint16))
+	}
+	return c
+}
 
-func (r *ring) place(at time.Time) (*Slot, time.Time) {
+// slot is the way back. from is what c.from says, in the zone of the reader.
+func (c cell) slot(from time.Time) Slot {
+	s := Slot{From: from, Pool: Measured(c.pool), Memory: Measured(c.memory), Share: Measured(c.share), Latency: Measured(c.latency)}
+	for v, n := range c.looks {
+		s.Looks[v] = uint32(n)
+	}
+	return s
+}
+
+// ring keeps the slots of one span. A cell whose beginning is not what its place asks for is old.
+type ring struct {
+	span  Span
+	cells []cell
+}
+
+func newRing(s Span) ring { return ring{s, make([]cell, s.Slots)} }
+
+// place returns where the slot of a moment is kept, and when that slot begins.
+func (r *ring) place(at time.Time) (*cell, time.Time) {
 	from := at.Truncate(r.span.Slot) // absolute time: independent of the zone
 	n := from.Unix() / int64(r.span.Slot/time.Second) % int64(r.span.Slots)
-	return &r.slots[(n+int64(r.span.Slots))%int64(r.span.Slots)], from
+	return &r.cells[(n+int64(r.span.Slots))%int64(r.span.Slots)], from
+}
+
+// read returns what is kept of the slot that begins at a moment, if anything.
+func (c *cell) read(from time.Time) (Slot, bool) {
+	if int64(c.from) != from.Unix() {
+		return Slot{From: from}, false
+	}
+	return c.slot(from), true
 }
 
 // add takes what is seen now.
 func (r *ring) add(o Slot) {
-	s, from := r.place(o.From)
-	if !s.From.Equal(from) { // of a round before, or of a future that a corrected clock took back
-		*s = Slot{From: from}
-	}
+	c, from := r.place(o.From)
+	s, _ := c.read(from) // what is there may be of a round before, or of a future that a corrected clock took back
 	s.merge(o)
+	*c = pack(s)
 }
 
 // recall takes what was seen earlier, as far as its place has not been taken since.
 func (r *ring) recall(o Slot) {
-	if s, from := r.place(o.From); !s.From.After(from) {
+	if c, from := r.place(o.From); int64(c.from) <= from.Unix() {
 		r.add(o)
 	}
 }
@@ -113,12 +153,9 @@ func (r *ring) recall(o Slot) {
 func (r *ring) read(now time.Time) []Slot {
 	out := make([]Slot, 0, r.span.Slots)
 	for i := r.span.Slots - 1; i >= 0; i-- {
-		s, from := r.place(now.Add(-time.Duration(i) * r.span.Slot))
-		if s.From.Equal(from) {
-			out = append(out, *s)
-		} else {
-			out = append(out, Slot{From: from})
-		}
+		c, from := r.place(now.Add(-time.Duration(i) * r.span.Slot))
+		s, _ := c.read(from)
+		out = append(out, s)
 	}
 	return out
 }

@@ -129,7 +129,7 @@ func (x *exchange) receive(conn io.Reader) (r Reply, err error) {
 		}
 	}()
 	if x.in == nil {
-		x.in = bufio.NewReaderSize(limited, 4096)
+		x.in = bufio.NewReaderSize(limited, readAtOnce)
 	} else {
 		x.in.Reset(limited)
 	}
@@ -188,6 +188,10 @@ func (x *exchange) response(limited *io.LimitedReader) (*http.Response, error) {
 	}
 	return nil, protocolError("informational responses without end")
 }
+
+// readAtOnce is how much of a reply is read at once: nearly every health reply is shorter, header and
+// all, and each check keeps a buffer of this size.
+const readAtOnce = 1024
 
 // readBound appends at most limit bytes to buf and reports whether there were more.
 func readBound(r io.Reader, buf []byte, limit int) ([]byte, bool, error) {
