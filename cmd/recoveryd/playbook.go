@@ -180,7 +180,7 @@ func (c *cli) playbookWordCmd(verb incident.CommandVerb, use, short string) *cob
 		if c.output == "json" {
 			return c.json(a)
 		}
-		if a.Run == nil {
+		if a.Run == nil && !a.Done {
 			return errors.New(a.Sentence)
 		}
 		_, err := fmt.Fprintln(c.out, a.Sentence)

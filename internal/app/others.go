@@ -90,7 +90,11 @@ func allowedOnHost(c *config.Config, log *zap.Logger) (o host.Options) {
 
 // commandOf translates the command of a step.
 func commandOf(id string, s config.PlaybookStep) host.Command {
-	c := host.Command{Name: id, Argv: s.Command, Dir: s.Dir, Unit: s.AsUnit(), Properties: s.Properties, Keep: int(s.Output)}
+	timeout := s.Timeout
+	if timeout <= 0 {
+		timeout = commandStepTimeout
+	}
+	c := host.Command{Timeout: timeout, Name: id, Argv: s.Command, Dir: s.Dir, Unit: s.AsUnit(), Properties: s.Properties, Keep: int(s.Output)}
 	for _, v := range s.Env {
 		c.Env = append(c.Env, v.Name+"="+v.Value.Reveal())
 	}

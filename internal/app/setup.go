@@ -2,7 +2,6 @@ package app
 
 import (
 	"cmp"
-	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -34,7 +33,8 @@ func SetupInput(c *config.Config, configFile, user, group string) (setup.Input, 
 	for _, b := range c.Playbooks {
 		for i, s := range b.Steps {
 			if s.Do == config.DoCommand && s.AsUnit() {
-				in.Notes = append(in.Notes, fmt.Sprintf("playbook step %s runs a command as a unit of its own: who may start such units may do anything, so setup does not give that right, and the step is refused", stepID(b.Name, i)))
+				cmd := commandOf(stepID(b.Name, i), s)
+				in.Steps = append(in.Steps, setup.StepUnit{Step: cmd.Name, Unit: cmd.UnitName(), Text: cmd.UnitText()})
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // playbookPrefix begins the name by which a ladder names a playbook.
@@ -120,10 +121,17 @@ func (k *checker) properties(p string, s PlaybookStep) {
 	if len(s.Properties) > 0 && s.As == "child" {
 		k.noEffect(p+".properties", "as: child", "as: unit")
 	}
+	for i, v := range s.Env {
+		if s.AsUnit() && v.Value.Source() != "literal" {
+			k.fail(Problem{Path: k.source.item(p+".env", i), What: "is a secret, and the environment of a unit can be read by everybody", Hint: "let the program read it from a file of its own"})
+		}
+	}
 	for i, x := range s.Properties {
 		here := k.source.item(p+".properties", i)
 		name, value, found := strings.Cut(x, "=")
 		switch {
+		case strings.ContainsFunc(x, unicode.IsControl):
+			k.fail(Problem{Path: here, What: "holds a line break or another control character", Got: fmt.Sprintf("%q", x), Want: "NAME=VALUE"})
 		case !found || value == "" || name == "":
 			k.fail(Problem{Path: here, What: "is no property", Got: x, Want: "NAME=VALUE"})
 		default:

@@ -49,9 +49,9 @@ type PlaybookStep struct {
 	// Environment of the command, besides a plain PATH. Nothing else is passed on.
 	Env []Variable `yaml:"env"`
 	// How the command runs: child (a child of recoveryd, with its user and its sandbox) or unit (a
-	// transient unit of systemd, with its own user and sandbox as properties say).
+	// unit of systemd, with its own user and sandbox as properties say; recoveryd setup installs it).
 	As string `yaml:"as" enum:"child|unit" shown:"unit when properties is set, otherwise child"`
-	// Properties of the transient unit, as NAME=VALUE, such as User=postgres, ProtectSystem=strict,
+	// Properties of that unit, as NAME=VALUE, such as User=postgres, ProtectSystem=strict,
 	// ReadWritePaths=/var/backups or MemoryMax=1G.
 	Properties []string `yaml:"properties" want:"nonempty"`
 	// What is kept of the end of the command's output.
@@ -78,5 +78,5 @@ const (
 	DoSmoke   = "smoke"
 )
 
-// AsUnit reports whether the command of the step runs as a transient unit.
+// AsUnit reports whether the command of the step runs as a unit of its own.
 func (s PlaybookStep) AsUnit() bool { return s.As == "unit" || s.As == "" && len(s.Properties) > 0 }

@@ -85,6 +85,20 @@ func (o Options) units(ctx context.Context, n *notes, b *bus) {
 			o.unit(ctx, n, b, t)
 		}
 	}
+	for _, unit := range o.Wanted.Steps {
+		u, err := b.properties(ctx, unit, unitIf)
+		stale, _ := u["NeedDaemonReload"].Value().(bool)
+		switch load := text(u, "LoadState"); {
+		case err != nil:
+			n.add("step", unit, Fail, "look at it: systemctl status "+unit, "cannot be read: %v", err)
+		case load != "loaded":
+			n.add("step", unit, Fail, "recoveryd setup --apply", "is not installed (%s): the step of a playbook that it is cannot be done", load)
+		case stale:
+			n.add("step", unit, Warn, "systemctl daemon-reload", "its file has changed since systemd read it")
+		default:
+			n.ok("step", unit, "is there: the command of a playbook's step")
+		}
+	}
 }
 
 // unit finds the traps in the choice of a unit.

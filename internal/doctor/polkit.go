@@ -39,7 +39,7 @@ func (o Options) rights(ctx context.Context, n *notes, check string, a asker, ve
 			units = append(units, t.Unit)
 		}
 	}
-	for _, unit := range append(units, foreign) {
+	for _, unit := range slices.Concat(units, o.Wanted.Steps, []string{foreign}) {
 		o.unitRights(ctx, n, check, a, unit, verbs)
 	}
 }

@@ -35,7 +35,8 @@ type Answer struct {
 	Target   string         `json:"target,omitzero"`
 	Phase    incident.Phase `json:"phase"`
 	Reason   string         `json:"reason"`
-	// Done says of recover that the first action was begun (of a dry run: would be).
+	// Done says of recover that the first action was begun (of a dry run: would be), and of
+	// playbook-stop that there was something to end.
 	Done bool `json:"done,omitzero"`
 	// Rungs is, of a dry run, what each rung would do now.
 	Rungs []incident.RungView `json:"rungs,omitzero"`
@@ -70,7 +71,7 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 
 func answerOf(rec incident.Record) Answer {
 	begun := slices.ContainsFunc(rec.Effects, func(e incident.Effect) bool { return e.Kind == incident.Perform })
-	return Answer{Sentence: rec.Sentence, Target: rec.Target, Phase: rec.To, Reason: string(rec.Reason), Done: begun || rec.Run != nil, Run: rec.Run}
+	return Answer{Sentence: rec.Sentence, Target: rec.Target, Phase: rec.To, Reason: string(rec.Reason), Done: begun || rec.Run != nil || rec.Reason == incident.Mended, Run: rec.Run}
 }
 
 // rehearse takes the step that the command would take, and drops it: the core decides by the state

@@ -14,10 +14,15 @@ import (
 // Derive says what must be on the host for this configuration to work, in a stable order.
 func Derive(in Input) Wanted {
 	w := Wanted{User: in.User, Units: Rights(in.Powers), Roles: roles(in)}
+	for _, s := range in.Steps {
+		w.Units, w.Steps = append(w.Units, UnitRights{s.Unit, []string{"start"}}), append(w.Steps, s.Unit)
+	}
+	slices.SortFunc(w.Units, func(a, b UnitRights) int { return cmp.Compare(a.Unit, b.Unit) })
 	if len(w.Units) > 0 {
 		w.Files = append(w.Files, File{Path: PolkitRule, Mode: 0o644, Content: polkitRule(in, w.Units), Why: "what recoveryd may do to other units"})
 	}
 	w.Files = append(w.Files, envDropIns(in)...)
+	w.Files = append(w.Files, stepUnits(in)...)
 	w.Dirs = directories(in)
 	if f, ok := tmpfiles(in); ok {
 		w.Files = append(w.Files, f)
@@ -64,6 +69,16 @@ func envDropIns(in Input) (out []File) {
 		out = append(out, File{Path: path.Join(UnitDir, unit+".d", EnvDropIn), Mode: 0o644, Content: text, Why: "the service reads the environment file that recoveryd writes"})
 	}
 	slices.SortFunc(out, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
+	return out
+}
+
+// stepUnits are the commands of playbooks that run with a user and a sandbox of their own. Installed by
+// root, each is one command and no other: the right to start transient units would be that of root.
+func stepUnits(in Input) (out []File) {
+	for _, s := range in.Steps {
+		text := head(in, "#", "It is the command of step "+s.Step+" of a playbook. Its name is made of what it says: changed by hand it is not what recoveryd means.") + s.Text
+		out = append(out, File{Path: path.Join(UnitDir, s.Unit), Mode: 0o644, Content: text, Why: "the command of step " + s.Step + ", which recoveryd may start and not change"})
+	}
 	return out
 }
 

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/pkg/platform/host"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
 
@@ -20,6 +21,7 @@ const (
 	TmpFiles   = "/etc/tmpfiles.d/recoveryd-setup.conf"
 	CredStore  = "/etc/credstore" // where systemd keeps credentials by convention: root's alone
 	Service    = "recoveryd.service"
+	StepUnits  = host.UnitPrefix + "*.service" // in UnitDir: commands of playbooks
 )
 
 // The directories that the packaged unit provides by itself.
@@ -35,6 +37,7 @@ type Input struct {
 	StateDir    string            //
 	RuntimeDir  string            //
 	Powers      []strategy.Action // everything that the policy can ever decide on (incident.Policy.Powers), and that playbooks do
+	Steps       []StepUnit        // the commands of playbooks that run as units of their own
 	Notes       []string          // what only a person can do, besides what is derived
 	Clusters    []Cluster         // the PostgreSQL clusters that are watched
 	Places      config.Places     // what is read besides the configuration
@@ -42,6 +45,14 @@ type Input struct {
 	DeniesIP    bool              // recoveryd.service has IPAddressDeny=: what is needed must be allowed
 	AllowsLocal bool              // and it allows localhost by itself
 	Loaded      []string          // credentials that somebody else's settings of recoveryd.service provide
+}
+
+// StepUnit is the unit that runs the command of a playbook's step. It is root's, as its name is the
+// name of what it does: recoveryd may start it, and change nothing about it.
+type StepUnit struct {
+	Step string // "data-recovery/4"
+	Unit string // its name
+	Text string // its file
 }
 
 // Cluster is one watched PostgreSQL cluster, with what its connection string says.
@@ -101,4 +112,5 @@ type Wanted struct {
 	Roles       []Role       `json:"roles"`
 	Notes       []string     `json:"notes"` // what only a person can do, or should know
 	Units       []UnitRights `json:"units"` // what the polkit rule lets through, for whoever checks it
+	Steps       []string     `json:"steps"` // the units of commands of playbooks, which must be installed
 }

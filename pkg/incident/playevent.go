@@ -55,6 +55,7 @@ func (p *Policy) playWord(tn *turn, rec *Record) {
 		h := tn.s.Host
 		if n := tn.overcome(&h, func(t Trouble) bool { return t.Run == c.Run }, "seen to by "+c.By); n > 0 {
 			tn.host, tn.s.Host = &h, h
+			rec.Reason = Mended
 			rec.Sentence = fmt.Sprintf("the failure of run %s is seen to by %s", c.Run, c.By)
 			return
 		}

@@ -54,7 +54,11 @@ func (h Host) lookForLeftovers(p *Plan, wanted []setup.File) error {
 	if err != nil {
 		return fmt.Errorf("look for drop-ins: %w", err)
 	}
-	for _, d := range dropIns {
+	steps, err := filepath.Glob(h.path(path.Join(setup.UnitDir, setup.StepUnits)))
+	if err != nil {
+		return fmt.Errorf("look for units of steps: %w", err)
+	}
+	for _, d := range append(dropIns, steps...) {
 		places = append(places, "/"+strings.TrimPrefix(strings.TrimPrefix(d, h.path("/")), "/"))
 	}
 	for _, name := range places {

@@ -36,13 +36,12 @@ func (a *Adapter) run(ctx context.Context, act strategy.Action) (platform.Report
 		return failed(act, "nothing was done: this command is not allowed", errors.New("the command line is not one of the configured ones"))
 	}
 	c := a.commands[i]
-	full := c.Argv
 	if c.Unit {
-		full = asUnit(c, act.Timeout)
+		return a.start(ctx, act, c)
 	}
-	cmd := exec.CommandContext(ctx, full[0], full[1:]...)
+	cmd := exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...)
 	cmd.Dir, cmd.Env = c.Dir, append([]string{plainPath}, c.Env...)
-	if cmd.Dir == "" || c.Unit {
+	if cmd.Dir == "" {
 		cmd.Dir = "/"
 	}
 	out := &tail{keep: c.Keep}

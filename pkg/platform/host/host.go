@@ -36,12 +36,13 @@ type Command struct {
 	Argv []string // program by absolute path, and its arguments: to the letter what the action says
 	Dir  string   // working directory; "" = /
 	Env  []string // KEY=value, besides a plain PATH
-	// Unit runs it as a transient unit of systemd with these properties (NAME=VALUE) instead of as a
-	// child: then its user and its sandbox are its own. systemd ends it when its time is up, whatever
-	// becomes of this process, and refuses a second one of the same Name while one runs.
+	// Unit runs it as a unit of systemd with these properties (NAME=VALUE) instead of as a child: then
+	// its user and its sandbox are its own, and systemd ends it when Timeout is up, whatever becomes of
+	// this process. The unit must be installed (see UnitName and UnitText).
 	Unit       bool
 	Properties []string
-	Keep       int // bytes of the end of its output that are kept; 0 = 8 KiB
+	Timeout    time.Duration // of its unit; 0 = a minute
+	Keep       int           // bytes of the end of its output that are kept; 0 = 8 KiB
 }
 
 // Options says what is allowed. The zero value allows nothing.

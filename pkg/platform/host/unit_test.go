@@ -1,7 +1,6 @@
 package host
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,20 +11,31 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
 
-func TestACommandAsAUnitBeginsClosedAndNamesNoSecret(t *testing.T) {
-	c := Command{Name: "data-recovery/4", Argv: []string{"/usr/bin/psql", "-c", "SELECT 1; --"}, Dir: "/var/backups", Env: []string{"PGPASSWORD=s3cr3t"},
-		Properties: []string{"User=postgres", "ProtectSystem=full"}}
-	got := asUnit(c, time.Minute)
-	require.Equal(t, []string{"--", "/usr/bin/psql", "-c", "SELECT 1; --"}, got[len(got)-4:], "the arguments are passed as they are")
-	require.Contains(t, got, "--unit=recoveryd-data-recovery-4.service", "a second one is refused while it runs")
-	require.Contains(t, got, "--property=RuntimeMaxSec=59", "systemd ends it, whatever becomes of us")
-	require.Contains(t, got, "--property=User=postgres")
-	require.Contains(t, got, "--property=NoNewPrivileges=yes")
-	require.Contains(t, got, "--property=ProtectSystem=full")
-	require.NotContains(t, got, "--property=ProtectSystem=strict", "the operator's word replaces ours")
-	require.Contains(t, got, "--setenv=PGPASSWORD")
-	require.NotContains(t, strings.Join(got, " "), "s3cr3t", "everybody may read command lines")
-	require.True(t, slices.Contains(got, "--no-ask-password"))
+func TestTheUnitOfACommandSaysWhatIsConfiguredToTheLetterAndBeginsClosed(t *testing.T) {
+	c := Command{Name: "data-recovery/4", Argv: []string{"/usr/bin/psql", "-c", `SELECT '$HOME', "%n"; --`, ";"}, Dir: "/var/backups", Env: []string{"PGOPTIONS=-c a=$b"},
+		Timeout: time.Minute, Properties: []string{"User=postgres", "ProtectSystem=full"}}
+	require.Equal(t, `[Unit]
+Description=recoveryd: data-recovery/4
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart="/usr/bin/psql" "-c" "SELECT '$$HOME', \"%%n\"; --" ";"
+WorkingDirectory=/var/backups
+Environment="PGOPTIONS=-c a=$b"
+TimeoutStartSec=59
+TimeoutStopSec=5
+KillMode=control-group
+NoNewPrivileges=yes
+PrivateTmp=yes
+ProtectHome=yes
+User=postgres
+ProtectSystem=full
+`, c.UnitText())
+	require.Regexp(t, `^recoveryd-step-data-recovery-4-[0-9a-f]{8}\.service$`, c.UnitName())
+	other := c
+	other.Properties = []string{"User=root"}
+	require.NotEqual(t, c.UnitName(), other.UnitName(), "what is changed is another unit, which must be installed first")
 }
 
 func TestTheSameCommandLineOfTwoStepsIsTwoCommands(t *testing.T) {
