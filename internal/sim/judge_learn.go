@@ -45,7 +45,10 @@ func (w *world) learn(rec incident.Record) {
 				w.lesson(i, a, true)
 			}
 		case "":
-			return
+			if k == len(i.Attempts)-1 {
+				return // it is being proven
+			}
+			// Before it was, what the target needs failed, and then another attempt began: it taught nothing.
 		}
 		l.sealed[i.ID] = k + 1
 	}

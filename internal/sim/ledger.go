@@ -48,7 +48,8 @@ const (
 type truth struct {
 	kind  string
 	since time.Duration
-	own   time.Duration // when it last had a trouble of its own, not its database's
+	ails  bool          // it has a trouble of its own, not its database's
+	own   time.Duration // when it last had one
 	quiet time.Duration // since when nothing at all is wrong; forever while something is
 }
 
@@ -100,11 +101,11 @@ func (w *world) watchTruth() {
 			t = &truth{quiet: 0, own: -time.Hour}
 			w.ledger.truths[name] = t
 		}
-		kind := w.things[name].sick()
-		own := kind != "" && kind != "waits" && kind != "lost"
-		if own || t.kind != "" && t.kind != "waits" && t.kind != "lost" {
+		kind, own := w.things[name].sick(), w.things[name].ails()
+		if own || t.ails {
 			t.own = w.t
 		}
+		t.ails = own
 		if kind == t.kind {
 			continue
 		}
@@ -129,7 +130,7 @@ func (w *world) truth(target string) truth {
 // ownTrouble is how long ago the target last had a trouble of its own.
 func (w *world) ownTrouble(target string) time.Duration {
 	t := w.truth(target)
-	if t.kind != "" && t.kind != "waits" && t.kind != "lost" {
+	if t.ails {
 		return 0
 	}
 	return w.t - t.own

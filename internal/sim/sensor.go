@@ -36,7 +36,7 @@ const (
 
 // look takes one look at a target as it is now, and says how long that takes.
 func (w *world) look(target string) (detect.Facts, time.Duration) {
-	f := make(detect.Facts, 32)
+	f := make(detect.Facts, 28)
 	took := time.Duration(10+w.rng.IntN(40)) * time.Millisecond
 	x := w.things[target]
 	if x.u != nil {

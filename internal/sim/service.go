@@ -286,6 +286,19 @@ func (s *server) databaseBack() {
 // sick says what is truly wrong with it, "" when nothing is: what a person would call the problem.
 // Trouble that is its database's is not its own.
 func (s *server) sick() string {
+	switch k := s.fails(); {
+	case k != "":
+		return k
+	case s.lost():
+		return "lost"
+	case s.db != nil && s.db.frozen:
+		return "waits"
+	}
+	return s.suffers()
+}
+
+// fails is what keeps it from answering at all.
+func (s *server) fails() string {
 	switch {
 	case s.u.active == "deactivating", s.u.active == "activating" && s.u.sub != "auto-restart":
 		return "moving"
@@ -297,10 +310,13 @@ func (s *server) sick() string {
 		return "hung"
 	case s.has(replies) != nil:
 		return "replies"
-	case s.lost():
-		return "lost"
-	case s.db != nil && s.db.frozen:
-		return "waits"
+	}
+	return ""
+}
+
+// suffers is what else may be wrong with it, whether its database answers or not.
+func (s *server) suffers() string {
+	switch {
 	case s.has(unwell) != nil:
 		return "unwell"
 	case s.share() >= 0.95:

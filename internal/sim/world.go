@@ -62,6 +62,15 @@ func (x thing) sick() string {
 	return x.redis.sick()
 }
 
+// ails reports a trouble of its own, also while a worse one of its database hides it: what waits for
+// a frozen database may be out of memory at the same time.
+func (x thing) ails() bool {
+	if x.server == nil {
+		return x.sick() != ""
+	}
+	return x.server.fails() != "" || x.server.suffers() != ""
+}
+
 // world is one simulated host with everything on and around it.
 type world struct {
 	queue

@@ -137,5 +137,5 @@ func (p *Policy) Rungs(s State, now time.Time, target, only string) []RungView {
 
 // planInput is what a strategy is asked with.
 func (tn *turn) planInput() strategy.Input {
-	return strategy.Input{Diagnosis: tn.t.Diagnosis, Target: tn.p.targets[tn.t.Name], Facts: tn.t.Last.Facts, Needs: tn.needs()}
+	return strategy.Input{Diagnosis: tn.t.Diagnosis, Target: tn.p.targets[tn.t.Name], Facts: tn.t.Last.Facts, Needs: tn.needs(), Kept: tn.t.Kept}
 }

@@ -119,11 +119,10 @@ func (tn *turn) backEnded() {
 	t.Easing = nil
 	kept := slices.Clone(t.Kept)
 	for i := range kept {
-		if kept[i].Set.Verb != e.Action.Verb {
-			continue
-		}
-		kept[i].Quiet = time.Time{} // each step is watched anew
-		if r == ResultDone {
+		// Each step is watched for its whole quiet time before the next, also before one of another
+		// setting: if it was one too many, it must be seen which.
+		kept[i].Quiet = time.Time{}
+		if r == ResultDone && kept[i].Set.Verb == e.Action.Verb {
 			kept[i].Set, kept[i].At = e.Action, tn.now
 			kept[i].Now, _ = strategy.Setting(e.Action)
 		}

@@ -126,3 +126,28 @@ func TestACureWaitsForAChangeThatIsBeingTakenBack(t *testing.T) {
 	require.Len(t, s.s.Targets["codebase"].Kept, 1, "it failed: it is tried again later")
 	s.is(Acting, Act)
 }
+
+func TestAfterOneStepBackEveryOtherChangeIsWatchedForItsQuietTimeAnew(t *testing.T) {
+	s := raised(t)
+	t1 := *s.s.Targets["codebase"]
+	pool := strategy.Change{Strategy: "grow-pool", Now: "45", At: t1.Kept[0].At, Set: strategy.Action{Verb: strategy.UnitSetEnv,
+		Target: "codebase", Object: "codebase-mcp.service", Timeout: time.Second, Args: map[string]string{strategy.ArgValue: "45"}}}
+	t1.Kept = append([]strategy.Change{pool}, t1.Kept...)
+	s.s.Targets["codebase"] = &t1
+	for i, o := range s.p.o.Targets {
+		if o.Name == "codebase" {
+			o.Pool.Quiet = time.Hour
+			s.p.o.Targets[i], s.p.targets[o.Name] = o, o
+		}
+	}
+	s.host["codebase"] = but(roomy("c2", 384<<20), detect.PoolMax, 45, detect.PoolSize, 20, detect.PoolFree, 18)
+	var at []time.Time
+	s.do = func(a strategy.Action) outcome {
+		at = append(at, s.now)
+		return outcome{ResultDone, time.Millisecond, nil} // over before anybody looks again
+	}
+	for len(at) < 2 {
+		s.run(time.Minute)
+	}
+	require.GreaterOrEqual(t, at[1].Sub(at[0]), time.Hour)
+}

@@ -108,13 +108,17 @@ func growPool(in Input) (Plan, error) {
 	if p.EnvFile == "" || p.EnvKey == "" {
 		return Plan{}, notApplicable("pool.env_file and pool.env_key are not configured")
 	}
-	now, next, err := grown(in, sizedBy(p.EnvKey))
+	_, next, err := grown(in, sizedBy(p.EnvKey))
 	if err != nil {
 		return Plan{}, err
 	}
 	before := "" // no variable: the service's own size
-	if p.Initial > 0 && now > p.Initial {
-		before = strconv.Itoa(now) // it was enlarged before, and that stays
+	for _, c := range in.Kept {
+		if c.Set.Verb == UnitSetEnv {
+			// What the file says. The running process may still have an earlier size, which must not come
+			// back to stay: see shrinkPool.
+			before = c.Now
+		}
 	}
 	set := func(v string) Action {
 		return Action{Verb: UnitSetEnv, Object: in.Target.Unit, Timeout: 5 * time.Second,

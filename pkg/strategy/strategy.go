@@ -18,6 +18,7 @@ type Input struct {
 	Target    detect.Target // the culprit
 	Facts     detect.Facts  // of the culprit's last look
 	Needs     []Need        // what the culprit needs, in the order of the configuration
+	Kept      []Change      // what earlier cures have changed on the culprit, and is not taken back yet
 }
 
 // Need is one target that the culprit needs in order to work.

@@ -99,9 +99,9 @@ func TestEachStrategyPlansWhatItSaysOrSaysWhyNot(t *testing.T) {
 		{"a larger pool is written and the unit restarted", "grow-pool", server(), up,
 			[]string{"unit.set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=45)", "unit.restart codebase-mcp.service (reset=yes, stop_grace=5s) !"},
 			[]string{"unit.set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=)", "unit.restart codebase-mcp.service (reset=yes, stop_grace=5s) !"}, ""},
-		{"a pool that was enlarged before grows from there, to its cap, and goes back there", "grow-pool", server(), facts(detect.UnitActive, "active", detect.PoolMax, 45),
+		{"a pool that runs with a larger size than was written grows from there, to its cap, and goes back to its own size", "grow-pool", server(), facts(detect.UnitActive, "active", detect.PoolMax, 45),
 			[]string{"unit.set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=50)", "unit.restart codebase-mcp.service (reset=yes, stop_grace=5s) !"},
-			[]string{"unit.set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=45)", "unit.restart codebase-mcp.service (reset=yes, stop_grace=5s) !"}, ""},
+			[]string{"unit.set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=)", "unit.restart codebase-mcp.service (reset=yes, stop_grace=5s) !"}, ""},
 		{"a pool at its cap is not enlarged", "grow-pool", server(), facts(detect.UnitActive, "active", detect.PoolMax, 50), nil, nil, "the pool is at its cap of 50 already"},
 		{"a pool above its cap is not made smaller", "resize-pool", server(), facts(detect.UnitActive, "active", detect.PoolMax, 80), nil, nil, "the pool is at its cap of 50 already"},
 		{"a pool without a cap is not enlarged", "grow-pool", but(server(), func(t *detect.Target) { t.Pool.Cap = 0 }), up, nil, nil, "pool.cap is not configured"},
@@ -196,4 +196,23 @@ func TestASetRefusesNamesThatAreEmptyOrUsedTwice(t *testing.T) {
 	require.False(t, ok)
 	_, _, skipped := set.Next([]string{"a"}, 0, Input{Target: server()})
 	require.Equal(t, []string{"a: strategy a for codebase: broken"}, skipped)
+}
+
+func TestAPoolThatDidNotHelpGoesBackToWhatTheFileSaidAndNotToWhatRuns(t *testing.T) {
+	for name, c := range map[string]struct {
+		kept []Change
+		back string
+	}{
+		"nothing is written":                                                {nil, ""},
+		"45 were written and the process has them":                          {[]Change{{Set: Action{Verb: UnitSetEnv}, Now: "45"}}, "45"},
+		"31 are written, a step back, and the process still runs as it was": {[]Change{{Set: Action{Verb: UnitSetEnv}, Now: "31"}}, "31"},
+		"a limit was raised, which is another setting":                      {[]Change{{Set: Action{Verb: UnitSetMemoryMax}, Now: "402653184"}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := growPool(Input{Target: server(), Facts: facts(detect.UnitActive, "active", detect.PoolMax, 45), Kept: c.kept})
+			require.NoError(t, err)
+			require.Equal(t, "50", p.Actions[0].Args[ArgValue])
+			require.Equal(t, c.back, p.Undo[0].Args[ArgValue])
+		})
+	}
 }
