@@ -6,8 +6,10 @@ import (
 	"testing"
 )
 
-// TestMain gives the garbage collector less to do: worlds are short-lived and make much garbage.
+// TestMain gives the garbage collector less to do: worlds are short-lived and make much garbage, and
+// what lives at a time fits many times into memory.
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(800)
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(256 << 20)
 	os.Exit(m.Run())
 }

@@ -120,7 +120,8 @@ func Diagnose(o Observation, b Background) Diagnosis {
 	if len(b.Extra) > 0 {
 		all = slices.Concat(builtin, b.Extra)
 	}
-	for i, c := range all {
+	for i := range all {
+		c := &all[i]
 		if !slices.Contains(c.Kinds, b.Target.Kind) {
 			continue
 		}

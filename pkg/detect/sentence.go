@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -12,16 +13,16 @@ func healthySentence(o Observation, b Background) string {
 	f := o.Facts
 	var parts []string
 	if s := f.Text(HealthStatus); s != "" {
-		parts = append(parts, fmt.Sprintf("health reply says %s%s", s, latencyNote(f)))
+		parts = append(parts, "health reply says "+s+latencyNote(f))
 	}
 	if n, max, ok := poolUse(f); ok {
-		parts = append(parts, fmt.Sprintf("pool %.0f of %.0f in use", n, max))
+		parts = append(parts, "pool "+whole(n)+" of "+whole(max)+" in use")
 	}
 	if b.Target.Kind == KindPostgres && f.Text(SQLOutcome) == SQLOK {
 		s := "PostgreSQL answers SELECT 1"
 		if used, ok := f.Num(SQLUsed); ok {
 			if max, ok := f.Num(SQLMax); ok {
-				s += fmt.Sprintf(", %.0f of %.0f connections used", used, max)
+				s += ", " + whole(used) + " of " + whole(max) + " connections used"
 			}
 		}
 		parts = append(parts, s)
@@ -40,6 +41,9 @@ func healthySentence(o Observation, b Background) string {
 	}
 	return sentence(strings.Join(parts, ", "))
 }
+
+// whole prints a count.
+func whole(n float64) string { return strconv.FormatFloat(n, 'f', 0, 64) }
 
 // sentence makes one line of an evidence that may carry words from outside, without the full stop
 // that those may end with.

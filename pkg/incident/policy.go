@@ -230,6 +230,8 @@ func (p *Policy) Diagnose(s State, o detect.Observation) detect.Diagnosis {
 		}
 		return n
 	}
+	b.Needs = make([]detect.Neighbour, 0, len(t.DependsOn))
+	b.Dependents = make([]detect.Neighbour, 0, len(p.dependents[o.Target]))
 	for _, name := range t.DependsOn {
 		b.Needs = append(b.Needs, neighbour(name))
 	}
