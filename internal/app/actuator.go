@@ -28,6 +28,8 @@ func (a actuator) Do(ctx context.Context, act strategy.Action) (incident.Result,
 	switch {
 	case errors.Is(err, platform.ErrPermission) || errors.Is(err, platform.ErrUnsupported):
 		return incident.ResultDenied, detail
+	case errors.Is(err, platform.ErrOutdated):
+		return incident.ResultVoid, detail
 	case rep.Result == platform.Done:
 		return incident.ResultDone, detail
 	case rep.Result == platform.Failed:

@@ -65,6 +65,8 @@ func verdictWords(a incident.Attempt) string {
 		return "failed"
 	case incident.ActionUnknown:
 		return "outcome unknown, judged by looking: did not help"
+	case incident.NotBegun:
+		return "not done: the unit had changed since it was decided"
 	case "no-effect":
 		return "did not help"
 	}

@@ -45,6 +45,9 @@ func (w *world) perform(e incident.Effect, rec incident.Record) {
 			}
 		})
 	}
+	if onUnit(a.Verb) && w.nature.persons > 0 && !w.mended() && w.chance(0.03) {
+		w.after(w.between(0, delay), func() { w.personSteps(a.Target) })
+	}
 	w.after(a.Timeout, func() { end(incident.ResultTimedOut, "no end in time") })
 	w.after(delay, func() {
 		if w.d.term != term {
@@ -52,6 +55,10 @@ func (w *world) perform(e incident.Effect, rec incident.Record) {
 		}
 		if w.stopFile != "" && !w.o.breaks.ignoresStop {
 			end(incident.ResultUnknown, "not begun: the stop file came first")
+			return
+		}
+		if why := w.outdated(a); why != "" && !w.o.breaks.neverAsksAgain {
+			end(incident.ResultVoid, why)
 			return
 		}
 		w.executed(a, id)
@@ -69,6 +76,19 @@ func (w *world) perform(e incident.Effect, rec incident.Record) {
 			w.effect(a, end)
 		}
 	})
+}
+
+// outdated asks the unit once more just before an action, as the adapters do.
+func (w *world) outdated(a strategy.Action) string {
+	u := w.things[a.Target].u
+	if a.Object != u.name {
+		return ""
+	}
+	job := ""
+	if u.jobBy != byUs {
+		job = u.job
+	}
+	return a.Seen.Outdated(a.Verb, w.runName(u.run), strategy.HasProcess(u.active, u.sub), job)
 }
 
 // effect is what the verb does to the host.

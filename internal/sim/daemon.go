@@ -330,6 +330,16 @@ func (d *daemon) look(i int) {
 	})
 }
 
+// keeps reports whether a cure has changed a setting that is to be taken back.
+func (d *daemon) keeps() bool {
+	for _, t := range d.live.Targets {
+		if len(t.Kept) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // knows is the state of a living daemon, or what the next life of a dead one will find.
 func (d *daemon) knows() incident.State {
 	if d.up {

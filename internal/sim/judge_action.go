@@ -29,6 +29,7 @@ func (w *world) performing(e incident.Effect, rec incident.Record) {
 		w.fail(culpritOnly, "%s on %s belongs to no incident of that target", a, a.Target)
 	}
 	l.performed[e.ActionID] = true
+	l.runs[e.ActionID] = w.things[a.Target].u.run
 	if w.report.Violation != nil {
 		return
 	}
@@ -59,6 +60,25 @@ func (w *world) executed(a strategy.Action, id string) {
 		w.fail(stopFileObeyed, "%s (%s) reached the host, and the stop file says %s", id, a, w.stopFile)
 	}
 	l.executed[id] = true
+	w.judgeHands(a, id)
+}
+
+// judgeHands: what a person did to the unit between the decision and this moment counts, seen or not,
+// since the unit can be asked at the moment of acting.
+func (w *world) judgeHands(a strategy.Action, id string) {
+	u := w.things[a.Target].u
+	if !onUnit(a.Verb) || a.Object != u.name {
+		return
+	}
+	if u.job != "" && u.jobBy == byPerson {
+		w.fail(operatorLeftAlone, "%s reached the host, and a person's %s job runs on it", a, u.job)
+	}
+	if n := len(u.starts); n > 0 && u.starts[n-1].by == byPerson && u.run != w.ledger.runs[id] && disruptive(a.Verb) {
+		w.fail(operatorLeftAlone, "%s reached the host, and a person started it since it was decided", a)
+	}
+	if i := w.ledger.intent(a.Target); i.stopped && u.active == "inactive" && w.ledger.runs[id] == u.run && disruptive(a.Verb) {
+		w.fail(operatorLeftAlone, "%s reached the host, and a person stopped it at %s", a, clock(i.since))
+	}
 }
 
 // planDisrupts is the opinion of the world about a plan, by its verbs.
@@ -170,8 +190,6 @@ func (w *world) judgePerson(a strategy.Action, rec incident.Record) {
 		w.fail(operatorLeftAlone, "%s, which a person masked at %s", a, clock(i.masked))
 	case w.upgrading == a.Target && ago(i.upgrade):
 		w.fail(operatorLeftAlone, "%s, whose package is being upgraded since %s", a, clock(i.upgrade))
-	case u.job != "" && u.jobBy == byPerson && ago(i.hands) && ago(i.since):
-		w.fail(operatorLeftAlone, "%s, on which a person's %s job runs", a, u.job)
 	case stands(i.hold, rec.At):
 		w.fail(operatorLeftAlone, "%s, which is held", a)
 	case w.stopFile != "":

@@ -87,7 +87,7 @@ func (w *world) followIncident(rec incident.Record) {
 func (w *world) countFailures(i *incident.Incident, at time.Time) {
 	f, n := w.ledger.failures[i.ID], 0
 	for _, a := range i.Attempts {
-		if a.Verdict != "" && a.Verdict != incident.Verified && a.Verdict != incident.NextStep && !a.Undo {
+		if a.Verdict != "" && a.Verdict != incident.Verified && a.Verdict != incident.NextStep && a.Verdict != incident.NotBegun && !a.Undo {
 			n++
 		}
 	}

@@ -27,6 +27,7 @@ type ledger struct {
 	kept      map[string]bool // ids of actions whose record is durable
 	performed map[string]bool // ids that were handed out
 	executed  map[string]bool // ids that reached the host
+	runs      map[string]int  // of the unit when the action with that id was handed out
 	starts    []planStart
 	failures  map[string]failure // by incident
 
@@ -79,7 +80,7 @@ type failure struct {
 
 func newLedger() ledger {
 	return ledger{truths: map[string]*truth{}, intents: map[string]*intent{}, approvals: map[string]int{}, asked: map[string]asking{}, efforts: map[string]effort{}, trust: map[string]trust{}, sealed: map[string]int{}, changed: map[string]time.Duration{}, stepped: -forever / 2,
-		kept: map[string]bool{}, performed: map[string]bool{}, executed: map[string]bool{}, failures: map[string]failure{},
+		kept: map[string]bool{}, performed: map[string]bool{}, executed: map[string]bool{}, runs: map[string]int{}, failures: map[string]failure{},
 		pages: map[string]pageState{}, tiers: map[string]bool{}, loose: map[string]bool{}, known: map[string]time.Duration{}}
 }
 

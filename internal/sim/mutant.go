@@ -21,6 +21,7 @@ type mutant struct {
 	actsFirst      bool // acts, then writes
 	ignoresJournal bool // acts although nothing could be written
 	ignoresStop    bool // never looks at the stop file
+	neverAsksAgain bool // acts on what was seen when it was decided
 	repeats        bool // repeats what was in flight when the last life ended
 }
 

@@ -184,6 +184,7 @@ func mutants() []struct {
 			core: stepped(func(_ *world, s incident.State, _ time.Time, ev *incident.Event) incident.State {
 				return withTarget(s, ev.Target, func(t *incident.TargetState) { t.Intent = "" })
 			}, nil)}, []string{operatorLeftAlone}},
+		{mutant{name: "never-asks-again", says: "acts on a unit although a person has stepped in since it was decided", neverAsksAgain: true}, []string{operatorLeftAlone}},
 		{mutant{name: "pause-forgotten", says: "takes a pause or a hold, and does not keep it",
 			core: stepped(nil, func(_ *world, s incident.State, r incident.Record) (incident.State, incident.Record) {
 				s.Host.Pause = nil

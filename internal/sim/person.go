@@ -97,6 +97,18 @@ func (w *world) person() {
 	}
 }
 
+// personSteps is somebody who sees the same trouble, and is a moment faster than the daemon.
+func (w *world) personSteps(target string) {
+	u, i := w.things[target].u, w.ledger.intent(target)
+	if w.chance(0.3) {
+		w.personStops(u, w.between(time.Minute, time.Hour))
+		return
+	}
+	w.say("person", "restarts %s, as the daemon is about to", u.name)
+	i.hands, i.stopped = w.t, false
+	u.restart(byPerson, 0, true, nil)
+}
+
 // release ends a hold, and resume a pause. The ledger knows first: the command itself may lead to
 // an action. While the journal is broken the daemon takes the word for as long as it lives.
 func (w *world) release(target string) {

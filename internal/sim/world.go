@@ -219,7 +219,9 @@ func (w *world) nextPoll(i int, began time.Duration) time.Duration {
 		return began + pollInterval - time.Duration(w.rng.Int64N(int64(pollInterval/10)))
 	case still < 2*time.Minute:
 		round = 45 * time.Second
-	case still < 10*time.Minute:
+	case still < 10*time.Minute, w.d.keeps():
+		// A change is taken back after a quiet time of 10 minutes or more in which it was looked at, and
+		// looks that are further apart than half of it begin that time anew.
 		round = 4 * time.Minute
 	}
 	// What others need is looked at first.

@@ -42,14 +42,20 @@ func LadderStep(r Result) Reason {
 		return ActionFailed
 	case ResultUnknown, ResultTimedOut:
 		return ActionUnknown
+	case ResultVoid:
+		return NotBegun
 	}
 	return "no-effect"
 }
 
-// repeatable reports whether the same rung may be tried once more: when the outcome of the only
-// attempt at it was lost, the effect may never have taken place.
+// repeatable reports whether the same rung may be tried once more: when it was not begun, or when the
+// outcome of the only attempt at it was lost, since the effect may never have taken place.
 func (tn *turn) repeatable(last Attempt) bool {
-	if last.Result != ResultUnknown {
+	switch last.Result {
+	case ResultVoid:
+		return true
+	case ResultUnknown:
+	default:
 		return false
 	}
 	n := 0
@@ -70,7 +76,7 @@ func (p *Policy) backoff(i *Incident) time.Duration {
 	}
 	failed := 0
 	for _, a := range i.Attempts {
-		if a.Verdict != "" && a.Verdict != Verified && a.Verdict != NextStep && !a.Undo {
+		if a.Verdict != "" && a.Verdict != Verified && a.Verdict != NextStep && a.Verdict != NotBegun && !a.Undo {
 			failed++
 		}
 	}

@@ -22,7 +22,7 @@ type Easing struct {
 func (tn *turn) keepChange(a strategy.Action, r Result) {
 	t := tn.t
 	value, ok := strategy.Setting(a)
-	if !ok || r == ResultFailed || r == ResultDenied {
+	if !ok || r == ResultFailed || r == ResultDenied || r == ResultVoid {
 		return
 	}
 	i := slices.IndexFunc(t.Kept, func(c strategy.Change) bool { return c.Set.Verb == a.Verb })

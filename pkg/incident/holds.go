@@ -162,9 +162,11 @@ func stalled(lim Limits, t *TargetState) string {
 
 // ofUnit reports whether a plan starts, stops or kills a unit.
 func ofUnit(p *strategy.Plan) bool {
-	return slices.ContainsFunc(p.Actions, func(a strategy.Action) bool {
-		return slices.Contains([]strategy.Verb{strategy.UnitStart, strategy.UnitStop, strategy.UnitRestart, strategy.UnitKill}, a.Verb)
-	})
+	return slices.ContainsFunc(p.Actions, func(a strategy.Action) bool { return actsOnUnit(a.Verb) })
+}
+
+func actsOnUnit(v strategy.Verb) bool {
+	return v == strategy.UnitStart || v == strategy.UnitStop || v == strategy.UnitRestart || v == strategy.UnitKill
 }
 
 // How two of the wishes begin: the one outlives a unit that serves, the other ends with what it rests on.

@@ -352,3 +352,44 @@ func TestAfterARefusalNothingIsTakenBackEither(t *testing.T) {
 	s.run(14 * time.Minute).tells("trigger t0 codebase: no-permission")
 	s.actions("pg.terminate-idle postgres", "pg.terminate-long postgres", "unit.set-env codebase-mcp.service", "unit.restart codebase-mcp.service")
 }
+
+func TestAnActionThatWasNotBegunSinceSomebodyWasFasterIsNoFailure(t *testing.T) {
+	s := quiet(t, func(o *Options) { o.Approval.DemoteAfter = 1; o.Memory = Memory{SkipAfter: 1, Forget: time.Hour} })
+	hung := but(noReply("c1"), detect.SocketBacklog, 3)
+	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).is(Acting, Act).performed("unit.restart")
+	var seen *strategy.Seen
+	for _, e := range s.last.Effects {
+		if e.Kind == Perform {
+			seen = e.Action.Seen
+		}
+	}
+	require.Equal(t, &strategy.Seen{Run: "c1", Up: true}, seen, "the adapter is told what it was decided on")
+	s.in(time.Second).actionEnds("codebase", ResultVoid)
+	s.in(time.Second).sees("postgres", database("p1")).sees("codebase", but(noReply("c2"), detect.SocketBacklog, 3))
+	i := s.incident("codebase")
+	require.Equal(t, NotBegun, i.Attempts[0].Verdict)
+	require.Empty(t, i.Rungs, "the rung is not used up")
+	require.Empty(t, i.Lessons, "and nothing is learned of it")
+	require.Empty(t, s.s.Targets["codebase"].Efforts)
+	require.Empty(t, s.s.Targets["codebase"].Trust)
+	again := but(noReply("c2"), detect.SocketBacklog, 3)
+	s.in(20*time.Second).sees("postgres", database("p1")).sees("codebase", again)
+	s.is(Acting, Act).performed("unit.restart")
+	require.Equal(t, i.Attempts[0].Strategy, s.incident("codebase").Attempts[1].Strategy)
+}
+
+func TestASecondActionOfAPlanMindsOnlySomebodyElsesJob(t *testing.T) {
+	s := quiet(t)
+	hung := but(noReply("c1"), detect.SocketBacklog, 3)
+	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).performed("unit.restart")
+	s.in(time.Second).actionEnds("codebase", ResultFailed)
+	for range 2 {
+		s.in(20*time.Second).sees("postgres", database("p1")).sees("codebase", hung)
+	}
+	s.performed("unit.kill").in(time.Second).actionEnds("codebase", ResultDone).performed("unit.start")
+	for _, e := range s.last.Effects {
+		if e.Kind == Perform {
+			require.Equal(t, &strategy.Seen{}, e.Action.Seen, "its own kill has changed everything else")
+		}
+	}
+}

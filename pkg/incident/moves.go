@@ -55,7 +55,7 @@ var (
 		t.ActionEnded, t.ActionID, t.Deadline = tn.now, "", time.Time{}
 		t.SettleUntil = tn.now.Add(t.Plan.Settle)
 		t.VerifyUntil = t.SettleUntil.Add(t.Plan.Verify)
-		if tn.ev.Kind == Ended && tn.ev.Result == ResultFailed {
+		if tn.ev.Kind == Ended && (tn.ev.Result == ResultFailed || tn.ev.Result == ResultVoid) {
 			t.SettleUntil, t.VerifyUntil = tn.now, tn.now
 		}
 		t.GoodLooks, t.GoodSince = 0, time.Time{}
@@ -220,6 +220,7 @@ const actionMargin = 5 * time.Second
 func (tn *turn) launch(rungNo int, approvedBy string) {
 	t, i := tn.t, tn.change()
 	a := t.Plan.Actions[t.Step]
+	a.Seen = tn.decidedOn(a)
 	t.ActionID = fmt.Sprintf("%s/a%d", i.ID, len(i.Attempts)+1)
 	t.Deadline = tn.now.Add(a.Timeout + actionMargin)
 	i.Attempts = append(i.Attempts, Attempt{ID: t.ActionID, Strategy: t.Plan.Strategy, Rung: rungNo, Undo: t.Undoing,
@@ -236,6 +237,20 @@ func (tn *turn) launch(rungNo int, approvedBy string) {
 		h.Actions = append(h.Actions, ActionStamp{tn.now, t.Name, t.Plan.Disrupts(), i.Class})
 		tn.host, tn.s.Host = &h, h
 	}
+}
+
+// decidedOn is what the target's unit was like at the last look, for an action that starts, stops or
+// kills it; nil for any other, and when a person asked for the action, whatever there is to see. After
+// an earlier action of the plan it is another anyway, and only somebody else's job counts.
+func (tn *turn) decidedOn(a strategy.Action) *strategy.Seen {
+	t, f := tn.t, tn.t.Last.Facts
+	if a.Object != tn.p.targets[t.Name].Unit || !actsOnUnit(a.Verb) || tn.asked() {
+		return nil
+	}
+	if slices.ContainsFunc(t.Plan.Actions[:t.Step], func(x strategy.Action) bool { return x.Object == a.Object && actsOnUnit(x.Verb) }) {
+		return &strategy.Seen{}
+	}
+	return &strategy.Seen{Run: f.Text(detect.UnitInvocation), Up: strategy.HasProcess(f.Text(detect.UnitActive), f.Text(detect.UnitSub))}
 }
 
 // finishAttempt writes the end of the action in flight into the incident.

@@ -61,6 +61,7 @@ const (
 	ActionOver        Reason = "action-over"         // the action ended; now its effect must show
 	ActionFailed      Reason = "action-failed"       // the platform reports failure
 	ActionUnknown     Reason = "action-unknown"      // the outcome is not known: judged by observation
+	NotBegun          Reason = "not-begun"           // the unit had changed since it was decided: nothing was done
 	NoPermission      Reason = "no-permission"       // the host refuses the action: a person must mend it
 	Undo              Reason = "undo"                // the change did not help: taken back
 	BackToNormal      Reason = "back-to-normal"      // a change that helped is not needed any more: a step back

@@ -190,7 +190,7 @@ func (tn *turn) undoPending() bool {
 	last := tn.inc.Attempts[len(tn.inc.Attempts)-1]
 	switch last.Verdict {
 	case LadderStep(last.Result):
-		return last.Result != ResultDenied && (t.Step > 0 || last.Result != ResultFailed)
+		return last.Result != ResultDenied && (t.Step > 0 || last.Result != ResultFailed && last.Result != ResultVoid)
 	case NextStep: // a person stopped the plan half-way
 		return true
 	}

@@ -39,6 +39,10 @@ type Report struct {
 // grants, file modes). Trying again cannot help; a person must mend the permission.
 var ErrPermission = errors.New("permission denied")
 
+// ErrOutdated is wrapped by errors which say that nothing was done, because the unit is not any more as
+// it was when the action was decided: see [strategy.Seen].
+var ErrOutdated = errors.New("outdated")
+
 // ErrUnsupported is wrapped when an adapter does not know the verb.
 var ErrUnsupported = errors.New("verb not supported by this platform")
 

@@ -58,6 +58,7 @@ type Action struct {
 	Args     map[string]string `json:"args,omitzero"`
 	Timeout  time.Duration     `json:"timeout"`           // bound of the whole effect; after it the outcome is unknown
 	Disrupts bool              `json:"disrupts,omitzero"` // ends work in progress: counts against the disruption budgets and needs two witnesses
+	Seen     *Seen             `json:"seen,omitzero"`     // what it was decided on; nil = it is done whatever the unit is like
 }
 
 // String renders the action as an operator would say it: "unit.restart codebase-mcp.service

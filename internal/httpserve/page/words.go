@@ -117,7 +117,7 @@ func resultMood(a incident.Attempt) mood {
 	switch {
 	case a.Verdict == incident.Verified:
 		return moodOK
-	case a.Result == "" || a.Verdict == "" || a.Verdict == incident.NextStep || a.Verdict == incident.ClearedByItself:
+	case a.Result == "" || a.Verdict == "" || a.Verdict == incident.NextStep || a.Verdict == incident.ClearedByItself || a.Verdict == incident.NotBegun:
 		return moodUnknown
 	}
 	return moodBad

@@ -29,6 +29,7 @@ func (h Harness) units(t *testing.T) {
 	t.Run("an action that takes longer than its timeout is not done", h.timeout)
 	t.Run("an action whose context ends is unknown", h.cancel)
 	t.Run("arguments that make no sense do nothing", h.nonsense)
+	t.Run("what was decided on another run is not done", h.outdated)
 	t.Run("many callers at once", h.concurrent)
 	if h.Units.EnvKey != "" {
 		t.Run("set-env reaches the next process and can be taken back", h.setEnv)
@@ -203,6 +204,37 @@ func (h Harness) nonsense(t *testing.T) {
 	}
 	after := h.facts(t, a, h.Units.Plain)
 	require.Equal(t, before[detect.UnitInvocation], after[detect.UnitInvocation], "nothing may have happened")
+}
+
+// outdated: between a decision and its action somebody restarts the unit, or stops it.
+func (h Harness) outdated(t *testing.T) {
+	a, unit := h.New(t), h.Units.Plain
+	decided := func(v strategy.Verb, f detect.Facts) (platform.Report, error) {
+		return a.Do(t.Context(), strategy.Action{Verb: v, Object: unit, Timeout: patience,
+			Seen: &strategy.Seen{Run: f.Text(detect.UnitInvocation), Up: strategy.HasProcess(f.Text(detect.UnitActive), f.Text(detect.UnitSub))}})
+	}
+	refused := func(v strategy.Verb, f detect.Facts) {
+		t.Helper()
+		rep, err := decided(v, f)
+		require.ErrorIs(t, err, platform.ErrOutdated, "%s", v)
+		require.Equal(t, platform.Failed, rep.Result, "nothing was done, so the outcome is known")
+	}
+	before := h.running(t, a, unit)
+	h.do(t, a, strategy.UnitRestart, unit, nil)
+	now := h.facts(t, a, unit)
+	for _, v := range []strategy.Verb{strategy.UnitRestart, strategy.UnitKill, strategy.UnitStop} {
+		refused(v, before)
+	}
+	require.Equal(t, now[detect.UnitMainPID], h.facts(t, a, unit)[detect.UnitMainPID], "nothing may have happened")
+	h.stopped(t, a, unit)
+	refused(strategy.UnitRestart, now)
+	require.True(t, resting(h.facts(t, a, unit)), "what was stopped meanwhile stays so")
+	rep, err := decided(strategy.UnitStart, h.facts(t, a, unit))
+	require.NoError(t, err)
+	require.Equal(t, platform.Done, rep.Result)
+	rep, err = decided(strategy.UnitRestart, h.facts(t, a, unit))
+	require.NoError(t, err, "it is as it was seen")
+	require.Equal(t, platform.Done, rep.Result)
 }
 
 func (h Harness) concurrent(t *testing.T) {

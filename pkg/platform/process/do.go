@@ -60,6 +60,9 @@ func (u *unit) perform(ctx context.Context, act strategy.Action, ours bool) (pla
 	if u.adapter.isClosed() {
 		return notBegun(act, "the platform is closed", errors.New("the process platform is closed"))
 	}
+	if why := u.outdated(act); why != "" {
+		return notBegun(act, why, platform.ErrOutdated)
+	}
 	switch act.Verb {
 	case strategy.UnitKill:
 		return u.kill(ctx, act, ours)
@@ -83,6 +86,18 @@ func (u *unit) perform(ctx context.Context, act strategy.Action, ours bool) (pla
 		return platform.Report{Result: platform.Done, Detail: u.state() + note}, nil
 	}
 	return u.startFor(act, note)
+}
+
+// outdated says why the action must not be done any more; "" = it may be. The caller holds the turn,
+// so no action of a person is under way.
+func (u *unit) outdated(act strategy.Action) string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	invocation := ""
+	if u.run != nil {
+		invocation = u.run.invocation
+	}
+	return act.Seen.Outdated(act.Verb, invocation, u.runs(), "")
 }
 
 // unfinished reports a stop whose end was not awaited.

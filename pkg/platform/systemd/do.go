@@ -60,18 +60,29 @@ func notBegun(act strategy.Action, why string, err error) (platform.Report, erro
 	return platform.Report{Result: platform.Failed, Detail: "nothing was done: " + why}, fmt.Errorf("%s: %w", act, err)
 }
 
-// begin returns a link, and what the unit is like before the action.
+// begin returns a link, and what the unit is like before the action. What was decided on something
+// that was seen is not begun when that is not so any more.
 func (a *Adapter) begin(ctx context.Context, act strategy.Action) (*link, unitProps, error) {
 	l, err := a.link.get(ctx)
 	if err != nil {
 		return nil, unitProps{}, err
 	}
 	v, watched := a.watched(act.Object)
-	if p, known := a.current(act.Object, v, watched); known {
+	if p, known := a.current(act.Object, v, watched); known && act.Seen == nil {
 		return l, p, nil // a question less on the way to the cure
 	}
 	p, err := l.properties(ctx, act.Object)
-	return l, p, err
+	if err != nil || act.Seen == nil {
+		return l, p, err
+	}
+	job := ""
+	if p.job != 0 && !a.own.ours(act.Object, p.job, true) {
+		job = a.jobType(ctx, p.job, v, watched)
+	}
+	if why := act.Seen.Outdated(act.Verb, p.invocation, strategy.HasProcess(p.active, p.sub), job); why != "" {
+		return l, p, fmt.Errorf("%w: %s", platform.ErrOutdated, why)
+	}
+	return l, p, nil
 }
 
 // kill sends SIGKILL to every process of the unit and waits until the main process is gone.

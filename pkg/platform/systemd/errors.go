@@ -46,6 +46,8 @@ func outcome(ctx context.Context, a strategy.Action, what string, err error, sen
 		return fail(platform.Failed, "systemd refuses: "+text, err)
 	}
 	switch {
+	case errors.Is(err, platform.ErrOutdated):
+		return fail(platform.Failed, "nothing was done", err)
 	case !sent:
 		return fail(platform.Failed, "nothing was done: systemd could not be asked", err)
 	case context.Cause(ctx) == errActionTimeout:
