@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -84,11 +85,9 @@ func (w *world) outdated(a strategy.Action) string {
 	if a.Object != u.name {
 		return ""
 	}
-	job := ""
-	if u.jobBy != byUs {
-		job = u.job
-	}
-	return a.Seen.Outdated(a.Verb, w.runName(u.run), strategy.HasProcess(u.active, u.sub), job)
+	f := detect.Facts{}
+	u.facts(f)
+	return a.Seen.Outdated(a.Verb, f)
 }
 
 // effect is what the verb does to the host.

@@ -29,7 +29,7 @@ func (w *world) performing(e incident.Effect, rec incident.Record) {
 		w.fail(culpritOnly, "%s on %s belongs to no incident of that target", a, a.Target)
 	}
 	l.performed[e.ActionID] = true
-	l.runs[e.ActionID] = w.things[a.Target].u.run
+	l.handed[e.ActionID] = handing{w.t, w.things[a.Target].u.run}
 	if w.report.Violation != nil {
 		return
 	}
@@ -73,10 +73,12 @@ func (w *world) judgeHands(a strategy.Action, id string) {
 	if u.job != "" && u.jobBy == byPerson {
 		w.fail(operatorLeftAlone, "%s reached the host, and a person's %s job runs on it", a, u.job)
 	}
-	if n := len(u.starts); n > 0 && u.starts[n-1].by == byPerson && u.run != w.ledger.runs[id] && disruptive(a.Verb) {
+	h := w.ledger.handed[id]
+	if n := len(u.starts); n > 0 && u.starts[n-1].by == byPerson && u.run != h.run && disruptive(a.Verb) {
 		w.fail(operatorLeftAlone, "%s reached the host, and a person started it since it was decided", a)
 	}
-	if i := w.ledger.intent(a.Target); i.stopped && u.active == "inactive" && w.ledger.runs[id] == u.run && disruptive(a.Verb) {
+	// Without signals, a stop in the middle of a plan cannot be told from what the plan itself did.
+	if i := w.ledger.intent(a.Target); i.stopped && i.since >= h.at && !u.alive() && (w.signals || a.Seen != nil && !a.Seen.Own) {
 		w.fail(operatorLeftAlone, "%s reached the host, and a person stopped it at %s", a, clock(i.since))
 	}
 }

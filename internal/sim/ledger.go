@@ -27,7 +27,7 @@ type ledger struct {
 	kept      map[string]bool // ids of actions whose record is durable
 	performed map[string]bool // ids that were handed out
 	executed  map[string]bool // ids that reached the host
-	runs      map[string]int  // of the unit when the action with that id was handed out
+	handed    map[string]handing
 	starts    []planStart
 	failures  map[string]failure // by incident
 
@@ -64,6 +64,12 @@ type intent struct {
 	hold    *incident.Command
 }
 
+// handing is when an action was handed out, and what ran in the unit then.
+type handing struct {
+	at  time.Duration
+	run int
+}
+
 type planStart struct {
 	at     time.Duration
 	target string
@@ -80,7 +86,7 @@ type failure struct {
 
 func newLedger() ledger {
 	return ledger{truths: map[string]*truth{}, intents: map[string]*intent{}, approvals: map[string]int{}, asked: map[string]asking{}, efforts: map[string]effort{}, trust: map[string]trust{}, sealed: map[string]int{}, changed: map[string]time.Duration{}, stepped: -forever / 2,
-		kept: map[string]bool{}, performed: map[string]bool{}, executed: map[string]bool{}, runs: map[string]int{}, failures: map[string]failure{},
+		kept: map[string]bool{}, performed: map[string]bool{}, executed: map[string]bool{}, handed: map[string]handing{}, failures: map[string]failure{},
 		pages: map[string]pageState{}, tiers: map[string]bool{}, loose: map[string]bool{}, known: map[string]time.Duration{}}
 }
 

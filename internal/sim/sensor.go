@@ -60,15 +60,24 @@ func (w *world) unitFacts(u *unit, f detect.Facts) {
 		f[detect.UnitError] = detect.Word(blind)
 		return
 	}
+	u.facts(f)
+	if d != nil { // an adapter that is wrong about it
+		f[detect.UnitActive], f[detect.UnitSub], f[detect.UnitResult] = detect.Word("failed"), detect.Word("failed"), detect.Word("exit-code")
+	}
+	if w.upgrading == u.target {
+		f[detect.UnitMaintenance] = detect.Word("package-upgrade: dpkg")
+	}
+}
+
+// facts are what the bus tells of the unit.
+func (u *unit) facts(f detect.Facts) {
 	load := "loaded"
 	if u.masked {
 		load = "masked"
 	}
 	f[detect.UnitLoad] = detect.Word(load)
 	f[detect.UnitActive], f[detect.UnitSub], f[detect.UnitResult] = detect.Word(u.active), detect.Word(u.sub), detect.Word(u.result)
-	if d != nil { // an adapter that is wrong about it
-		f[detect.UnitActive], f[detect.UnitSub], f[detect.UnitResult] = detect.Word("failed"), detect.Word("failed"), detect.Word("exit-code")
-	}
+	f[detect.UnitWatched] = detect.Flag(u.w.signals)
 	f[detect.UnitInvocation] = detect.Word(u.w.runName(u.run))
 	f[detect.UnitSince] = detect.Num(u.sinceWall)
 	f[detect.UnitPolicy] = detect.Word(u.policy)
@@ -85,10 +94,6 @@ func (w *world) unitFacts(u *unit, f detect.Facts) {
 	}
 	if u.job != "" {
 		f[detect.UnitJob], f[detect.UnitJobOurs] = detect.Word(u.job), detect.Flag(u.jobBy == byUs)
-	}
-	f[detect.UnitWatched] = detect.Flag(w.signals)
-	if w.upgrading == u.target {
-		f[detect.UnitMaintenance] = detect.Word("package-upgrade: dpkg")
 	}
 }
 

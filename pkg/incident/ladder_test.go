@@ -389,7 +389,7 @@ func TestASecondActionOfAPlanMindsOnlySomebodyElsesJob(t *testing.T) {
 	s.performed("unit.kill").in(time.Second).actionEnds("codebase", ResultDone).performed("unit.start")
 	for _, e := range s.last.Effects {
 		if e.Kind == Perform {
-			require.Equal(t, &strategy.Seen{}, e.Action.Seen, "its own kill has changed everything else")
+			require.Equal(t, &strategy.Seen{Own: true}, e.Action.Seen, "its own kill has changed everything else")
 		}
 	}
 }

@@ -243,14 +243,14 @@ func (tn *turn) launch(rungNo int, approvedBy string) {
 // kills it; nil for any other, and when a person asked for the action, whatever there is to see. After
 // an earlier action of the plan it is another anyway, and only somebody else's job counts.
 func (tn *turn) decidedOn(a strategy.Action) *strategy.Seen {
-	t, f := tn.t, tn.t.Last.Facts
+	t := tn.t
 	if a.Object != tn.p.targets[t.Name].Unit || !actsOnUnit(a.Verb) || tn.asked() {
 		return nil
 	}
 	if slices.ContainsFunc(t.Plan.Actions[:t.Step], func(x strategy.Action) bool { return x.Object == a.Object && actsOnUnit(x.Verb) }) {
-		return &strategy.Seen{}
+		return &strategy.Seen{Own: true}
 	}
-	return &strategy.Seen{Run: f.Text(detect.UnitInvocation), Up: strategy.HasProcess(f.Text(detect.UnitActive), f.Text(detect.UnitSub))}
+	return strategy.SeenIn(t.Last.Facts)
 }
 
 // finishAttempt writes the end of the action in flight into the incident.

@@ -211,7 +211,7 @@ func (h Harness) outdated(t *testing.T) {
 	a, unit := h.New(t), h.Units.Plain
 	decided := func(v strategy.Verb, f detect.Facts) (platform.Report, error) {
 		return a.Do(t.Context(), strategy.Action{Verb: v, Object: unit, Timeout: patience,
-			Seen: &strategy.Seen{Run: f.Text(detect.UnitInvocation), Up: strategy.HasProcess(f.Text(detect.UnitActive), f.Text(detect.UnitSub))}})
+			Seen: strategy.SeenIn(f)})
 	}
 	refused := func(v strategy.Verb, f detect.Facts) {
 		t.Helper()

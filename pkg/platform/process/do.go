@@ -91,13 +91,7 @@ func (u *unit) perform(ctx context.Context, act strategy.Action, ours bool) (pla
 // outdated says why the action must not be done any more; "" = it may be. The caller holds the turn,
 // so no action of a person is under way.
 func (u *unit) outdated(act strategy.Action) string {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	invocation := ""
-	if u.run != nil {
-		invocation = u.run.invocation
-	}
-	return act.Seen.Outdated(act.Verb, invocation, u.runs(), "")
+	return act.Seen.Outdated(act.Verb, u.facts())
 }
 
 // unfinished reports a stop whose end was not awaited.

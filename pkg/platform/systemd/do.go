@@ -75,11 +75,7 @@ func (a *Adapter) begin(ctx context.Context, act strategy.Action) (*link, unitPr
 	if err != nil || act.Seen == nil {
 		return l, p, err
 	}
-	job := ""
-	if p.job != 0 && !a.own.ours(act.Object, p.job, true) {
-		job = a.jobType(ctx, p.job, v, watched)
-	}
-	if why := act.Seen.Outdated(act.Verb, p.invocation, strategy.HasProcess(p.active, p.sub), job); why != "" {
+	if why := act.Seen.Outdated(act.Verb, a.facts(ctx, act.Object, p, v, watched)); why != "" {
 		return l, p, fmt.Errorf("%w: %s", platform.ErrOutdated, why)
 	}
 	return l, p, nil

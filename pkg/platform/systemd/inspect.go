@@ -36,6 +36,21 @@ func (a *Adapter) Inspect(ctx context.Context, unit string) (detect.Facts, error
 		}
 		a.wasRead(unit, p, watched && v.describes(p))
 	}
+	f := a.facts(ctx, unit, p, v, watched)
+	if r := a.refusal(unit); r.Text != "" {
+		f[detect.UnitPermission] = r
+	}
+	if known {
+		a.addQuickFacts(f, unit, p)
+	} else {
+		a.addHostFacts(f, unit, p)
+	}
+	a.wasTold(unit, f, p, v, watched)
+	return f, nil
+}
+
+// facts are what the properties tell, with the job on the unit and why it does not run.
+func (a *Adapter) facts(ctx context.Context, unit string, p unitProps, v view, watched bool) detect.Facts {
 	job := ""
 	if p.job != 0 {
 		job = a.jobType(ctx, p.job, v, watched)
@@ -50,16 +65,7 @@ func (a *Adapter) Inspect(ctx context.Context, unit string) (detect.Facts, error
 	}
 	addDeparture(f, end)
 	f[detect.UnitWatched] = detect.Flag(watched)
-	if r := a.refusal(unit); r.Text != "" {
-		f[detect.UnitPermission] = r
-	}
-	if known {
-		a.addQuickFacts(f, unit, p)
-	} else {
-		a.addHostFacts(f, unit, p)
-	}
-	a.wasTold(unit, f, p, v, watched)
-	return f, nil
+	return f
 }
 
 // properties asks systemd for everything about a unit. Asking loads a unit that is not loaded,
