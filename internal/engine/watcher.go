@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"hash/fnv"
 	"sync"
 	"time"
 
@@ -12,7 +11,9 @@ import (
 // watcher looks at one target: every interval, sooner when asked, at once when interrupted. While it
 // does not look it is a timer and no goroutine, so that a thousand targets cost no thousand stacks.
 type watcher struct {
-	s Subject
+	s     Subject
+	began time.Time // of watching
+	beat  beat
 
 	mu      sync.Mutex // guards what follows
 	timer   *time.Timer
@@ -22,7 +23,6 @@ type watcher struct {
 	over    bool      // nothing is looked at any more
 	urgent  bool      // a signal came: the look in flight is worthless
 	cancel  context.CancelFunc
-	round   uint32
 	done    time.Time // when the last look ended (or watching began)
 }
 
@@ -34,9 +34,11 @@ func (e *Engine) startWatchers(ctx context.Context) {
 	e.endWatchers()
 	now := time.Now()
 	ctx, e.callOff = context.WithCancel(ctx)
+	places := map[time.Duration]int{}
 	for i, s := range e.o.Subjects {
 		// The first looks are a few milliseconds apart, so that thousands do not start together.
-		w := &watcher{s: s, due: now.Add(time.Duration(i) * time.Millisecond), cause: "start", done: now}
+		w := &watcher{s: s, began: now, beat: beat{s.Interval, places[s.Interval] / together}, due: now.Add(time.Duration(i) * time.Millisecond), cause: "start", done: now}
+		places[s.Interval]++
 		e.watchers[s.Name] = w
 		w.mu.Lock() // the timer may fire at once
 		w.timer = time.AfterFunc(time.Until(w.due), func() { e.look(ctx, w) })
@@ -93,8 +95,7 @@ func (e *Engine) lookOnce(ctx context.Context, w *watcher) {
 	w.mu.Lock()
 	cause := w.cause
 	w.cancel, w.urgent = cancel, false
-	w.round++
-	w.due, w.cause = began.Add(jitter(w.s.Interval, w.s.Name, w.round)), "poll"
+	w.due, w.cause = w.began.Add(w.beat.next(began.Sub(w.began))), "poll"
 	w.mu.Unlock()
 	o := w.s.Looker.Look(lctx, cause)
 	w.mu.Lock()
@@ -108,15 +109,6 @@ func (e *Engine) lookOnce(ctx context.Context, w *watcher) {
 	if e.Post(ctx, incident.Event{Kind: incident.Observed, Target: w.s.Name, Observation: &o}) == nil {
 		e.o.Meter.Looked(w.s.Name, verdictOf(e.State(), w.s.Name), time.Since(began))
 	}
-}
-
-// jitter spreads looks by up to a tenth of the interval, so that polls of this and other tools
-// do not fall into step.
-func jitter(d time.Duration, name string, round uint32) time.Duration {
-	h := fnv.New32a()
-	h.Write([]byte(name))
-	h.Write([]byte{byte(round), byte(round >> 8)})
-	return d - time.Duration(float64(d)*float64(h.Sum32()%1000)/10000)
 }
 
 // lookAfter brings the next look forward.
