@@ -39,7 +39,11 @@ drills:
   notify: [slack]
   plans: [{name: monthly, pause: 0s, steps: [{fault: kill, target: codebase-mcp}, {fault: stop, target: workflow-mcp}]}]
 `
-	s := newStage(t, setting{config: conf, memory: true, files: map[string]lab.File{"/etc/systemd/system/recoveryd-drill@.service": {Content: string(unit)}}})
+	timer, err := os.ReadFile("../../deploy/systemd/recoveryd-drill@.timer")
+	require.NoError(t, err)
+	s := newStage(t, setting{config: conf, memory: true, files: map[string]lab.File{
+		"/etc/systemd/system/recoveryd-drill@.service": {Content: string(unit)}, "/etc/systemd/system/recoveryd-drill@.timer": {Content: string(timer)},
+		"/etc/systemd/system/recoveryd-drill@monthly.timer.d/soon.conf": {Content: "[Timer]\nOnActiveSec=1s\nAccuracySec=100ms\n"}}}) // besides its day
 	s.healthy(lab.CodebaseAddr, 10*time.Second)
 	measured := func(r drillView, class string) {
 		t.Helper()
@@ -70,9 +74,15 @@ drills:
 		return report()
 	}
 
-	// The plan, as its timer would start it: sandboxed.
+	// The plan, as its timer starts it: sandboxed.
 	began := s.show(lab.WorkflowUnit, "InvocationID")
-	s.ctl("start", "recoveryd-drill@monthly.service")
+	s.ctl("start", "recoveryd-drill@monthly.timer")
+	s.eventually(90*time.Second, "the timer has run the plan", func() bool {
+		log, err := s.Journal(t.Context(), "-u", "recoveryd-drill@monthly.service", "-o", "cat")
+		return err == nil && strings.Contains(log, "Finished recoveryd-drill@monthly.service")
+	})
+	require.Regexp(t, `^Tue \d{4}-\d\d-0[1-7] 10:15:00 UTC`, s.show("recoveryd-drill@monthly.timer", "NextElapseUSecRealtime"), "the first Tuesday of a month")
+	t.Log(s.exec("systemctl", "list-timers", "--no-pager", "recoveryd-drill@monthly.timer"))
 	stopped := report()
 	measured(stopped, "down")
 	require.Equal(t, "unit.start "+lab.WorkflowUnit, stopped.Actions[0].What, "the stop of a drill is no person's wish")

@@ -10,12 +10,17 @@ import (
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/dbus"
+	"github.com/godbus/dbus/v5"
 
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
 // guardMargin is how much later than the drill itself its guard takes the fault back.
 const guardMargin = 15 * time.Second
+
+// mendAgain is how soon the guard begins anew when it, or what it runs at its end to take the fault back,
+// was killed or failed: then it finds the drill gone and takes the fault back again.
+const mendAgain = time.Second
 
 // Hands bring faults about and take them back. Build it with [New]; one drill at a time.
 type Hands struct {
@@ -74,7 +79,7 @@ func (h *Hands) Guard(ctx context.Context, r Record) error {
 	mend := []string{h.Program, "drill", "mend", "--dir", h.Store.Dir, r.ID}
 	watch := []string{h.Program, "drill", "guard", fmt.Sprint(os.Getpid())}
 	err := transient(ctx, h.conn, guardName(r.ID), "Takes back what drill "+r.ID+" does to "+r.Unit, watch,
-		property("Type", "exec"), property("CollectMode", "inactive-or-failed"), after(mend), atMost(time.Until(r.Until)+guardMargin))
+		property("Type", "exec"), property("CollectMode", "inactive-or-failed"), after(mend), property("Restart", "on-failure"), sd.Property{Name: "RestartUSec", Value: dbus.MakeVariant(uint64(mendAgain.Microseconds()))}, atMost(time.Until(r.Until)+guardMargin))
 	if err != nil {
 		return errors.Join(fmt.Errorf("no guard for the drill: %w", err), h.Store.Forget(r.ID))
 	}
