@@ -231,6 +231,9 @@ func (c *cli) printTarget(st httpserve.Status, x shownTarget) error {
 	if x.Next != "" {
 		line("next", "%s", x.Next)
 	}
+	if x.Ack != nil {
+		line("acknowledged", "by %s%s", x.Ack.By, untilWords(x.Ack))
+	}
 	if x.Hold != nil {
 		line("hold", "by %s%s", x.Hold.By, untilWords(x.Hold))
 	}

@@ -86,6 +86,7 @@ func (c *cli) printStatus(st httpserve.Status) error {
 	if err := w.print(c.out); err != nil {
 		return err
 	}
+	c.printAcks(st)
 	for _, t := range st.Targets {
 		for _, l := range t.Learned {
 			fmt.Fprintf(c.out, "\n%s learned: %s\n", t.Name, l)
@@ -93,6 +94,21 @@ func (c *cli) printStatus(st httpserve.Status) error {
 	}
 	c.printRuns(st)
 	return c.printTelling(st)
+}
+
+// printAcks prints who looks after which incident: nobody else is told meanwhile.
+func (c *cli) printAcks(st httpserve.Status) {
+	var said []string
+	for _, t := range st.Targets {
+		if t.Ack == nil || slices.Contains(said, t.Incident) { // several targets wait for one culprit
+			continue
+		}
+		if len(said) == 0 {
+			fmt.Fprintln(c.out)
+		}
+		said = append(said, t.Incident)
+		fmt.Fprintf(c.out, "%s: acknowledged by %s%s\n", t.Incident, printable(t.Ack.By), printable(untilWords(t.Ack)))
+	}
 }
 
 // printRuns prints what playbooks do and did.

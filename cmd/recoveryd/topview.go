@@ -175,6 +175,9 @@ func (m topModel) about() []string {
 	add("because", t.Because)
 	add("incident", t.Incident)
 	add("next", t.Next)
+	if t.Ack != nil {
+		add("acked", "by "+t.Ack.By+untilWords(t.Ack))
+	}
 	if t.Hold != nil {
 		add("hold", "by "+t.Hold.By+untilWords(t.Hold))
 	}

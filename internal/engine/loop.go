@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -177,11 +178,26 @@ func (e *Engine) render(s incident.State, rec incident.Record) []escalate.Queued
 			continue
 		}
 		n := e.o.Render(*eff.Notice, *inc, rec.At)
-		for _, a := range eff.Notice.To {
-			n.Key, n.To = a.Key, a.For
+		for k, a := range eff.Notice.To {
+			n.Key, n.To, n.With = a.Key, a.For, besides(eff.Notice.To, k)
 			n.ID = fmt.Sprintf("%s#%d", n.Key, rec.Seq)
 			out = append(out, escalate.NewQueued(rec.At, n, a.Channel)...)
 		}
+	}
+	return out
+}
+
+// besides are the people whom the same decision tells through other channels: "secondary (bob)".
+func besides(to []incident.Address, k int) (out []string) {
+	for i, a := range to {
+		if i == k || len(a.For) == 0 {
+			continue
+		}
+		who := strings.Join(a.For, ", ")
+		if who != a.Channel {
+			who += " (" + a.Channel + ")"
+		}
+		out = append(out, who)
 	}
 	return out
 }

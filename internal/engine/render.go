@@ -24,7 +24,7 @@ func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) e
 		Key: fmt.Sprintf("%s/t%d", i.ID, n.Tier), Because: n.Because, Kind: kinds[n.Kind], At: at, Incident: i.ID, Tier: n.Tier,
 		Priority: i.Severity.String(), Severity: severity(i.Severity), Status: status(n, i), Host: r.Host,
 		Target: i.Target, Class: string(i.Class), Summary: r.summary(n, i), Since: i.Since,
-		Affected: i.Affected, Evidence: evidence(n, i, at), Next: n.Next, Commands: r.commands(i),
+		Affected: i.Affected, Evidence: evidence(n, i, at), Next: n.Next, Commands: r.commands(n.Kind, i),
 	}
 	if d := i.Drill; d != nil {
 		out.Drill, out.Real = d.ID, !i.Exercise()
@@ -102,6 +102,12 @@ func (r Renderer) summary(n incident.Notice, i incident.Incident) string {
 				plans++
 			}
 		}
+		switch plans {
+		case 0:
+			return what + ", and nothing that may be done would help"
+		case 1:
+			return what + ", not cured by one attempt"
+		}
 		return fmt.Sprintf("%s, not cured by %d attempts", what, plans)
 	case incident.PageFirst, incident.UnknownTooLong:
 		return what + ", a person must look"
@@ -164,9 +170,12 @@ func attemptWords(a incident.Attempt) string {
 	return s
 }
 
-// commands are what a person would type first.
-func (r Renderer) commands(i incident.Incident) []string {
-	out := []string{"recoveryd explain " + i.ID}
+// commands are what a person would type first: when it is over, to read what happened.
+func (r Renderer) commands(kind incident.NoticeKind, i incident.Incident) []string {
+	if kind == incident.NoticeResolve || !i.Open() {
+		return []string{"recoveryd report " + i.ID, "recoveryd explain " + i.ID}
+	}
+	out := []string{"recoveryd ack " + i.ID + " --by YOUR-NAME --for 1h", "recoveryd explain " + i.ID}
 	if i.Proposal != nil && i.Proposal.By == "" {
 		out = append(out, "recoveryd approve "+i.ID)
 	}

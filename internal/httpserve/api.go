@@ -96,6 +96,7 @@ type Target struct {
 	Witnesses []detect.Witness   `json:"witnesses,omitzero"`
 	Incident  string             `json:"incident,omitzero"`
 	Hold      *incident.Standing `json:"hold,omitzero"`
+	Ack       *incident.Standing `json:"ack,omitzero"`   // of its incident, as long as it holds: no further tier is told
 	Drill     *incident.Drill    `json:"drill,omitzero"` // announced, and not long over
 	LookedAt  time.Time          `json:"looked_at,omitzero"`
 	Facts     detect.Facts       `json:"facts,omitzero"`
@@ -118,7 +119,11 @@ func StatusOf(d Daemon, now time.Time) Status {
 			v.Verdict, v.Class, v.Culprit, v.Because, v.Witnesses = dg.Verdict, dg.Class, dg.Culprit, dg.Because, dg.Witnesses
 			v.LookedAt, v.Facts = ts.Last.At, ts.Last.Facts
 			v.Learned = p.Learned(ts, now)
-			v.Next = incident.Next(ts, st.Incidents[ts.Incident])
+			i := st.Incidents[ts.Incident]
+			v.Next = incident.Next(ts, i)
+			if i != nil && i.Ack != nil && (i.Ack.Until.IsZero() || now.Before(i.Ack.Until)) {
+				v.Ack = i.Ack
+			}
 		}
 		out.Targets = append(out.Targets, v)
 	}

@@ -50,11 +50,12 @@ Look further:
 {{range .Commands}}  {{line .}}
 {{end}}{{end}}
 Incident: {{.Incident}}{{if .Tier}}, tier {{.Tier}}{{end}}{{with .To}}
-Told:     {{join . ", "}}{{end}}{{with .Because}}, since {{line .}}{{end}}{{if .Link}}
-{{.Link}}{{end}}
+Told:     {{join . ", "}}{{with $.With}}; besides {{join . ", "}}{{end}}{{end}}{{with .Because}}
+Why now:  {{line .}}{{end}}{{if .Link}}
+Page:     {{.Link}}{{end}}
 `
 
-	DefaultStep = `{{clock .At}} {{.Status}}: {{with last .Tried}}{{line .What}}: {{line .Result}}. {{end}}{{if .Next}}{{.Next}}{{else}}{{.Summary}}{{end}}`
+	DefaultStep = `{{clock .At}} {{.Status}}: {{with last .Tried}}{{line .What}}: {{line .Result}}. {{end}}{{if and .Next (ne .Kind "resolve")}}{{.Next}}{{else}}{{.Summary}}{{end}}`
 )
 
 // maxMessage bounds what one template may produce, in bytes. The largest vendor limit is

@@ -25,6 +25,7 @@ var night = time.Date(2026, 11, 22, 3, 12, 5, 0, time.UTC)
 func TestAMessageWorthWakingUpFor(t *testing.T) {
 	n := escalate.Sample(escalate.Trigger, "inc-7", "web-1", night)
 	n.Test, n.Link, n.Tier = false, "https://recoveryd.example/incidents/inc-7", 1
+	n.To, n.With, n.Because = []string{"secondary: bob"}, []string{"chat"}, "P1 unresolved for 15m"
 	require.Equal(t, `Identified: codebase-mcp is down: no process serves port 8000
 
 What:     codebase-mcp, down, on web-1 (P1)
@@ -47,7 +48,9 @@ Look further:
   recoveryd ack inc-7 --for 1h
 
 Incident: inc-7, tier 1
-https://recoveryd.example/incidents/inc-7
+Told:     secondary: bob; besides chat
+Why now:  P1 unresolved for 15m
+Page:     https://recoveryd.example/incidents/inc-7
 `, messages(t, escalate.Templates{}).Text(n))
 }
 

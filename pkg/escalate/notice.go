@@ -65,6 +65,7 @@ type Notice struct {
 	Incident string    `json:"incident"`         // incident id, for the links and commands
 	Tier     int       `json:"tier"`             // ordinal of the escalation: 0 for the first people to be told
 	To       []string  `json:"to,omitzero"`      // the roles and people that this channel is told for
+	With     []string  `json:"with,omitzero"`    // who else is told by the same decision, for the conversation in a chat
 	Because  string    `json:"because,omitzero"` // why they are told now, one sentence
 	Priority string    `json:"priority"`         // "P1" to "P4"
 	Severity Severity  `json:"severity"`         //

@@ -2,6 +2,7 @@ package escalate
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -140,6 +141,11 @@ func (r OutboxRules) Settle(b ChannelBook, seq uint64, d DeliveryResult, jitter 
 	}
 	q := b.Rows[i]
 	q.Sending = false
+	// The vendor counts from when the request arrived there, which is before its answer was here.
+	if n := len(b.State.Sends); n > 0 && r.Rates[b.State.Channel].N > 0 {
+		b.State.Sends = slices.Clone(b.State.Sends)
+		b.State.Sends[n-1] = max(b.State.Sends[n-1], now.UnixNano())
+	}
 	var keys []KeyState
 	if d.OK {
 		q.State, q.Settled = Delivered, now
@@ -244,7 +250,7 @@ func failed(c ChannelState, d DeliveryResult, now time.Time) ChannelState {
 
 // line names a notice for somebody who gets it second hand.
 func line(n Notice) string {
-	if n.Target == "" {
+	if n.Target == "" || strings.HasPrefix(n.Summary, n.Target+":") || strings.HasPrefix(n.Summary, n.Target+" ") {
 		return n.Summary
 	}
 	return n.Target + ": " + n.Summary

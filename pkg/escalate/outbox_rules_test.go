@@ -328,7 +328,7 @@ func TestAStormIsToldWithOnePage(t *testing.T) {
 	s := added[0]
 	require.Equal(t, Trigger, s.Kind)
 	require.Equal(t, FromStorm, s.Origin)
-	require.Equal(t, "8 alerts within 1m0s on db1, first: svc6: down", s.Notice.Summary)
+	require.Equal(t, "8 alerts within 1m on db1, first: svc6: down", s.Notice.Summary)
 	require.Len(t, s.Notice.Evidence, 8)
 	require.Equal(t, "U1 U2 U3 U4 U5 U6 U7 U8 T1001", kindsOf(b.Rows))
 	q, ok, _ := r.Next(b, t0.Add(8*time.Second))
@@ -340,7 +340,7 @@ func TestAStormIsToldWithOnePage(t *testing.T) {
 	b, added = settleStorm(r, b.Add([]Queued{page(2001, at, Warning), page(2002, at, Critical)}, nil), at)
 	require.Len(t, added, 1)
 	require.Equal(t, Update, added[0].Kind)
-	require.Equal(t, "9 alerts within 1m0s on db1, first: svc6: down", added[0].Notice.Summary)
+	require.Equal(t, "9 alerts within 1m on db1, first: svc6: down", added[0].Notice.Summary)
 	require.Equal(t, Trigger, b.Rows[len(b.Rows)-2].Kind, "the critical one pages by itself")
 
 	// When all of them are over so is the storm, once its window has passed.
@@ -409,4 +409,20 @@ func TestOnlyAlertsThatAreOverForLongAreForgotten(t *testing.T) {
 	require.Len(t, b.Keys, 4)
 	require.NotContains(t, got.Keys, "over")
 	require.Len(t, got.Keys, 3)
+}
+
+func TestTheVendorsLimitIsCountedFromItsAnswer(t *testing.T) {
+	r := DefaultOutboxRules()
+	r.Rates = map[string]SendRate{"pager": {N: 1, Per: time.Second}}
+	at := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+	b := bookOf(page(1, at, Critical), page(2, at, Critical))
+	b, _ = r.Begin(b, 1, at)
+	answered := at.Add(700 * time.Millisecond) // when it arrived there, nobody here knows
+	b, e := r.Settle(b, 1, DeliveryResult{OK: true}, 0, answered)
+	require.Equal(t, []int64{answered.UnixNano()}, e.Channels[0].Sends, "and it is stored")
+	_, ok, wake := r.Next(b, at.Add(time.Second))
+	require.False(t, ok)
+	require.True(t, wake.Equal(answered.Add(time.Second)), "%s", wake)
+	_, ok, _ = r.Next(b, answered.Add(time.Second))
+	require.True(t, ok)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -152,8 +153,13 @@ func (r OutboxRules) stormRows(channel string, s Storm, kind Kind, now time.Time
 		Affected: s.Targets,
 		Evidence: slices.Clone(s.Lines),
 		Next:     "the single alerts follow as updates of low severity; this page is resolved when all of them are",
+		Commands: []string{"recoveryd status", "recoveryd incidents"},
 	}
-	n.Summary = fmt.Sprintf("%d alerts within %s on %s, first: %s", s.Count, r.StormWindow, n.Host, line(s.First))
+	what := fmt.Sprintf("%d alerts", s.Count)
+	if s.Count == 1 {
+		what = "one more alert"
+	}
+	n.Summary = fmt.Sprintf("%s within %s on %s, first: %s", what, strings.TrimSuffix(r.StormWindow.String(), "0s"), n.Host, line(s.First))
 	if more := s.Count - len(s.Lines); more > 0 {
 		n.Evidence = append(n.Evidence, fmt.Sprintf("and %d more", more))
 	}

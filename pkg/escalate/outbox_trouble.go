@@ -139,6 +139,7 @@ func (r OutboxRules) troubleNotice(b ChannelBook, t Trouble, kind Kind, now time
 		Summary:  fmt.Sprintf("notifications through %s do not arrive: %s", c.Channel, t.Why),
 		Since:    t.Since,
 		Next:     "recoveryd keeps every page and goes on trying; look after the channel",
+		Commands: []string{"recoveryd notify test --channel " + c.Channel, "recoveryd status"},
 	}
 	pages := 0
 	for _, q := range b.Rows {

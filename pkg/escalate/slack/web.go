@@ -106,11 +106,15 @@ func (w *web) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt
 // why says who is told besides, and why now; "" when the notice does not say.
 func why(n escalate.Notice) string {
 	var out string
-	if len(n.To) > 0 {
-		out = " (" + escape(escalate.OneLine(strings.Join(n.To, ", ")), 300) + ")"
+	who := n.With // the chat itself is no news in the chat
+	if len(who) == 0 {
+		who = n.To
+	}
+	if len(who) > 0 {
+		out = ": " + escape(escalate.OneLine(strings.Join(who, ", ")), 300) + " told"
 	}
 	if n.Because != "" {
-		out += ": " + escape(escalate.OneLine(n.Because), 300)
+		out += ", because " + escape(escalate.OneLine(n.Because), 300)
 	}
 	return out
 }
