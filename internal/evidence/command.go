@@ -4,29 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"syscall"
-	"time"
 )
-
-// pipeDelay is how long the output of a program is waited for when it has ended and a child of it,
-// outside its process group, still holds the pipe.
-const pipeDelay = 20 * time.Millisecond
 
 // program is how a command is run: without a shell, without our environment (which may hold
 // secrets), in a process group of its own that is killed as a whole.
-func program(ctx context.Context, argv []string, stdout, stderr io.Writer, env ...string) *exec.Cmd {
+func program(ctx context.Context, argv []string, env ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = "/"
 	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}, env...)
-	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = pipeDelay
 	return cmd
 }
 
@@ -39,12 +31,12 @@ func gatherCommand(ctx context.Context, k *scene, p *page) error {
 		env = append(env, "RECOVERYD_PID="+strconv.Itoa(pid))
 	}
 	name := filepath.Base(k.Command[0])
-	err := program(ctx, k.Command, p, p, env...).Run()
+	err := runInto(program(ctx, k.Command, env...), p, p)
 	exit, ended := errors.AsType[*exec.ExitError](err)
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s was killed: it had not ended after %s", name, k.Timeout)
-	case err == nil, errors.Is(err, exec.ErrWaitDelay): // a child of it that holds its output lives on
+	case err == nil:
 		return nil
 	case ended:
 		return fmt.Errorf("%s ended with %s", name, exit.ProcessState)

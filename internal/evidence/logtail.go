@@ -18,7 +18,7 @@ const logLines = "200"
 func gatherLog(ctx context.Context, k *scene, p *page) error {
 	var said bytes.Buffer
 	argv := []string{"journalctl", "--unit=" + k.Unit, "--lines=" + logLines, "--no-pager", "--output=short-iso-precise"}
-	err := program(ctx, argv, p, &said, "SYSTEMD_COLORS=0").Run()
+	err := runInto(program(ctx, argv, "SYSTEMD_COLORS=0"), p, &said)
 	hint := said.String()
 	switch {
 	case strings.Contains(hint, "insufficient permissions"), strings.Contains(hint, "not seeing messages"):
