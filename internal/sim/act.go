@@ -21,7 +21,7 @@ func (w *world) perform(e incident.Effect, rec incident.Record) {
 		m = moods{}
 	}
 	delay := time.Millisecond
-	if a.Disrupts {
+	if a.Disrupts && e.Target != "" {
 		delay += w.between(0, 700*time.Millisecond) // evidence is collected first
 	}
 	term, over := w.d.term, false
@@ -42,7 +42,7 @@ func (w *world) perform(e incident.Effect, rec incident.Record) {
 		}
 		w.after(after, func() {
 			if w.d.up && w.d.term == term {
-				w.d.handle(incident.Event{Kind: incident.Ended, Target: a.Target, ActionID: id, Result: r, Detail: detail})
+				w.d.handle(incident.Event{Kind: incident.Ended, Target: e.Target, ActionID: id, Result: r, Detail: detail})
 			}
 		})
 	}
@@ -68,13 +68,13 @@ func (w *world) perform(e incident.Effect, rec incident.Record) {
 			end(incident.ResultDenied, "polkit refuses it")
 		case w.chance(m.failed):
 			w.after(time.Second, func() { end(incident.ResultFailed, "the platform reports failure") })
-		case w.chance(m.nothing):
+		case w.chance(m.nothing) && a.Verb != strategy.CommandRun: // its exit status is all that can be known
 			w.after(time.Second, func() { end(incident.ResultDone, "done") })
 		default:
 			if x := w.things[a.Target]; w.chance(m.worse) && x.server != nil {
 				x.server.ail([]string{crashLoop, wedge, slowStart}[w.rng.IntN(3)], w.between(time.Minute, 20*time.Minute), 1+w.rng.IntN(20))
 			}
-			w.effect(a, end)
+			w.effect(a, id, end)
 		}
 	})
 }
@@ -82,7 +82,7 @@ func (w *world) perform(e incident.Effect, rec incident.Record) {
 // outdated asks the unit once more just before an action, as the adapters do.
 func (w *world) outdated(a strategy.Action) string {
 	u := w.things[a.Target].u
-	if a.Object != u.name {
+	if u == nil || a.Object != u.name {
 		return ""
 	}
 	f := detect.Facts{}
@@ -91,7 +91,7 @@ func (w *world) outdated(a strategy.Action) string {
 }
 
 // effect is what the verb does to the host.
-func (w *world) effect(a strategy.Action, end func(incident.Result, string)) {
+func (w *world) effect(a strategy.Action, id string, end func(incident.Result, string)) {
 	done := func() { w.after(50*time.Millisecond, func() { end(incident.ResultDone, "done") }) }
 	u := w.things[a.Target].u
 	s := w.things[a.Target].server
@@ -108,6 +108,12 @@ func (w *world) effect(a strategy.Action, end func(incident.Result, string)) {
 	case strategy.UnitRestart:
 		grace, _ := time.ParseDuration(a.Args[strategy.ArgStopGrace])
 		u.restart(byUs, grace, a.Args[strategy.ArgReset] == "yes", end)
+	case strategy.UnitStop:
+		grace, _ := time.ParseDuration(a.Args[strategy.ArgStopGrace])
+		u.stop(byUs, end)
+		u.impatient(grace)
+	case strategy.CommandRun:
+		w.command(a, id, end)
 	case strategy.UnitKill:
 		u.kill()
 		done()

@@ -32,6 +32,7 @@ type daemon struct {
 
 	watchers []watcher // as w.targets
 	wakes    []int     // generation of the wake-up of each target
+	hostWake int       // and of the host's
 	killAt   func() killing
 }
 
@@ -64,6 +65,8 @@ func (d *daemon) boot() {
 		d.shadow = d.w.throughJSON(d.live) // what was forgotten is not in its journal either
 	}
 	d.dirty = map[string]bool{}
+	d.hostWake++
+	run := d.live.Host.Run
 	for i := range d.watchers {
 		d.watchers[i].gen++
 		d.watchers[i].looking = 0
@@ -78,7 +81,7 @@ func (d *daemon) boot() {
 			d.handle(incident.Event{Kind: incident.Ended, Target: t.Name, ActionID: ts.Easing.ActionID,
 				Result: incident.ResultUnknown, Detail: "recoveryd was restarted while the action was in flight"})
 		}
-		if ts := d.live.Targets[t.Name]; ts != nil && ts.Phase == incident.Acting {
+		if ts := d.live.Targets[t.Name]; ts != nil && ts.Phase == incident.Acting && !(run.Live() && run.CallID == ts.ActionID) {
 			if breaks.repeats {
 				a := ts.Plan.Actions[ts.Step]
 				d.w.perform(incident.Effect{Kind: incident.Perform, Target: t.Name, ActionID: ts.ActionID, Action: &a},
@@ -89,6 +92,7 @@ func (d *daemon) boot() {
 				Result: incident.ResultUnknown, Detail: "recoveryd was restarted while the action was in flight"})
 		}
 	}
+	d.resumeRun()
 	for i := range d.w.targets {
 		d.lookAt(i, d.w.t+time.Duration(i)*time.Millisecond)
 	}
@@ -184,7 +188,13 @@ func (d *daemon) accept(next incident.State, rec incident.Record) {
 			if at, ok := w.index[e.Target]; ok {
 				d.lookAt(at, w.t+e.After)
 			}
+		case incident.Conclude:
+			d.conclude(*e)
 		case incident.Wake:
+			if e.Target == "" {
+				d.wakeHost(e.At.Sub(rec.At))
+				continue
+			}
 			d.wakeAt(w.index[e.Target], e.Target, e.At.Sub(rec.At))
 		}
 	}

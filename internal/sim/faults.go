@@ -32,6 +32,9 @@ func (w *world) plan() {
 	many(n.journal, w.breakJournal)
 	many(n.clocks, w.stepClock)
 	w.planStalls(days, last)
+	if len(w.options.Playbooks) > 0 {
+		many(4, w.personPlays)
+	}
 	w.after(last, w.mendAll)
 	w.after(last+10*time.Minute, w.mendAll)
 	w.after(last+time.Hour, w.mendAll)
@@ -251,6 +254,7 @@ func (w *world) mendAll() {
 	}
 	w.unstop()
 	w.resume()
+	w.personEndsRun()
 	for _, t := range w.targets {
 		w.release(t.Name)
 	}

@@ -31,6 +31,7 @@ const (
 	skipsWhatFails    = "skips-what-fails"        // 5: what has not helped too often in a row is not tried
 	easedWhenQuiet    = "eased-when-quiet"        // 5: a kept change is taken back only after its quiet time, where it is not needed, and never beyond what was before
 	backToNormal      = "back-to-normal"          // 5: in the end every kept change is taken back
+	dumpFirst         = "dump-before-destroy"     // 5: a playbook destroys nothing before its own dump has succeeded
 	writeFirst        = "write-first"             // 6: every action has a durable record before it reaches the host
 	atMostOnce        = "at-most-once"            // 6: no action id is performed twice
 	replayEqualsLive  = "replay-equals-live"      // 6: the durable records give back what the running daemon knows
@@ -48,7 +49,7 @@ const (
 // Invariants lists the names of all invariants.
 func Invariants() []string {
 	return []string{unknownIsNotDown, freshEvidence, twoWitnesses, innocentLeftAlone, culpritOnly, saturationIsAlive, operatorLeftAlone, stopFileObeyed, operatorNotPaged,
-		withinBudget, oneAtATime, backsOff, leavesSystemd, stopsInAStorm, leavesStartLimit, withinCaps, asConfigured, asksInTime, skipsWhatFails, easedWhenQuiet, backToNormal, writeFirst, atMostOnce, replayEqualsLive, takenBack,
+		withinBudget, oneAtATime, backsOff, leavesSystemd, stopsInAStorm, leavesStartLimit, withinCaps, asConfigured, asksInTime, skipsWhatFails, easedWhenQuiet, backToNormal, dumpFirst, writeFirst, atMostOnce, replayEqualsLive, takenBack,
 		neverSilent, isCured, noNeedlessPage, pageOnce, pageResolved, tiersTold, trueRecovery, comesToRest}
 }
 

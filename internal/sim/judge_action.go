@@ -12,6 +12,10 @@ import (
 
 // performing judges an action at the moment in which the shell hands it out.
 func (w *world) performing(e incident.Effect, rec incident.Record) {
+	if e.Target == "" {
+		w.performingStep(e, rec)
+		return
+	}
 	w.watchTruth()
 	l, a := &w.ledger, *e.Action
 	switch {
@@ -21,7 +25,7 @@ func (w *world) performing(e incident.Effect, rec incident.Record) {
 		w.fail(atMostOnce, "%s (%s) is performed twice", e.ActionID, a)
 	case rec.After != nil && rec.After.Easing != nil && rec.After.Easing.ActionID == e.ActionID:
 		l.performed[e.ActionID] = true
-		w.judgePerson(a, rec)
+		w.judgePerson(a, rec, false)
 		w.judgeCaps(a, rec)
 		w.judgeEasing(a, rec)
 		return
@@ -33,7 +37,7 @@ func (w *world) performing(e incident.Effect, rec incident.Record) {
 	if w.report.Violation != nil {
 		return
 	}
-	w.judgePerson(a, rec)
+	w.judgePerson(a, rec, false)
 	w.judgeCaps(a, rec)
 	if _, lasting := strategy.Setting(a); lasting {
 		l.changed[a.Target] = w.t
@@ -61,13 +65,14 @@ func (w *world) executed(a strategy.Action, id string) {
 	}
 	l.executed[id] = true
 	w.judgeHands(a, id)
+	w.judgeDump(a, id)
 }
 
 // judgeHands: what a person did to the unit between the decision and this moment counts, seen or not,
 // since the unit can be asked at the moment of acting.
 func (w *world) judgeHands(a strategy.Action, id string) {
 	u := w.things[a.Target].u
-	if !onUnit(a.Verb) || a.Object != u.name {
+	if !onUnit(a.Verb) || u == nil || a.Object != u.name {
 		return
 	}
 	if u.job != "" && u.jobBy == byPerson {
@@ -176,8 +181,9 @@ func (w *world) judgeCulprit(target, what string) {
 }
 
 // judgePerson: promise 4. What a person said to the daemon counts at once; what a person did to
-// the host must have been seen first.
-func (w *world) judgePerson(a strategy.Action, rec incident.Record) {
+// the host must have been seen first. Who runs a playbook by hand says so after whoever stopped the
+// unit by hand.
+func (w *world) judgePerson(a strategy.Action, rec incident.Record, byHand bool) {
 	i := w.ledger.intent(a.Target)
 	u := w.things[a.Target].u
 	seen := 12 * time.Second // a poll, and a look that waits for a dead server and a dead database
@@ -186,7 +192,7 @@ func (w *world) judgePerson(a strategy.Action, rec incident.Record) {
 	}
 	ago := func(at time.Duration) bool { return w.t-at > seen }
 	switch {
-	case i.stopped && ago(i.since) && u.departure != detect.DepartureLimit:
+	case !byHand && i.stopped && ago(i.since) && u.departure != detect.DepartureLimit:
 		w.fail(operatorLeftAlone, "%s, which a person stopped at %s", a, clock(i.since))
 	case u.masked && ago(i.masked):
 		w.fail(operatorLeftAlone, "%s, which a person masked at %s", a, clock(i.masked))
@@ -194,15 +200,22 @@ func (w *world) judgePerson(a strategy.Action, rec incident.Record) {
 		w.fail(operatorLeftAlone, "%s, whose package is being upgraded since %s", a, clock(i.upgrade))
 	case stands(i.hold, rec.At):
 		w.fail(operatorLeftAlone, "%s, which is held", a)
-	case w.stopFile != "":
-		w.fail(stopFileObeyed, "%s, and the stop file says %s", a, w.stopFile)
-	case stands(w.ledger.pause, rec.At):
-		w.fail(operatorLeftAlone, "%s, while everything is paused", a)
 	}
+	w.judgeOrders(a, rec)
 	for _, win := range w.options.Windows {
 		if until, open := win.Open(rec.At); open && containsName(win.Targets, a.Target) {
 			w.fail(operatorLeftAlone, "%s, in the maintenance window until %s", a, until.Format(time.TimeOnly))
 		}
+	}
+}
+
+// judgeOrders: what a person said about the whole host.
+func (w *world) judgeOrders(a strategy.Action, rec incident.Record) {
+	switch {
+	case w.stopFile != "":
+		w.fail(stopFileObeyed, "%s, and the stop file says %s", a, w.stopFile)
+	case stands(w.ledger.pause, rec.At):
+		w.fail(operatorLeftAlone, "%s, while everything is paused", a)
 	}
 }
 

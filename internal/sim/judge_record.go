@@ -20,6 +20,7 @@ func (w *world) durable(rec incident.Record, next incident.State) {
 			w.notified(e, rec, next)
 		}
 	}
+	w.followRun(rec)
 	if rec.Incident != nil {
 		delete(w.d.dirty, rec.Target)
 		w.countFailures(rec.Incident, rec.At)
@@ -99,6 +100,10 @@ func (w *world) countFailures(i *incident.Incident, at time.Time) {
 // notified judges what people are told, and remembers it.
 func (w *world) notified(e incident.Effect, rec incident.Record, next incident.State) {
 	l := &w.ledger
+	if e.Target == "" { // of a run that a person began
+		w.toldOfRun(e)
+		return
+	}
 	inc := rec.Incident
 	if inc == nil {
 		inc = next.Incidents[next.Targets[e.Target].Incident]
@@ -157,6 +162,13 @@ func (w *world) judgePage(e incident.Effect, inc *incident.Incident, next incide
 func (w *world) emergency(rec incident.Record, next incident.State) {
 	for _, e := range rec.Effects {
 		if e.Kind != incident.Notify {
+			continue
+		}
+		if e.Target == "" {
+			for tier := range 4 {
+				w.ledger.loose[fmt.Sprintf("%s/t%d", e.Notice.Case.ID, tier)] = true
+			}
+			w.toldOfRun(e)
 			continue
 		}
 		inc := rec.Incident
@@ -225,6 +237,9 @@ func (w *world) judgeReplay(rec incident.Record) {
 	}
 	if len(live.Host.Actions) != len(shadow.Host.Actions) || (live.Host.Pause == nil) != (shadow.Host.Pause == nil) {
 		w.fail(replayEqualsLive, "the host part differs")
+	}
+	if x, y := live.Host.Run, shadow.Host.Run; (x == nil) != (y == nil) || x != nil && (x.ID != y.ID || x.At != y.At || x.Stage != y.Stage || x.ActionID != y.ActionID || x.Approved != y.Approved) {
+		w.fail(replayEqualsLive, "the run of a playbook differs from the journal's")
 	}
 	a, b := live.Targets[rec.Target], shadow.Targets[rec.Target]
 	if a == nil || a == b {

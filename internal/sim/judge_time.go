@@ -77,6 +77,9 @@ func (w *world) inGoodHands(target string) bool {
 		ts.Hold != nil && (ts.Hold.Until.IsZero() || now.Before(ts.Hold.Until)) {
 		return true
 	}
+	if r := live.Host.Run; r != nil && containsName(r.Targets, target) && (r.Live() || w.ledger.pages[r.ID+"/t0"] == told) {
+		return true // a playbook has it in hand, for some minutes, or has failed and keeps it, and people know
+	}
 	for _, win := range w.options.Windows {
 		if _, open := win.Open(now); open && containsName(win.Targets, target) {
 			return true
@@ -138,6 +141,9 @@ func (w *world) atTheEnd() {
 	}
 	if len(live.Incidents) > 0 {
 		w.fail(comesToRest, "%d incidents are open in a world that is well", len(live.Incidents))
+	}
+	if live.Host.Run != nil {
+		w.fail(comesToRest, "run %s is still there (%s)", live.Host.Run.ID, live.Host.Run.Stage)
 	}
 	w.judgeNormal()
 	for key, st := range w.ledger.pages {

@@ -28,6 +28,9 @@ type ledger struct {
 	performed map[string]bool // ids that were handed out
 	executed  map[string]bool // ids that reached the host
 	handed    map[string]handing
+	runsSeen  map[string]incident.Stage // of playbooks
+	stepYes   map[string]int            // the step that somebody approved in time, counted from 1, by run
+	dumped    map[string]bool           // runs whose dump is there
 	starts    []planStart
 	failures  map[string]failure // by incident
 
@@ -86,7 +89,7 @@ type failure struct {
 
 func newLedger() ledger {
 	return ledger{truths: map[string]*truth{}, intents: map[string]*intent{}, approvals: map[string]int{}, asked: map[string]asking{}, efforts: map[string]effort{}, trust: map[string]trust{}, sealed: map[string]int{}, changed: map[string]time.Duration{}, stepped: -forever / 2,
-		kept: map[string]bool{}, performed: map[string]bool{}, executed: map[string]bool{}, handed: map[string]handing{}, failures: map[string]failure{},
+		kept: map[string]bool{}, performed: map[string]bool{}, executed: map[string]bool{}, handed: map[string]handing{}, runsSeen: map[string]incident.Stage{}, stepYes: map[string]int{}, dumped: map[string]bool{}, failures: map[string]failure{},
 		pages: map[string]pageState{}, tiers: map[string]bool{}, loose: map[string]bool{}, known: map[string]time.Duration{}}
 }
 

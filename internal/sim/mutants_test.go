@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -125,6 +126,19 @@ func everyServer(change func(*detect.Target)) func(*incident.Options) {
 			list[i] = t
 		}
 		o.Targets = list
+	}
+}
+
+// playing changes every step of the playbooks.
+func playing(change func(*strategy.Step)) func(*incident.Options) {
+	return func(o *incident.Options) {
+		o.Playbooks = slices.Clone(o.Playbooks)
+		for i := range o.Playbooks {
+			o.Playbooks[i].Steps = slices.Clone(o.Playbooks[i].Steps)
+			for k := range o.Playbooks[i].Steps {
+				change(&o.Playbooks[i].Steps[k])
+			}
+		}
 	}
 }
 
@@ -305,6 +319,8 @@ func mutants() []struct {
 		{mutant{name: "changes-forgotten", says: "forgets at a restart what it has changed", worlds: 1500, boot: func(s incident.State) incident.State {
 			return everyTarget(s, func(t *incident.TargetState) { t.Kept, t.Easing = nil, nil })
 		}}, []string{backToNormal}},
+		{mutant{name: "dump-does-not-matter", says: "goes on with a restore whose dump has failed", worlds: 1500, options: playing(func(s *strategy.Step) { s.GoOn = true })}, []string{dumpFirst}},
+		{mutant{name: "steps-unapproved", says: "waits for nobody's yes to a step that needs one", options: playing(func(s *strategy.Step) { s.Approval = false })}, []string{asConfigured}},
 		{mutant{name: "acts-then-writes", says: "acts, and writes its decision afterwards", actsFirst: true}, []string{writeFirst}},
 		{mutant{name: "acts-unwritten", says: "acts although its decision could not be written", ignoresJournal: true, worlds: 1500}, []string{writeFirst, replayEqualsLive}},
 		{mutant{name: "repeats-after-a-crash", says: "does again, after a restart, what was in flight", repeats: true}, []string{atMostOnce, freshEvidence}},

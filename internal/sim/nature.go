@@ -35,7 +35,12 @@ func newWorld(o Options) *world {
 	w.ledger = newLedger()
 	w.character()
 	w.build()
-	set, err := strategy.NewSet(strategy.Builtin()...)
+	list := strategy.Builtin()
+	if w.hasBooks() {
+		w.giveBooks()
+		list = append(list, strategy.RunPlaybook(w.options.Playbooks[0]))
+	}
+	set, err := strategy.NewSet(list...)
 	if err != nil {
 		panic(fmt.Sprintf("the built-in strategies do not fit together: %v", err))
 	}

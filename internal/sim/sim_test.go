@@ -58,7 +58,7 @@ func live(n int, from uint64, o Options, progress func(done int, total *totals))
 }
 
 // totals add up reports.
-type totals struct{ steps, looks, actions, pages, incidents, cures, kills int }
+type totals struct{ steps, looks, actions, pages, incidents, cures, kills, runs int }
 
 func (t *totals) add(r Report) {
 	t.steps += r.Steps
@@ -68,11 +68,12 @@ func (t *totals) add(r Report) {
 	t.incidents += r.Incidents
 	t.cures += r.Cures
 	t.kills += r.Kills
+	t.runs += r.Runs
 }
 
 func (t totals) String() string {
-	return fmt.Sprintf("%d steps, %d looks, %d incidents, %d actions, %d cured without a page, %d pages, %d kills of the daemon",
-		t.steps, t.looks, t.incidents, t.actions, t.cures, t.pages, t.kills)
+	return fmt.Sprintf("%d steps, %d looks, %d incidents, %d actions, %d cured without a page, %d pages, %d runs of playbooks, %d kills of the daemon",
+		t.steps, t.looks, t.incidents, t.actions, t.cures, t.pages, t.runs, t.kills)
 }
 
 // report fails the test for broken worlds, and writes the transcripts of the first of each kind.
@@ -106,6 +107,7 @@ func TestSomeWorlds(t *testing.T) {
 	require.Greater(t, sum.cures, 150)
 	require.Greater(t, sum.pages, 150)
 	require.Greater(t, sum.kills, 30)
+	require.Greater(t, sum.runs, 20)
 }
 
 // TestManyWorlds is what `make sim` runs: -worlds 20000 -days 1.

@@ -230,14 +230,23 @@ func (u *unit) restart(by who, grace time.Duration, reset bool, done func(incide
 		u.active, u.sub = "inactive", "dead" // for less than a look can see
 		u.begin(by)
 	})
-	if grace > 0 && by == byUs {
-		life, term := u.life, u.w.d.term
-		u.w.after(grace, func() {
-			if u.life == life && u.w.d.up && u.w.d.term == term {
-				u.die("killed", 9, "timeout", detect.DepartureBySelf)
-			}
-		})
+	if by == byUs {
+		u.impatient(grace)
 	}
+}
+
+// impatient kills the unit when it is still stopping after the grace, as an adapter does as long as it
+// lives; 0 = it waits for systemd.
+func (u *unit) impatient(grace time.Duration) {
+	if grace <= 0 || u.active != "deactivating" {
+		return
+	}
+	life, term := u.life, u.w.d.term
+	u.w.after(grace, func() {
+		if u.life == life && u.w.d.up && u.w.d.term == term {
+			u.die("killed", 9, "timeout", detect.DepartureBySelf)
+		}
+	})
 }
 
 func stoppedBy(by who) string {

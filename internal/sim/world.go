@@ -27,7 +27,7 @@ type Options struct {
 type Report struct {
 	Seed                                      uint64
 	Steps, Looks, Actions, Pages, Kills, Days int
-	Incidents, Cures                          int
+	Incidents, Cures, Runs                    int
 	Held                                      map[incident.Reason]int // decisions to hold, by reason
 	Acted                                     map[strategy.Verb]int
 	Violation                                 *Violation // the first broken promise; nil = none

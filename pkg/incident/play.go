@@ -144,10 +144,23 @@ func (pl *player) launch(step strategy.Step) bool {
 		r.RunBefore = t.Last.Facts.Text(detect.UnitInvocation)
 	}
 	a := *step.Action
+	a.Seen = pl.decidedOn(step)
 	pl.tell(PlaybookStep, "%s: doing %s", stepWords(r), a)
 	pl.tn.effect(Effect{Kind: Perform, ActionID: r.ActionID, Action: &a})
 	pl.wake(r.Deadline.Add(time.Millisecond))
 	return false
+}
+
+// decidedOn is what the step was decided on, for an action on the target's unit: what a person does to
+// it since counts. What else has changed it since, an earlier step has.
+func (pl *player) decidedOn(step strategy.Step) *strategy.Seen {
+	t := pl.tn.s.Targets[step.Target]
+	if t == nil || !actsOnUnit(step.Action.Verb) {
+		return nil
+	}
+	seen := strategy.SeenIn(t.Last.Facts)
+	seen.Own = true
+	return seen
 }
 
 // acting takes the end of the action in flight.

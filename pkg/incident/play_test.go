@@ -361,3 +361,31 @@ func TestAPlaybookIsTheLastRungOfALadder(t *testing.T) {
 		require.Empty(t, s.s.Host.Runs)
 	})
 }
+
+func TestAStepMindsAPersonWhoIsFasterAndNotWhatEarlierStepsDid(t *testing.T) {
+	s := obeying(t, withPlaybooks()).run(10 * time.Second)
+	var seen []*strategy.Seen
+	obey := s.do
+	s.do = func(a strategy.Action) outcome {
+		seen = append(seen, a.Seen)
+		return obey(a)
+	}
+	s.says("", plays()).run(3 * time.Minute)
+	require.Equal(t, &strategy.Seen{Run: "c1", Up: true, Own: true}, seen[0], "the stop of codebase")
+	require.Nil(t, seen[2], "a cache is no unit")
+	require.True(t, seen[3].Own, "the start of workflow")
+}
+
+func TestAStepWhoseActionWasNotBegunIsTriedOnceMore(t *testing.T) {
+	s := obeying(t, withPlaybooks()).run(10 * time.Second)
+	obey, n := s.do, 0
+	s.do = func(a strategy.Action) outcome {
+		if n++; n == 1 {
+			return outcome{result: ResultVoid, took: time.Second}
+		}
+		return obey(a)
+	}
+	s.says("", plays()).run(3 * time.Minute)
+	require.Equal(t, allDone, s.runLog())
+	require.Equal(t, []string{"unit.stop codebase-mcp.service", "unit.stop codebase-mcp.service"}, s.acted[:2])
+}
