@@ -66,6 +66,7 @@ func (w *world) executed(a strategy.Action, id string) {
 	l.executed[id] = true
 	w.judgeHands(a, id)
 	w.judgeDump(a, id)
+	w.startedByHand(a, id)
 }
 
 // judgeHands: what a person did to the unit between the decision and this moment counts, seen or not,

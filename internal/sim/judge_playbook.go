@@ -133,3 +133,11 @@ func (w *world) toldOfRun(e incident.Effect) {
 		l.pages[key] = resolved
 	}
 }
+
+// startedByHand notes that a person's playbook starts what a person had stopped.
+func (w *world) startedByHand(a strategy.Action, id string) {
+	r := w.d.live.Host.Run
+	if r != nil && r.ActionID == id && r.CallID == "" && (a.Verb == strategy.UnitStart || a.Verb == strategy.UnitRestart) {
+		w.ledger.intent(a.Target).stopped = false
+	}
+}

@@ -67,7 +67,8 @@ func seeing(change func(w *world, target string, f detect.Facts)) func(*world, *
 func planning(change func(strategy.Input, *strategy.Plan)) func(*incident.Options) {
 	return func(o *incident.Options) {
 		var list []strategy.Strategy
-		for _, s := range strategy.Builtin() {
+		for _, name := range o.Strategies.Names() {
+			s, _ := o.Strategies.Get(name)
 			list = append(list, strategy.New(s.Name(), func(in strategy.Input) (strategy.Plan, error) {
 				p, err := s.Plan(in)
 				if err == nil {

@@ -346,6 +346,13 @@ func TestAPlaybookIsTheLastRungOfALadder(t *testing.T) {
 		require.Contains(t, strings.Join(s.incident("codebase").Skipped, "; "), "playbook:full-recovery: workflow: held by ann (hold)")
 		require.Empty(t, s.s.Host.Runs)
 	})
+	t.Run("and is passed over when the host's budget has room for the rung, but not for what it disrupts besides", func(t *testing.T) {
+		s := broken(t, func(o *Options) { o.Limits.Host.Actions = 2 }).run(10 * time.Second)
+		s.host["codebase"] = crashed("c1")
+		s.run(10 * time.Minute)
+		require.Contains(t, strings.Join(s.incident("codebase").Skipped, "; "), "1 actions on this host within 1h and 2 more for this, the budget is 2")
+		require.Empty(t, s.s.Host.Runs)
+	})
 	t.Run("and is proposed first where that is the mode", func(t *testing.T) {
 		s := broken(t, func(o *Options) { o.Modes = map[string]Mode{"codebase": Propose} }).run(10 * time.Second)
 		s.host["codebase"] = crashed("c1")

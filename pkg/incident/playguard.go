@@ -75,9 +75,13 @@ func (p *Policy) runBudget(tn *turn, r *Run) string {
 		}
 	}
 	until, n := spent(tn.s.Host.Actions, lim.Host, tn.now, func(ActionStamp) bool { return true })
-	if lim.Host.Actions > 0 && len(disrupted) > 0 && n+len(disrupted) > lim.Host.Actions {
+	more := len(disrupted)
+	if r.CallID != "" {
+		more++ // its rung
+	}
+	if lim.Host.Actions > 0 && len(disrupted) > 0 && n+more > lim.Host.Actions {
 		return fmt.Sprintf("%d actions on this host within %s and %d more for this, the budget is %d; there is room from %s on", n, words(lim.Host.Window),
-			len(disrupted), lim.Host.Actions, until.UTC().Format("15:04:05 MST"))
+			more, lim.Host.Actions, until.UTC().Format("15:04:05 MST"))
 	}
 	return ""
 }
