@@ -129,7 +129,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"internal/alerts":    {"pkg/detect"},
 		"internal/setup":     {"internal/config", "pkg/detect", "pkg/strategy", "pkg/platform"},
 		"internal/routing":   {"pkg/incident", "pkg/escalate"},
-		"internal/drill":     {"pkg/detect", "pkg/incident", "pkg/escalate"},
+		"internal/drill":     {"pkg/detect", "pkg/incident", "pkg/escalate", "pkg/platform/cgroup"},
 		"internal/engine":    {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 		"internal/metrics":   {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 		"internal/tracing":   {"pkg/incident", "pkg/escalate"},

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/recoveryd/recoveryd/pkg/platform/cgroup"
 )
 
 // hog is a child process that holds memory. It ends with its standard input, and so with us.
@@ -22,34 +24,10 @@ type hog struct {
 	lines *bufio.Scanner
 }
 
-// hierarchies are where control groups are mounted: the unified one (cgroup v2), that of the memory
-// controller of cgroup v1, and systemd's own of v1. "" = there is none.
-type hierarchies struct{ unified, memory, systemd string }
-
-// mounted reads the table of mounts.
-func mounted(table string) (h hierarchies) {
-	for line := range strings.Lines(table) {
-		f := strings.Fields(line)
-		if len(f) < 4 {
-			continue
-		}
-		opts := "," + f[3] + ","
-		switch {
-		case f[2] == "cgroup2" && h.unified == "":
-			h.unified = f[1]
-		case f[2] == "cgroup" && strings.Contains(opts, ",memory,"):
-			h.memory = f[1]
-		case f[2] == "cgroup" && strings.Contains(opts, ",name=systemd,"):
-			h.systemd = f[1]
-		}
-	}
-	return h
-}
-
 // groupFiles finds where a process is put so that its memory is charged to a control group, and so
 // that it ends with the unit. Where memory is not charged to the group that a process is in, it
 // could not be taken safely: that is refused.
-func (h hierarchies) groupFiles(group string) ([]string, error) {
+func groupFiles(m cgroup.Mounts, group string) ([]string, error) {
 	if group == "" || group == "/" {
 		return nil, errors.New("the unit has no control group of its own")
 	}
@@ -61,12 +39,12 @@ func (h hierarchies) groupFiles(group string) ([]string, error) {
 		return err == nil
 	}
 	procs := func(root string) string { return filepath.Join(root, group, "cgroup.procs") }
-	if has(h.unified, "memory.current") {
-		return []string{procs(h.unified)}, nil
+	if has(m.Unified, "memory.current") {
+		return []string{procs(m.Unified)}, nil
 	}
-	if has(h.memory, "memory.usage_in_bytes") {
-		files := []string{procs(h.memory)}
-		for _, root := range []string{h.systemd, h.unified} { // where systemd keeps the unit's processes, in both of a hybrid host
+	if has(m.Memory, "memory.usage_in_bytes") {
+		files := []string{procs(m.Memory)}
+		for _, root := range []string{m.Systemd, m.Unified} { // where systemd keeps the unit's processes, in both of a hybrid host
 			if has(root, "cgroup.procs") {
 				files = append(files, procs(root))
 			}
@@ -84,7 +62,7 @@ func groupsOf(group string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mounted(string(table)).groupFiles(group)
+	return groupFiles(cgroup.Parse(string(table)), group)
 }
 
 // fillMemory starts the hog, puts it into the target's control group, and has it allocate there.

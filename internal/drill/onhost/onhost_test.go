@@ -15,6 +15,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/drill"
 	"github.com/recoveryd/recoveryd/pkg/incident"
+	"github.com/recoveryd/recoveryd/pkg/platform/cgroup"
 )
 
 func TestWhatMustBeTakenBackIsWrittenBeforeAndForgottenAfter(t *testing.T) {
@@ -92,26 +93,22 @@ func TestMemoryIsTakenOnlyWhereItIsChargedToTheUnit(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(root, h, group, file), nil, 0o644))
 		return filepath.Join(root, h, group, "cgroup.procs")
 	}
-	h := hierarchies{unified: filepath.Join(root, "unified"), memory: filepath.Join(root, "memory"), systemd: filepath.Join(root, "systemd")}
+	m := cgroup.Mounts{Unified: filepath.Join(root, "unified"), Memory: filepath.Join(root, "memory"), Systemd: filepath.Join(root, "systemd")}
 	procs := put("unified", "cgroup.procs")
-	_, err := h.groupFiles(group)
+	_, err := groupFiles(m, group)
 	require.ErrorContains(t, err, "no memory controller accounts for the unit")
 	v1 := put("memory", "memory.usage_in_bytes")
-	got, err := h.groupFiles(group)
+	got, err := groupFiles(m, group)
 	require.NoError(t, err)
 	require.Equal(t, []string{v1, procs}, got, "charged first, and then where systemd sees and ends it")
 	put("unified", "memory.current")
-	got, err = h.groupFiles(group)
+	got, err = groupFiles(m, group)
 	require.NoError(t, err)
 	require.Equal(t, []string{procs}, got)
 	for _, none := range []string{"", "/"} {
-		_, err = h.groupFiles(none)
+		_, err = groupFiles(m, none)
 		require.ErrorContains(t, err, "no control group of its own")
 	}
-
-	require.Equal(t, hierarchies{unified: "/sys/fs/cgroup"}, mounted("cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n"))
-	require.Equal(t, hierarchies{unified: "/sys/fs/cgroup/unified", memory: "/sys/fs/cgroup/memory", systemd: "/sys/fs/cgroup/systemd"}, mounted(
-		"cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\ncgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\ncgroup /sys/fs/cgroup/systemd cgroup rw,xattr,name=systemd 0 0\n"))
 }
 
 func TestTheHogWaitsForTheWordHoldsAndEndsWithItsInput(t *testing.T) {

@@ -1,7 +1,6 @@
 package systemd
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/platform/cgroup"
 	"github.com/recoveryd/recoveryd/pkg/platform/kernfile"
 	"github.com/recoveryd/recoveryd/pkg/platform/proctable"
 )
@@ -21,14 +21,7 @@ type hostFiles struct {
 	work lastWord
 
 	once   sync.Mutex // guards mounts
-	mounts *cgroupMounts
-}
-
-// cgroupMounts are where the cgroup hierarchies are mounted, without root; "" = not mounted.
-type cgroupMounts struct {
-	unified  string // cgroup2: the whole tree on a v2 host, systemd's own part of it on a hybrid one
-	memoryV1 string
-	systemd  string // name=systemd, on a v1 host
+	mounts *cgroup.Mounts
 }
 
 func (h *hostFiles) path(elem ...string) string {
@@ -36,7 +29,7 @@ func (h *hostFiles) path(elem ...string) string {
 }
 
 // cgroups finds the mounts once; they do not move while the host is up.
-func (h *hostFiles) cgroups() cgroupMounts {
+func (h *hostFiles) cgroups() cgroup.Mounts {
 	h.once.Lock()
 	defer h.once.Unlock()
 	if h.mounts != nil {
@@ -47,29 +40,10 @@ func (h *hostFiles) cgroups() cgroupMounts {
 		b, err = kernfile.Read(h.path("proc/1/mounts"))
 	}
 	if err != nil {
-		return cgroupMounts{}
+		return cgroup.Mounts{}
 	}
-	m := parseMounts(b)
+	m := cgroup.Parse(string(b))
 	h.mounts = &m
-	return m
-}
-
-func parseMounts(b []byte) (m cgroupMounts) {
-	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
-		f := strings.Fields(s.Text()) // source, mount point, type, options
-		if len(f) < 4 {
-			continue
-		}
-		opts := "," + f[3] + ","
-		switch {
-		case f[2] == "cgroup2" && m.unified == "":
-			m.unified = f[1]
-		case f[2] == "cgroup" && strings.Contains(opts, ",memory,"):
-			m.memoryV1 = f[1]
-		case f[2] == "cgroup" && strings.Contains(opts, ",name=systemd,"):
-			m.systemd = f[1]
-		}
-	}
 	return m
 }
 
@@ -126,11 +100,11 @@ func (h *hostFiles) accounts(cgroup string) bool {
 // memoryDirs are the directories of a cgroup in the hierarchies that may account memory.
 func (h *hostFiles) memoryDirs(cgroup string) (v2, v1 string) {
 	m := h.cgroups()
-	if m.unified != "" {
-		v2 = h.path(m.unified, cgroup)
+	if m.Unified != "" {
+		v2 = h.path(m.Unified, cgroup)
 	}
-	if m.memoryV1 != "" {
-		v1 = h.path(m.memoryV1, cgroup)
+	if m.Memory != "" {
+		v1 = h.path(m.Memory, cgroup)
 	}
 	return v2, v1
 }
@@ -256,7 +230,7 @@ const maxMembers = 512
 // members lists the processes of a cgroup, without sub-groups: services rarely have them.
 func (h *hostFiles) members(cgroup string) (pids []int) {
 	m := h.cgroups()
-	for _, mount := range []string{m.unified, m.systemd} {
+	for _, mount := range []string{m.Unified, m.Systemd} {
 		if mount == "" || cgroup == "" {
 			continue
 		}
