@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,18 +34,13 @@ asked. -o json prints everything, with all records.`,
 				return err
 			}
 			defer h.Close()
-			i, recs, err := h.Incident(cmd.Context(), args[0])
+			x, err := explained(cmd.Context(), h, args[0], c.configIfAny())
 			if err != nil {
 				if r, told, rerr := h.PlaybookRun(cmd.Context(), args[0]); rerr == nil {
 					return c.explainRun(r, told)
 				}
 				return err
 			}
-			pieces, err := h.Evidence(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			x := app.Explain(i, recs, pieces, c.configIfAny())
 			if c.output == "json" {
 				return c.json(x)
 			}
@@ -52,6 +48,19 @@ asked. -o json prints everything, with all records.`,
 		}}
 	cmd.Flags().StringVar(&state, "state-dir", "", "directory of the journal (default: state_dir of the configuration)")
 	return cmd
+}
+
+// explained reads one incident from the journal, with all that is kept of it; cfg may be nil.
+func explained(ctx context.Context, h *app.History, id string, cfg *config.Config) (app.Explanation, error) {
+	i, recs, err := h.Incident(ctx, id)
+	if err != nil {
+		return app.Explanation{}, err
+	}
+	pieces, err := h.Evidence(ctx, id)
+	if err != nil {
+		return app.Explanation{}, err
+	}
+	return app.Explain(i, recs, pieces, cfg), nil
 }
 
 // configIfAny is the configuration when it can be read, without its secrets; nil when not.

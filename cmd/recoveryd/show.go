@@ -44,10 +44,10 @@ Or show one target as the running daemon sees it: state, evidence, the last hour
 				return err
 			}
 			defer h.Close()
-			i, recs, err := h.Incident(cmd.Context(), args[0])
+			x, err := explained(cmd.Context(), h, args[0], nil)
 			switch {
 			case err == nil:
-				return c.showIncident(cmd.Context(), h, i, recs)
+				return c.showIncident(x)
 			case !errors.Is(err, journal.ErrNotFound):
 				return err
 			}
@@ -57,12 +57,8 @@ Or show one target as the running daemon sees it: state, evidence, the last hour
 	return cmd
 }
 
-func (c *cli) showIncident(ctx context.Context, h *app.History, i incident.Incident, recs []incident.Record) error {
-	pieces, err := h.Evidence(ctx, i.ID)
-	if err != nil {
-		return err
-	}
-	x := app.Explain(i, recs, pieces, nil)
+func (c *cli) showIncident(x app.Explanation) error {
+	i, recs := x.Incident, x.Records
 	if c.output == "json" {
 		return c.json(httpserve.History{Incident: i, Records: recs})
 	}
