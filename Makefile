@@ -19,7 +19,7 @@ FUZZTIME ?= 20s
 WORLDS ?= 20000
 ARGS ?=
 
-.PHONY: help build test check race lint accept demo bench sim fuzz cover package rootfs bootstrap clean
+.PHONY: help build test check race lint accept demo bench sim otel fuzz cover package rootfs bootstrap clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,9 +45,13 @@ race: ## unit tests with the race detector
 accept: build rootfs ## the tests that run the whole system, verbose
 	RECOVERYD_LAB_BIN='$(CURDIR)/bin' go test -v -count=1 -timeout 20m -p 1 $(SCENARIOS)
 
-lint: ## gofmt, go vet, staticcheck
+lint: ## gofmt, go mod tidy, go vet, staticcheck
 	@unformatted=$$(gofmt -l cmd internal pkg test)
 	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt: $$unformatted" >&2; exit 1; fi
+	if ! diff=$$(go mod tidy -diff); then
+	  if [ -n "$$diff" ]; then printf '%s\n' "$$diff" "go.mod or go.sum is not tidy: go mod tidy" >&2; exit 1; fi
+	  echo "whether go.mod is tidy cannot be told: not every module can be had here" >&2
+	fi
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
@@ -62,6 +66,11 @@ bench: build rootfs ## how fast and how cheap recoveryd is, in the lab, beside a
 
 sim: ## 20,000 simulated worlds of a day, and the broken rules that must be caught (WORLDS=N)
 	go test -count=1 -timeout 60m ./internal/sim -run 'TestManyWorlds|TestEveryBrokenRuleIsCaught' -worlds $(WORLDS) -days 1 -mutants -v
+
+otel: ## the trace of a real incident through a real OpenTelemetry collector (fetches its modules, builds for some minutes)
+	cd test/otel
+	go vet .
+	go test -count=1 -v .
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -r -n1 dirname | sort -u); do
