@@ -83,6 +83,7 @@ func (c *cli) doctorOptions(file string, s host.Service) (doctor.Options, error)
 			return o, &exitError{exitUsage, err}
 		}
 	}
+	o.Peers = app.Peers(o.Config)
 	o.Parts = func() error { return app.CheckParts(o.Config) }
 	o.Warnings = app.Warnings(o.Config, time.Now())
 	var err error

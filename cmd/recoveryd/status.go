@@ -52,6 +52,9 @@ func (c *cli) printStatus(st httpserve.Status) error {
 	if st.Impaired != "" {
 		fmt.Fprintf(c.out, "recoveryd may only page: %s\n\n", printable(st.Impaired))
 	}
+	for _, w := range st.Warnings {
+		fmt.Fprintf(c.out, "%s %s\n\n", c.paint(warn, "warning:"), printable(w))
+	}
 	if st.Stop != nil {
 		fmt.Fprintf(c.out, "stopped, nothing is done on this host: %s\n\n", st.Stop.Why)
 	}

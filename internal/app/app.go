@@ -23,6 +23,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/outbox"
 	"github.com/recoveryd/recoveryd/internal/replay"
 	"github.com/recoveryd/recoveryd/internal/routing"
+	"github.com/recoveryd/recoveryd/internal/setup/host"
 	"github.com/recoveryd/recoveryd/internal/tracing"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/detect/probe"
@@ -74,6 +75,7 @@ type App struct {
 	beats       *heartbeat
 	canary      *canary
 	tracer      *tracing.Tracer
+	reach       reach
 
 	mu        sync.Mutex // guards what follows
 	stopWatch context.CancelFunc
@@ -230,6 +232,7 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	part("recordings", func() error { return a.recorder.Run(ctx) })
 	part("snapshots", func() error { return a.snapshots(ctx) })
 	wg.Go(func() { a.recallMinutes(ctx) })
+	wg.Go(func() { a.reach.look(ctx, a.Config(), a.log, host.OwnSandbox) })
 	a.watchUnits(ctx, &wg)
 	a.log.Info("recoveryd is running", zap.String("version", a.o.Version), zap.String("commit", a.o.Commit),
 		zap.Int("targets", len(a.Config().Targets)), zap.String("config", a.o.ConfigPath), zap.String("mode", string(a.Config().Mode)))

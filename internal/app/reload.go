@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/setup/host"
 )
 
 // reload reads the configuration anew, all or nothing: everything that can fail is built first
@@ -26,6 +27,7 @@ func (a *App) reload(ctx context.Context, wg *sync.WaitGroup) {
 	c := a.Config()
 	a.log.Info("configuration reloaded", zap.String("config", a.o.ConfigPath), zap.Int("targets", len(c.Targets)))
 	a.notifyReady("")
+	wg.Go(func() { a.reach.look(ctx, c, a.log, host.OwnSandbox) })
 }
 
 func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -22,7 +23,7 @@ func SetupInput(c *config.Config, configFile, user, group string) (setup.Input, 
 	if err != nil {
 		return setup.Input{}, err
 	}
-	in := setup.Input{User: user, Group: group, ConfigFile: configFile, StateDir: c.StateDir, RuntimeDir: c.RuntimeDir, Places: c.Places(), Peers: peersOf(c)}
+	in := setup.Input{User: user, Group: group, ConfigFile: configFile, StateDir: c.StateDir, RuntimeDir: c.RuntimeDir, Places: c.Places(), Peers: Peers(c)}
 	for _, t := range c.Targets {
 		in.Powers = append(in.Powers, policy.Powers(t.Name)...)
 		if t.Postgres != nil {
@@ -83,8 +84,8 @@ func ofThisHost(host string) bool {
 	return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" || err == nil && a.IsLoopback()
 }
 
-// peersOf lists whom recoveryd talks to.
-func peersOf(c *config.Config) (out []setup.Peer) {
+// Peers lists whom recoveryd talks to by a configuration.
+func Peers(c *config.Config) (out []setup.Peer) {
 	add := func(address, why string) {
 		if host := hostOf(address); host != "" {
 			out = append(out, setup.Peer{Host: host, Why: why})
@@ -107,9 +108,12 @@ func peersOf(c *config.Config) (out []setup.Peer) {
 	}
 	for _, n := range c.Notifiers {
 		if n.Type != "log" { // its keys are its own: where it leads to is not known here
-			out = append(out, setup.Peer{Why: "notifier " + n.Name})
+			local := func(u string) bool { return ofThisHost(hostOf(u)) }
+			urls := n.Section.URLs()
+			out = append(out, setup.Peer{Why: "notifier " + n.Name, MaybeLocal: len(urls) > 0 && !slices.ContainsFunc(urls, func(u string) bool { return !local(u) })})
 		}
 	}
+	add(c.Tracing.Endpoint, "tracing.endpoint")
 	if c.Heartbeat.URL.IsSet() {
 		out = append(out, setup.Peer{Host: hostOf(c.Heartbeat.URL.Reveal()), Why: "the heartbeat"})
 	}

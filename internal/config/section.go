@@ -3,7 +3,9 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
@@ -169,4 +171,30 @@ func (n *node) any() any {
 		return out
 	}
 	return nil
+}
+
+// URLs lists every text in the section that is a URL with a host, whatever its key. Secrets that are kept
+// elsewhere are not read for it.
+func (s Section) URLs() (out []string) {
+	var into func(n *node)
+	into = func(n *node) {
+		switch n.kind {
+		case text:
+			if u, err := url.Parse(n.text()); err == nil && u.Scheme != "" && u.Hostname() != "" {
+				out = append(out, n.text())
+			}
+		case list:
+			for _, item := range n.items {
+				into(item)
+			}
+		case mapping:
+			for _, e := range n.entries {
+				into(e.value)
+			}
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.rest)) {
+		into(s.rest[key])
+	}
+	return out
 }

@@ -3,15 +3,14 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/godbus/dbus/v5"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/setup/host"
 )
 
 const (
@@ -28,16 +27,8 @@ const (
 type bus struct{ *dbus.Conn }
 
 func dial(ctx context.Context) (*bus, error) {
-	conn, err := dbus.SystemBusPrivate(dbus.WithContext(ctx))
+	conn, err := host.Bus(ctx)
 	if err != nil {
-		return nil, err
-	}
-	// The uid and not the name: a name would need a look-up in the user database.
-	if err = conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Getuid()))}); err == nil {
-		err = conn.Hello()
-	}
-	if err != nil {
-		_ = conn.Close() // the first error is the one to report
 		return nil, err
 	}
 	return &bus{conn}, nil

@@ -62,6 +62,7 @@ type Options struct {
 	LoadError  error          // why the secrets could not be had; nil when Config has them
 	Wanted     setup.Wanted
 	Warnings   []config.Problem // what is legal but risky in it
+	Peers      []setup.Peer     // whom recoveryd talks to by this configuration
 	Parts      func() error     // builds what the configuration names (notifiers, rules) and throws it away
 	AsRoot     bool             // Outside looks too: leave to it what only root can tell
 }
@@ -87,6 +88,7 @@ func Inside(ctx context.Context, o Options) []Finding {
 	} else {
 		defer bus.Close()
 		o.units(ctx, n, bus)
+		o.reach(ctx, n, bus)
 		o.rights(ctx, n, "tried", callAsker{bus}, triedVerbs())
 		if !o.AsRoot {
 			n.add("tried", "reset-failed", Warn, "start doctor as root: it may ask polkit directly", "not asked: no call tries it without an effect")

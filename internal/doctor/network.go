@@ -10,6 +10,9 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/recoveryd/recoveryd/internal/setup"
+	"github.com/recoveryd/recoveryd/internal/setup/host"
 )
 
 // dialLimit bounds one connection to a port. On this host it takes microseconds.
@@ -45,6 +48,22 @@ func (o Options) ports(ctx context.Context, n *notes) {
 		}
 	}
 	o.ownPort(ctx, n)
+}
+
+// reach compares whom the configuration names with whom the unit may reach. What is not allowed is not
+// tried: a vendor would be told something.
+func (o Options) reach(ctx context.Context, n *notes, b *bus) {
+	p, err := b.properties(ctx, setup.Service, serviceIf)
+	if err != nil || len(p) == 0 {
+		return // Outside says that it is not installed
+	}
+	blocked := host.SandboxOf(p).Blocked(o.Peers, host.Addresses(ctx))
+	for _, x := range blocked {
+		n.add("reach", setup.Service, Fail, setup.Mend, "keeps recoveryd from %s", x)
+	}
+	if len(blocked) == 0 {
+		n.ok("reach", setup.Service, "keeps recoveryd from nobody whom the configuration names")
+	}
 }
 
 // ownPort looks at http.listen: ours, free, or somebody else's.

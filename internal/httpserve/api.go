@@ -15,6 +15,7 @@ type Status struct {
 	Now      time.Time          `json:"now"`
 	Alive    bool               `json:"alive"`
 	Impaired string             `json:"impaired,omitzero"` // what recoveryd itself lacks
+	Warnings []string           `json:"warnings,omitzero"` // what a person should mend about recoveryd itself, while it works
 	Pause    *incident.Standing `json:"pause,omitzero"`
 	Stop     *incident.Standing `json:"stop,omitzero"` // the stop file exists, and why
 	Targets  []Target           `json:"targets"`       // in the order of the configuration
@@ -107,7 +108,7 @@ type Target struct {
 // StatusOf renders a state; it is shared by the API and the status page.
 func StatusOf(d Daemon, now time.Time) Status {
 	st, p := d.State(), d.Policy()
-	out := Status{Version: d.Version(), Now: now, Alive: d.Alive(now) == nil, Impaired: st.Host.Impaired, Pause: st.Host.Pause, Stop: st.Host.Stop, Channels: d.Channels(), Playbooks: RunsOf(st.Host)}
+	out := Status{Version: d.Version(), Now: now, Alive: d.Alive(now) == nil, Impaired: st.Host.Impaired, Pause: st.Host.Pause, Stop: st.Host.Stop, Warnings: d.Warnings(), Channels: d.Channels(), Playbooks: RunsOf(st.Host)}
 	for _, t := range p.Targets() {
 		v := Target{Name: t.Name, Kind: t.Kind, Unit: t.Unit, DependsOn: t.DependsOn, Because: "not looked at yet"}
 		if ts := st.Targets[t.Name]; ts != nil {

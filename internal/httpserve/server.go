@@ -38,6 +38,8 @@ type Daemon interface {
 	Incident(ctx context.Context, id string) (incident.Incident, []incident.Record, error)
 	// PlaybookRun returns a run of a playbook as it ended, or stands, and its records.
 	PlaybookRun(ctx context.Context, id string) (incident.Run, []incident.Record, error)
+	// Warnings are what a person should mend about recoveryd itself, while it works all the same.
+	Warnings() []string
 	// Channels describes the delivery of notices per channel.
 	Channels() any
 	Version() string

@@ -71,6 +71,9 @@ type Cluster struct {
 type Peer struct {
 	Host string // name or address; "" when it is known to nobody but a vendor's library
 	Why  string // "health check of codebase-mcp"
+	// MaybeLocal says of a peer without a Host that its keys name addresses of this host, and no other: it may
+	// need nobody else.
+	MaybeLocal bool
 }
 
 // File is a file that must exist with this content.

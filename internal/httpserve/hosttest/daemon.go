@@ -76,5 +76,12 @@ func (h *Host) Incident(_ context.Context, id string) (incident.Incident, []inci
 // Channels implements httpserve.Daemon.
 func (h *Host) Channels() any { return nil }
 
+// Warnings implements httpserve.Daemon.
+func (h *Host) Warnings() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.warnings
+}
+
 // Version implements httpserve.Daemon.
 func (h *Host) Version() string { return "v0.9-test" }

@@ -40,6 +40,8 @@ type Host struct {
 	wakes  map[string]time.Time
 	ends   []ending
 	alive  error
+	// warnings are what Warn said.
+	warnings []string
 }
 
 type ending struct {
@@ -157,6 +159,13 @@ func (h *Host) Stick(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.alive = err
+}
+
+// Warn says what should be mended about the daemon.
+func (h *Host) Warn(what ...string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.warnings = what
 }
 
 // next is the earliest event up to a time; nil when there is none. The order of names decides

@@ -93,9 +93,11 @@ func TestTroubleOfRecoverydItselfComesFirst(t *testing.T) {
 	h, _, url := serve(t, hosttest.Night)
 	h.Impair("the journal cannot be written: disk full")
 	h.Stick(errors.New("the decision loop has not turned for 42s"))
+	h.Warn("recoveryd.service keeps recoveryd from notifier pagerduty")
 	body, _ := get(t, url, 200)
 	require.Contains(t, body, `class="head bad"`, "it is not calm when the daemon is stuck, however well the targets looked")
 	require.Contains(t, body, "recoveryd itself is stuck, what is shown may be old: the decision loop has not turned for 42s")
+	require.Contains(t, body, "recoveryd.service keeps recoveryd from notifier pagerduty")
 	require.Contains(t, body, "acts on nothing: the journal cannot be written: disk full")
 }
 

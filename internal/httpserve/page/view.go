@@ -166,6 +166,9 @@ func headOf(st httpserve.Status, s incident.State, alive error, stalled map[stri
 	if st.Impaired != "" {
 		h.Notes = append(h.Notes, note{moodBad, "recoveryd watches and pages, but acts on nothing: " + st.Impaired})
 	}
+	for _, w := range st.Warnings {
+		h.Notes = append(h.Notes, note{moodWarn, w})
+	}
 	if st.Stop != nil {
 		h.Notes = append(h.Notes, note{moodWarn, "The stop file exists: recoveryd watches and pages, but acts on nothing. " + st.Stop.Why})
 	}
