@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,13 +25,19 @@ import (
 	"github.com/recoveryd/recoveryd/internal/app"
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/metricstest"
+	"github.com/recoveryd/recoveryd/test/lab/labtest"
 )
 
-// daemon runs the whole of recoveryd in this process: one dependency that answers, one that does
-// not, and a channel. It returns the address of its metrics.
-func daemon(t *testing.T) string {
+// daemon runs the whole of recoveryd in this process: a server that it keeps alive, one dependency that
+// answers, one that does not, and a channel. It returns the address of its metrics, and that of the server.
+func daemon(t *testing.T) (metrics, served string) {
 	t.Helper()
 	dir := t.TempDir()
+	program := filepath.Join(labtest.Build(t, "mcp-target"), "mcp-target")
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	served = free.Addr().String()
+	require.NoError(t, free.Close())
 	up, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, up.Close()) })
@@ -41,15 +48,25 @@ func daemon(t *testing.T) string {
 	t.Cleanup(hook.Close)
 	path := filepath.Join(dir, "recoveryd.yaml")
 	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, `version: 1
-state_dir: %q
-runtime_dir: %q
+state_dir: %[1]q
+runtime_dir: %[2]q
 http: {listen: "127.0.0.1:0"}
+probation: 1s
 targets:
-  - {name: redis, kind: plain, external: true, interval: 1s, check: {type: tcp, address: %q, timeout: 500ms}}
-  - {name: ollama, kind: plain, external: true, interval: 1s, check: {type: tcp, address: %q, timeout: 500ms}}
+  - name: codebase-mcp
+    kind: service
+    platform: process
+    command: [%[3]q, -addr, %[6]q, -no-db-shape, healthy]
+    interval: 1s
+    start_grace: 20s
+    stop_grace: 1s
+    health: [{url: "http://%[6]s/health/status", timeout: 900ms}]
+    memory: {limit: 150MiB}
+  - {name: redis, kind: plain, external: true, interval: 1s, check: {type: tcp, address: %[4]q, timeout: 500ms}}
+  - {name: ollama, kind: plain, external: true, interval: 1s, check: {type: tcp, address: %[5]q, timeout: 500ms}}
 notifiers:
-  - {name: hook, type: webhook, url: %q}
-`, dir+"/state", dir+"/run", up.Addr(), down.Addr(), hook.URL), 0o600))
+  - {name: hook, type: webhook, url: %[7]q}
+`, dir+"/state", dir+"/run", program, up.Addr(), down.Addr(), served, hook.URL), 0o600))
 	c, err := config.Load(path, app.Known())
 	require.NoError(t, err)
 	a, err := app.New(t.Context(), app.Options{ConfigPath: path, Config: c, Logger: zap.NewNop(), Version: "test", Commit: "none"})
@@ -63,7 +80,7 @@ notifiers:
 			require.NoError(t, err)
 		}
 	})
-	return a.Addr()
+	return a.Addr(), served
 }
 
 // server starts the program prometheus and stops it at the end. It returns its API.
@@ -151,7 +168,7 @@ func (l ruleList) health(word string) (n int) {
 }
 
 func TestARealPrometheusScrapesARealDaemon(t *testing.T) {
-	target := daemon(t)
+	target, served := daemon(t)
 	api := server(t, target)
 	enough := url.QueryEscape(`count_over_time(up{job="recoveryd"}[1m]) > 3 and on (instance) recoveryd_target_unhealthy{target="ollama"}`)
 	require.Eventually(t, func() bool {
@@ -183,12 +200,47 @@ func TestARealPrometheusScrapesARealDaemon(t *testing.T) {
 	for _, want := range []string{"recoveryd_target_info", "recoveryd_outbox_queued", "recoveryd_target_verdict", "recoveryd_last_cycle_timestamp_seconds", "recoveryd_paused"} {
 		require.True(t, slices.Contains(names, want), "the real daemon does not expose %s; is it registered in internal/app?", want)
 	}
+	// An incident from its beginning to its end, and then every panel of the dashboard has something to show.
+	kill(t, served)
+	require.Eventually(t, func() bool {
+		var v vector
+		return ask(api+"/query?query="+url.QueryEscape(`increase(recoveryd_incidents_closed_total{target="codebase-mcp"}[1m]) >= 0 and recoveryd_incidents_closed_total > 0 and on () increase(recoveryd_incident_duration_seconds_count[1m]) >= 0`), &v) == nil && len(v.Result) > 0
+	}, 90*time.Second, 200*time.Millisecond, "the server that was killed has not come back, or Prometheus does not see it")
+	used := map[string]bool{}
 	for _, e := range dashboard(t) {
-		query(t, api, e)
+		if len(query(t, api, e).Result) > 0 {
+			continue
+		}
+		why := slices.IndexFunc(nothingThere, func(s string) bool { return strings.Contains(e, s) })
+		require.GreaterOrEqual(t, why, 0, "a panel shows nothing: %s", e)
+		used[nothingThere[why]] = true
 	}
+	require.Len(t, used, len(nothingThere), "an exception is not needed any more")
 	one := query(t, api, `recoveryd_target_unhealthy`)
 	require.Equal(t, "ollama", one.Result[0].Metric["culprit"])
-	require.Len(t, query(t, api, `recoveryd_target_phase == 1`).Result, 2, "every target is in one phase")
+	require.Len(t, query(t, api, `recoveryd_target_phase == 1`).Result, 3, "every target is in one phase")
+}
+
+// nothingThere is part of the expressions that have nothing to show here: nothing is held back, no PostgreSQL is
+// watched, and every notice was taken.
+var nothingThere = []string{"recoveryd_target_held", "recoveryd_holds_total", `fact="sql_connections"`, `state!="delivered"`}
+
+// kill ends the server that listens there.
+func kill(t *testing.T, served string) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	for _, file := range all {
+		b, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(b), "-addr\x00"+served+"\x00") {
+			continue // it has ended meanwhile, or is another one
+		}
+		pid, err := strconv.Atoi(strings.Split(file, "/")[2])
+		require.NoError(t, err)
+		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+		return
+	}
+	require.FailNow(t, "the server is not running")
 }
 
 // dashboard lists the expressions of the Grafana dashboard, for all hosts and targets.
