@@ -56,7 +56,7 @@ func TestThePackages(t *testing.T) {
 	t.Run("install, upgrade and go away without a trace", func(t *testing.T) {
 		labtest.Require(t)
 		t.Parallel()
-		come(t, here["deb"])
+		come(t, here)
 	})
 }
 
@@ -134,9 +134,10 @@ const inventory = `find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -p
 find /run/recoveryd /var/lib/systemd/deb-systemd-helper-enabled -print 2>/dev/null | sort
 sort /etc/passwd /etc/group /etc/shadow /etc/gshadow | cut -d: -f1,3,4`
 
-// come takes a host through the life of the package.
-func come(t *testing.T, v1 string) {
-	v2 := pack(t, "../..", "1.0.1", "deb")["deb"]
+// come takes a host through the life of the package, and then of the other one.
+func come(t *testing.T, first map[string]string) {
+	next := pack(t, "../..", "1.0.1", "deb rpm")
+	v1, v2 := first["deb"], next["deb"]
 	l := labtest.Start(t, lab.Options{Binaries: labtest.Build(t, "mcp-target"), Bare: true})
 	s := &stage{Lab: l, t: t, started: time.Now(), pd: escalatetest.NewPagerDuty(escalatetest.PagerDutyOptions{})}
 	s.exec("userdel", "recoveryd") // every lab has that user; here the package shall make it
@@ -182,6 +183,16 @@ func come(t *testing.T, v1 string) {
 	require.NotZero(t, mine.Code)
 	require.Contains(t, mine.Stderr, "No such file")
 	require.Equal(t, "600 recoveryd recoveryd\n", s.exec("stat", "-c", "%a %U %G", "/run/recoveryd-procview.sock"))
+
+	// A vendor that is added without setup is not reached, and that is said before anybody must be told.
+	packaged := s.exec("cat", "/etc/recoveryd/recoveryd.yaml")
+	require.NoError(t, l.WriteFile("/etc/recoveryd/recoveryd.yaml", lab.File{Content: packaged + "notifiers: [{name: hook, type: webhook, url: \"https://192.0.2.7/hook\"}]\n"}))
+	s.ctl("reload", "recoveryd.service")
+	const blocked = "recoveryd.service keeps recoveryd from notifier hook (its address: IPAddressDeny=). To mend it: recoveryd setup --apply && systemctl restart recoveryd.service"
+	s.eventually(20*time.Second, "status warns of it", func() bool { return strings.Contains(s.exec("recoveryd", "status"), "warning: "+blocked) })
+	doctor, err := l.Exec(t.Context(), "recoveryd", "doctor")
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^FAIL +reach +recoveryd\.service +keeps recoveryd from notifier hook`, doctor.Stdout)
 
 	// The operator's own configuration, an open incident and a hold.
 	require.NoError(t, l.WriteFile("/etc/recoveryd/recoveryd.yaml", lab.File{Content: operatorsConfig}))
@@ -231,6 +242,7 @@ func come(t *testing.T, v1 string) {
 	left := strings.Split(s.exec("bash", "-c", inventory), "\n")
 	require.Empty(t, without(left, strings.Split(before, "\n")), "left behind")
 	require.Empty(t, without(strings.Split(before, "\n"), left), "not its own, and gone")
+	comeByRPM(t, s, first["rpm"], next["rpm"])
 }
 
 // without returns what of a list is not in another.
