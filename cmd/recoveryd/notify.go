@@ -101,7 +101,11 @@ only the body is printed, for other programs to read.`,
 				return err
 			}
 			notice := func(string) (escalate.Notice, error) {
-				return escalate.Sample(escalate.Kind(kind), "sample-1", cfg.Host, time.Now()), nil
+				n := escalate.Sample(escalate.Kind(kind), "sample-1", cfg.Host, time.Now())
+				if link := cfg.HTTP.ExternalURL; link != "" {
+					n.Link = strings.TrimSuffix(link, "/") + "/incidents/" + n.Incident
+				}
+				return n, nil
 			}
 			if id != "" {
 				if state == "" {

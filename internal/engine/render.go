@@ -92,7 +92,7 @@ func (r Renderer) summary(n incident.Notice, i incident.Incident) string {
 		if n := len(i.Attempts); n > 0 {
 			how = "cured by " + i.Attempts[n-1].Action
 		}
-		return fmt.Sprintf("%s: %s after %s", what, how, span(i.Since, i.Closed))
+		return fmt.Sprintf("%s: %s, and it stayed clear (%s in all, with probation)", what, how, span(i.Since, i.Closed))
 	}
 	switch n.Why {
 	case incident.LadderEnded:

@@ -83,7 +83,7 @@ func (r Report) communication(line func(string, ...any)) {
 	} else {
 		line("| Decided | What | Channel | What became of it |\n|---|---|---|---|")
 		for _, t := range r.Told {
-			line("| %s | %s | %s | %s |", t.At.UTC().Format(time.TimeOnly), md(t.Name()), md(t.Channel), md(t.Outcome()))
+			line("| %s | %s | %s | %s |", t.At.UTC().Format(time.TimeOnly), md(t.Name()), md(t.Who()), md(t.Outcome()))
 		}
 	}
 	if len(r.People) == 0 {

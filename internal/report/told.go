@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/escalate"
@@ -15,6 +16,7 @@ type Told struct {
 	Kind     escalate.Kind       `json:"kind"`
 	Tier     int                 `json:"tier"`
 	Channel  string              `json:"channel"`
+	For      []string            `json:"for,omitzero"` // the roles and people that the channel is told for
 	Summary  string              `json:"summary"`
 	State    escalate.QueueState `json:"state"`
 	Settled  time.Time           `json:"settled,omitzero"`
@@ -28,6 +30,15 @@ func (t Told) Delay() time.Duration {
 		return 0
 	}
 	return t.Settled.Sub(t.At)
+}
+
+// Who is the channel, and for whom it was told: "alice (primary)".
+func (t Told) Who() string {
+	who := strings.Join(t.For, ", ")
+	if who == "" || who == t.Channel {
+		return t.Channel
+	}
+	return t.Channel + " (" + who + ")"
 }
 
 // Outcome says in a few words what became of it.
@@ -57,7 +68,7 @@ func told(rows []escalate.Queued) []Told {
 		if q.Origin == escalate.FromRepeat && q.State != escalate.Refused {
 			continue // the same again, for a vendor that would let the alert end
 		}
-		t := Told{At: q.Notice.At, Kind: q.Kind, Tier: q.Notice.Tier, Channel: q.Channel, Summary: escalate.OneLine(q.Notice.Summary),
+		t := Told{At: q.Notice.At, Kind: q.Kind, Tier: q.Notice.Tier, Channel: q.Channel, For: q.Notice.To, Summary: escalate.OneLine(q.Notice.Summary),
 			State: q.State, Settled: q.Settled, Attempts: q.Attempts, Why: q.Why}
 		if t.At.IsZero() {
 			t.At = q.Enqueued
@@ -74,6 +85,12 @@ func told(rows []escalate.Queued) []Told {
 	return out
 }
 
+// same reports whether two notices say one thing of one moment under different keys: each alert that
+// is open is brought up to date, and ended, by itself.
+func (t Told) same(o Told) bool {
+	return t.Kind != escalate.Trigger && t.Kind == o.Kind && t.At.Equal(o.At) && t.Summary == o.Summary
+}
+
 // prompt is how soon a channel must take a notice for both to be one line of the timeline.
 const prompt = 10 * time.Second
 
@@ -84,7 +101,7 @@ func noticeMoments(rows []escalate.Queued) []Moment {
 	list := told(rows)
 	for n := 0; n < len(list); {
 		end := n + 1
-		for end < len(list) && rows[end].Notice.ID == rows[n].Notice.ID {
+		for end < len(list) && (rows[end].Notice.ID == rows[n].Notice.ID || list[end].same(list[n])) {
 			end++
 		}
 		first := list[n]
@@ -92,7 +109,14 @@ func noticeMoments(rows []escalate.Queued) []Moment {
 		var slowest time.Duration
 		for _, t := range list[n:end] {
 			if t.State == escalate.Delivered && t.Delay() <= prompt {
-				at, slowest = append(at, t.Channel), max(slowest, t.Delay())
+				who := t.Channel
+				if t.Kind == escalate.Trigger {
+					who = t.Who()
+				}
+				if !slices.Contains(at, who) { // it may have an alert for each tier
+					at = append(at, who)
+				}
+				slowest = max(slowest, t.Delay())
 				continue
 			}
 			late = append(late, t.Channel)

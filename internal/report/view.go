@@ -95,6 +95,9 @@ func (t Try) tookWords() string {
 
 // Name says what kind of notice it was.
 func (t Told) Name() string {
+	if t.Kind != escalate.Trigger && t.Kind != escalate.Resolve { // of all tiers
+		return kindWords(t.Kind) + ": " + t.Summary
+	}
 	return fmt.Sprintf("%s, tier %d: %s", kindWords(t.Kind), t.Tier, t.Summary)
 }
 

@@ -43,9 +43,9 @@ Tried:
 Next: no further restart: two did not help and the budget of this hour is used up
 
 Look further:
+  recoveryd ack inc-7 --by YOUR-NAME --for 1h
   recoveryd explain inc-7
   journalctl -u codebase-mcp.service -n 100
-  recoveryd ack inc-7 --for 1h
 
 Incident: inc-7, tier 1
 Told:     secondary: bob; besides chat

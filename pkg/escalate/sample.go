@@ -36,8 +36,17 @@ func Sample(kind Kind, id, host string, now time.Time) Notice {
 			{At: now.Add(-1 * time.Minute), What: "unit.restart codebase-mcp.service", Result: "done, down again after 15 s"},
 		},
 		Next:     "no further restart: two did not help and the budget of this hour is used up",
-		Commands: []string{"recoveryd explain " + id, "journalctl -u codebase-mcp.service -n 100", "recoveryd ack " + id + " --for 1h"},
+		Commands: []string{"recoveryd ack " + id + " --by YOUR-NAME --for 1h", "recoveryd explain " + id, "journalctl -u codebase-mcp.service -n 100"},
+		To:       []string{"primary: alice"},
+		With:     []string{"chat"},
+		Because:  "primary is told of P1 at once",
 		Test:     true,
+	}
+	if kind != Trigger {
+		n.To, n.With, n.Because = nil, nil, ""
+	}
+	if kind == Resolve || kind == Change {
+		n.Commands = []string{"recoveryd report " + id, "recoveryd explain " + id}
 	}
 	switch kind {
 	case Update:

@@ -135,7 +135,7 @@ func TestTierChangesAreBroadcast(t *testing.T) {
 	all := c.Messages()
 	require.Len(t, all, 3)
 	require.True(t, all[1].Broadcast)
-	require.Contains(t, all[1].Text, "Escalated to tier 1.")
+	require.Contains(t, all[1].Text, "Escalated to tier 1: chat told, because primary is told of P1 at once. ")
 	require.False(t, all[2].Broadcast)
 	var pages []bool
 	for _, e := range c.Entries() {
