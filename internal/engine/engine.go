@@ -19,7 +19,7 @@ import (
 type Subject struct {
 	Name     string
 	Looker   Looker
-	Interval time.Duration // between looks when nothing is wrong; jittered by up to a tenth
+	Interval time.Duration // between looks when nothing is wrong, at most; a tenth less at the least. More than 0
 }
 
 // Options is what an Engine is built from. All fields but Brake, Evidence and Tape are required.
@@ -70,6 +70,11 @@ type message struct {
 func New(o Options) (*Engine, error) {
 	if o.Policy == nil || o.Actuator == nil || o.Journal == nil || o.Courier == nil || o.Meter == nil || o.Render == nil || o.Own == nil || o.Logger == nil {
 		return nil, errors.New("engine: a required option is missing")
+	}
+	for _, s := range o.Subjects {
+		if s.Interval <= 0 {
+			return nil, fmt.Errorf("engine: target %s is to be looked at without an interval", s.Name)
+		}
 	}
 	e := &Engine{o: o, inbox: make(chan message, 256), watchers: map[string]*watcher{}, timers: map[string]*time.Timer{}}
 	e.state.Store(&o.State)

@@ -134,10 +134,12 @@ func (l *Looker) glance(cause string) (detect.Facts, bool) {
 
 // merge puts the facts of one look together. A fact that was measured is not covered by one that was not.
 func merge(unit detect.Facts, seen []detect.Facts) detect.Facts {
-	facts := maps.Clone(unit)
-	if facts == nil {
-		facts = detect.Facts{}
+	n := len(unit) + 8 // what remember and a trend add
+	for _, f := range seen {
+		n += len(f)
 	}
+	facts := make(detect.Facts, n) // of its size at once: it is made at every look
+	maps.Copy(facts, unit)
 	for _, f := range seen {
 		for name, r := range f {
 			if old, measured := facts[name]; !measured || old.Err != "" || r.Err == "" {
