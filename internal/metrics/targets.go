@@ -55,10 +55,15 @@ func (c ofTargets) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
+	// The scrape reads a copy: the decision loop must not wait for who collects.
 	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
-	d := c.m.series
+	targets, limits := make(map[string]shown, len(c.m.targets)), c.m.limits
 	for name, t := range c.m.targets {
+		targets[name] = *t
+	}
+	c.m.mu.Unlock()
+	d := c.m.series
+	for name, t := range targets {
 		for _, p := range incident.Phases() {
 			gauge(d.phase, one(p == t.phase), name, p.String())
 		}
@@ -72,7 +77,7 @@ func (c ofTargets) Collect(ch chan<- prometheus.Metric) {
 		if !t.looked.IsZero() {
 			gauge(d.looked, float64(t.looked.UnixMicro())/1e6, name)
 		}
-		readings(t.facts, c.m.limits[name], func(fact string, v float64) { gauge(d.reading, v, name, fact) })
+		readings(t.facts, limits[name], func(fact string, v float64) { gauge(d.reading, v, name, fact) })
 	}
 }
 
