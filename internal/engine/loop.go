@@ -135,6 +135,9 @@ func (e *Engine) journalBroken(ctx context.Context, state incident.State, m mess
 		e.tape(state, now, ev, rec, next)
 		state = next
 		e.o.Courier.Emergency(e.o.Own(e.impairedNotice(now, why)))
+		if notices := e.render(next, rec); len(notices) > 0 { // what became due with this very step
+			e.o.Courier.Emergency(notices)
+		}
 		e.accept(ctx, state, rec)
 	}
 	next, rec := e.Policy().Step(state, now, m.ev)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,5 +96,28 @@ func TestARunFoundAfterARestartGoesOnByLooking(t *testing.T) {
 		require.Equal(t, incident.PlaybookDone, e.State().Host.Runs[0].Outcome)
 		require.Zero(t, second.count("do unit.stop"), "what took place is not repeated")
 		require.Equal(t, 1, second.count("do unit.start"))
+	})
+}
+
+func TestAPageThatIsDueWhenTheJournalBreaksIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{facts: healthy("run1"), appendEr: errors.New("no space left on device")}
+		s, now := incident.NewState(), time.Now()
+		s.Host.Troubles = []incident.Trouble{{Run: "again-1", Playbook: "again", Targets: []string{"svc"}, Halted: true,
+			Case: incident.Incident{ID: "again-1", Target: "playbook:again", Class: incident.ClassPlaybook, Severity: detect.P2, Since: now, Opened: now, Clock: now}}}
+		e := r.playing(t, s)
+		go func() {
+			time.Sleep(time.Second)
+			_, _ = e.Ask(t.Context(), incident.Event{Kind: incident.Operator, Command: &incident.Command{Verb: incident.CmdPause, By: "ann"}})
+		}()
+		run(t, e, 10*time.Second)
+		pages := 0
+		for _, n := range r.urgent {
+			if n.Target == "playbook:again" && n.Kind == escalate.Trigger {
+				pages++
+			}
+		}
+		require.Equal(t, 1, pages)
+		require.NotEmpty(t, e.State().Host.Troubles[0].Case.Told, "the core takes it for told")
 	})
 }

@@ -223,6 +223,7 @@ func (d *daemon) journalFailed(now time.Time, ev incident.Event) {
 		if w.out != nil {
 			w.say("daemon", "cannot write its journal")
 		}
+		w.emergency(rec, next)
 		d.accept(next, rec)
 		term := d.term
 		var retry func()
