@@ -79,6 +79,10 @@ func (w *world) judgeHands(a strategy.Action, id string) {
 	if u.job != "" && u.jobBy == byPerson {
 		w.fail(operatorLeftAlone, "%s reached the host, and a person's %s job runs on it", a, u.job)
 	}
+	// A look may have seen the moment before; evidence is collected for up to 0.7 s after the decision.
+	if u.sub == "auto-restart" && !w.distortedSince(0, a.Target) && u.policy != "no" && w.t-u.retryAt > -u.restartAfter+4*time.Second && w.t < u.retryAt-time.Second {
+		w.fail(leavesSystemd, "%s, and systemd will restart it by itself in %s", a, u.retryAt-w.t)
+	}
 	h := w.ledger.handed[id]
 	if n := len(u.starts); n > 0 && u.starts[n-1].by == byPerson && u.run != h.run && disruptive(a.Verb) {
 		w.fail(operatorLeftAlone, "%s reached the host, and a person started it since it was decided", a)
@@ -250,10 +254,6 @@ func (w *world) judgeBounds(a strategy.Action, rec incident.Record) {
 	}
 	if storm >= lim.StormTargets && w.clockIsSteady(time.Hour) {
 		w.fail(stopsInAStorm, "%s, and %d other incidents began within %s", a, storm, lim.StormWindow)
-	}
-	u := w.things[a.Target].u
-	if onUnit(a.Verb) && u.sub == "auto-restart" && !w.distortedSince(0, a.Target) && u.policy != "no" && w.t-u.retryAt > -u.restartAfter+3*time.Second && w.t < u.retryAt-time.Second {
-		w.fail(leavesSystemd, "%s, and systemd will restart it by itself in %s", a, u.retryAt-w.t)
 	}
 	for _, b := range []struct {
 		of     string

@@ -396,3 +396,19 @@ func TestAStepWhoseActionWasNotBegunIsTriedOnceMore(t *testing.T) {
 	require.Equal(t, allDone, s.runLog())
 	require.Equal(t, []string{"unit.stop codebase-mcp.service", "unit.stop codebase-mcp.service"}, s.acted[:2])
 }
+
+func TestWhatFollowsARunIsDecidedOnANewLook(t *testing.T) {
+	s := obeying(t, withPlaybooks()).run(10*time.Second).says("", plays()).run(5 * time.Second)
+	require.NotNil(t, s.s.Host.Run)
+	s.in(20 * time.Minute).step(Event{Kind: Woke}) // the end of the action in flight was lost
+	s.in(time.Second).step(Event{Kind: Woke})
+	require.Nil(t, s.s.Host.Run, "its time was up")
+	looks := []string{}
+	for _, e := range s.last.Effects {
+		require.False(t, e.Kind == Wake && e.Target != "", "nothing is decided on what was seen before")
+		if e.Kind == Look {
+			looks = append(looks, e.Target)
+		}
+	}
+	require.ElementsMatch(t, []string{"codebase", "workflow", "postgres"}, looks)
+}

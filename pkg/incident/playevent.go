@@ -117,11 +117,13 @@ func (pl *player) done(rec *Record) {
 	}
 	pl.tellRun(&h)
 	pl.tn.host, pl.tn.s.Host = &h, h
-	for _, name := range r.Targets { // what it may not do, or may again, has changed
-		if r.Live() && pl.why != PlaybookBegan {
-			break
+	for _, name := range r.Targets {
+		switch {
+		case !r.Live(): // what may be done to it again is decided on a new look, also when this is a new life
+			pl.tn.look(name, 0)
+		case pl.why == PlaybookBegan: // what may not be done to it any more has changed
+			pl.tn.effect(Effect{Kind: Wake, Target: name, At: pl.tn.now})
 		}
-		pl.tn.effect(Effect{Kind: Wake, Target: name, At: pl.tn.now})
 	}
 }
 
