@@ -33,7 +33,7 @@ func (w *world) performing(e incident.Effect, rec incident.Record) {
 		w.fail(culpritOnly, "%s on %s belongs to no incident of that target", a, a.Target)
 	}
 	l.performed[e.ActionID] = true
-	l.handed[e.ActionID] = handing{w.t, w.things[a.Target].u.run}
+	l.handed[e.ActionID] = handing{w.t, w.things[a.Target].u.run, rec.After.Step == 0 && !rec.After.Undoing}
 	if w.report.Violation != nil {
 		return
 	}
@@ -79,11 +79,11 @@ func (w *world) judgeHands(a strategy.Action, id string) {
 	if u.job != "" && u.jobBy == byPerson {
 		w.fail(operatorLeftAlone, "%s reached the host, and a person's %s job runs on it", a, u.job)
 	}
+	h := w.ledger.handed[id]
 	// A look may have seen the moment before; evidence is collected for up to 0.7 s after the decision.
-	if u.sub == "auto-restart" && !w.distortedSince(0, a.Target) && u.policy != "no" && w.t-u.retryAt > -u.restartAfter+4*time.Second && w.t < u.retryAt-time.Second {
+	if h.first && u.sub == "auto-restart" && !w.distortedSince(0, a.Target) && u.policy != "no" && w.t-u.retryAt > -u.restartAfter+4*time.Second && w.t < u.retryAt-time.Second {
 		w.fail(leavesSystemd, "%s, and systemd will restart it by itself in %s", a, u.retryAt-w.t)
 	}
-	h := w.ledger.handed[id]
 	if n := len(u.starts); n > 0 && u.starts[n-1].by == byPerson && u.run != h.run && disruptive(a.Verb) {
 		w.fail(operatorLeftAlone, "%s reached the host, and a person started it since it was decided", a)
 	}

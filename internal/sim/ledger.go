@@ -67,10 +67,12 @@ type intent struct {
 	hold    *incident.Command
 }
 
-// handing is when an action was handed out, and what ran in the unit then.
+// handing is when an action was handed out, what ran in the unit then, and whether it begins a plan
+// that cures: what takes a change back does not wait for systemd, which would retry with the change.
 type handing struct {
-	at  time.Duration
-	run int
+	at    time.Duration
+	run   int
+	first bool
 }
 
 type planStart struct {
