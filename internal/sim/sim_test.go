@@ -19,7 +19,7 @@ var (
 	worlds = flag.Int("worlds", 0, "TestManyWorlds: how many worlds to live through; 0 = skip the test")
 	days   = flag.Float64("days", 1, "TestManyWorlds and -seed: simulated days of each world")
 	seed   = flag.Uint64("seed", 0, "live through this one world, with its transcript on standard output")
-	first  = flag.Uint64("first", 1, "TestManyWorlds: the first seed")
+	first  = flag.Uint64("first", 1, "TestManyWorlds and TestEveryBrokenRuleIsCaught: the first seed")
 )
 
 // live lives through the worlds of the seeds [from, from+n) on all cores, and returns the reports
