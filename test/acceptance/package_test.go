@@ -235,7 +235,8 @@ func come(t *testing.T, first map[string]string) {
 	s.exec("test", "-s", "/var/lib/recoveryd/recoveryd.db")
 	s.exec("test", "-s", "/etc/recoveryd/recoveryd.yaml")
 	s.ctl("stop", "victim@8100.service")
-	for _, name := range []string{"/etc/recoveryd/pagerduty.key", "/etc/polkit-1/rules.d/50-recoveryd.rules", "/etc/tmpfiles.d/recoveryd-setup.conf", "/etc/systemd/system/victim@8100.service.d/50-recoveryd-env.conf"} {
+	for _, name := range []string{"/etc/recoveryd/pagerduty.key", "/etc/polkit-1/rules.d/50-recoveryd.rules", "/etc/tmpfiles.d/recoveryd-setup.conf", "/etc/systemd/system/victim@8100.service.d/50-recoveryd-env.conf",
+		"/etc/systemd/system/recoveryd-step-data-recovery-4-0123abcd.service"} {
 		require.NoError(t, l.WriteFile(name, lab.File{}))
 	}
 	apt("purge", "recoveryd")
