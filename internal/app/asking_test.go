@@ -2,6 +2,9 @@ package app
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -60,15 +63,22 @@ func TestWhatARuleLooksAtIsMeasuredAtEveryLook(t *testing.T) {
 	}
 }
 
-func TestAMistakeInARuleIsShownAtItsKey(t *testing.T) {
-	for _, c := range []struct{ rule, want string }{
-		{`{name: leak, when: process.fdz > 900}`, "rules[leak].when: unknown fact process.fdz"},
-		{`{name: leak, when: process.fds > 900, witnesses: [process, http]}`, `rules[leak].witnesses: the rule looks at no fact of kind "http"`},
-	} {
-		conf := loaded(t, "targets: [{name: db, kind: postgres, unit: postgresql@15-main.service, postgres: {dsn: host=/run/postgresql}}]\nrules: ["+c.rule+"]")
-		_, err := PolicyOf(conf)
-		require.ErrorContains(t, err, c.want)
-	}
+func TestEveryMistakeInRulesIsShownAtOnceAtItsKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "recoveryd.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(`version: 1
+targets: [{name: db, kind: postgres, unit: postgresql@15-main.service, postgres: {dsn: host=/run/postgresql}}]
+rules:
+  - {name: good, when: process.fds > 900}
+  - {name: leak, when: process.fdz > 900}
+  - {name: pair, when: process.fds > 900, witnesses: [process, http]}
+  - {name: rung, when: sql.blocked > 0, ladder: [restrat]}
+`), 0o600))
+	_, err := config.Load(path, Known())
+	require.ErrorContains(t, err, path+":5:24: rules[leak].when: unknown fact process.fdz, did you mean process.fds?")
+	require.ErrorContains(t, err, path+`:6:54: rules[pair].witnesses: the rule looks at no fact of kind "http"`)
+	require.ErrorContains(t, err, `:7:50: rules[rung].ladder[0]: unknown strategy (got "restrat")`)
+	require.Len(t, config.Problems(err), 3)
+	require.Equal(t, 1, strings.Count(err.Error(), ":5:24:"), "once")
 }
 
 func TestARuleCountsTheEvidenceThatItsAuthorNamed(t *testing.T) {

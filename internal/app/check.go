@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -43,6 +44,9 @@ func Check(ctx context.Context, c *config.Config) ([]incident.Glimpse, error) {
 // built parts can find wrong (a ladder, a rule, a notifier's own keys) is found here too.
 func CheckParts(c *config.Config) error {
 	if _, err := PolicyOf(c); err != nil {
+		if _, placed := errors.AsType[*config.ProblemsError](err); placed { // it names the file and the line
+			return err
+		}
 		return fmt.Errorf("%s: %w", c.File(), err)
 	}
 	if _, err := notifiersOf(c, zap.NewNop()); err != nil {

@@ -19,7 +19,7 @@ const (
 
 // Known lists the names that a configuration may use in this build.
 func Known() config.Known {
-	k := config.Known{Platforms: []string{platformSystemd, platformProcess}}
+	k := config.Known{Platforms: []string{platformSystemd, platformProcess}, Rule: wrongInRule}
 	for _, s := range strategy.Builtin() {
 		k.Strategies = append(k.Strategies, s.Name())
 	}

@@ -79,11 +79,8 @@ func PolicyOf(c *config.Config) (*incident.Policy, error) {
 	o.Fresh = max(3*slowest, 15*time.Second)
 	for i, r := range c.Rules {
 		cond, err := detect.CompileRule(ruleOf(r))
-		if err != nil {
-			key, what := "when", err.Error()
-			if wrong, ok := errors.AsType[*detect.RuleError](err); ok {
-				key, what = wrong.Key, wrong.Err.Error()
-			}
+		if err != nil { // Load has said so, where it was given what this build knows
+			key, what := wordsOf(err)
 			return nil, &config.ProblemsError{Problems: []config.Problem{c.At(c.ItemPath("rules", i)+"."+key, what)}}
 		}
 		o.Extra = append(o.Extra, cond)
@@ -150,4 +147,20 @@ func ruleOf(r config.Rule) detect.Rule {
 		out.Witnesses = append(out.Witnesses, detect.Witness(w))
 	}
 	return out
+}
+
+// wrongInRule compiles a rule for nothing but its mistakes.
+func wrongInRule(r config.Rule) (key, what string) {
+	if _, err := detect.CompileRule(ruleOf(r)); err != nil {
+		return wordsOf(err)
+	}
+	return "", ""
+}
+
+// wordsOf says which key of a rule is wrong, and what about it.
+func wordsOf(err error) (key, what string) {
+	if wrong, ok := errors.AsType[*detect.RuleError](err); ok {
+		return wrong.Key, wrong.Err.Error()
+	}
+	return "when", err.Error()
 }

@@ -45,7 +45,7 @@ func (k *checker) ladder(path string, rungs []string) {
 	k.playbookRungs(path, rungs)
 }
 
-// rules judges the operator's own failure classes. Their expressions are compiled elsewhere.
+// rules judges the operator's own failure classes.
 func (k *checker) rules() {
 	var names, paths []string
 	for i, r := range k.c.Rules {
@@ -60,6 +60,12 @@ func (k *checker) rules() {
 		k.once(p+".witnesses", r.Witnesses)
 		if len(r.Witnesses) == 1 {
 			k.fail(Problem{Path: p + ".witnesses", What: "names one kind of evidence, which never suffices for anything disruptive", Got: r.Witnesses[0], Want: "two kinds or more", Hint: "leave witnesses out, or the disruptive rungs out of ladder"})
+		}
+		if k.known.Rule == nil || r.Name == "" || r.When == "" || !k.sound(p+".name", p+".when", p+".witnesses", p+".kinds", p+".looks", p+".for", p+".clear") {
+			continue
+		}
+		if key, what := k.known.Rule(r); what != "" {
+			k.fail(Problem{Path: p + "." + key, What: what})
 		}
 	}
 	k.unique("the name", names, paths)

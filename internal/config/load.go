@@ -18,6 +18,10 @@ type Known struct {
 	NotifierTypes []string
 	Platforms     []string // "none" is always known besides
 
+	// Rule compiles the expression of an operator's rule: which key of it is wrong, and what about it;
+	// "" = nothing. Nil compiles none.
+	Rule func(Rule) (key, what string)
+
 	// WithoutSecrets leaves secrets where they are: files, environment variables and
 	// credentials are not looked at, and the [Secret] values are not set. For checking a file on
 	// another machine than its own.
