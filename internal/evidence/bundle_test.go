@@ -98,7 +98,8 @@ func TestAHungCollectorDelaysTheCureByItsLimitAndNoMore(t *testing.T) {
 	got, waited := collected(t, s, Redactor{})
 	require.GreaterOrEqual(t, waited, 2*time.Second, "it had its time")
 	require.Less(t, waited, 30*time.Second, "half of what it would take") // the exact time is shown in a bubble, below
-	require.Equal(t, "begun\n(collect was killed: it had not ended after 2s)\n", got["collector"])
+	// Killed at the end of its time, or, where the machine was too busy to kill it in time, not waited for.
+	require.Contains(t, []string{"begun\n(collect was killed: it had not ended after 2s)\n", "begun\n(did not come back in time)\n"}, got["collector"])
 	require.Contains(t, got["sockets"], "listening:", "what was there in time is kept")
 }
 
