@@ -52,6 +52,26 @@ func TestAFrozenClusterIsRestartedOnTwoWitnessesAndTheServersWaitAsDependents(t 
 	s.noPages()
 }
 
+// TestADatabaseThatIsLateWhileTheHostStallsIsLeftAlone freezes the cluster while the kernel seems to say
+// that everything waits for memory: only that figure is made up, in the daemon's own view of /proc.
+func TestADatabaseThatIsLateWhileTheHostStallsIsLeftAlone(t *testing.T) {
+	s := newStage(t, setting{})
+	said := func(full string) {
+		s.exec("sh", "-c", "echo 'some avg10=93.09 avg60=93.70 avg300=65.91 total=337961591\nfull avg10="+full+" avg60=77.10 avg300=53.86 total=275927855' > /run/pressure-memory")
+	}
+	said("76.33")
+	s.exec("nsenter", "-t", s.show("recoveryd.service", "MainPID"), "-m", "mount", "--bind", "/run/pressure-memory", "/proc/pressure/memory")
+	require.NoError(t, s.Signal(t.Context(), s.pgUnit, "STOP"))
+	s.eventually(30*time.Second, "held for the host", func() bool { return s.target("postgres").Reason == "host-stalled" })
+	s.never(5*time.Second, "an action", func() bool { return len(s.actions()) > 0 })
+	said("3.20") // the host is well again, and the cluster is not
+	s.healthy(lab.CodebaseAddr, 60*time.Second)
+	inc := onlyTheCluster(t, s, 1)
+	require.Len(t, inc.Attempts, 1)
+	require.Equal(t, "unit.restart", inc.Attempts[0].Verb)
+	s.noPages()
+}
+
 func TestAClusterThatAPersonStoppedIsLeftAloneAndSoAreItsServers(t *testing.T) {
 	s := newStage(t, setting{})
 	s.ctl("stop", s.pgUnit)
