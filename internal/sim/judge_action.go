@@ -33,10 +33,10 @@ func (w *world) performing(e incident.Effect, rec incident.Record) {
 		w.fail(culpritOnly, "%s on %s belongs to no incident of that target", a, a.Target)
 	}
 	l.performed[e.ActionID] = true
-	l.handed[e.ActionID] = handing{w.t, w.things[a.Target].u.run, rec.After.Step == 0 && !rec.After.Undoing}
 	if w.report.Violation != nil {
 		return
 	}
+	l.handed[e.ActionID] = handing{at: w.t, run: w.things[a.Target].u.run, first: rec.After.Step == 0 && !rec.After.Undoing, against: rec.Incident.Class}
 	w.judgePerson(a, rec, false)
 	w.judgeCaps(a, rec)
 	if _, lasting := strategy.Setting(a); lasting {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -60,7 +61,7 @@ func (w *world) learn(rec incident.Record) {
 
 func (w *world) lesson(i *incident.Incident, a incident.Attempt, helped bool) {
 	l, ap := &w.ledger, w.options.Approval
-	key := fmt.Sprintf("%s/%s/%s", i.Target, i.Class, a.Strategy)
+	key := fmt.Sprintf("%s/%s/%s", i.Target, cmp.Or(l.handed[a.ID].against, i.Class), a.Strategy)
 	e := l.efforts[key]
 	if w.now().Sub(e.last) >= w.options.Memory.Forget {
 		e = effort{}

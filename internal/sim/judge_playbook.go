@@ -80,7 +80,7 @@ func (w *world) performingStep(e incident.Effect, rec incident.Record) {
 	}
 	l.performed[e.ActionID] = true
 	if u := w.things[a.Target].u; u != nil {
-		l.handed[e.ActionID] = handing{w.t, u.run, false}
+		l.handed[e.ActionID] = handing{at: w.t, run: u.run}
 	}
 	w.judgeOrders(a, rec)
 	if a.Target != "" {

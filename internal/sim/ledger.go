@@ -69,10 +69,12 @@ type intent struct {
 
 // handing is when an action was handed out, what ran in the unit then, and whether it begins a plan
 // that cures: what takes a change back does not wait for systemd, which would retry with the change.
+// It was decided against a class; the face of the problem may change in the step that writes it off.
 type handing struct {
-	at    time.Duration
-	run   int
-	first bool
+	at      time.Duration
+	run     int
+	first   bool
+	against detect.Class
 }
 
 type planStart struct {
