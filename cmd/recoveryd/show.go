@@ -66,7 +66,7 @@ func (c *cli) showIncident(x app.Explanation) error {
 		return err
 	}
 	if next := nextOf(i, recs); next != "" {
-		fmt.Fprintf(c.out, "next        %s\n", printable(next))
+		fmt.Fprintf(c.out, "next       %s\n", printable(next))
 	}
 	fmt.Fprintln(c.out, "\ndone")
 	for _, a := range i.Attempts {
