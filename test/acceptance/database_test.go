@@ -3,6 +3,7 @@ package acceptance
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,8 +124,20 @@ func TestALeakedPoolIsRelievedAndTheDatabaseIsNeverTouched(t *testing.T) {
 	s.noPages()
 }
 
+func TestTransactionsThatHoldAPoolForTooLongAreEndedAndNothingIsRestarted(t *testing.T) {
+	s := newStage(t, setting{config: strings.Replace(config(), "long_after: 30s", "long_after: 4s", 1)})
+	require.NoError(t, s.Control(lab.CodebaseControl).Set(t.Context(), "pool-leak", "count=30", "mode=active"))
+	inc := s.closed(1, 120*time.Second)[0]
+	require.Equal(t, "pool", inc.Class)
+	last := inc.Attempts[len(inc.Attempts)-1]
+	require.Equal(t, "pg.terminate-long", last.Verb)
+	require.Equal(t, "verified", last.Verdict)
+	s.sameRun(s.pgUnit, lab.CodebaseUnit, lab.WorkflowUnit)
+	s.noPages()
+}
+
 func TestAPoolThatIsReallyTooSmallIsEnlargedWithinItsCapByItsOwnEnvironmentFile(t *testing.T) {
-	s := newStage(t, setting{})
+	s := newStage(t, setting{config: strings.Replace(config(), "long_after: 30s", "long_after: 30s, quiet: 6s", 1)})
 	// Transactions at work: ending idle sessions does not help, and these are not old enough.
 	require.NoError(t, s.Control(lab.CodebaseControl).Set(t.Context(), "pool-leak", "count=30", "mode=active"))
 	inc := s.closed(1, 120*time.Second)[0]
@@ -137,5 +150,10 @@ func TestAPoolThatIsReallyTooSmallIsEnlargedWithinItsCapByItsOwnEnvironmentFile(
 	h, err := s.Health(t.Context(), lab.CodebaseAddr)
 	require.NoError(t, err)
 	require.Equal(t, 30, h.Pool.Min, "the new process runs with the larger pool")
+	// It is not needed any more: the file goes back to what it said, in steps, without a restart.
+	s.eventually(60*time.Second, "the size goes back", func() bool {
+		return strings.Contains(s.daemonLog(), "DB_POOL_SIZE was 21, is not set at the next start")
+	})
+	require.Contains(t, s.daemonLog(), "value=21", "smaller by a factor of 0.7 first; before, the file did not name it")
 	s.sameRun(s.pgUnit, lab.WorkflowUnit)
 }
