@@ -41,12 +41,16 @@ func TestWhatMustBeTakenBackIsWrittenBeforeAndForgottenAfter(t *testing.T) {
 	_, err = s.Record(r.ID)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 
-	require.NoError(t, s.SaveReport(drill.Report{ID: "b"}))
-	require.NoError(t, s.SaveReport(drill.Report{ID: "a", Verdict: drill.Passed}))
+	const first, last = "20261122-100437-fill-pool-mcp", "20261122-100437-fill-memory-mcp"
+	require.NoError(t, s.SaveReport(drill.Report{ID: "20261122-100438-kill-mcp"}))
+	require.NoError(t, s.SaveReport(drill.Report{ID: first}))
+	require.NoError(t, s.SaveReport(drill.Report{ID: last, Verdict: drill.Passed}))
+	past := time.Now().Add(-time.Second) // finer than the clock of any file system
+	require.NoError(t, os.Chtimes(filepath.Join(s.Dir, first+reportEnd), past, past))
 	ids, err := s.Reports()
 	require.NoError(t, err)
-	require.Equal(t, []string{"a", "b"}, ids)
-	rep, err := s.Report("a")
+	require.Equal(t, []string{first, last, "20261122-100438-kill-mcp"}, ids, "by their second, then as they were written")
+	rep, err := s.Report(last)
 	require.NoError(t, err)
 	require.Equal(t, drill.Passed, rep.Verdict)
 	_, err = s.Report("../a")

@@ -1,6 +1,7 @@
 package onhost
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -110,12 +111,21 @@ func (s Store) list(end string) (ids []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("directory of drills: %w", err)
 	}
+	written := map[string]time.Time{}
 	for _, e := range all {
-		if id, ok := strings.CutSuffix(e.Name(), end); ok {
-			ids = append(ids, id)
+		id, ok := strings.CutSuffix(e.Name(), end)
+		if !ok {
+			continue
+		}
+		ids = append(ids, id)
+		if i, err := e.Info(); err == nil { // else it has just been taken away
+			written[id] = i.ModTime()
 		}
 	}
-	slices.Sort(ids) // they begin with their time
+	second := func(id string) string { return id[:min(len(id), len("20060102-150405"))] }
+	slices.SortFunc(ids, func(a, b string) int { // they begin with their second; two may share it
+		return cmp.Or(strings.Compare(second(a), second(b)), written[a].Compare(written[b]), strings.Compare(a, b))
+	})
 	return ids, nil
 }
 
