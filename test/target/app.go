@@ -31,8 +31,8 @@ func newApp(log *slog.Logger, cfg settings) *app {
 	return a
 }
 
-// handler is everything that the server's own port answers.
-func (a *app) handler() http.Handler {
+// handler is everything that the server's own port answers, with or without the admin API.
+func (a *app) handler(admin bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health/status", func(w http.ResponseWriter, r *http.Request) {
 		// 200 whatever the status is, as in the real contract.
@@ -42,6 +42,9 @@ func (a *app) handler() http.Handler {
 	mux.HandleFunc("POST /documents", a.serveAdd)
 	mux.Handle("/mcp", mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return a.mcp }, nil))
 	mux.Handle("GET /metrics", a.metrics())
+	if admin {
+		mux.HandleFunc("POST /admin/pool/resize", a.serveResize)
+	}
 	return a.behaviour.misbehave(mux)
 }
 

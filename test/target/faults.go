@@ -18,8 +18,8 @@ import (
 //	latency   delay=3s                   answer every request that much later
 //	database-latency delay=400ms         the health query takes that long in the database
 //	reply     kind=html path=/health     answer something else; path limits it to a prefix. Kinds:
-//	          not-found html garbage truncated empty rate-limited unauthorized redirect
-//	          server-error too-large reset
+//	          not-found html garbage truncated empty rate-limited unauthorized forbidden
+//	          redirect server-error too-large reset
 //	rate-limit requests=60 window=1m     really limit, like task-mcp-http: 500 RATE_LIMIT_EXCEEDED
 //	variant   name=A                     another health payload: A B C D E F G (G is ValidationError)
 //	status    value=unhealthy            health says that word, still with 200

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 const (
@@ -33,16 +31,16 @@ func (s *pgStore) hold(n int, how holdMode) (func(), error) {
 	return stop, nil
 }
 
-func (s *pgStore) takeToHold(ctx context.Context, how holdMode) (*pgxpool.Conn, error) {
+func (s *pgStore) takeToHold(ctx context.Context, how holdMode) (*lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, holdTimeout)
 	defer cancel()
-	conn, err := s.pool.Acquire(ctx)
+	conn, err := s.take(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if how == holdInTx || how == holdLock {
 		if _, err := conn.Exec(ctx, "BEGIN"); err != nil {
-			release(conn)
+			conn.release()
 			return nil, err
 		}
 	}
@@ -50,7 +48,7 @@ func (s *pgStore) takeToHold(ctx context.Context, how holdMode) (*pgxpool.Conn, 
 }
 
 // keep blocks until ctx ends or the server closes the session, then gives the connection back.
-func keep(ctx context.Context, conn *pgxpool.Conn, how holdMode) {
+func keep(ctx context.Context, conn *lease, how holdMode) {
 	var err error
 	switch how {
 	case holdActive:
@@ -59,20 +57,20 @@ func keep(ctx context.Context, conn *pgxpool.Conn, how holdMode) {
 		_, err = conn.Exec(ctx, "LOCK TABLE documents IN ACCESS EXCLUSIVE MODE")
 	}
 	if err == nil && waitForEnd(ctx, conn) {
-		_ = conn.Hijack().Close(context.Background())
+		conn.drop()
 		return
 	}
-	if !conn.Conn().IsClosed() && how != holdIdle {
+	if !conn.session().IsClosed() && how != holdIdle {
 		// Leave the transaction, so that the connection is as good as new.
 		undo, cancel := context.WithTimeout(context.Background(), probeTimeout)
 		defer cancel()
 		_, _ = conn.Exec(undo, "ROLLBACK") // a connection that dies now is dropped by release
 	}
-	release(conn)
+	conn.release()
 }
 
 // waitForEnd blocks until ctx ends, or the server has closed the session; then it returns true.
-func waitForEnd(ctx context.Context, conn *pgxpool.Conn) bool {
+func waitForEnd(ctx context.Context, conn *lease) bool {
 	tick := time.NewTicker(lookAround)
 	defer tick.Stop()
 	for {
@@ -80,7 +78,7 @@ func waitForEnd(ctx context.Context, conn *pgxpool.Conn) bool {
 		case <-ctx.Done():
 			return false
 		case <-tick.C:
-			if socketClosed(conn.Conn().PgConn().Conn()) {
+			if socketClosed(conn.session().PgConn().Conn()) {
 				return true
 			}
 		}

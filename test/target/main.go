@@ -5,6 +5,8 @@
 // health://connection-pool, tool search), POST /search, POST /documents and GET /metrics, with a
 // real connection pool to the PostgreSQL database named by DATABASE_URL. Its health payload and its
 // reactions to a full pool, a stopped and a frozen database are those measured on the real server.
+// With -admin it also has what neither real server has: POST /admin/pool/resize (admin.go).
+//
 // Faults are switched by a control endpoint on a separate address (-control, see faults.go for the
 // list) or at start by the environment (FAULTS, FAULTS_FILE).
 //
@@ -44,6 +46,7 @@ func main() {
 type options struct {
 	addr    string // host:port of the MCP server
 	control string // host:port or unix:PATH of the fault switches; "" for none
+	admin   bool   // serve the admin API
 	notify  bool   // tell systemd READY, STOPPING and WATCHDOG
 	shape   string // simulated database: healthy, full or stopped; "" for none
 }
@@ -53,6 +56,7 @@ func parseOptions(args []string) (options, error) {
 	flags := flag.NewFlagSet("mcp-target", flag.ContinueOnError)
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:8000", "`address` to serve on")
 	flags.StringVar(&o.control, "control", "", "`address` of the fault switches: host:port or unix:PATH (default none)")
+	flags.BoolVar(&o.admin, "admin", false, "serve POST /admin/pool/resize, to clients on this machine only")
 	flags.BoolVar(&o.notify, "notify", false, "tell systemd when ready, and feed its watchdog (Type=notify)")
 	flags.StringVar(&o.shape, "no-db-shape", "", "without DATABASE_URL: simulate a pool that is `healthy`, full or stopped")
 	if err := flags.Parse(args); err != nil {
@@ -87,7 +91,7 @@ func run(log *slog.Logger, args []string, getenv func(string) string) error {
 	if app.store, err = openStore(cfg, opts.shape, app.behaviour); err != nil {
 		return fmt.Errorf("open the connection pool: %w", err)
 	}
-	front, err := newFront(opts.addr, app.handler())
+	front, err := newFront(opts.addr, app.handler(opts.admin))
 	if err != nil {
 		return err
 	}

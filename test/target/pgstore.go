@@ -10,19 +10,25 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"golang.org/x/sync/errgroup"
 )
 
 // pgStore is a pool of real PostgreSQL sessions which behaves like asyncpg's: it opens min
 // connections at start, never refills by itself, drops dead ones as soon as it notices, and cannot
 // give up a query that the server does not answer.
 type pgStore struct {
-	pool      *pgxpool.Pool
-	min       int
-	behaviour *behaviour
-	name      string // database and host for the log
+	config     *pgxpool.Config
+	configured int // connections opened at start
+	gate       *gate
+	behaviour  *behaviour
+	name       string // database and host for the log
 
-	idle sync.Mutex // held while dropDeadIdle has taken all idle connections, so that stats never reads 0 free for it
+	resizing sync.Mutex
+	drains   sync.WaitGroup // of the pools that were replaced
+
+	mu       sync.Mutex // held while dropDeadIdle has taken all idle connections, so that stats never reads 0 free for it
+	pool     *pgxpool.Pool
+	min, max int
+	draining []*pgxpool.Pool // replaced, with connections that are still in use
 }
 
 var _ store = (*pgStore)(nil)
@@ -35,7 +41,6 @@ func openPgStore(ctx context.Context, cfg settings, b *behaviour) (*pgStore, err
 		return nil, err // pgx leaves the password out of its message
 	}
 	pc.ConnConfig.RuntimeParams["application_name"] = cfg.application
-	pc.MaxConns = int32(cfg.maxSize)
 	pc.MinConns = 0                      // asyncpg does not refill
 	pc.MaxConnIdleTime = 5 * time.Minute // the real server's constant
 	// Connections are not checked before use: the first health read after a remedy such as
@@ -46,42 +51,18 @@ func openPgStore(ctx context.Context, cfg settings, b *behaviour) (*pgStore, err
 	pc.ConnConfig.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: 24 * time.Hour}
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, pc)
-	if err != nil {
-		return nil, err
-	}
 	s := &pgStore{
-		pool: pool, min: cfg.minSize, behaviour: b,
+		config: pc, configured: cfg.minSize, min: cfg.minSize, max: cfg.maxSize, gate: newGate(cfg.maxSize), behaviour: b,
 		name: fmt.Sprintf("%s at %s:%d", pc.ConnConfig.Database, pc.ConnConfig.Host, pc.ConnConfig.Port),
 	}
-	if err := s.fill(ctx); err != nil {
-		pool.Close()
+	if s.pool, err = s.newPool(ctx, cfg.maxSize, cfg.minSize); err != nil {
 		return nil, err
 	}
 	if err := s.createSchema(ctx); err != nil {
-		pool.Close()
+		s.pool.Close()
 		return nil, fmt.Errorf("create the table of documents: %w", err)
 	}
 	return s, nil
-}
-
-// fill opens the minimum at once.
-func (s *pgStore) fill(ctx context.Context) error {
-	var group errgroup.Group
-	conns := make([]*pgxpool.Conn, s.min)
-	for i := range conns {
-		group.Go(func() (err error) {
-			conns[i], err = s.pool.Acquire(ctx)
-			return err
-		})
-	}
-	err := group.Wait()
-	for _, c := range conns {
-		if c != nil {
-			c.Release()
-		}
-	}
-	return err
 }
 
 func (s *pgStore) createSchema(ctx context.Context) error {
@@ -115,11 +96,11 @@ func (s *pgStore) probe(ctx context.Context) string {
 }
 
 func (s *pgStore) probeOnce(ctx context.Context) error {
-	conn, err := s.pool.Acquire(ctx)
+	conn, err := s.take(ctx)
 	if err != nil {
 		return err
 	}
-	defer release(conn)
+	defer conn.release()
 	if d := s.behaviour.databaseDelay(); d > 0 {
 		_, err = conn.Exec(ctx, "SELECT pg_sleep($1)", d.Seconds())
 		return err
@@ -128,21 +109,11 @@ func (s *pgStore) probeOnce(ctx context.Context) error {
 	return err
 }
 
-// release gives a connection back, or forgets a dead one at once, so that stats are right when the
-// caller reads them next (the pool itself would count it until its clean-up is through).
-func release(conn *pgxpool.Conn) {
-	if conn.Conn().IsClosed() {
-		_ = conn.Hijack().Close(context.Background())
-		return
-	}
-	conn.Release()
-}
-
 // dropDeadIdle forgets the idle connections that the server has closed. asyncpg's event loop
 // notices by itself; here a failed health check is the occasion.
 func (s *pgStore) dropDeadIdle() {
-	s.idle.Lock()
-	defer s.idle.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, conn := range s.pool.AcquireAllIdle(context.Background()) {
 		if socketClosed(conn.Conn().PgConn().Conn()) {
 			_ = conn.Hijack().Close(context.Background())
@@ -152,19 +123,12 @@ func (s *pgStore) dropDeadIdle() {
 	}
 }
 
-func (s *pgStore) stats() poolStats {
-	s.idle.Lock()
-	defer s.idle.Unlock()
-	st := s.pool.Stat()
-	return poolStats{size: int(st.TotalConns()), min: s.min, max: int(st.MaxConns()), free: int(st.IdleConns())}
-}
-
 func (s *pgStore) search(ctx context.Context, text string, limit int) ([]document, error) {
 	conn, err := s.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer release(conn)
+	defer conn.release()
 	rows, err := conn.Query(ctx, `SELECT id, title, body FROM documents
 		WHERE title ILIKE '%' || $1 || '%' OR body ILIKE '%' || $1 || '%' ORDER BY id LIMIT $2`, text, limit)
 	if err != nil {
@@ -182,7 +146,7 @@ func (s *pgStore) add(ctx context.Context, title, body string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer release(conn)
+	defer conn.release()
 	var id int64
 	if err := conn.QueryRow(ctx, "INSERT INTO documents (title, body) VALUES ($1, $2) RETURNING id", title, body).Scan(&id); err != nil {
 		return 0, fmt.Errorf("add a document: %w", err)
@@ -190,10 +154,10 @@ func (s *pgStore) add(ctx context.Context, title, body string) (int64, error) {
 	return id, nil
 }
 
-func (s *pgStore) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+func (s *pgStore) acquire(ctx context.Context) (*lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, acquireTimeout)
 	defer cancel()
-	conn, err := s.pool.Acquire(ctx)
+	conn, err := s.take(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("get a connection from the pool: %w", err)
 	}
@@ -201,4 +165,8 @@ func (s *pgStore) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 }
 
 func (s *pgStore) describe() string { return s.name }
-func (s *pgStore) close()           { s.pool.Close() }
+
+func (s *pgStore) close() {
+	s.current().Close()
+	s.drains.Wait()
+}

@@ -38,6 +38,7 @@ func wrongReplies() map[string]http.HandlerFunc {
 		},
 		"empty":        text(http.StatusOK, "application/json", ""),
 		"unauthorized": text(http.StatusUnauthorized, "application/json", `{"error":"missing token"}`),
+		"forbidden":    text(http.StatusForbidden, "application/json", `{"error":"not allowed"}`),
 		"redirect": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "https://login.invalid/")
 			w.WriteHeader(http.StatusFound)

@@ -122,6 +122,14 @@ func (s *simulatedStore) add(_ context.Context, title, body string) (int64, erro
 	return d.ID, nil
 }
 
+func (s *simulatedStore) resize(_ context.Context, size int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.maxSize, s.cfg.minSize = size, min(s.cfg.minSize, size)
+	s.extra = max(0, min(s.extra, size-s.cfg.minSize), s.held-s.cfg.minSize)
+	return nil
+}
+
 func (s *simulatedStore) describe() string { return "simulated, there is no database" }
 func (s *simulatedStore) close()           {}
 

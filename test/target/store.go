@@ -56,6 +56,8 @@ type store interface {
 	// hold takes n connections and keeps them, in the given way, until release is called. It takes
 	// none when it cannot get all.
 	hold(n int, how holdMode) (release func(), err error)
+	// resize changes the maximum while the server runs.
+	resize(ctx context.Context, size int) error
 	// describe says for the log what kind of store it is, without secrets.
 	describe() string
 	// close waits until every connection is back.
@@ -110,5 +112,6 @@ func (noStore) search(context.Context, string, int) ([]document, error) {
 }
 func (noStore) add(context.Context, string, string) (int64, error) { return 0, errNoDatabase }
 func (noStore) hold(int, holdMode) (func(), error)                 { return nil, errNoDatabase }
+func (noStore) resize(context.Context, int) error                  { return errNoDatabase }
 func (noStore) describe() string                                   { return "none" }
 func (noStore) close()                                             {}
