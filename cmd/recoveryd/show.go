@@ -233,6 +233,9 @@ func (c *cli) printTarget(st httpserve.Status, x shownTarget) error {
 	if x.Hold != nil {
 		line("hold", "by %s%s", x.Hold.By, untilWords(x.Hold))
 	}
+	for _, l := range x.Learned {
+		line("learned", "%s", l)
+	}
 	line("looked", "%s", ago(st.Now, x.LookedAt))
 	if err := w.Flush(); err != nil {
 		return err

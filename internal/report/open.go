@@ -45,6 +45,9 @@ func open(i incident.Incident, how outcome, r Report) (out []Item) {
 	for _, s := range i.Skipped {
 		add("Decide whether this step should have been possible: "+sentence(s)+".", "")
 	}
+	for _, l := range i.Lessons {
+		add("Decide whether what recoveryd learned is to stay: "+sentence(l)+".", "recoveryd forget "+i.Target)
+	}
 	if slices.ContainsFunc(r.Told, func(t Told) bool {
 		return t.State == escalate.Refused || t.State == escalate.Delivered && t.Delay() > slowDelivery || t.State == escalate.Waiting && r.Made.Sub(t.At) > slowDelivery
 	}) {

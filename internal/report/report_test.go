@@ -166,6 +166,21 @@ func TestAnIncidentOfWhichOnlyTheLastStateIsLeftIsStillReported(t *testing.T) {
 	require.NotPanics(t, func() { _ = report.Build(report.Source{}).Markdown() })
 }
 
+func TestWhatWasLearnedFromAnIncidentIsLeftToDecide(t *testing.T) {
+	s := stories()["crash"](t)
+	lessons := func(r report.Report) (out []report.Item) {
+		for _, item := range r.Open {
+			if strings.HasPrefix(item.Text, "Decide whether what recoveryd learned") {
+				out = append(out, item)
+			}
+		}
+		return out
+	}
+	require.Empty(t, lessons(report.Build(s)))
+	s.Incident.Lessons = []string{"start on " + mcp + " is now propose: it did not help 2 times in a row, and needs approval from now on"}
+	require.Equal(t, []report.Item{{Text: "Decide whether what recoveryd learned is to stay: " + s.Incident.Lessons[0] + ".", Command: "recoveryd forget " + mcp}}, lessons(report.Build(s)))
+}
+
 func TestARelapseMovesTheEndOfTheTrouble(t *testing.T) {
 	h := newHost(t).run(20 * time.Second)
 	h.facts[mcp] = crashed("c1")
