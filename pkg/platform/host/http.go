@@ -92,7 +92,8 @@ func judgeReply(act strategy.Action, status int, reply []byte, size int) (platfo
 	code := fmt.Sprintf("HTTP %d", status)
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return failed(act, "the service refuses ("+code+")", fmt.Errorf("%w: %s; the admin API wants a token", platform.ErrPermission, code))
+		// Not ErrPermission, which ends the ladder: the rungs after this one need nothing from that API.
+		return failed(act, "the service refuses ("+code+")", errors.New(code+": the admin API lets recoveryd in no further"))
 	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed:
 		return failed(act, "there is no such admin API ("+code+")", errors.New(code+": check pool.admin_url"))
 	case status < 200 || status > 299:
