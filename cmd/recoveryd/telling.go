@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -48,6 +49,9 @@ func (c *cli) printTelling(st httpserve.Status) error {
 				state = "not configured any more"
 			case ch.Trouble != "":
 				state = "TROUBLE: " + ch.Trouble
+				if len(ch.Told) > 0 {
+					state += " (told: " + strings.Join(ch.Told, ", ") + ")"
+				}
 			case !ch.FailingSince.IsZero():
 				state = "failing for " + age(st.Now, ch.FailingSince) + ": " + ch.LastError
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/journal"
 	"github.com/recoveryd/recoveryd/internal/metrics"
+	"github.com/recoveryd/recoveryd/internal/outbox"
 	"github.com/recoveryd/recoveryd/internal/report"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
@@ -39,10 +40,10 @@ const (
 type canary struct {
 	config  func() *config.Config
 	journal canaryJournal
-	wake    func()                             // tells the outbox of new rows
-	ready   func() bool                        // every target was looked at once
-	busy    func() bool                        // a real incident is open: the channels are being used in earnest
-	trouble func(channel string) (told string) // what the outbox has told the other channels about this one
+	wake    func()              // tells the outbox of new rows
+	ready   func() bool         // every target was looked at once
+	busy    func() bool         // a real incident is open: the channels are being used in earnest
+	outbox  func() outbox.Stats // what the outbox has told of a channel, and whom it would tell
 	meter   canaryMeter
 	log     *zap.Logger
 
@@ -258,13 +259,6 @@ func (c *canary) attend(ctx context.Context, now time.Time) (over bool, err erro
 // newCanary connects the canary to the daemon.
 func newCanary(a *App) *canary {
 	return &canary{config: a.Config, journal: a.journal, wake: func() { a.outbox.Wake() }, ready: a.lookedEverywhere,
-		busy: func() bool { return len(a.engine.State().Incidents) > 0 },
-		trouble: func(channel string) string {
-			for _, ch := range a.outbox.Stats().Channels {
-				if ch.Channel == channel {
-					return ch.Trouble
-				}
-			}
-			return ""
-		}, meter: a.metrics, log: a.log.Named("canary")}
+		busy:   func() bool { return len(a.engine.State().Incidents) > 0 },
+		outbox: a.outbox.Stats, meter: a.metrics, log: a.log.Named("canary")}
 }

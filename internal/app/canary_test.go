@@ -110,19 +110,14 @@ func (c *cage) start() {
 	var err error
 	c.j, err = journal.Open(context.Background(), journal.Options{Dir: c.dir, BallastBytes: -1})
 	require.NoError(c.t, err)
-	rules := escalate.DefaultOutboxRules()
+	rules := rulesOf(c.cfg)
+	require.Equal(c.t, []escalate.Trait{{Channel: "pd", Vendor: "pagerduty"}, {Channel: "chat", Reach: escalate.Waits, Vendor: "slack"},
+		{Channel: "page", Vendor: "statuspage"}}, rules.Traits)
 	c.out, err = outbox.New(outbox.Options{Store: c.j, Notifiers: map[string]escalate.Notifier{"pd": c.pd, "chat": c.chat, "page": &channelStub{err: errors.New("the public is not told of tests")}}, Rules: rules})
 	require.NoError(c.t, err)
 	c.canary = &canary{config: func() *config.Config { return c.cfg }, journal: c.j, wake: func() { c.out.Wake() }, ready: func() bool { return true },
-		busy: func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.open },
-		trouble: func(channel string) string {
-			for _, ch := range c.out.Stats().Channels {
-				if ch.Channel == channel {
-					return ch.Trouble
-				}
-			}
-			return ""
-		}, meter: c, log: zap.NewNop()}
+		busy:   func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.open },
+		outbox: c.out.Stats, meter: c, log: zap.NewNop()}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = c.run(ctx) })
@@ -283,7 +278,7 @@ func TestACanaryIsNotSentWhenItCannotBeWrittenDown(t *testing.T) {
 		full := brokenJournal{c.j, errors.New("disk full")}
 		c.stop()
 		sent := len(c.pd.kinds())
-		broken := &canary{config: c.config, journal: &full, wake: c.wake, ready: c.ready, busy: c.busy, trouble: c.trouble, meter: c, log: zap.NewNop(), loaded: true}
+		broken := &canary{config: c.config, journal: &full, wake: c.wake, ready: c.ready, busy: c.busy, outbox: c.outbox, meter: c, log: zap.NewNop(), loaded: true}
 		_, err := broken.turn(context.Background(), time.Now())
 		require.ErrorContains(t, err, "disk full")
 		require.Len(t, c.pd.kinds(), sent)

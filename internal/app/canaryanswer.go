@@ -55,11 +55,20 @@ func (c *canary) judge(ctx context.Context, now time.Time, i incident.Incident, 
 	switch {
 	case a.why == "" && len(open) > 0:
 		return escalate.NewQueued(now, c.failure(i, a, escalate.Resolve, now), open...), nil
-	case a.why == "" || c.trouble(a.channel) != "":
+	case a.why == "":
 		return nil, nil
 	}
-	others := slices.DeleteFunc(privateChannels(c.config()), func(name string) bool { return name == a.channel })
-	return escalate.NewQueued(now, c.failure(i, a, escalate.Trigger, now), others...), nil
+	var backup []string
+	for _, ch := range c.outbox().Channels {
+		switch {
+		case ch.Channel != a.channel:
+		case ch.Trouble != "":
+			return nil, nil
+		default:
+			backup = ch.Backup
+		}
+	}
+	return escalate.NewQueued(now, c.failure(i, a, escalate.Trigger, now), backup...), nil
 }
 
 // reported returns the channels at which a page about this channel is open: the last canary before

@@ -142,15 +142,10 @@ func (a *App) incomplete(ctx context.Context, now time.Time) error {
 	if err := (daemonView{a}).Ready(ctx); err != nil {
 		return err
 	}
-	silent := 0
-	configured := a.Config().Notifiers
 	for _, ch := range a.outbox.Stats().Channels {
-		if ch.Configured && ch.Trouble != "" {
-			silent++
+		if ch.Configured && ch.Unheard {
+			return errors.New("no channel accepts notices: nobody can be told from here")
 		}
-	}
-	if silent > 0 && silent == len(configured) {
-		return errors.New("no channel accepts notices: nobody can be told from here")
 	}
 	return nil
 }

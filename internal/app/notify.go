@@ -63,13 +63,15 @@ func (e *ConfigError) Error() string { return e.Err.Error() }
 func (e *ConfigError) Unwrap() error { return e.Err }
 
 // rulesOf are the outbox's numbers for a configuration: each channel keeps its vendor's rate, and
-// a public page gets no notices about recoveryd itself.
+// a public page gets no notices about recoveryd itself. Of the trouble of a channel the others are told in
+// the order of the file.
 func rulesOf(c *config.Config) escalate.OutboxRules {
 	r := escalate.DefaultOutboxRules()
 	r.Host, r.Rates, r.Public = c.Host, map[string]escalate.SendRate{}, map[string]bool{}
 	for _, n := range c.Notifiers {
 		r.Rates[n.Name] = escalate.DefaultRate(n.Type)
-		if n.Type == "statuspage" {
+		r.Traits = append(r.Traits, escalate.Trait{Channel: n.Name, Reach: builtin.Reach(n.Type), Vendor: builtin.Vendor(n.Type)})
+		if public(n.Type) {
 			r.Public[n.Name] = true
 		}
 	}

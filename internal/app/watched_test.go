@@ -57,14 +57,14 @@ func TestADaemonThatCanTellNobodySaysSoByItsSilence(t *testing.T) {
 	defer refuses.Close()
 	a, _, _ := running(t, fmt.Sprintf(`
 targets: [{name: svc, kind: service, platform: none, interval: 30s, health: [{url: %q, timeout: 20s}]}]
-notifiers: [{name: pd, type: pagerduty, routing_key: %s, endpoint: %q}]
+notifiers: [{name: pd, type: pagerduty, routing_key: %s, endpoint: %q}, {name: log, type: log}]
 heartbeat: {url: "%s/ping/5ecre7", interval: 1s, timeout: 1s}
 canary: {every: 1h}
 `, url, routingKey, refuses.URL, url))
 	require.Eventually(t, func() bool {
 		s := a.beats.status.Load()
 		return s != nil && strings.Contains(s.Trouble, "nobody can be told")
-	}, time.Minute, 50*time.Millisecond, "the canary was refused, and there is no other channel")
+	}, time.Minute, 50*time.Millisecond, "the canary was refused, and there is no other channel by which a person learns anything")
 	before := pings.Load()
 	require.Never(t, func() bool { return pings.Load() > before }, 2*time.Second, 100*time.Millisecond)
 }

@@ -21,7 +21,7 @@ type Heartbeat struct {
 type Canary struct {
 	// Time between two canaries. Each is written to the journal, sent through the outbox and the
 	// notifiers as a page of low severity marked as a test, and taken back when every channel has
-	// accepted it. A channel that does not is reported through the others. 0s: none.
+	// accepted it. A channel that does not is reported through others. 0s: none.
 	Every time.Duration `yaml:"every" default:"0s" want:"max=30d"`
 	// Notifiers that it is sent through.
 	Channels []string `yaml:"channels" want:"nonempty" shown:"every notifier that is not public (statuspage)"`

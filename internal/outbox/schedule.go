@@ -134,10 +134,14 @@ func (s *scheduler) forget(now time.Time) {
 	}
 }
 
-// others are the channels that are told of the trouble of one.
-func (s *scheduler) others(name string) []string {
-	out := slices.Sorted(maps.Keys(s.notifiers))
-	return slices.DeleteFunc(out, func(c string) bool { return c == name })
+// others are the channels that may be told of the trouble of one.
+func (s *scheduler) others(name string) (out []escalate.ChannelBook) {
+	for _, other := range s.names() {
+		if other != name && s.notifiers[other] != nil {
+			out = append(out, s.channels[other].book)
+		}
+	}
+	return out
 }
 
 // begin marks one attempt for every channel that is free and has something to send, and returns

@@ -27,7 +27,10 @@ type ChannelStats struct {
 	LastReason   escalate.Reason
 	LastFailure  time.Time
 	LastSuccess  time.Time
-	Trouble      string // why the other channels were told of this one, "" when they were not
+	Trouble      string   // why other channels were told of this one, "" when they were not
+	Told         []string `json:",omitempty"` // the channels that were told of it
+	Unheard      bool     `json:",omitempty"` // none of those works: nobody learns of anything from here
+	Backup       []string `json:"-"`          // the channels that would be told now, if this one failed
 }
 
 func (s *scheduler) publish() {
@@ -44,8 +47,10 @@ func (s *scheduler) publish() {
 			LastError: c.LastError, LastReason: c.LastReason, LastFailure: c.LastFailure, LastSuccess: c.LastSuccess,
 		}
 		if c.Trouble != nil {
-			st.Trouble = c.Trouble.Why
+			st.Trouble, st.Told = c.Trouble.Why, c.Trouble.To
 		}
+		others := s.others(name)
+		st.Unheard, st.Backup = s.rules.Unheard(ch.book, others), s.rules.Backup(ch.book, nil, others, false)
 		for i, q := range ch.book.Rows {
 			if q.Kind == escalate.Trigger {
 				st.Pages++

@@ -130,10 +130,12 @@ type ChannelState struct {
 
 // Lost is a notice which a vendor refused for good.
 type Lost struct {
-	ID    string `json:"id"`
-	Kind  Kind   `json:"kind"`
-	Line  string `json:"line"` // summary and target, for the people on another channel
-	Error string `json:"error"`
+	ID       string   `json:"id"`
+	Key      string   `json:"key,omitzero"`
+	Kind     Kind     `json:"kind"`
+	Severity Severity `json:"severity,omitzero"`
+	Line     string   `json:"line"` // summary and target, for the people on another channel
+	Error    string   `json:"error"`
 }
 
 // Trouble is one episode of a channel that does not deliver.
@@ -141,8 +143,11 @@ type Trouble struct {
 	Key   string    `json:"key"` // dedup key of its notices
 	Since time.Time `json:"since"`
 	Why   string    `json:"why"`
-	Paged bool      `json:"paged"` // its trigger was queued at the other channels
-	Told  int       `json:"told"`  // updates sent, to number their ids
+	Paged bool      `json:"paged"`         // its trigger was queued at other channels
+	To    []string  `json:"to,omitzero"`   // those channels
+	Lost  bool      `json:"lost,omitzero"` // a notice was refused in it: it ends when somebody has been told
+	Kept  string    `json:"kept,omitzero"` // a refused page of the worst severity, which nobody else has
+	Told  int       `json:"told"`          // updates and withdrawals, to number the ids
 }
 
 // Storm is a burst of triggers that is told with one page.

@@ -13,9 +13,9 @@ const (
 
 // Tidy applies the rules that need no vendor: it collapses what is stale, groups a storm,
 // repeats alerts that would end, and opens or closes the channel's trouble. The new rows it returns are for this channel (storms)
-// or for the others (trouble). Tidy again after storing them; it is done when the edits are
+// or for others (trouble), whose books it is given and only reads. Tidy again after storing them; it is done when the edits are
 // empty. Wake is when to call it again although nothing happened, zero for never.
-func (r OutboxRules) Tidy(b ChannelBook, now time.Time, others []string) (ChannelBook, Edits, time.Time) {
+func (r OutboxRules) Tidy(b ChannelBook, now time.Time, others []ChannelBook) (ChannelBook, Edits, time.Time) {
 	b = b.clone()
 	var news []Queued
 	for _, q := range b.Rows {

@@ -171,7 +171,7 @@ func (r OutboxRules) Settle(b ChannelBook, seq uint64, d DeliveryResult, jitter 
 			q.Why = "the vendor refuses this notice for good: " + d.Error
 			q.NextAt = time.Time{}
 			if q.Origin != FromTrouble {
-				b.State.Lost = append(slices.Clip(b.State.Lost), Lost{ID: q.ID, Kind: q.Kind, Line: line(q.Notice), Error: d.Error})
+				b.State.Lost = append(slices.Clip(b.State.Lost), lostOf(q, d.Error))
 			}
 			if _, known := b.Keys[q.Key]; !known || q.Touched && q.alerts() {
 				keys = append(keys, b.touchKey(q, now))

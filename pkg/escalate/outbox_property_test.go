@@ -70,6 +70,15 @@ func (w *world) store(e Edits) {
 	}
 }
 
+// chat is another channel, which accepts whatever it gets.
+func (w *world) chat() []ChannelBook {
+	b := ChannelBook{State: ChannelState{Channel: "chat"}, Keys: map[string]KeyState{}}
+	for _, q := range w.other {
+		b.Keys[q.Key] = KeyState{Channel: "chat", Key: q.Key, Open: q.Kind != Resolve}
+	}
+	return []ChannelBook{b}
+}
+
 func (w *world) insert(q Queued) {
 	w.seq++
 	q.Seq = w.seq
@@ -79,7 +88,7 @@ func (w *world) insert(q Queued) {
 
 func (w *world) tidy() {
 	for range 10 {
-		b, e, wake := w.rules.Tidy(w.book, w.now, []string{"chat"})
+		b, e, wake := w.rules.Tidy(w.book, w.now, w.chat())
 		w.book, w.wake = b, wake
 		if e.Empty() {
 			return

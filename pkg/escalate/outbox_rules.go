@@ -10,12 +10,13 @@ type OutboxRules struct {
 	BackoffBase   time.Duration       // wait after the first failure; doubles with each further one
 	BackoffCap    time.Duration       // longest wait of our own
 	RetryAfterCap time.Duration       // longest wait that a vendor can impose
-	TroubleAfter  time.Duration       // a channel failing this long is reported through the others
+	TroubleAfter  time.Duration       // a channel failing this long is reported through others
 	TroubleHold   time.Duration       // quiet after the last failure before a trouble is over: flapping is one episode
 	MaxAge        time.Duration       // a page waiting this long is a trouble even if nothing fails; it is never dropped
 	StormOver     int                 // more triggers than this within StormWindow are told as one; 0: no grouping
 	StormWindow   time.Duration
 	Public        map[string]bool // channels that outsiders read, such as a status page: no storm summary and no trouble notice goes there
+	Traits        []Trait         // what the channels do to people, in the order in which they are told of the trouble of one; see [OutboxRules.Backup]
 	OrphanAfter   time.Duration   // how long the rows of a channel that is not configured any more wait for its return
 }
 

@@ -20,6 +20,14 @@ func bookOf(rows ...Queued) ChannelBook {
 	return ChannelBook{State: ChannelState{Channel: "pager"}, Rows: rows}
 }
 
+// books are of other channels, of which nothing is known.
+func books(names ...string) (all []ChannelBook) {
+	for _, n := range names {
+		all = append(all, ChannelBook{State: ChannelState{Channel: n}})
+	}
+	return all
+}
+
 func TestBackoffDoublesUpToItsCap(t *testing.T) {
 	r := DefaultOutboxRules()
 	for _, c := range []struct {
@@ -154,7 +162,7 @@ func TestATroubleIsToldOnceAndResolvedWhenTheChannelWorksAgain(t *testing.T) {
 	r := DefaultOutboxRules()
 	r.Host = "db1"
 	r.Public = map[string]bool{"statuspage": true}
-	others := []string{"chat", "statuspage"}
+	others := books("chat", "statuspage")
 	fail := DeliveryResult{Reason: ReasonServer, Error: "503"}
 
 	b, _ := once(r, bookOf(page(1, t0, Error)), fail, t0)
@@ -196,17 +204,17 @@ func TestATroubleIsToldOnceAndResolvedWhenTheChannelWorksAgain(t *testing.T) {
 func TestTroubleStartsAtOnceForBadCredentialsAndRefusedNotices(t *testing.T) {
 	r := DefaultOutboxRules()
 	b, _ := once(r, bookOf(page(1, t0, Error)), DeliveryResult{Reason: ReasonAuth, Final: true, Error: "401"}, t0)
-	_, e, _ := r.Tidy(b, t0, []string{"chat"})
+	_, e, _ := r.Tidy(b, t0, books("chat"))
 	require.Len(t, e.New, 1)
 	require.Contains(t, e.New[0].Notice.Summary, "pager does not accept our credentials or settings: 401")
 
 	b, _ = once(r, bookOf(page(1, t0, Error), page(2, t0, Error)), DeliveryResult{Reason: ReasonRejected, Final: true, Error: "400"}, t0)
-	b, e, _ = r.Tidy(b, t0, []string{"chat"})
+	b, e, _ = r.Tidy(b, t0, books("chat"))
 	require.Len(t, e.New, 1)
 	require.Contains(t, e.New[0].Notice.Evidence, "refused trigger: svc1: down (400)", "what was lost is told")
 
 	b, _ = once(r, b, DeliveryResult{Reason: ReasonRejected, Final: true, Error: "400"}, t0)
-	b, e, _ = r.Tidy(b, t0, []string{"chat"})
+	b, e, _ = r.Tidy(b, t0, books("chat"))
 	require.Len(t, e.New, 1)
 	require.Equal(t, Update, e.New[0].Kind, "the same episode")
 	require.Contains(t, e.New[0].Notice.Evidence, "refused trigger: svc2: down (400)")
@@ -216,7 +224,7 @@ func TestTroubleStartsAtOnceForBadCredentialsAndRefusedNotices(t *testing.T) {
 	own := page(9, t0, Error)
 	own.Origin = FromTrouble
 	b, _ = once(r, bookOf(own), DeliveryResult{Reason: ReasonRejected, Final: true, Error: "400"}, t0)
-	_, e, _ = r.Tidy(b, t0.Add(time.Hour), []string{"chat"})
+	_, e, _ = r.Tidy(b, t0.Add(time.Hour), books("chat"))
 	require.Empty(t, e.New)
 }
 
@@ -224,17 +232,17 @@ func TestATroubleThatNobodyCouldBeToldOfIsToldLater(t *testing.T) {
 	r := DefaultOutboxRules()
 	r.Public = map[string]bool{"statuspage": true}
 	b, _ := once(r, bookOf(page(1, t0, Error)), DeliveryResult{Reason: ReasonAuth, Final: true, Error: "401"}, t0)
-	b, e, _ := r.Tidy(b, t0, []string{"statuspage"})
+	b, e, _ := r.Tidy(b, t0, books("statuspage"))
 	require.Empty(t, e.New)
 	require.NotNil(t, b.State.Trouble, "it shows in the statistics")
-	told, e, _ := r.Tidy(b, t0, []string{"statuspage", "chat"})
+	told, e, _ := r.Tidy(b, t0, books("statuspage", "chat"))
 	require.Len(t, e.New, 1)
 	require.Equal(t, Trigger, e.New[0].Kind)
-	_, e, _ = r.Tidy(told, t0, []string{"statuspage", "chat"})
+	_, e, _ = r.Tidy(told, t0, books("statuspage", "chat"))
 	require.Empty(t, e.New)
 
 	b, _ = once(r, b, DeliveryResult{OK: true}, t0.Add(time.Hour))
-	b, e, _ = r.Tidy(b, t0.Add(time.Hour), []string{"chat"})
+	b, e, _ = r.Tidy(b, t0.Add(time.Hour), books("chat"))
 	require.Empty(t, e.New, "nobody was told, so nobody needs to hear that it is over")
 	require.Nil(t, b.State.Trouble)
 }
@@ -244,26 +252,26 @@ func TestFlappingIsOneTrouble(t *testing.T) {
 	b := bookOf(page(1, t0, Error), page(2, t0, Error), page(3, t0, Error))
 	refuse := DeliveryResult{Reason: ReasonRejected, Final: true, Error: "400"}
 	b, _ = once(r, b, refuse, t0)
-	b, e, _ := r.Tidy(b, t0, []string{"chat"})
+	b, e, _ := r.Tidy(b, t0, books("chat"))
 	require.Equal(t, Trigger, e.New[0].Kind)
 	b, _ = once(r, b, DeliveryResult{OK: true}, t0.Add(time.Second))
-	b, e, wake := r.Tidy(b, t0.Add(time.Second), []string{"chat"})
+	b, e, wake := r.Tidy(b, t0.Add(time.Second), books("chat"))
 	require.Empty(t, e.New, "not over yet")
 	require.Equal(t, t0.Add(r.TroubleHold), wake)
-	b, e, _ = r.Tidy(b, wake, []string{"chat"})
+	b, e, _ = r.Tidy(b, wake, books("chat"))
 	require.Equal(t, Resolve, e.New[0].Kind)
 	require.Nil(t, b.State.Trouble)
 }
 
 func TestAPageThatWaitsTooLongIsATroubleAndIsNotDropped(t *testing.T) {
 	r := DefaultOutboxRules()
-	b, e, wake := r.Tidy(bookOf(page(1, t0, Error)), t0, []string{"chat"})
+	b, e, wake := r.Tidy(bookOf(page(1, t0, Error)), t0, books("chat"))
 	require.Empty(t, e.New)
 	require.Equal(t, t0.Add(r.MaxAge), wake)
-	b, e, _ = r.Tidy(b, wake, []string{"chat"})
+	b, e, _ = r.Tidy(b, wake, books("chat"))
 	require.Contains(t, e.New[0].Notice.Summary, "a page waits for pager since 2026-03-01T03:00:00Z")
 	require.Len(t, b.Rows, 1)
-	b, e, _ = r.Tidy(b, wake.Add(1000*time.Hour), []string{"chat"})
+	b, e, _ = r.Tidy(b, wake.Add(1000*time.Hour), books("chat"))
 	require.Empty(t, e.New)
 	require.Len(t, b.Rows, 1)
 }
@@ -273,7 +281,7 @@ func TestOrphanedRowsWaitForTheirChannelAndAreToldWhenItDoesNotReturn(t *testing
 	b, e := r.Orphan(bookOf(page(1, t0, Error)), t0)
 	require.Len(t, b.Rows, 1)
 	require.Len(t, e.Channels, 1)
-	b, e, _ = r.Tidy(b, t0, []string{"chat"})
+	b, e, _ = r.Tidy(b, t0, books("chat"))
 	require.Contains(t, e.New[0].Notice.Summary, "the channel is not configured any more")
 	b, e = r.Orphan(b, t0.Add(time.Minute))
 	require.True(t, e.Empty(), "nothing new")
@@ -286,11 +294,11 @@ func TestOrphanedRowsWaitForTheirChannelAndAreToldWhenItDoesNotReturn(t *testing
 	b, e = r.Orphan(b, at)
 	require.Empty(t, b.Rows)
 	require.Equal(t, Refused, e.Rows[0].State)
-	b, e, _ = r.Tidy(b, at, []string{"chat"})
+	b, e, _ = r.Tidy(b, at, books("chat"))
 	require.Equal(t, Update, e.New[0].Kind)
 	require.Contains(t, e.New[0].Notice.Evidence, "refused trigger: svc1: down (the channel is not configured any more)")
 	b, _ = r.Orphan(b, at)
-	_, e, _ = r.Tidy(b, at.Add(r.TroubleHold), []string{"chat"})
+	_, e, _ = r.Tidy(b, at.Add(r.TroubleHold), books("chat"))
 	require.Equal(t, Resolve, e.New[0].Kind, "nothing is left to deliver")
 }
 

@@ -7,51 +7,115 @@ import (
 )
 
 // trouble opens, feeds and closes the episode of a channel that does not deliver. Its notices go
-// to the other channels: one trigger when it opens, an update for each page that was refused for
-// good, one resolve when the channel works again and has been quiet for TroubleHold. It is about
-// the channel and never about a notice, so there is at most one trigger per channel and episode,
-// whatever becomes of these notices in their turn.
-func (r OutboxRules) trouble(b *ChannelBook, now time.Time, others []string) (Edits, time.Time) {
-	c := b.State
+// to a few other channels, see [OutboxRules.Backup]: one trigger each, an update for each notice
+// that was refused for good, one resolve when the channel works again and has been quiet for
+// TroubleHold. It is about the channel and never about a notice, so nobody is told twice of one
+// episode, whatever becomes of these notices in their turn.
+func (r OutboxRules) trouble(b *ChannelBook, now time.Time, books []ChannelBook) (Edits, time.Time) {
 	why, wake := r.broken(*b, now)
-	var e Edits
-	switch {
-	case c.Trouble == nil && why == "":
-		return e, wake
-	case c.Trouble == nil:
-		c.Episodes++
-		t := Trouble{ // the time keeps the key unique even if the count was lost with the journal
-			Key:   fmt.Sprintf("channel/%s/%s/%d-%d", r.Host, c.Channel, now.Unix(), c.Episodes),
-			Since: now, Why: why,
+	if b.State.Trouble == nil && why == "" {
+		return Edits{}, wake
+	}
+	t, opens := r.episode(b, why, now)
+	t.To = r.told(t, books)
+	o := r.group(*b, books)
+	for _, l := range b.State.Lost {
+		t.Lost = true
+		if l.Kind == Trigger && o.nobodyHas(l.Key, l.Severity) {
+			t.Kept = l.Line
 		}
-		e.New = r.troubleRows(now, r.troubleNotice(*b, t, Trigger, now), others)
-		t.Paged = len(e.New) > 0
+	}
+	var e Edits
+	if why != "" || b.State.Failures > 0 || t.Lost && !o.heard(t) {
+		e.New = r.tellTrouble(*b, &t, books, o.kept(*b), now)
+	}
+	c := b.State
+	switch {
+	case opens || len(e.New) > 0 || len(c.Lost) > 0:
 		c.Trouble, c.Lost = &t, nil
-	case !c.Trouble.Paged && why != "" && len(r.audience(others)) > 0: // there was nobody to tell
-		t := *c.Trouble
-		t.Why, t.Paged = why, true
-		e.New = r.troubleRows(now, r.troubleNotice(*b, t, Trigger, now), others)
-		c.Trouble, c.Lost = &t, nil
-	case len(c.Lost) > 0:
-		t := *c.Trouble
-		t.Told++
-		e.New = r.troubleRows(now, r.troubleNotice(*b, t, Update, now), others)
-		c.Trouble, c.Lost = &t, nil
-	case why != "":
+	case why != "" || c.Failures > 0: // nothing was seen to work since
 		return e, wake
-	case c.Failures > 0:
-		return e, wake // nothing was seen to work since
+	case len(o.needless(t)) > 0:
+		gone := o.needless(t)
+		e.New = r.troubleRows(now, r.troubleNotice(*b, t, Resolve, now), gone)
+		t.To = slices.DeleteFunc(slices.Clone(t.To), func(x string) bool { return slices.Contains(gone, x) })
+		t.Paged = len(t.To) > 0
+		t.Told++ // they may have to be told again
+		c.Trouble = &t
 	case now.Before(c.LastFailure.Add(r.TroubleHold)):
 		return e, earlier(wake, c.LastFailure.Add(r.TroubleHold))
+	case t.Lost && !o.heard(t): // what was lost would never be known
+		return e, wake
 	default:
-		if c.Trouble.Paged {
-			e.New = r.troubleRows(now, r.troubleNotice(*b, *c.Trouble, Resolve, now), others)
-		}
+		e.New = r.troubleRows(now, r.troubleNotice(*b, t, Resolve, now), t.To)
 		c.Trouble = nil
 	}
 	b.State = c
 	e.Channels = append(e.Channels, c)
 	return e, wake
+}
+
+// episode is the trouble under way, or a new one.
+func (r OutboxRules) episode(b *ChannelBook, why string, now time.Time) (t Trouble, opens bool) {
+	if open := b.State.Trouble; open != nil {
+		t = *open
+		if len(t.To) == 0 && !t.Paged && why != "" { // there was nobody to tell
+			t.Why = why
+		}
+		return t, false
+	}
+	b.State.Episodes++
+	return Trouble{ // the time keeps the key unique even if the count was lost with the journal
+		Key:   fmt.Sprintf("channel/%s/%s/%d-%d", r.Host, b.State.Channel, now.Unix(), b.State.Episodes),
+		Since: now, Why: why,
+	}, true
+}
+
+// tellTrouble makes the notices that are due, and notes in the episode who was told.
+func (r OutboxRules) tellTrouble(b ChannelBook, t *Trouble, books []ChannelBook, kept []string, now time.Time) (rows []Queued) {
+	if t.Kept != "" {
+		kept = append(kept, t.Kept)
+	}
+	before := t.To
+	more := r.Backup(b, before, books, len(kept) > 0)
+	for _, name := range more {
+		n := r.troubleNotice(b, *t, Trigger, now)
+		if trait, _ := r.trait(name); trait.Reach == Wakes && len(kept) > 0 {
+			n.Priority, n.Severity = "P1", Critical
+			n.Summary = fmt.Sprintf("a page through %s does not arrive: %s (%s)", b.State.Channel, kept[0], t.Why)
+		}
+		rows = append(rows, r.troubleRows(now, n, []string{name})...)
+	}
+	if len(before) > 0 && len(b.State.Lost) > 0 {
+		t.Told++
+		rows = append(rows, r.troubleRows(now, r.troubleNotice(b, *t, Update, now), before)...)
+	}
+	t.To = slices.Concat(before, more)
+	t.Paged = len(t.To) > 0
+	return rows
+}
+
+// heard reports whether somebody has accepted what was lost, or nobody is left who could.
+func (o others) heard(t Trouble) bool {
+	waits := false
+	for _, x := range o.people(t.To) {
+		rows := slices.ContainsFunc(x.Rows, func(q Queued) bool { return q.Key == t.Key })
+		if waits = waits || rows; !rows && x.Keys[t.Key].Open {
+			return true
+		}
+	}
+	return !waits
+}
+
+// needless are the pagers that were told, do not have it yet, and need not any more, since the
+// channel works again: those of the same vendor would ring for what has just arrived.
+func (o others) needless(t Trouble) (names []string) {
+	for _, x := range o.pagers {
+		if !t.Lost && slices.Contains(t.To, x.State.Channel) && x.waits(t.Key) {
+			names = append(names, x.State.Channel)
+		}
+	}
+	return names
 }
 
 // Orphan stands in for Next and Settle on a channel that has waiting rows but is not configured
@@ -71,7 +135,7 @@ func (r OutboxRules) Orphan(b ChannelBook, now time.Time) (ChannelBook, Edits) {
 		q.Reason, q.LastError, q.Why = ReasonConfig, what, what
 		e.Rows = append(e.Rows, q)
 		if q.Origin != FromTrouble {
-			b.State.Lost = append(slices.Clip(b.State.Lost), Lost{ID: q.ID, Kind: q.Kind, Line: line(q.Notice), Error: what})
+			b.State.Lost = append(slices.Clip(b.State.Lost), lostOf(q, what))
 		}
 	}
 	b.Rows = kept
@@ -101,7 +165,7 @@ func (r OutboxRules) broken(b ChannelBook, now time.Time) (why string, wake time
 		}
 		at := c.FailingSince.Add(r.TroubleAfter)
 		switch {
-		case len(b.Rows) == 0: // nobody misses anything; the next notice will tell
+		case !b.missed(): // nobody misses anything; the next notice will tell
 		case now.Before(at):
 			wake = at
 		default:
@@ -121,6 +185,16 @@ func (r OutboxRules) broken(b ChannelBook, now time.Time) (why string, wake time
 		break // the oldest decides
 	}
 	return "", wake
+}
+
+// missed reports whether anything waits that people do not learn otherwise: what we tell here of
+// the trouble of another channel is told by one that works, too.
+func (b ChannelBook) missed() bool {
+	return slices.ContainsFunc(b.Rows, func(q Queued) bool { return q.Origin != FromTrouble })
+}
+
+func lostOf(q Queued, why string) Lost {
+	return Lost{ID: q.ID, Key: q.Key, Kind: q.Kind, Severity: q.Notice.Severity, Line: line(q.Notice), Error: why}
 }
 
 func (r OutboxRules) troubleNotice(b ChannelBook, t Trouble, kind Kind, now time.Time) Notice {
@@ -167,13 +241,8 @@ func (r OutboxRules) troubleNotice(b ChannelBook, t Trouble, kind Kind, now time
 	return n
 }
 
-// audience is who may read of our own troubles.
-func (r OutboxRules) audience(others []string) []string {
-	return slices.DeleteFunc(slices.Clone(others), func(c string) bool { return r.Public[c] })
-}
-
-func (r OutboxRules) troubleRows(now time.Time, n Notice, others []string) []Queued {
-	rows := NewQueued(now, n, r.audience(others)...)
+func (r OutboxRules) troubleRows(now time.Time, n Notice, to []string) []Queued {
+	rows := NewQueued(now, n, to...)
 	for i := range rows {
 		rows[i].Origin = FromTrouble
 	}

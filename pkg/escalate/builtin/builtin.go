@@ -39,3 +39,27 @@ func All(logger *zap.Logger) map[string]New {
 // Threaded reports whether a type keeps one conversation per incident: its channels are told of
 // later tiers under the key of the first, and show the rise themselves.
 func Threaded(name string) bool { return name == "slack" }
+
+// Reach says what a notice of a type does to people. Of what is behind a webhook, a program or an
+// Alertmanager recoveryd knows nothing: it may wake somebody.
+func Reach(name string) escalate.Reach {
+	switch name {
+	case "slack", "email":
+		return escalate.Waits
+	case "log":
+		return escalate.Records
+	default:
+		return escalate.Wakes
+	}
+}
+
+// Vendor names who delivers for all channels of a type, so that they fail together; "" where each
+// has a server of its own.
+func Vendor(name string) string {
+	switch name {
+	case "pagerduty", "slack", "statuspage":
+		return name
+	default:
+		return ""
+	}
+}

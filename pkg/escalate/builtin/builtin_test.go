@@ -43,6 +43,15 @@ func TestEveryTypeIsMadeFromItsSmallestSection(t *testing.T) {
 	}
 }
 
+func TestWhatATypeDoesToPeople(t *testing.T) {
+	quiet := map[string]escalate.Reach{"slack": escalate.Waits, "email": escalate.Waits, "log": escalate.Records}
+	for name := range builtin.All(zap.NewNop()) {
+		require.Equal(t, quiet[name], builtin.Reach(name), "%s: what recoveryd cannot know may wake somebody", name)
+	}
+	require.Equal(t, "pagerduty", builtin.Vendor("pagerduty"))
+	require.Empty(t, builtin.Vendor("email"), "each has a server of its own")
+}
+
 func TestADecodeErrorIsPassedOn(t *testing.T) {
 	wrong := errors.New("line 7: unknown key")
 	for name, make := range builtin.All(zap.NewNop()) {
