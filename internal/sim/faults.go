@@ -32,6 +32,7 @@ func (w *world) plan() {
 	many(n.journal, w.breakJournal)
 	many(n.clocks, w.stepClock)
 	w.planStalls(days, last)
+	w.planUnloads()
 	if len(w.options.Playbooks) > 0 {
 		many(4, w.personPlays)
 	}

@@ -195,7 +195,7 @@ func mutants() []struct {
 					f[detect.UnitDeparture] = detect.Word(detect.DepartureCrash)
 				}
 			})}, []string{operatorLeftAlone, operatorNotPaged}},
-		{mutant{name: "operator-forgotten", says: "forgets a person's stop while the unit cannot be asked", worlds: 6000,
+		{mutant{name: "operator-forgotten", says: "forgets a person's stop when the unit cannot be asked, or systemd has forgotten it",
 			core: stepped(func(_ *world, s incident.State, _ time.Time, ev *incident.Event) incident.State {
 				return withTarget(s, ev.Target, func(t *incident.TargetState) { t.Intent = "" })
 			}, nil)}, []string{operatorLeftAlone}},

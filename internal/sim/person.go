@@ -149,6 +149,7 @@ func (w *world) personStops(u *unit, later time.Duration) {
 	i := w.ledger.intent(u.target)
 	i.stopped, i.since = true, w.t
 	u.stop(byPerson, nil)
+	w.mayUnload(u)
 	w.after(later, func() { w.personStarts(u) })
 }
 

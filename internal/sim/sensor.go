@@ -61,7 +61,7 @@ func (w *world) unitFacts(u *unit, f detect.Facts) {
 		return
 	}
 	u.facts(f)
-	if d != nil { // an adapter that is wrong about it
+	if d != nil && !u.forgotten() { // an adapter that is wrong about it; what has failed is never unloaded
 		f[detect.UnitActive], f[detect.UnitSub], f[detect.UnitResult] = detect.Word("failed"), detect.Word("failed"), detect.Word("exit-code")
 	}
 	if w.upgrading == u.target {
@@ -91,6 +91,12 @@ func (u *unit) facts(f detect.Facts) {
 	}
 	if u.departure != "" {
 		f[detect.UnitDeparture] = detect.Word(u.departure)
+	}
+	if u.forgotten() {
+		f[detect.UnitRestarts] = detect.Num(0)
+		for _, name := range lastRun() {
+			delete(f, name)
+		}
 	}
 	if u.job != "" {
 		f[detect.UnitJob], f[detect.UnitJobOurs] = detect.Word(u.job), detect.Flag(u.jobBy == byUs)

@@ -58,6 +58,8 @@ type unit struct {
 	retryAt             time.Duration // when systemd starts it again by itself
 	downThen            func()        // what follows when the process has stopped
 
+	unloaded *time.Duration // systemd has forgotten its runs; when a person stopped it
+
 	life int // counts changes of state; what was planned for an earlier life is void
 }
 
@@ -161,7 +163,7 @@ func (u *unit) begin(by who) {
 		u.endJob(incident.ResultFailed, "start request repeated too quickly")
 		return
 	}
-	u.starts = append(u.starts, startStamp{u.w.t, by})
+	u.starts, u.unloaded = append(u.starts, startStamp{u.w.t, by}), nil
 	u.w.runs++
 	u.run, u.result, u.kind, u.code, u.departure = u.w.runs, "success", "", 0, detect.DepartureNone
 	u.since, u.sinceWall = u.w.t, u.w.wallSeconds()

@@ -94,10 +94,11 @@ type world struct {
 	signals     bool // changes of units are told at once
 	synthetic   bool // a call of real work is configured
 	distortions []distortion
-	stall       stall  // the last one
-	upgrading   string // target whose packages are being upgraded
-	permission  bool   // the host lets recoveryd act
-	stopFile    string // what the stop file says; "" = there is none
+	stall       stall       // the last one
+	forgets     *forgetting // nil = systemd keeps what it knows of every unit
+	upgrading   string      // target whose packages are being upgraded
+	permission  bool        // the host lets recoveryd act
+	stopFile    string      // what the stop file says; "" = there is none
 
 	journalBroken bool
 	lastChange    time.Duration

@@ -62,6 +62,29 @@ func TestAStopIsObeyedAlsoWhenSystemdHasForgottenTheUnit(t *testing.T) {
 	s.sees("codebase", unloaded).is(Acting, Act)
 }
 
+func TestAStopThatWasSeenIsWrittenDownAlsoWhenNothingElseFollowsFromIt(t *testing.T) {
+	unloaded := but(stopped("c1"), detect.UnitInvocation, gone, detect.UnitSince, gone, detect.UnitDeparture, "",
+		detect.UnitExitKind, gone, detect.UnitExitCode, gone)
+	lost := but(well("c1"), detect.HealthStatus, "unhealthy", detect.HealthDatabase, "disconnected", detect.PoolSize, 0, detect.PoolFree, 0)
+	s := quiet(t)
+	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), well("c1")
+	s.run(time.Minute)
+	s.says("postgres", Command{Verb: CmdHold, By: "ann"})
+	s.host["postgres"], s.host["codebase"] = dead("p1"), lost
+	s.run(2*time.Minute).heldBy("codebase", HoldDependency)
+	s.host["codebase"] = stopped("c1")
+	s.run(2*time.Minute).heldBy("codebase", HoldDependency)
+	s.restart()
+	require.Equal(t, "a person stopped the unit", s.s.Targets["codebase"].Intent)
+	s.host["codebase"] = unloaded
+	s.run(time.Minute)
+	s.host["postgres"] = database("p2")
+	s.run(time.Hour).heldBy("codebase", HoldOperator).noAction()
+	s.host["codebase"] = well("c2")
+	s.run(10*time.Minute).phase("codebase", Watching).restart()
+	require.Empty(t, s.s.Targets["codebase"].Intent, "nor is it remembered for ever")
+}
+
 func TestAUnitThatNothingAsksForIsLeftAloneWithoutBlamingAPerson(t *testing.T) {
 	unasked := but(stopped("c1"), detect.UnitInvocation, gone, detect.UnitSince, gone, detect.UnitDeparture, detect.DepartureUnasked,
 		detect.UnitOperatorNote, "it is disabled, and systemd knows of no run of it since the boot", detect.UnitExitKind, gone, detect.UnitExitCode, gone)

@@ -206,6 +206,7 @@ func (tn *turn) commit(rec Record, target bool) (State, Record) {
 	}
 	rec.Effects = tn.effects
 	if target {
+		tn.keepIntent(&rec)
 		tn.catchUp(&rec)
 	}
 	if !rec.Durable() {
@@ -217,6 +218,14 @@ func (tn *turn) commit(rec Record, target bool) (State, Record) {
 	}
 	s.Seq = rec.Seq
 	return s, rec
+}
+
+// keepIntent makes sure that what a person was seen to do to the unit is written, also when nothing else
+// follows from it: systemd forgets it with the unit, and the next life of the daemon must not.
+func (tn *turn) keepIntent(rec *Record) {
+	if h := tn.s.Host; tn.t.Intent != tn.wished && !rec.Durable() {
+		rec.Host = &h // makes the record durable
+	}
 }
 
 // catchUp makes sure that what was decided while the journal was broken is written as soon as it

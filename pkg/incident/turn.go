@@ -35,6 +35,7 @@ type turn struct {
 	asks     bool            // a new proposal is made
 	eased    string          // what became of taking a kept change back
 	severe   detect.Severity // of the own incident before this step
+	wished   string          // what a person was known to have done to the unit before this step
 	h        hold
 	isHeld   bool
 }
@@ -42,7 +43,7 @@ type turn struct {
 // newTurn copies what a step may change.
 func (p *Policy) newTurn(s State, now time.Time, ev Event) *turn {
 	t := s.target(ev.Target)
-	tn := &turn{p: p, s: s.clone(), was: s.Incidents, now: now, ev: ev, t: &t}
+	tn := &turn{p: p, s: s.clone(), was: s.Incidents, now: now, ev: ev, t: &t, wished: t.Intent}
 	if t.Since.IsZero() {
 		t.Since = now
 	}
