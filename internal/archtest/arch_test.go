@@ -21,6 +21,7 @@ type pkg struct {
 	imports []string
 	doc     string
 	clock   []string // uses of the clock, by file
+	delays  []string // files that set an exec.Cmd's WaitDelay
 }
 
 // packages reads every package of the module.
@@ -66,6 +67,9 @@ func packages(t *testing.T) map[string]*pkg {
 		if f.Doc != nil {
 			p.doc += f.Doc.Text()
 		}
+		if strings.Contains(string(src), ".WaitDelay =") {
+			p.delays = append(p.delays, filepath.Base(path))
+		}
 		for _, word := range []string{"time.Now(", "time.Since(", "time.Until(", "time.Sleep(", "time.After(", "time.NewTimer("} {
 			if strings.Contains(string(src), word) {
 				p.clock = append(p.clock, filepath.Base(path)+": "+word)
@@ -103,6 +107,15 @@ func TestThePurePackagesTouchNothing(t *testing.T) {
 	}
 }
 
+func TestNoProgramsOutputIsCutByAWaitDelay(t *testing.T) {
+	for path, p := range packages(t) {
+		if path == "pkg/escalate/command" || under(path, "test") {
+			continue // of its standard input; the lab hands commands out
+		}
+		require.Empty(t, p.delays, "%s: a busy machine loses output in a WaitDelay; run the program with pkg/capture", path)
+	}
+}
+
 func TestRightsAreDerivedWithoutLookingAtTheHost(t *testing.T) {
 	p := packages(t)["internal/setup"]
 	require.NotNil(t, p)
@@ -119,12 +132,13 @@ func TestImportsGoOneWay(t *testing.T) {
 		"pkg/detect/probe":   {"pkg/detect", "pkg/platform/procview"}, // the process table, and nothing that acts
 		"pkg/strategy":       {"pkg/detect"},
 		"pkg/incident":       {"pkg/detect", "pkg/strategy"},
-		"pkg/platform":       {"pkg/detect", "pkg/strategy", "pkg/platform"},
-		"pkg/escalate":       {"pkg/escalate"},
+		"pkg/capture":        {},
+		"pkg/platform":       {"pkg/detect", "pkg/strategy", "pkg/platform", "pkg/capture"},
+		"pkg/escalate":       {"pkg/escalate", "pkg/capture"},
 		"internal/config":    {"internal/config"},
 		"internal/journal":   {"pkg/incident", "pkg/escalate"},
 		"internal/outbox":    {"pkg/escalate"},
-		"internal/evidence":  {"pkg/detect", "pkg/detect/probe", "pkg/platform/procview"},
+		"internal/evidence":  {"pkg/capture", "pkg/detect", "pkg/detect/probe", "pkg/platform/procview"},
 		"internal/replay":    {"pkg/detect", "pkg/incident"},
 		"internal/alerts":    {"pkg/detect"},
 		"internal/setup":     {"internal/config", "pkg/detect", "pkg/strategy", "pkg/platform"},

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os/exec"
 	"strings"
+
+	"github.com/recoveryd/recoveryd/pkg/capture"
 )
 
 // logLines is how much of the end of the unit's log is kept.
@@ -18,7 +20,7 @@ const logLines = "200"
 func gatherLog(ctx context.Context, k *scene, p *page) error {
 	var said bytes.Buffer
 	argv := []string{"journalctl", "--unit=" + k.Unit, "--lines=" + logLines, "--no-pager", "--output=short-iso-precise"}
-	err := runInto(program(ctx, argv, "SYSTEMD_COLORS=0"), p, &said)
+	err := capture.Run(program(ctx, argv, p, &said, "SYSTEMD_COLORS=0"))
 	hint := said.String()
 	switch {
 	case strings.Contains(hint, "insufficient permissions"), strings.Contains(hint, "not seeing messages"):

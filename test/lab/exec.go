@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/capture"
 )
 
 // Result is what a command said and how it ended.
@@ -128,7 +130,7 @@ func (l *Lab) do(ctx context.Context, args ...string) error {
 
 func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.WaitDelay = 5 * time.Second // for a grandchild that keeps a pipe open
+	cmd.WaitDelay = 5 * time.Second // where it is run without [run]: for a grandchild that keeps a pipe open
 	return cmd
 }
 
@@ -136,7 +138,7 @@ func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 func run(cmd *exec.Cmd) (Result, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	err := capture.Run(cmd)
 	r := Result{Stdout: stdout.String(), Stderr: stderr.String(), Code: -1}
 	if cmd.ProcessState != nil {
 		r.Code = cmd.ProcessState.ExitCode()

@@ -23,6 +23,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/recoveryd/recoveryd/pkg/capture"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
 )
@@ -151,10 +152,10 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 	// A group of its own: what the program has started is killed with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second // for pipes that an escaped child holds open
-	err = cmd.Run()
+	cmd.WaitDelay = time.Second // for a notice that is not read: a child left behind may hold the other end
+	err = capture.Run(cmd)
 	if errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success() {
-		err = nil // it has delivered; a child it left behind still holds its output
+		err = nil // it has delivered, and did not want to know more
 	}
 	if err != nil {
 		return nil, n.classify(ctx, err, errOut.String()+" "+out.String())

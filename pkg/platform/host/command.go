@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/recoveryd/recoveryd/pkg/capture"
 	"github.com/recoveryd/recoveryd/pkg/platform"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -48,15 +49,15 @@ func (a *Adapter) run(ctx context.Context, act strategy.Action) (platform.Report
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second // for a child that left the group and keeps the output open
 	began := time.Now()
-	if err := cmd.Start(); err != nil {
+	program, err := capture.Start(cmd)
+	if err != nil {
 		if errors.Is(err, fs.ErrPermission) {
 			err = fmt.Errorf("%w: %w", platform.ErrPermission, err)
 		}
 		return failed(act, "nothing was done: the command could not be started", err)
 	}
-	err := cmd.Wait()
+	err = program.Wait()
 	took := time.Since(began).Round(time.Millisecond)
 	if a.said != nil {
 		a.said(act.Object, out.all())
@@ -69,7 +70,7 @@ func (a *Adapter) run(ctx context.Context, act strategy.Action) (platform.Report
 	switch {
 	case ctx.Err() != nil:
 		return interrupted(ctx, act, fmt.Sprintf("killed after %s%s", took, said))
-	case err == nil, errors.Is(err, exec.ErrWaitDelay): // it ended well, and a child of it lives on
+	case err == nil:
 		return platform.Report{Result: platform.Done, Detail: fmt.Sprintf("ended well after %s%s", took, said)}, nil
 	case exited:
 		return failed(act, fmt.Sprintf("%s after %s%s", exit.ProcessState, took, said), errors.New(exit.ProcessState.String()))

@@ -27,7 +27,7 @@ type Unit struct {
 	Dir     string    // working directory; "" = the daemon's own
 	Env     []string  // its whole environment, as KEY=value
 	EnvFile string    // file in Options.EnvDir whose variables are added at each start; "" = none
-	Output  io.Writer // standard output and error; nil = discarded. Used by one process at a time
+	Output  io.Writer // standard output and error; nil = discarded. Used by one process at a time, whose end is told when all that it printed has been written
 	// StopGrace is how long Close waits between SIGTERM and SIGKILL; 0 means 2 s.
 	StopGrace time.Duration
 }

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
+	"github.com/recoveryd/recoveryd/pkg/capture"
 	"github.com/recoveryd/recoveryd/pkg/platform"
 )
 
@@ -73,11 +74,15 @@ func (u *unit) start() (*run, error) {
 	cmd := exec.Command(u.spec.Argv[0], u.spec.Argv[1:]...)
 	cmd.Dir, cmd.Env = u.spec.Dir, env
 	cmd.Stdout, cmd.Stderr = u.spec.Output, u.spec.Output
-	cmd.WaitDelay = time.Second // for a grandchild that left the group and keeps the output open
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	var program *capture.Program
 	done := make(chan error, 1)
 	r := &run{invocation: newInvocation(), gone: make(chan struct{})}
-	u.adapter.spawn <- func() { done <- cmd.Start() }
+	u.adapter.spawn <- func() {
+		p, err := capture.Start(cmd)
+		program = p
+		done <- err
+	}
 	if err := <-done; err != nil {
 		u.mu.Lock()
 		u.active, u.sub = "failed", "failed"
@@ -93,7 +98,7 @@ func (u *unit) start() (*run, error) {
 	u.run, u.active, u.sub, u.cause = r, "active", "running", ending{}
 	u.mu.Unlock()
 	u.adapter.log.Info("process started", zap.String("unit", u.spec.Name), zap.Int("pid", r.pid))
-	u.adapter.wg.Go(func() { u.wait(cmd, r) })
+	u.adapter.wg.Go(func() { u.wait(cmd, program, r) })
 	u.report()
 	return r, nil
 }
@@ -128,7 +133,7 @@ func (u *unit) environment() ([]string, error) {
 
 // wait waits for the end of a run. What is left of its group is killed before the main process is
 // reaped, since its number, which names the group, cannot be given to another before that.
-func (u *unit) wait(cmd *exec.Cmd, r *run) {
+func (u *unit) wait(cmd *exec.Cmd, program *capture.Program, r *run) {
 	for {
 		err := unix.Waitid(unix.P_PID, r.pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 		if !errors.Is(err, syscall.EINTR) {
@@ -140,7 +145,7 @@ func (u *unit) wait(cmd *exec.Cmd, r *run) {
 	strays := r.strays
 	_ = syscall.Kill(-r.pid, syscall.SIGKILL)
 	u.mu.Unlock()
-	_ = cmd.Wait() // the state says more than the error
+	_ = program.Wait() // the state says more than the error
 	awaitStrays(strays)
 	kind, status := "exited", cmd.ProcessState.ExitCode()
 	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
