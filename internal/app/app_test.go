@@ -37,25 +37,32 @@ func (l *lines) String() string              { l.mu.Lock(); defer l.mu.Unlock();
 // running runs an App on a configuration for the length of a test.
 func running(t *testing.T, body string) (*App, *lines, string) {
 	t.Helper()
+	a, out, path, stop := runningIn(t, filepath.Join(t.TempDir(), "state"), body)
+	t.Cleanup(func() { require.NoError(t, stop()) })
+	return a, out, path
+}
+
+// runningIn is running with a state directory of the caller's, who stops it.
+func runningIn(t *testing.T, state, body string) (a *App, out *lines, path string, stop func() error) {
+	t.Helper()
 	dir := t.TempDir()
-	path := filepath.Join(dir, "recoveryd.yaml")
-	full := fmt.Sprintf("version: 1\nstate_dir: %s/state\nruntime_dir: %s/run\nhttp: {listen: \"127.0.0.1:0\"}\n%s", dir, dir, body)
+	path = filepath.Join(dir, "recoveryd.yaml")
+	full := fmt.Sprintf("version: 1\nstate_dir: %s\nruntime_dir: %s/run\nhttp: {listen: \"127.0.0.1:0\"}\n%s", state, dir, body)
 	require.NoError(t, os.WriteFile(path, []byte(full), 0o600))
 	c, err := config.Load(path, Known())
 	require.NoError(t, err)
-	out := &lines{}
+	out = &lines{}
 	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), out, zap.DebugLevel))
-	a, err := New(t.Context(), Options{ConfigPath: path, Config: c, Logger: log, Version: "test", Commit: "none"})
+	a, err = New(t.Context(), Options{ConfigPath: path, Config: c, Logger: log, Version: "test", Commit: "none"})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	hup := make(chan os.Signal, 1)
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx, hup) }()
-	t.Cleanup(func() {
+	return a, out, path, func() error {
 		cancel()
-		require.NoError(t, <-done)
-	})
-	return a, out, path
+		return <-done
+	}
 }
 
 func fetch(t *testing.T, a *App, path string) (int, string) {

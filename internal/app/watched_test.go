@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -12,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+	"github.com/recoveryd/recoveryd/test/disktest"
 )
 
 // healthyServer answers as a healthy service does, and counts calls of /ping.
@@ -67,4 +71,46 @@ canary: {every: 1h}
 	}, time.Minute, 50*time.Millisecond, "the canary was refused, and there is no other channel by which a person learns anything")
 	before := pings.Load()
 	require.Never(t, func() bool { return pings.Load() > before }, 2*time.Second, 100*time.Millisecond)
+}
+
+// A broken disk is read-only from one moment to the next, for files that are open too.
+func TestADaemonWhoseDiskTurnsReadOnlySaysSoByItsSilenceAndToPeople(t *testing.T) {
+	disk := disktest.New(t, "the heartbeat on a disk that turns read-only")
+	url, pings := healthyServer(t)
+	pd := escalatetest.NewPagerDuty(escalatetest.PagerDutyOptions{})
+	state := filepath.Join(disk.Dir, "state")
+	body := fmt.Sprintf(`
+targets: [{name: svc, kind: service, platform: none, interval: 1s, health: [{url: %q, timeout: 900ms}]}]
+notifiers: [{name: pd, type: pagerduty, routing_key: %s, endpoint: %q}]
+heartbeat: {url: "%s/ping/5ecre7", interval: 1s, timeout: 1s}
+`, url, routingKey, escalatetest.Serve(t, pd), url)
+	a, _, _, stop := runningIn(t, state, body)
+	require.Eventually(t, func() bool { return pings.Load() >= 2 }, time.Minute, 20*time.Millisecond)
+
+	disk.Break()
+	withheld := func() string {
+		s := a.beats.status.Load()
+		if s == nil {
+			return ""
+		}
+		return s.Trouble
+	}
+	require.Eventually(t, func() bool { return strings.HasPrefix(withheld(), "withheld: ") }, time.Minute, 20*time.Millisecond)
+	require.Contains(t, withheld(), "has become read-only")
+	require.NotContains(t, withheld(), "full", "nobody should look for what to delete")
+	before := pings.Load()
+	require.Never(t, func() bool { return pings.Load() > before }, 2500*time.Millisecond, 100*time.Millisecond, "two beats and more are missing")
+	_, err := a.engine.Ask(t.Context(), incident.Event{Kind: incident.Operator, Target: "svc",
+		Command: &incident.Command{Verb: incident.CmdHold, By: "ann", Why: "something to write down", Until: time.Now().Add(time.Hour)}})
+	require.Error(t, err, "nothing is promised that cannot be kept")
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(pd.Alerts(), func(x escalatetest.Alert) bool { return strings.Contains(x.Summary, "journal") })
+	}, time.Minute, 50*time.Millisecond, "people are told, although it cannot be written down")
+	require.Error(t, stop(), "what could not be stored is not hidden")
+
+	disk.Repair()
+	before = pings.Load()
+	_, _, _, stop = runningIn(t, state, body)
+	require.Eventually(t, func() bool { return pings.Load() >= before+2 }, time.Minute, 20*time.Millisecond, "mended, it beats again")
+	require.NoError(t, stop())
 }

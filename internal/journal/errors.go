@@ -3,6 +3,8 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"syscall"
 
 	"modernc.org/sqlite"
@@ -89,4 +91,21 @@ var errMaybeFull = errors.New("the disk may be full")
 // mayBeFull reports whether giving up the ballast could help.
 func mayBeFull(err error) bool {
 	return errors.Is(err, ErrFull) || errors.Is(err, errMaybeFull)
+}
+
+// readOnly tells a disk that has become read-only from a full one: SQLite, which has its files open
+// since before, calls both a failed write. It is nil where the disk can be written.
+func readOnly(dir string, err error) error {
+	f, cannot := os.OpenFile(filepath.Join(dir, lockName), os.O_WRONLY, 0) // opening alone is refused then, and changes nothing
+	if cannot == nil {
+		_ = f.Close()
+		return nil
+	}
+	if !errors.Is(cannot, syscall.EROFS) {
+		return nil
+	}
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
+		err = lite // without our guess
+	}
+	return fmt.Errorf("%w: its file system has become read-only, as it does when the kernel finds an error on the disk (look at dmesg): %w", errNotWritable, err)
 }

@@ -136,8 +136,13 @@ func (j *Journal) withTurn(ctx context.Context, fn func(context.Context) error) 
 // ballast and tries once more.
 func (j *Journal) commit(ctx context.Context, fn func(*writer) error) error {
 	err := j.w.tx(ctx, fn)
-	if err != nil && mayBeFull(err) && j.giveUpBallast() {
-		err = j.w.tx(ctx, fn)
+	if err != nil && mayBeFull(err) {
+		if broken := readOnly(j.opts.Dir, err); broken != nil {
+			return broken // room would not help
+		}
+		if j.giveUpBallast() {
+			err = j.w.tx(ctx, fn)
+		}
 	}
 	return err
 }
