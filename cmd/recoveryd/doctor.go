@@ -15,6 +15,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/app"
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/doctor"
+	"github.com/recoveryd/recoveryd/internal/drill/onhost"
 	"github.com/recoveryd/recoveryd/internal/setup/host"
 )
 
@@ -56,6 +57,7 @@ func (c *cli) doctor(ctx context.Context, inside bool) error {
 			r.Findings = []doctor.Finding{{Check: "user", Object: s.User, Status: doctor.Fail, Detail: err.Error(), Mend: "recoveryd setup --apply"}}
 		}
 		r.Findings = append(r.Findings, doctor.Outside(ctx, o, s)...)
+		r.Findings = append(r.Findings, drillsLeft(onhost.Store{Dir: drillsDir})...)
 	} else {
 		r.As, r.Findings = "user "+username(), doctor.Inside(ctx, o)
 	}
@@ -68,6 +70,26 @@ func (c *cli) doctor(ctx context.Context, inside bool) error {
 		return &exitError{code: exitNotHealthy}
 	}
 	return err
+}
+
+// drillsLeft warns of drills that ended without putting things back, as those do whose host lost its
+// power. The one that is under way is none of them.
+func drillsLeft(s onhost.Store) []doctor.Finding {
+	left, err := s.Left()
+	if err != nil || len(left) == 0 {
+		return nil
+	}
+	unlock, err := s.Lock()
+	if err != nil {
+		return nil // one is under way, and puts back by itself what others left
+	}
+	defer unlock()
+	var out []doctor.Finding
+	for _, id := range left {
+		out = append(out, doctor.Finding{Check: "drills", Object: id, Status: doctor.Warn,
+			Detail: "ended without putting things back and without a report", Mend: "recoveryd drill mend"})
+	}
+	return out
 }
 
 // doctorOptions reads the configuration twice when its secrets cannot be had: what else is in it is

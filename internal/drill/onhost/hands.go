@@ -61,7 +61,7 @@ func (h *Hands) Prepare(ctx context.Context, r Record) (Record, error) {
 	if u.active != "active" {
 		return r, fmt.Errorf("%s is %s/%s", r.Unit, u.active, u.sub)
 	}
-	r.Run = u.run
+	r.Run, r.Boot = u.run, bootID()
 	if r.Fault == incident.FaultMemory {
 		if _, err := groupsOf(u.group); err != nil {
 			return r, err
@@ -133,6 +133,9 @@ func (h *Hands) fill(ctx context.Context, r Record) (string, error) {
 
 // Undo takes back what is left of the fault and says what that was; "" when nothing was.
 func (h *Hands) Undo(ctx context.Context, r Record) (string, error) {
+	if r.gone() {
+		return "", nil
+	}
 	switch r.Fault {
 	case incident.FaultFreeze:
 		u, err := inspect(ctx, h.conn, r.Unit)

@@ -138,3 +138,40 @@ func TestAProcessIsToldFromALaterOneByItsStart(t *testing.T) {
 	require.NoError(t, p.Run())
 	require.Zero(t, startOf(p.Process.Pid))
 }
+
+// After a power cut the number of a process is another's, and may by chance have its start too.
+func TestNothingIsTakenBackOnAHostThatWasStartedAgainSince(t *testing.T) {
+	hands := func(boot string) (h *Hands, id string, ended chan error) {
+		cmd := exec.Command("sleep", "600")
+		require.NoError(t, cmd.Start())
+		ended = make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		t.Cleanup(func() { _ = cmd.Process.Kill() })
+		r := Record{Order: drill.Order{ID: "20261122-060000-fill-memory-svc", Fault: incident.FaultMemory, Target: "svc"}, Unit: "svc.service",
+			Boot: boot, Hog: cmd.Process.Pid, HogAge: startOf(cmd.Process.Pid)}
+		h = &Hands{Store: Store{Dir: t.TempDir()}}
+		require.NoError(t, h.Store.SaveRecord(r))
+		return h, r.ID, ended
+	}
+	h, id, ended := hands("00000000-0000-0000-0000-000000000000")
+	_, did, found, err := h.Mend(t.Context(), id)
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Empty(t, did)
+	select {
+	case <-ended:
+		require.Fail(t, "a process of this boot was killed for a drill of another")
+	default:
+	}
+	left, err := h.Store.Left()
+	require.NoError(t, err)
+	require.Empty(t, left, "and the record is dropped")
+
+	for _, boot := range []string{bootID(), ""} { // "": a record of an earlier build
+		h, id, ended = hands(boot)
+		_, did, _, err = h.Mend(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, "the memory of the drill is free again", did)
+		require.Error(t, <-ended, "killed")
+	}
+}

@@ -21,7 +21,8 @@ import (
 type Record struct {
 	drill.Order
 	Unit   string    `json:"unit"`
-	Run    string    `json:"run"` // InvocationID of the run that the fault hits
+	Run    string    `json:"run"`           // InvocationID of the run that the fault hits
+	Boot   string    `json:"boot,omitzero"` // boot id of the host: nothing that a drill does survives the next start of it
 	At     time.Time `json:"at"`
 	Until  time.Time `json:"until"`            // the guard takes the fault back then, whatever the drill does
 	Socket string    `json:"socket,omitzero"`  // of the daemon, to tell it that the drill is over
@@ -58,6 +59,20 @@ func (s Store) Lock() (unlock func(), err error) {
 	}
 	return func() { _ = f.Close() }, nil
 }
+
+// bootID names this run of the kernel; "" when it does not say.
+func bootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// gone reports whether the host was started again since the record was written. Signals, sessions,
+// memory and transient units end with the host, and what systemd starts at boot a drill does not
+// change: nothing is left to be taken back, and the numbers of processes are others'.
+func (r Record) gone() bool { return r.Boot != "" && r.Boot != bootID() }
 
 // SaveRecord makes a record durable.
 func (s Store) SaveRecord(r Record) error { return s.write(r.ID+recordEnd, r, 0o600) }
