@@ -100,6 +100,43 @@ func TestAPoolThatFillsShowsWhenItIsUsedUp(t *testing.T) {
 	require.NotContains(t, f, detect.TrendPoolLeft, "a busy pool that is given back")
 }
 
+// A pool that leaked up to 24 of 30 was told to be used up "in seconds" for a minute and a half.
+func TestGrowthThatHasStoppedIsNotDrawnOn(t *testing.T) {
+	for name, c := range map[string]struct {
+		look    func(i int) detect.Facts // every five seconds
+		fact    string
+		grows   int // looks until it stops
+		patient int // looks after which that must be seen
+	}{
+		"a pool":  {func(i int) detect.Facts { return poolOf(30, 30-float64(min(i, 19)*5/4), 30) }, detect.TrendPoolLeft, 20, 6},
+		"memory":  {func(i int) detect.Facts { return rss(100*mib + float64(min(i, 119))*mib/2) }, detect.TrendMemoryLeft, 120, 48},
+		"a saw's": {func(i int) detect.Facts { return rss(100*mib + float64(min(i, 119))*mib/2 + float64(i%7)*mib) }, detect.TrendMemoryLeft, 120, 60},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := NewTrend(TrendConfig{MemoryLimit: 200 * mib})
+			require.Contains(t, shown(tr, c.grows, 5*time.Second, c.look), c.fact, "while it grows")
+			f := shown(NewTrend(TrendConfig{MemoryLimit: 200 * mib}), c.grows+c.patient, 5*time.Second, c.look)
+			require.NotContains(t, f, c.fact)
+		})
+	}
+}
+
+func TestScatterDoesNotInterruptTheWarningOfALeak(t *testing.T) {
+	noise := rand.New(rand.NewPCG(5, 6))
+	tr := NewTrend(TrendConfig{MemoryLimit: 400 * mib})
+	known, lost := false, 0
+	for i := range 480 { // 40 minutes at 3 MiB a minute, scattered by 3
+		f := rss(100*mib + float64(i)*mib/4 + noise.NormFloat64()*3*mib)
+		tr.Add(trendBegan.Add(time.Duration(i)*5*time.Second), f)
+		_, ok := f[detect.TrendMemoryLeft]
+		if known = known || ok; known && !ok {
+			lost++
+		}
+	}
+	require.True(t, known)
+	require.Less(t, lost, 480/20, "looks without it, of those since it was first seen")
+}
+
 func TestANewProcessBeginsANewRow(t *testing.T) {
 	tr := NewTrend(TrendConfig{MemoryLimit: 200 * mib})
 	shown(tr, 240, 5*time.Second, func(i int) detect.Facts { return rss(100*mib + float64(i)*mib/10) })

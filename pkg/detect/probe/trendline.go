@@ -120,8 +120,20 @@ func (s *series) fit() (line, string) {
 	// 1.5 times the median of the distances is about one standard deviation of ordinary scatter.
 	scatter := 1.5 * median(rest)
 	l.end = base + l.slope*x[n-1]
-	l.grows = l.slope*x[n-1] > max(s.shape.noise, 4*scatter) && s.rising(y)
+	l.grows = l.slope*x[n-1] > max(s.shape.noise, 4*scatter) && s.rising(y) && !l.stopped(x, y, base, scatter)
 	return l, ""
+}
+
+// stopped reports whether the growth is over: the latest points are hardly higher than those
+// before and lie below the line. What is left would otherwise be told to shrink to nothing, for
+// as long as the line remembers the growth.
+func (l line) stopped(x, y []float64, base, scatter float64) bool {
+	n := len(y)
+	k := max(3, n/8)
+	late, before := n-1-k/2, n-1-k-k/2
+	recent := median(slices.Clone(y[n-k:]))
+	rise := recent - median(slices.Clone(y[n-2*k:n-k]))
+	return rise < l.slope*(x[late]-x[before])/5 && base+l.slope*x[late]-recent > scatter
 }
 
 // rising reports whether each third of the points lies higher than the one before. A single jump, or
