@@ -121,6 +121,14 @@ func TestGrowthThatHasStoppedIsNotDrawnOn(t *testing.T) {
 	}
 }
 
+func TestWhatIsLeftCountsFromWhatIsSeen(t *testing.T) {
+	look := func(i int) detect.Facts { return poolOf(30, 30-float64(min(i, 19)*5/4), 30) } // up to 23
+	f := shown(NewTrend(TrendConfig{}), 23, 5*time.Second, look)                           // and level for four looks
+	left, ok := f.Duration(detect.TrendPoolLeft)
+	require.True(t, ok, "it may be a pause")
+	require.InDelta(t, 28, left.Seconds(), 2, "7 are free, at one in four seconds; the line alone says 12")
+}
+
 func TestScatterDoesNotInterruptTheWarningOfALeak(t *testing.T) {
 	noise := rand.New(rand.NewPCG(5, 6))
 	tr := NewTrend(TrendConfig{MemoryLimit: 400 * mib})

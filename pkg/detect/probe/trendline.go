@@ -76,7 +76,7 @@ func (s *series) forget(now time.Time) {
 // line is a straight line through a series.
 type line struct {
 	slope float64 // a second
-	end   float64 // its value at the last point
+	end   float64 // its value at the last point, or what is seen there when that is clearly less
 	grows bool    // steadily: by clearly more than the points scatter around it
 }
 
@@ -120,6 +120,9 @@ func (s *series) fit() (line, string) {
 	// 1.5 times the median of the distances is about one standard deviation of ordinary scatter.
 	scatter := 1.5 * median(rest)
 	l.end = base + l.slope*x[n-1]
+	if now := median(slices.Clone(y[n-3:])); l.end-now > scatter { // growth that slows down: what is left counts from where it is
+		l.end = now
+	}
 	l.grows = l.slope*x[n-1] > max(s.shape.noise, 4*scatter) && s.rising(y) && !l.stopped(x, y, base, scatter)
 	return l, ""
 }
