@@ -175,7 +175,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.engine, err = engine.New(engine.Options{Policy: policy, Subjects: subjects, State: state, Actuator: actuator(a.adapters),
-		Journal: ledger{a.journal, a.giveUp}, Courier: courier{a}, Brake: a.brake, Evidence: a.evidence, Tape: a.recorder, Meter: tracedMeter{a.feed.Tap(a.metrics), a.tracer}, Render: a.render, Own: a.own, Logger: a.log})
+		Journal: ledger{a.journal, a.giveUp}, Courier: courier{a}, Broken: a.journal.Broken(), Brake: a.brake, Evidence: a.evidence, Tape: a.recorder, Meter: tracedMeter{a.feed.Tap(a.metrics), a.tracer}, Render: a.render, Own: a.own, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ type Subject struct {
 	Interval time.Duration // between looks when nothing is wrong, at most; a tenth less at the least. More than 0
 }
 
-// Options is what an Engine is built from. All fields but Brake, Evidence and Tape are required.
+// Options is what an Engine is built from. All fields but Broken, Brake, Evidence and Tape are required.
 type Options struct {
 	Policy   *incident.Policy
 	Subjects []Subject
@@ -30,6 +30,9 @@ type Options struct {
 	Actuator Actuator
 	Journal  Journal
 	Courier  Courier
+	// Broken says that the journal was found to be broken although nothing had to be written: people
+	// learn it before an incident needs it. nil = it shows only with the next decision.
+	Broken <-chan error
 	// Brake says why nothing may be done on this host at all; "" = it may. It is asked before every
 	// decision and again before every action, so it must be fast. nil = there is no brake.
 	Brake    func() string

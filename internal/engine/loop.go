@@ -38,6 +38,11 @@ func (e *Engine) Run(ctx context.Context) error {
 					idle.Reset(idleTurn) // an event is a turn: nothing else is left for the ticker to do
 				}
 			}
+		case err := <-e.o.Broken:
+			if state := e.State(); state.Host.Impaired == "" {
+				e.o.Logger.Error("journal cannot be written", zap.Error(err))
+				e.impair(ctx, state, time.Now(), err)
+			}
 		case <-idle.C:
 			e.brake(ctx)
 			if e.State().Host.Impaired != "" {
@@ -124,21 +129,11 @@ func (e *Engine) journalBroken(ctx context.Context, state incident.State, m mess
 	if m.ev.Kind == incident.Impaired {
 		return // it was asked whether the journal works again, and it does not
 	}
-	why := fmt.Sprintf("the journal cannot be written: %v", cause)
 	e.o.Logger.Error("journal append failed", zap.Error(cause), zap.String("target", m.ev.Target))
 	now := time.Now()
 	seq := state.Seq // what follows is not in the journal and takes no number of it
 	if state.Host.Impaired == "" {
-		ev := incident.Event{Kind: incident.Impaired, Detail: why}
-		next, rec := e.Policy().Step(state, now, ev)
-		next.Seq = seq
-		e.tape(state, now, ev, rec, next)
-		state = next
-		e.o.Courier.Emergency(e.o.Own(e.impairedNotice(now, why)))
-		if notices := e.render(next, rec); len(notices) > 0 { // what became due with this very step
-			e.o.Courier.Emergency(notices)
-		}
-		e.accept(ctx, state, rec)
+		state = e.impair(ctx, state, now, cause)
 	}
 	next, rec := e.Policy().Step(state, now, m.ev)
 	for _, eff := range rec.Effects {
@@ -152,6 +147,21 @@ func (e *Engine) journalBroken(ctx context.Context, state incident.State, m mess
 	next.Seq = seq
 	e.tape(state, now, m.ev, rec, next)
 	e.accept(ctx, next, rec)
+}
+
+// impair tells the core that it may only page, and people that it is so. Nothing of it is in the journal.
+func (e *Engine) impair(ctx context.Context, state incident.State, now time.Time, cause error) incident.State {
+	why := fmt.Sprintf("the journal cannot be written: %v", cause)
+	ev := incident.Event{Kind: incident.Impaired, Detail: why}
+	next, rec := e.Policy().Step(state, now, ev)
+	next.Seq = state.Seq
+	e.tape(state, now, ev, rec, next)
+	e.o.Courier.Emergency(e.o.Own(e.impairedNotice(now, why)))
+	if notices := e.render(next, rec); len(notices) > 0 { // what became due with this very step
+		e.o.Courier.Emergency(notices)
+	}
+	e.accept(ctx, next, rec)
+	return next
 }
 
 // impairedNotice is the page about recoveryd itself.

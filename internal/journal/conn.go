@@ -78,9 +78,10 @@ func openDB(dsn string, n int) (*sql.DB, error) {
 
 // writer is the one connection that writes, with its statements prepared once.
 type writer struct {
-	db    *sql.DB
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
+	db      *sql.DB
+	conn    *sql.Conn
+	stmts   map[string]*sql.Stmt
+	changed bool // a row, in the last transaction: without that nothing of it went to the disk
 }
 
 func openWriter(ctx context.Context, path string) (*writer, error) {
@@ -110,7 +111,13 @@ func (w *writer) exec(ctx context.Context, query string, args ...any) (sql.Resul
 		return nil, err
 	}
 	res, err := s.ExecContext(ctx, args...)
-	return res, classify(err)
+	if err != nil {
+		return res, classify(err)
+	}
+	if n, err := res.RowsAffected(); err == nil && n > 0 {
+		w.changed = true
+	}
+	return res, nil
 }
 
 // get scans the one row of a query, prepared on its first use. Without a row the error is
@@ -149,10 +156,13 @@ func (w *writer) tx(ctx context.Context, fn func(*writer) error) (err error) {
 		// with "no transaction is active", which is what we want.
 		_, _ = w.conn.ExecContext(ctx, "ROLLBACK")
 	}()
+	w.changed = false // SQLite says of BEGIN what the statement before it changed
 	if err := fn(w); err != nil {
 		return err
 	}
+	changed := w.changed
 	_, err = w.exec(ctx, "COMMIT")
+	w.changed = changed && err == nil
 	return err
 }
 

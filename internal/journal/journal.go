@@ -61,6 +61,8 @@ type Journal struct {
 
 	pending  pendingObservations
 	ballast  atomic.Bool // the ballast is there
+	wrote    atomic.Bool // since the maintenance asked last
+	broken   chan error  // see Broken
 	maintain chan struct{}
 	stop     context.CancelFunc
 	done     sync.WaitGroup
@@ -76,7 +78,7 @@ func Open(ctx context.Context, opts Options) (*Journal, error) {
 	opts = opts.withDefaults()
 	j := &Journal{
 		opts: opts, path: filepath.Join(opts.Dir, fileName), log: opts.Logger,
-		turn: make(chan struct{}, 1), maintain: make(chan struct{}, 1),
+		turn: make(chan struct{}, 1), maintain: make(chan struct{}, 1), broken: make(chan error, 1),
 	}
 	j.turn <- struct{}{}
 	open := j.openWriting
@@ -143,6 +145,9 @@ func (j *Journal) commit(ctx context.Context, fn func(*writer) error) error {
 		if j.giveUpBallast() {
 			err = j.w.tx(ctx, fn)
 		}
+	}
+	if err == nil && j.w.changed {
+		j.wrote.Store(true)
 	}
 	return err
 }

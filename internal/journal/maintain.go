@@ -8,9 +8,11 @@ import (
 )
 
 const (
-	// flushEvery bounds what a crash loses of the observations.
+	// flushEvery bounds what a crash loses of the observations, and how soon a write that failed is
+	// tried again.
 	flushEvery = 10 * time.Second
-	// tidyEvery is how often the size and the ballast are looked at.
+	// tidyEvery is how often the size and the ballast are looked at, and the least often that something
+	// is written.
 	tidyEvery = time.Minute
 )
 
@@ -23,23 +25,28 @@ func (j *Journal) startMaintenance(ctx context.Context) {
 		defer flush.Stop()
 		tidy := time.NewTicker(tidyEvery)
 		defer tidy.Stop()
+		p := proof{j: j}
 		for {
 			var err error
 			select {
 			case <-ctx.Done():
 				return
 			case <-flush.C:
-				err = j.flushObservations(ctx)
+				if err = p.settle(ctx); err == nil {
+					err = j.flushObservations(ctx)
+				}
 			case <-j.maintain:
 				if err = j.flushObservations(ctx); err == nil && !j.ballast.Load() && j.opts.BallastBytes > 0 {
 					err = j.relieve(ctx)
 				}
 			case <-tidy.C:
 				j.tendBallast()
-				err = j.Prune(ctx, time.Now())
+				if err = j.Prune(ctx, time.Now()); err == nil {
+					err = j.proveIdle(ctx)
+				}
 			}
-			if err != nil && ctx.Err() == nil {
-				j.log.Warn("journal maintenance failed", zap.Error(err))
+			if ctx.Err() == nil {
+				p.note(err)
 			}
 		}
 	})
