@@ -76,6 +76,7 @@ type App struct {
 	canary      *canary
 	tracer      *tracing.Tracer
 	reach       reach
+	unwritten   unwritten
 
 	mu        sync.Mutex // guards what follows
 	stopWatch context.CancelFunc
@@ -161,6 +162,8 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.reportSalvage()
+	a.unwritten = unwritten{path: filepath.Join(c.RuntimeDir, unwrittenName), log: a.log}
+	a.outbox.Submit(a.unwritten.takeBack(time.Now())...)
 	if err := a.newEvidence(); err != nil {
 		return nil, err
 	}
@@ -361,8 +364,15 @@ func (a *App) render(n incident.Notice, i incident.Incident, at time.Time) escal
 	return rendererOf(a.Config()).Render(n, i, at)
 }
 
-// own routes a notice about recoveryd itself by the configuration in force.
-func (a *App) own(n escalate.Notice) []escalate.Queued { return a.routing.Load().Own(n) }
+// own routes a notice about recoveryd itself by the configuration in force. It says on which host, also
+// in its key: recoveryd elsewhere may send to the same service of a vendor.
+func (a *App) own(n escalate.Notice) []escalate.Queued {
+	if n.Host == "" {
+		n.Host = a.Config().Host
+		n.Key += "/" + n.Host
+	}
+	return a.routing.Load().Own(n)
+}
 
 // courier connects the engine to the outbox.
 type courier struct{ a *App }
@@ -371,7 +381,10 @@ type courier struct{ a *App }
 func (c courier) Wake() { c.a.outbox.Wake() }
 
 // Emergency delivers without a journal, under the same rules.
-func (c courier) Emergency(rows []escalate.Queued) { c.a.outbox.Submit(rows...) }
+func (c courier) Emergency(rows []escalate.Queued) {
+	c.a.unwritten.note(rows)
+	c.a.outbox.Submit(rows...)
+}
 
 // observeOnly turns every target into one that is only watched.
 func observeOnly(c *config.Config) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -45,7 +46,8 @@ roles: [{name: primary, notify: [alice]}, {name: secondary, notify: [bob]}]
 // router as the daemon has them, around a service that crashed and vendors that may be away.
 type night struct {
 	t     *testing.T
-	dir   string
+	dir   string // of the journal
+	run   string // the runtime directory; "" = there is none
 	c     *config.Config
 	begun time.Time
 
@@ -120,9 +122,13 @@ func (n *night) begin() {
 	a.routing.Store(route)
 	a.outbox, err = outbox.New(outbox.Options{Store: j, Notifiers: notifiers, Rules: rulesOf(n.c), Jitter: func() float64 { return 0.5 }})
 	require.NoError(t, err)
+	if n.run != "" {
+		a.unwritten = unwritten{path: filepath.Join(n.run, unwrittenName), log: zap.NewNop()}
+	}
+	a.outbox.Submit(a.unwritten.takeBack(time.Now())...)
 	a.engine, err = engine.New(engine.Options{Policy: policy, State: state, Actuator: n, Meter: n, Logger: zap.NewNop(),
 		Subjects: []engine.Subject{{Name: "svc", Looker: n, Interval: 5 * time.Second}},
-		Journal:  ledger{j, func(error) {}}, Courier: courier{a}, Render: a.render, Own: a.own})
+		Journal:  ledger{j, func(error) {}}, Courier: courier{a}, Broken: j.Broken(), Render: a.render, Own: a.own})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -75,10 +75,7 @@ func (e *Engine) handle(ctx context.Context, m message) {
 	e.tape(state, now, m.ev, rec, next)
 	e.accept(ctx, next, rec)
 	if state.Host.Impaired != "" && next.Host.Impaired == "" {
-		n := e.impairedNotice(now, state.Host.Impaired)
-		n.Kind, n.Status, n.Next = escalate.Resolve, escalate.Resolved, "recoveryd can write its journal again, and acts again"
-		n.ID = fmt.Sprintf("recoveryd-mended-%d", now.UnixNano())
-		e.o.Courier.Emergency(e.o.Own(n))
+		e.o.Courier.Emergency(e.o.Own(Mended(e.impairedNotice(now, state.Host.Impaired), now)))
 	}
 	if m.done != nil {
 		m.done <- rec
@@ -147,30 +144,6 @@ func (e *Engine) journalBroken(ctx context.Context, state incident.State, m mess
 	next.Seq = seq
 	e.tape(state, now, m.ev, rec, next)
 	e.accept(ctx, next, rec)
-}
-
-// impair tells the core that it may only page, and people that it is so. Nothing of it is in the journal.
-func (e *Engine) impair(ctx context.Context, state incident.State, now time.Time, cause error) incident.State {
-	why := fmt.Sprintf("the journal cannot be written: %v", cause)
-	ev := incident.Event{Kind: incident.Impaired, Detail: why}
-	next, rec := e.Policy().Step(state, now, ev)
-	next.Seq = state.Seq
-	e.tape(state, now, ev, rec, next)
-	e.o.Courier.Emergency(e.o.Own(e.impairedNotice(now, why)))
-	if notices := e.render(next, rec); len(notices) > 0 { // what became due with this very step
-		e.o.Courier.Emergency(notices)
-	}
-	e.accept(ctx, next, rec)
-	return next
-}
-
-// impairedNotice is the page about recoveryd itself.
-func (e *Engine) impairedNotice(now time.Time, why string) escalate.Notice {
-	return escalate.Notice{ID: fmt.Sprintf("recoveryd-impaired-%d", now.UnixNano()), Key: "recoveryd-impaired", Kind: escalate.Trigger,
-		At: now, Since: now, Priority: "P2", Severity: escalate.Error, Status: escalate.Identified, Target: "recoveryd", Class: "recoveryd",
-		Summary: "recoveryd cannot write its journal: it watches and pages, but acts on nothing", Evidence: []string{why},
-		Next:     "recoveryd acts again by itself when the journal can be written",
-		Commands: []string{"systemctl status recoveryd", "df -h /var/lib/recoveryd", "recoveryd doctor"}}
 }
 
 // render turns the notices of a record into messages, one for each channel that gets it.
