@@ -28,8 +28,9 @@ type Config struct {
 	// Directory of what must survive a reboot: the journal of incidents and the outbox of
 	// pages. recoveryd takes no action which it cannot first write down here.
 	StateDir string `yaml:"state_dir" form:"path" want:"nonempty" shown:"$STATE_DIRECTORY as set by systemd, otherwise /var/lib/recoveryd"`
-	// Directory of what lasts until the next boot: the control socket control.sock, and env/
-	// with the environment files by which a connection pool is enlarged.
+	// Directory of what lasts until the next boot: the control socket control.sock, env/ with the
+	// environment files by which a connection pool is enlarged, and unwritten-page.json, the page about
+	// a journal that cannot be written, while it is open.
 	RuntimeDir string `yaml:"runtime_dir" form:"path" want:"nonempty" shown:"$RUNTIME_DIRECTORY as set by systemd, otherwise /run/recoveryd"`
 	// What the daemon logs about itself.
 	Log Log `yaml:"log"`
