@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recoveryd/recoveryd/internal/app"
+	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/residency"
 )
 
 func (c *cli) runCmd() *cobra.Command {
@@ -30,7 +32,8 @@ stops it after the action in flight and a last delivery of notices.`,
 				return &exitError{exitUsage, err}
 			}
 			defer func() { _ = log.Sync() }() // standard error cannot be synced everywhere
-			a, err := app.New(cmd.Context(), app.Options{ConfigPath: c.config, Config: cfg, Logger: log, Version: version, Commit: commit, DryRun: dryRun})
+			a, err := app.New(cmd.Context(), app.Options{ConfigPath: c.config, Config: cfg, Logger: log, Version: version, Commit: commit, DryRun: dryRun,
+				Configured: func(cfg *config.Config) { residency.Processors(len(cfg.Targets)) }})
 			if err != nil {
 				if bad := new(app.ConfigError); errors.As(err, &bad) {
 					return &exitError{exitUsage, err}

@@ -46,6 +46,8 @@ type Options struct {
 	Logger          *zap.Logger
 	Version, Commit string
 	DryRun          bool // observe every target, whatever the configuration says
+	// Configured is told of the configuration in force, when Run begins and after each reload. nil = nobody is.
+	Configured func(*config.Config)
 	// Adapters replaces or adds platform adapters by name; for the demonstration.
 	Adapters map[string]platform.Adapter
 }
@@ -74,6 +76,7 @@ type App struct {
 	damaged     chan error // capacity 1: the journal is corrupt, see ledger
 	beats       *heartbeat
 	canary      *canary
+	cycles      *cycles
 	tracer      *tracing.Tracer
 	reach       reach
 	unwritten   unwritten
@@ -177,8 +180,9 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.tracer, err = a.newTracer(); err != nil {
 		return nil, err
 	}
+	a.cycles = newCycles(tracedMeter{a.feed.Tap(a.metrics), a.tracer}, a.log)
 	a.engine, err = engine.New(engine.Options{Policy: policy, Subjects: subjects, State: state, Actuator: actuator(a.adapters),
-		Journal: ledger{a.journal, a.giveUp}, Courier: courier{a}, Broken: a.journal.Broken(), Brake: a.brake, Evidence: a.evidence, Tape: a.recorder, Meter: tracedMeter{a.feed.Tap(a.metrics), a.tracer}, Render: a.render, Own: a.own, Logger: a.log})
+		Journal: ledger{a.journal, a.giveUp}, Courier: courier{a}, Broken: a.journal.Broken(), Brake: a.brake, Evidence: a.evidence, Tape: a.recorder, Meter: a.cycles, Render: a.render, Own: a.own, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}
@@ -197,11 +201,19 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	return a, nil
 }
 
+// configured tells who wants to know of the configuration in force.
+func (a *App) configured(c *config.Config) {
+	if a.o.Configured != nil {
+		a.o.Configured(c)
+	}
+}
+
 // Run turns until ctx ends or a part fails; every value on reload reads the configuration anew.
 // It stops everything before it returns. The error is nil after an orderly stop.
 func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	a.configured(a.Config())
 	var wg sync.WaitGroup
 	part := func(name string, run func() error) {
 		wg.Go(func() {

@@ -25,6 +25,8 @@ type heartbeat struct {
 	send   func(context.Context, config.Heartbeat) error
 	count  func(result string, at time.Time)
 	log    *zap.Logger
+	// reloaded: the configuration may have changed. Capacity 1.
+	reloaded chan struct{}
 
 	status atomic.Pointer[HeartbeatStatus] // nil: none is configured
 	last   string                          // what was logged last, "" = all is well
@@ -39,9 +41,6 @@ type HeartbeatStatus struct {
 	Since    time.Time `json:"since,omitzero"`   // of the trouble
 }
 
-// idleCheck is how soon a heartbeat that is not configured looks whether a reload has changed that.
-const idleCheck = 5 * time.Second
-
 // warmUp is how long a daemon may take until everything was looked at once, without a complaint in
 // the log that it has not beaten yet.
 const warmUp = 30 * time.Second
@@ -55,20 +54,37 @@ func (h *heartbeat) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-h.reloaded:
+			if (h.status.Load() != nil) == h.config().URL.IsSet() {
+				continue // it goes on as it did; another interval follows the next call
+			}
 		case <-timer.C:
-			timer.Reset(h.beat(ctx))
+		}
+		if wait := h.beat(ctx); wait > 0 {
+			timer.Reset(wait)
+		} else {
+			timer.Stop()
 		}
 	}
 }
 
-// beat makes one call, or says why not, and returns how long to wait before the next. After a call
-// that did not arrive the next comes sooner, since one lost packet must wake nobody.
+// follow lets run look at the configuration, which was loaded anew.
+func (h *heartbeat) follow() {
+	select {
+	case h.reloaded <- struct{}{}:
+	default: // it has not looked since the last time
+	}
+}
+
+// beat makes one call, or says why not, and returns how long to wait before the next; 0 = none is due
+// until a heartbeat is configured. After a call that did not arrive the next comes sooner, since one
+// lost packet must wake nobody.
 func (h *heartbeat) beat(ctx context.Context) time.Duration {
 	c := h.config()
 	if !c.URL.IsSet() {
 		h.status.Store(nil)
 		h.last = ""
-		return idleCheck
+		return 0
 	}
 	began := time.Now()
 	checked, cancel := context.WithTimeout(ctx, c.Timeout)
@@ -129,7 +145,7 @@ func (h *heartbeat) complain(result string, why error) {
 
 // newHeartbeat connects the heartbeat to the daemon.
 func newHeartbeat(a *App) *heartbeat {
-	return &heartbeat{config: func() config.Heartbeat { return a.Config().Heartbeat }, broken: a.incomplete,
+	return &heartbeat{reloaded: make(chan struct{}, 1), config: func() config.Heartbeat { return a.Config().Heartbeat }, broken: a.incomplete,
 		send: (&beater{line: a.statusLine}).send, count: a.metrics.Beat, log: a.log.Named("heartbeat")}
 }
 

@@ -15,20 +15,15 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
+// complaintEvery is how often a daemon whose loop stands still says so.
+const complaintEvery = 10 * time.Second
+
 // supervise talks to the service manager: READY once every target was looked at, STATUS when it
 // changes, and a watchdog that is fed only while the loop and the lookers complete their cycles.
 func (a *App) supervise(ctx context.Context) error {
-	interval, err := daemon.SdWatchdogEnabled(false)
-	if err != nil {
-		a.log.Warn("the watchdog of the service manager is not used", zap.Error(err))
-	}
-	every := 2 * time.Second
-	if interval > 0 {
-		every = min(every, interval/3)
-	}
 	manager := newHerald()
 	defer manager.close()
-	t := time.NewTicker(every)
+	t := time.NewTicker(complaintEvery)
 	defer t.Stop()
 	ready, status := false, ""
 	first := time.NewTicker(20 * time.Millisecond)
@@ -52,12 +47,16 @@ func (a *App) supervise(ctx context.Context) error {
 			}
 			continue
 		case <-t.C:
-		}
-		if err := a.engine.Alive(time.Now()); err != nil {
-			a.log.Error("not alive: the watchdog is not fed", zap.Error(err))
+			if err := a.engine.Alive(time.Now()); err != nil {
+				a.log.Error("not alive: the watchdog is not fed", zap.Error(err))
+			}
 			continue
+		case <-a.cycles.beats:
 		}
-		if interval > 0 {
+		if a.engine.Alive(time.Now()) != nil {
+			continue // the loop turns and no target is looked at
+		}
+		if a.cycles.watchdog {
 			_ = manager.tell(daemon.SdNotifyWatchdog) // it acts itself when it does not hear of us
 		}
 		if s := a.statusLine(); ready && s != status {

@@ -73,6 +73,7 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	// but the end of the daemon itself.
 	handOver(a.Config(), c, a.lookers, lookers)
 	a.config.Store(c)
+	a.configured(c)
 	a.routing.Store(route)
 	a.metrics.Targets(names(c))
 	a.metrics.Limits(policy.Targets())
@@ -80,6 +81,7 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	a.outbox.Replace(notifiers, rulesOf(c))
 	a.configureEvidence(c, adapters)
 	a.configureAlerts(c)
+	a.beats.follow()
 	a.setFingerprint(c)
 	if err := a.engine.Reload(ctx, policy, subjects, actuator(adapters)); err != nil {
 		return err // only when recoveryd is being stopped

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/detect/probe"
@@ -25,12 +26,39 @@ func (s suspicious) Name() string { return s.first.Name() }
 
 // Look asks, and looks harder when the answer is not plainly good.
 func (s suspicious) Look(ctx context.Context, unit detect.Facts) detect.Facts {
-	f := s.first.Look(ctx, unit)
-	more := s.always
-	if !s.fine(f, unit) {
-		more = slices.Concat(s.always, s.extra)
+	return s.harder(ctx, s.first.Look(ctx, unit), unit)
+}
+
+// Begin implements probe.Prompt with what the first witness begins with. The others read what the kernel
+// tells of processes, and that may take long when they are sick.
+func (s suspicious) Begin(ctx context.Context, by time.Time, unit detect.Facts) (detect.Facts, func(context.Context) detect.Facts) {
+	first, ok := s.first.(probe.Prompt)
+	if !ok {
+		return nil, func(ctx context.Context) detect.Facts { return s.Look(ctx, unit) }
 	}
-	for _, w := range more {
+	f, rest := first.Begin(ctx, by, unit)
+	if rest == nil && len(s.more(f, unit)) == 0 {
+		return f, nil
+	}
+	return nil, func(ctx context.Context) detect.Facts {
+		if rest != nil {
+			f = rest(ctx)
+		}
+		return s.harder(ctx, f, unit)
+	}
+}
+
+// more are the witnesses that look besides the first, after what that one saw.
+func (s suspicious) more(f, unit detect.Facts) []probe.Witness {
+	if s.fine(f, unit) {
+		return s.always
+	}
+	return slices.Concat(s.always, s.extra)
+}
+
+// harder adds what the other witnesses see to what the first saw.
+func (s suspicious) harder(ctx context.Context, f, unit detect.Facts) detect.Facts {
+	for _, w := range s.more(f, unit) {
 		for k, v := range w.Look(ctx, unit) {
 			f[k] = v
 		}

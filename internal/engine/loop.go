@@ -221,8 +221,8 @@ func (e *Engine) perform(ctx context.Context, eff incident.Effect, rec incident.
 
 // collect gathers evidence. Before a disruptive action it goes first, since the action destroys
 // it; it is bounded, and never delays the cure beyond that bound. A start destroys nothing and is the
-// cure of a service that is down: evidence waits until it is over, and holds the facts from before it.
-// Otherwise it runs beside.
+// cure of a service that is down: evidence waits until it is over and the service had a moment for its
+// own start, and holds the facts from before it. Otherwise it runs beside.
 func (e *Engine) collect(ctx context.Context, a strategy.Action, inc string, over <-chan struct{}) {
 	if e.o.Evidence == nil || inc == "" {
 		return
@@ -238,6 +238,10 @@ func (e *Engine) collect(ctx context.Context, a strategy.Action, inc string, ove
 	e.work.Go(func() {
 		if a.Verb == strategy.UnitStart {
 			<-over
+			select {
+			case <-time.After(startRoom):
+			case <-ctx.Done(): // at once, or never
+			}
 		}
 		e.gather(ctx, a.Target, inc, before)
 	})
@@ -249,6 +253,10 @@ func (e *Engine) gather(ctx context.Context, target, inc string, before detect.F
 	defer cancel()
 	e.o.Evidence.Collect(bounded, target, inc, before)
 }
+
+// startRoom is how long a service that was started is left alone with the processor before evidence is
+// collected: on two cores that had cost its start some milliseconds.
+const startRoom = time.Second
 
 // evidenceLimit is the most that collecting evidence may delay a cure, whatever the operator's own
 // program wants: the core waits for the end of an action for actionMargin (5 s) longer than the

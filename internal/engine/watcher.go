@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/recoveryd/recoveryd/internal/residency"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -70,6 +71,7 @@ func (e *Engine) look(ctx context.Context, w *watcher) {
 	w.looking = true
 	e.work.Add(1) // not over, so nobody waits for the work yet
 	defer e.work.Done()
+	residency.GrowStack()
 	for !w.over && time.Until(w.due) <= 0 {
 		w.mu.Unlock()
 		e.lookOnce(ctx, w)

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/recoveryd/recoveryd/internal/residency"
 )
 
 // ObservationRow is what was seen of one target at one time. Body is JSON.
@@ -84,6 +86,7 @@ func (j *Journal) flushObservations(ctx context.Context) error {
 	if len(rows) == 0 {
 		return nil
 	}
+	residency.GrowStack()
 	body, err := pack(rows, size)
 	if err == nil {
 		first, last := rows[0].At, rows[0].At

@@ -1,12 +1,13 @@
-// Package residency gives back memory that only the start of the process needed: the heap's free
-// pages, and the pages of the program file that were mapped while configuration, templates and
-// tables were read. It decides nothing and changes no behaviour: what is needed again is mapped again
-// from the page cache, a page fault each.
+// Package residency keeps small what a waiting daemon takes of its host. It gives back memory that only
+// the start of the process needed: the heap's free pages, and the pages of the program file that were
+// mapped while configuration, templates and tables were read; what is needed again is mapped again
+// from the page cache, a page fault each. And it takes no more processors than the work needs. It
+// decides nothing about targets and changes no behaviour.
 //
 // Without it a daemon that idles at 4 MB of heap stays at 36 MB resident, 25 of them program text
 // that ran once (measured with two targets; see docs/benchmarks.md).
 //
-// Start reading at [Trim].
+// Start reading at [Trim] and [Processors].
 package residency
 
 import (

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +28,7 @@ type exchange struct {
 	tls     *tls.Config // nil for plain http
 	req     *http.Request
 	raw     []byte // the rendered request
+	numeric bool   // the address needs no name server
 	dialer  net.Dialer
 
 	mu   sync.Mutex // one exchange at a time; guards what follows
@@ -41,6 +43,8 @@ func newExchange(e Endpoint) (*exchange, error) {
 	}
 	x := &exchange{timeout: e.Timeout, maxBody: e.MaxBody, addr: address(u)}
 	x.dialer.KeepAlive = -1 // the connection lives for one request
+	_, err = netip.ParseAddrPort(x.addr)
+	x.numeric = err == nil
 	if u.Scheme == "https" {
 		if x.tls, err = e.TLS.config(u.Hostname()); err != nil {
 			return nil, err
@@ -59,12 +63,16 @@ func (x *exchange) identity() string {
 }
 
 // do sends the request and gives use what came of it: the reply, whose body use must not keep,
-// and the error that made it incomplete. Outcome and Error of the reply are filled in.
-func (x *exchange) do(ctx context.Context, use func(Reply, error)) {
+// and the error that made it incomplete. Outcome and Error of the reply are filled in. It ends at the
+// endpoint's timeout, by a moment (zero = none) and with ctx, whichever comes first.
+func (x *exchange) do(ctx context.Context, by time.Time, use func(Reply, error)) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	start := time.Now()
 	deadline := start.Add(x.timeout)
+	if !by.IsZero() && by.Before(deadline) {
+		deadline = by
+	}
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
@@ -86,7 +94,10 @@ func (x *exchange) do(ctx context.Context, use func(Reply, error)) {
 
 // roundTrip returns what it got of the reply even when it also returns an error.
 func (x *exchange) roundTrip(ctx context.Context, deadline time.Time) (Reply, error) {
-	dialCtx, cancel := context.WithDeadline(ctx, deadline)
+	dialCtx, cancel := context.Context(due{ctx, deadline}), func() {}
+	if !x.numeric { // who asks for names keeps no deadline by itself
+		dialCtx, cancel = context.WithDeadline(ctx, deadline)
+	}
 	defer cancel()
 	conn, err := x.dialer.DialContext(dialCtx, "tcp", x.addr)
 	if err != nil {
@@ -110,6 +121,17 @@ func (x *exchange) roundTrip(ctx context.Context, deadline time.Time) (Reply, er
 	}
 	return x.receive(conn)
 }
+
+// due is a context that tells a deadline and does not end at it, for a callee that keeps the time
+// itself, as a connection does. A context with a timer costs an idle daemon a turn of its scheduler
+// even when it is cancelled in time.
+type due struct {
+	context.Context
+	at time.Time
+}
+
+// Deadline implements context.Context.
+func (d due) Deadline() (time.Time, bool) { return d.at, true }
 
 // handshakeError keeps a timeout in the handshake from looking like one while connecting, and an
 // end of the connection there from looking like a server that closes after the request.

@@ -17,7 +17,10 @@ type HTTPHealth struct {
 	hold     hold
 }
 
-var _ Heir = (*HTTPHealth)(nil)
+var (
+	_ Heir   = (*HTTPHealth)(nil)
+	_ Prompt = (*HTTPHealth)(nil)
+)
 
 // NewHTTPHealth makes the witness. It fails on an endpoint that can never be asked.
 func NewHTTPHealth(e Endpoint) (*HTTPHealth, error) {
@@ -41,13 +44,22 @@ func (h *HTTPHealth) Inherit(from Witness) {
 	}
 }
 
+// Begin implements Prompt: nothing is left to do.
+func (h *HTTPHealth) Begin(ctx context.Context, by time.Time, unit detect.Facts) (detect.Facts, func(context.Context) detect.Facts) {
+	return h.look(ctx, by, unit), nil
+}
+
 // Look asks once.
 func (h *HTTPHealth) Look(ctx context.Context, unit detect.Facts) detect.Facts {
+	return h.look(ctx, time.Time{}, unit)
+}
+
+func (h *HTTPHealth) look(ctx context.Context, by time.Time, unit detect.Facts) detect.Facts {
 	if left := h.hold.left(unit, time.Now()); left > 0 {
 		return h.hold.facts(left)
 	}
 	var f detect.Facts
-	h.exchange.do(ctx, func(r Reply, _ error) { f = ReadHealth(r) })
+	h.exchange.do(ctx, by, func(r Reply, _ error) { f = ReadHealth(r) })
 	h.hold.note(f, unit, time.Now())
 	return f
 }

@@ -99,19 +99,18 @@ func NewLooker(c LookerConfig) (*Looker, error) {
 // returns at the deadline at the latest, plus a quarter of a second. It never fails.
 func (l *Looker) Look(ctx context.Context, cause string) detect.Observation {
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, l.config.Deadline)
-	defer cancel()
 	ctx, done := l.begin(ctx)
 	defer done()
+	by := start.Add(l.config.Deadline)
 
 	unit, glanced := l.glance(cause)
 	if !glanced {
-		unit = l.platform(ctx)
+		unit = l.platform(ctx, by)
 	}
-	seen := l.ask(ctx, unit)
+	seen := l.ask(ctx, by, unit)
 	facts := merge(unit, seen)
 	if glanced && !l.config.Fine(facts) {
-		facts = merge(l.platform(ctx), seen)
+		facts = merge(l.platform(ctx, by), seen)
 	}
 	l.remember(facts)
 	if l.config.Trend != nil {
@@ -212,10 +211,12 @@ func (l *Looker) begin(ctx context.Context) (context.Context, func()) {
 }
 
 // platform asks the platform first: the witnesses need the process id.
-func (l *Looker) platform(ctx context.Context) detect.Facts {
+func (l *Looker) platform(ctx context.Context, by time.Time) detect.Facts {
 	if l.config.Inspect == nil {
 		return nil
 	}
+	ctx, end := context.WithDeadline(ctx, by)
+	defer end()
 	ctx, cancel := context.WithTimeout(ctx, l.config.InspectTimeout)
 	defer cancel()
 	type result struct {
@@ -258,22 +259,42 @@ func (l *Looker) platform(ctx context.Context) detect.Facts {
 	}
 }
 
-// ask lets all witnesses look at the same time and returns what came back.
-func (l *Looker) ask(ctx context.Context, unit detect.Facts) []detect.Facts {
+// ask lets the witnesses look and returns what came back.
+func (l *Looker) ask(ctx context.Context, by time.Time, unit detect.Facts) []detect.Facts {
+	var looks []func(context.Context) detect.Facts
+	if len(l.seats) == 1 {
+		f, rest := l.seats[0].begin(ctx, by, unit)
+		if rest == nil {
+			return []detect.Facts{f}
+		}
+		looks = append(looks, rest)
+	} else {
+		for _, s := range l.seats {
+			looks = append(looks, func(ctx context.Context) detect.Facts { return s.look(ctx, unit) })
+		}
+	}
+	ctx, cancel := context.WithDeadline(ctx, by)
+	defer cancel()
+	return l.together(ctx, looks)
+}
+
+// together lets all look at the same time, each in a goroutine of its own: one that ignores the end of
+// ctx is left behind.
+func (l *Looker) together(ctx context.Context, looks []func(context.Context) detect.Facts) []detect.Facts {
 	type result struct {
 		seat  int
 		facts detect.Facts
 	}
-	results := make(chan result, len(l.seats)) // room for all: nobody waits to deliver
-	for i := range l.seats {
+	results := make(chan result, len(looks)) // room for all: nobody waits to deliver
+	for i, look := range looks {
 		go func() { // ends when the witness does; never started twice
-			results <- result{i, l.seats[i].look(ctx, unit)}
+			results <- result{i, look(ctx)}
 		}()
 	}
-	got := make([]detect.Facts, len(l.seats))
+	got := make([]detect.Facts, len(looks))
 	var late <-chan time.Time // set when the time is up
 	over := ctx.Done()
-	for n := 0; n < len(l.seats); {
+	for n := 0; n < len(looks); {
 		select {
 		case r := <-results:
 			got[r.seat] = r.facts
@@ -300,21 +321,54 @@ func (l *Looker) missing(got []detect.Facts) []detect.Facts {
 	return got
 }
 
-func (s seat) look(ctx context.Context, unit detect.Facts) (f detect.Facts) {
+// look lets the witness look when its seat is free.
+func (s seat) look(ctx context.Context, unit detect.Facts) detect.Facts {
 	select {
 	case s.taken <- struct{}{}:
 		defer func() { <-s.taken }()
 	case <-ctx.Done():
 		return notLooked(s.witness, fmt.Sprintf("the %s witness is still busy with an earlier look", s.witness.Name()))
 	}
-	// A witness reads what a sick server sends. A fault in it must not end the daemon that is to
-	// heal the server; it shows in the facts.
+	return s.safely(func() detect.Facts { return s.witness.Look(ctx, unit) })
+}
+
+// begin lets a prompt witness begin. What it returns besides the facts is what is left to do, with an
+// end: all of it when the witness is not prompt or its seat is not free.
+func (s seat) begin(ctx context.Context, by time.Time, unit detect.Facts) (detect.Facts, func(context.Context) detect.Facts) {
+	all := func(ctx context.Context) detect.Facts { return s.look(ctx, unit) }
+	w, ok := s.witness.(Prompt)
+	if !ok {
+		return nil, all
+	}
+	select {
+	case s.taken <- struct{}{}:
+	default:
+		return nil, all
+	}
+	var rest func(context.Context) detect.Facts
+	f := s.safely(func() (f detect.Facts) {
+		f, rest = w.Begin(ctx, by, unit)
+		return f
+	})
+	if rest == nil {
+		<-s.taken
+		return f, nil
+	}
+	return nil, func(ctx context.Context) detect.Facts {
+		defer func() { <-s.taken }()
+		return s.safely(func() detect.Facts { return rest(ctx) })
+	}
+}
+
+// safely returns what a witness saw. It reads what a sick server sends, and a fault in it must not end
+// the daemon that is to heal the server; it shows in the facts.
+func (s seat) safely(see func() detect.Facts) (f detect.Facts) {
 	defer func() {
 		if p := recover(); p != nil {
 			f = notLooked(s.witness, clean(fmt.Sprintf("the %s witness failed: %v", s.witness.Name(), p), maxSentence))
 		}
 	}()
-	if f = s.witness.Look(ctx, unit); f == nil {
+	if f = see(); f == nil {
 		f = detect.Facts{}
 	}
 	return f

@@ -133,7 +133,7 @@ type HTTPPlain struct {
 	match    Match
 }
 
-var _ Witness = (*HTTPPlain)(nil)
+var _ Prompt = (*HTTPPlain)(nil)
 
 // NewHTTPPlain makes the witness.
 func NewHTTPPlain(e Endpoint, m Match) (*HTTPPlain, error) {
@@ -174,10 +174,19 @@ func (h *HTTPPlain) Name() string { return h.name }
 // Leads names the fact that says whether it could look.
 func (h *HTTPPlain) Leads() string { return detect.PlainOutcome }
 
+// Begin implements Prompt: nothing is left to do.
+func (h *HTTPPlain) Begin(ctx context.Context, by time.Time, _ detect.Facts) (detect.Facts, func(context.Context) detect.Facts) {
+	return h.look(ctx, by), nil
+}
+
 // Look asks once.
 func (h *HTTPPlain) Look(ctx context.Context, _ detect.Facts) detect.Facts {
+	return h.look(ctx, time.Time{})
+}
+
+func (h *HTTPPlain) look(ctx context.Context, by time.Time) detect.Facts {
 	var f detect.Facts
-	h.exchange.do(ctx, func(r Reply, err error) { f = h.judge(r, err) })
+	h.exchange.do(ctx, by, func(r Reply, err error) { f = h.judge(r, err) })
 	return f
 }
 

@@ -70,7 +70,7 @@ func (h *httpCall) Close() error { return nil }
 func (h *httpCall) identity() string { return h.exchange.identity() }
 
 func (h *httpCall) call(ctx context.Context) (a answer) {
-	h.exchange.do(ctx, func(r Reply, err error) {
+	h.exchange.do(ctx, time.Time{}, func(r Reply, err error) {
 		if err != nil {
 			a = fromFacts(ReadHealth(r))
 			return

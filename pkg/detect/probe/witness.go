@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
 )
@@ -25,6 +26,17 @@ type Witness interface {
 type Heir interface {
 	Witness
 	Inherit(from Witness)
+}
+
+// Prompt is a Witness that begins with what always ends soon after its own timeout, and soon after ctx,
+// because the kernel keeps that time for it: what waits for a socket does, what reads files of a sick
+// process does not. A Looker lets its only witness begin in its own goroutine: at every look that saves
+// two changes of threads, which cost more than the question.
+type Prompt interface {
+	Witness
+	// Begin does that part, and ends by a moment even if ctx does not end then. rest does what is left and
+	// returns all facts; nil = nothing is left and f are all facts.
+	Begin(ctx context.Context, by time.Time, unit detect.Facts) (f detect.Facts, rest func(context.Context) detect.Facts)
 }
 
 // Leader is a Witness that names its leading fact, such as http.outcome: when it could not look at

@@ -18,7 +18,7 @@ import (
 const (
 	// pingEvery and pingLimit find a bus or a systemd that lives and does not answer. PID 1 is
 	// silent for seconds during a daemon-reload of a large host.
-	pingEvery = 5 * time.Second
+	pingEvery = 10 * time.Second
 	pingLimit = 10 * time.Second
 	// askLimit bounds one question of the feed.
 	askLimit = 5 * time.Second
