@@ -209,6 +209,27 @@ func (d *daemon) act(rec incident.Record) {
 	}
 }
 
+// impair is what the shell does when it learns that the journal is broken.
+func (d *daemon) impair(now time.Time) {
+	w := d.w
+	next, rec := d.core.Step(d.live, now, incident.Event{Kind: incident.Impaired, Detail: "the journal cannot be written"})
+	next.Seq = d.live.Seq
+	if w.out != nil {
+		w.say("daemon", "cannot write its journal")
+	}
+	w.emergency(rec, next)
+	d.accept(next, rec)
+	term := d.term
+	var retry func()
+	retry = func() {
+		if d.up && d.term == term && d.live.Host.Impaired != "" {
+			d.handle(incident.Event{Kind: incident.Impaired})
+			w.after(3*time.Second, retry)
+		}
+	}
+	w.after(time.Second, retry)
+}
+
 // journalFailed is what the shell does when a record cannot be made durable: the decision is
 // dropped, the core may only page, and what it wants to say leaves without a journal.
 func (d *daemon) journalFailed(now time.Time, ev incident.Event) {
@@ -218,22 +239,7 @@ func (d *daemon) journalFailed(now time.Time, ev incident.Event) {
 	}
 	seq := d.live.Seq
 	if d.live.Host.Impaired == "" {
-		next, rec := d.core.Step(d.live, now, incident.Event{Kind: incident.Impaired, Detail: "the journal cannot be written"})
-		next.Seq = seq
-		if w.out != nil {
-			w.say("daemon", "cannot write its journal")
-		}
-		w.emergency(rec, next)
-		d.accept(next, rec)
-		term := d.term
-		var retry func()
-		retry = func() {
-			if d.up && d.term == term && d.live.Host.Impaired != "" {
-				d.handle(incident.Event{Kind: incident.Impaired})
-				w.after(3*time.Second, retry)
-			}
-		}
-		w.after(time.Second, retry)
+		d.impair(now)
 	}
 	next, rec := d.core.Step(d.live, now, ev)
 	for _, e := range rec.Effects {

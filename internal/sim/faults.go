@@ -205,12 +205,26 @@ func (w *world) distort() {
 	w.after(d.until-w.t, func() { w.changed(d.target) })
 }
 
+// foundBroken is how long the journal takes to find out by itself that it cannot be written.
+const foundBroken = 80 * time.Second
+
 func (w *world) breakJournal() {
 	if w.mended() || w.journalBroken {
 		return
 	}
 	w.journalBroken = true
 	w.say("fault", "the disk of the journal is full")
+	var found func() // by the daemon itself, when nothing had to be decided
+	found = func() {
+		if !w.journalBroken || w.o.breaks.ignoresJournal {
+			return
+		}
+		if w.d.up && w.d.live.Host.Impaired == "" && w.t-w.d.began >= foundBroken {
+			w.d.impair(w.now())
+		}
+		w.after(foundBroken, found)
+	}
+	w.after(foundBroken, found)
 	w.after(w.between(5*time.Second, 20*time.Minute), func() {
 		w.journalBroken = false
 		w.say("fault", "the journal has room again")

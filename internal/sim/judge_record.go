@@ -182,13 +182,19 @@ func (w *world) emergency(rec incident.Record, next incident.State) {
 	}
 }
 
-// lostEmergencies forgets the pages that only a dead daemon knew of: an incident that was opened
-// and told while the journal was broken, and not written since, is not known to the next life. A
+// lostEmergencies forgets the pages that only a dead daemon knew of: an incident or a failed run that was
+// told while the journal was broken, and not written since, is not known to the next life. A
 // person closes its page.
 func (w *world) lostEmergencies() {
+	written := map[string]bool{}
+	for id, i := range w.d.shadow.Incidents {
+		written[id] = !i.Paged.IsZero()
+	}
+	for _, t := range w.d.shadow.Host.Troubles { // runs that people were told of
+		written[t.Case.ID] = !t.Case.Paged.IsZero()
+	}
 	for key := range w.ledger.loose {
-		id, _, _ := strings.Cut(key, "/")
-		if i := w.d.shadow.Incidents[id]; w.ledger.pages[key] == told && (i == nil || i.Paged.IsZero()) {
+		if id, _, _ := strings.Cut(key, "/"); w.ledger.pages[key] == told && !written[id] {
 			delete(w.ledger.pages, key)
 		}
 	}
