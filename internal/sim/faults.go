@@ -259,7 +259,10 @@ func (w *world) downtime() time.Duration {
 // mendAll is a person who puts everything right.
 func (w *world) mendAll() {
 	w.say("person", "puts everything right")
-	w.distortions, w.journalBroken, w.permission, w.upgrading = nil, false, true, ""
+	w.journalBroken, w.permission, w.upgrading = false, true, ""
+	for i := range w.distortions { // over, and not undone: what was seen until now is what it made of it
+		w.distortions[i].until = min(w.distortions[i].until, w.t)
+	}
 	w.db.diskFull, w.db.idle, w.db.long, w.db.active = false, 0, 0, 0
 	for _, s := range w.servers {
 		s.ailments = nil

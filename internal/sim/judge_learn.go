@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/incident"
@@ -103,6 +104,40 @@ func (w *world) forget(target string) {
 			delete(w.ledger.trust, key)
 		}
 	}
+}
+
+// lessons are what was learned about one target.
+type lessons struct {
+	efforts map[string]effort
+	trust   map[string]trust
+}
+
+// forgetUnwritten is forget to a daemon that cannot write it: it counts for as long as that lives.
+func (w *world) forgetUnwritten(target string) {
+	was := lessons{map[string]effort{}, map[string]trust{}}
+	for key, e := range w.ledger.efforts {
+		if hasPrefix(key, target+"/") {
+			was.efforts[key] = e
+		}
+	}
+	for key, t := range w.ledger.trust {
+		if hasPrefix(key, target+"/") {
+			was.trust[key] = t
+		}
+	}
+	if _, twice := w.ledger.unwritten[target]; !twice {
+		w.ledger.unwritten[target] = was
+	}
+	w.forget(target)
+}
+
+// recall gives back what the next life of the daemon knows, since its journal was never told to forget it.
+func (w *world) recall() {
+	for _, was := range w.ledger.unwritten {
+		maps.Copy(w.ledger.efforts, was.efforts)
+		maps.Copy(w.ledger.trust, was.trust)
+	}
+	clear(w.ledger.unwritten)
 }
 
 func hasPrefix(s, p string) bool { return len(s) >= len(p) && s[:len(p)] == p }

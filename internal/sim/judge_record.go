@@ -11,6 +11,7 @@ import (
 
 // durable is told of every record that the journal has taken, before any of its effects.
 func (w *world) durable(rec incident.Record, next incident.State) {
+	delete(w.ledger.unwritten, rec.Target) // it is written with what is known of the target
 	l := &w.ledger
 	for _, e := range rec.Effects {
 		switch e.Kind {
@@ -88,6 +89,9 @@ func (w *world) followIncident(rec incident.Record) {
 func (w *world) countFailures(i *incident.Incident, at time.Time) {
 	f, n := w.ledger.failures[i.ID], 0
 	for _, a := range i.Attempts {
+		if a.Result == incident.ResultDenied {
+			continue // the host refused it, so nothing was tried; what comes next has another reason
+		}
 		if a.Verdict != "" && a.Verdict != incident.Verified && a.Verdict != incident.NextStep && a.Verdict != incident.NotBegun && !a.Undo {
 			n++
 		}
@@ -186,6 +190,7 @@ func (w *world) emergency(rec incident.Record, next incident.State) {
 // told while the journal was broken, and not written since, is not known to the next life. A
 // person closes its page.
 func (w *world) lostEmergencies() {
+	w.recall()
 	written := map[string]bool{}
 	for id, i := range w.d.shadow.Incidents {
 		written[id] = !i.Paged.IsZero()
@@ -228,6 +233,9 @@ func (w *world) decided(before incident.State, rec incident.Record) {
 	}
 	if c := rec.Event.Command; c != nil && c.Verb == incident.CmdApprove && w.d.live.Host.Impaired != "" && rec.Incident != nil && rec.Incident.Proposal != nil {
 		w.ledger.approvals[rec.Target] = 1 // said to a daemon that cannot write it, and lives
+	}
+	if c := rec.Event.Command; c != nil && c.Verb == incident.CmdForget && w.d.live.Host.Impaired != "" {
+		w.forgetUnwritten(rec.Target)
 	}
 	w.judgeReplay(rec)
 }

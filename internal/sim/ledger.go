@@ -18,6 +18,7 @@ type ledger struct {
 	asked     map[string]asking
 	efforts   map[string]effort        // by target, class and strategy
 	trust     map[string]trust         // by target and strategy
+	unwritten map[string]lessons       // by target: what a person's word took away from a daemon that could not write it down yet
 	changed   map[string]time.Duration // when a lasting setting of a target was last changed
 	sealed    map[string]int           // attempts of an incident whose lesson was drawn
 
@@ -92,7 +93,7 @@ type failure struct {
 }
 
 func newLedger() ledger {
-	return ledger{truths: map[string]*truth{}, intents: map[string]*intent{}, approvals: map[string]int{}, asked: map[string]asking{}, efforts: map[string]effort{}, trust: map[string]trust{}, sealed: map[string]int{}, changed: map[string]time.Duration{}, stepped: -forever / 2,
+	return ledger{truths: map[string]*truth{}, intents: map[string]*intent{}, approvals: map[string]int{}, asked: map[string]asking{}, efforts: map[string]effort{}, trust: map[string]trust{}, unwritten: map[string]lessons{}, sealed: map[string]int{}, changed: map[string]time.Duration{}, stepped: -forever / 2,
 		kept: map[string]bool{}, performed: map[string]bool{}, executed: map[string]bool{}, handed: map[string]handing{}, runsSeen: map[string]incident.Stage{}, stepYes: map[string]int{}, dumped: map[string]bool{}, failures: map[string]failure{},
 		pages: map[string]pageState{}, tiers: map[string]bool{}, loose: map[string]bool{}, known: map[string]time.Duration{}}
 }
