@@ -19,6 +19,10 @@ type cycles struct {
 	beats    chan struct{} // capacity 1
 }
 
+// shortestWatchdog is the least that the service manager has to wait for us: the loop turns once a
+// second when nothing happens, and one turn may be late.
+const shortestWatchdog = 3 * time.Second
+
 // newCycles listens to the turns that a meter is told of.
 func newCycles(m engine.Meter, log *zap.Logger) *cycles {
 	interval, err := daemon.SdWatchdogEnabled(false)
@@ -26,6 +30,10 @@ func newCycles(m engine.Meter, log *zap.Logger) *cycles {
 		log.Warn("the watchdog of the service manager is not used", zap.Error(err))
 	}
 	p := &cycles{Meter: m, every: 2 * time.Second, beats: make(chan struct{}, 1)}
+	if interval > 0 && interval < shortestWatchdog {
+		log.Warn("WatchdogSec is too short for recoveryd, which would be killed while it works: set 3s or more (the packaged unit has 30s)",
+			zap.Duration("watchdog", interval))
+	}
 	if interval > 0 {
 		p.watchdog, p.every = true, min(p.every, interval/3)
 	}

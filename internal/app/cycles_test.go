@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/recoveryd/recoveryd/internal/metrics"
 )
@@ -20,6 +22,10 @@ func TestWhatLivesOnCompletedCyclesStarvesWithoutThem(t *testing.T) {
 	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
 	c = newCycles(metrics.New("test", "none"), zap.NewNop())
 	require.True(t, c.watchdog)
+	core, logs := observer.New(zapcore.WarnLevel)
+	t.Setenv("WATCHDOG_USEC", "1000000")
+	newCycles(metrics.New("test", "none"), zap.New(core))
+	require.Equal(t, 1, logs.FilterMessageSnippet("WatchdogSec is too short").Len(), "the loop turns once a second")
 
 	now := time.Unix(1000, 0)
 	beat := func() bool {

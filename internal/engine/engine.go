@@ -113,7 +113,7 @@ func (e *Engine) Ask(ctx context.Context, ev incident.Event) (incident.Record, e
 	select {
 	case rec, ok := <-m.done:
 		if !ok {
-			return incident.Record{}, errors.New("the decision could not be made durable: see the log of recoveryd")
+			return incident.Record{}, errors.New("the journal cannot be written: what was asked is not recorded, and counts at most until recoveryd ends; ask again when it can be written (recoveryd doctor says what is wrong)")
 		}
 		return rec, nil
 	case <-ctx.Done():

@@ -11,7 +11,7 @@ const few = 100
 
 // Processors lets the Go code of a daemon with few targets run on one processor, and on all that the
 // machine grants otherwise. What wakes up is then done by who woke up: handing half of a look to
-// another thread costs more than the look, and doubles the caches of the memory allocator. System
+// another thread cost a fifth of idling, and doubles the caches of the memory allocator. System
 // calls that take long, such as writing to a disk, leave the processor to others all the same.
 //
 // GOMAXPROCS in the environment goes first: then nothing is changed. Call it at the start, and whenever

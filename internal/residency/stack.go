@@ -1,13 +1,13 @@
 package residency
 
-// depth is how much stack is made room for, in bytes: 16 KiB hold a look with the decoding of a reply,
-// and all but the deepest statements of the journal's database.
+// depth is how much stack is made room for, in bytes: the stack that it makes, of 16 KiB or more,
+// holds a look with the decoding of a reply, and most of a statement of the journal's database.
 const depth = 12 << 10
 
 // GrowStack makes room on the stack of the calling goroutine for deep work. A goroutine that is new, or
 // has waited for long, begins with a small stack. It would grow step by step under deep calls, and each
-// step reads the tables of every function in between: that cost a tenth of idling, and some MiB of
-// tables in memory.
+// step reads the tables of every function in between: that cost a twentieth of idling, and a MiB or two
+// of tables in memory.
 //
 //go:noinline
 func GrowStack() {

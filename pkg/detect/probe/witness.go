@@ -31,7 +31,7 @@ type Heir interface {
 // Prompt is a Witness that begins with what always ends soon after its own timeout, and soon after ctx,
 // because the kernel keeps that time for it: what waits for a socket does, what reads files of a sick
 // process does not. A Looker lets its only witness begin in its own goroutine: at every look that saves
-// two changes of threads, which cost more than the question.
+// a goroutine, its stack and the waking of threads.
 type Prompt interface {
 	Witness
 	// Begin does that part, and ends by a moment even if ctx does not end then. rest does what is left and
