@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
+
+	tokens "github.com/segmentio/encoding/json"
 )
 
 // kind is the type of a JSON value.
@@ -57,65 +60,76 @@ func parseJSON(b []byte) (node, error) {
 	return node{}, err
 }
 
+// parseStrict checks the whole text first, so that what reads it afterwards need not doubt it.
 func parseStrict(b []byte) (node, error) {
+	if !json.Valid(b) {
+		return node{}, invalid(b)
+	}
+	t := tokens.NewTokenizer(b)
+	t.Next()
+	return readValue(t, 0)
+}
+
+// invalid says what is wrong with a text that is not JSON.
+func invalid(b []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	n, err := readValue(dec, 0)
+	var first json.RawMessage
+	err := dec.Decode(&first)
 	switch {
-	case errors.Is(err, io.EOF) && len(bytes.TrimSpace(b)) == 0:
-		return node{}, errors.New("the body is empty")
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return node{}, errors.New("the JSON is cut short")
+	case errors.Is(err, io.EOF):
+		return errors.New("the body is empty")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the JSON is cut short")
 	case err != nil:
-		return node{}, fmt.Errorf("not JSON: %w", err)
+		return fmt.Errorf("not JSON: %w", err)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return node{}, errors.New("more follows after the JSON value")
-	}
-	return n, nil
+	return errors.New("more follows after the JSON value")
 }
 
-func readValue(dec *json.Decoder, depth int) (node, error) {
+// readValue reads the value at whose first token t stands, to its last one. The text is known to be JSON.
+func readValue(t *tokens.Tokenizer, depth int) (node, error) {
 	if depth > maxDepth {
-		return node{}, fmt.Errorf("nested deeper than %d levels", maxDepth)
+		return node{}, fmt.Errorf("not JSON: nested deeper than %d levels", maxDepth)
 	}
-	tok, err := dec.Token()
-	if err != nil {
-		return node{}, err
+	switch t.Delim {
+	case '{':
+		return readObject(t, depth)
+	case '[':
+		return readList(t, depth)
 	}
-	switch t := tok.(type) {
-	case nil:
+	switch v := t.Value; {
+	case v.Null():
 		return node{kind: null}, nil
-	case bool:
-		if t {
-			return node{kind: truth, text: "true"}, nil
-		}
+	case v.True():
+		return node{kind: truth, text: "true"}, nil
+	case v.False():
 		return node{kind: truth, text: "false"}, nil
-	case json.Number:
-		return node{kind: number, text: t.String()}, nil
-	case string:
-		return node{kind: word, text: t}, nil
-	case json.Delim:
-		if t == '{' {
-			return readObject(dec, depth)
-		}
-		return readList(dec, depth)
+	case v.Number():
+		return node{kind: number, text: string(v)}, nil
 	}
-	return node{}, fmt.Errorf("unexpected %v", tok)
+	return node{kind: word, text: unquote(t)}, nil
 }
 
-func readObject(dec *json.Decoder, depth int) (node, error) {
+// unquote is the string at which t stands. Escapes and broken UTF-8 are read as encoding/json does.
+func unquote(t *tokens.Tokenizer) string {
+	if t.Kind() == tokens.Unescaped && utf8.Valid(t.Value) {
+		return string(t.String())
+	}
+	var s string
+	_ = json.Unmarshal(t.Value, &s) // it was checked
+	return s
+}
+
+func readObject(t *tokens.Tokenizer, depth int) (node, error) {
 	n := node{kind: object, fields: map[string]node{}}
-	for dec.More() {
-		tok, err := dec.Token()
-		if err != nil {
-			return node{}, err
+	for t.Next() && t.Delim != '}' {
+		if t.Delim == ',' {
+			continue
 		}
-		key, ok := tok.(string)
-		if !ok {
-			return node{}, fmt.Errorf("unexpected %v as a key", tok)
-		}
-		v, err := readValue(dec, depth+1)
+		key := unquote(t)
+		t.Next() // the colon
+		t.Next()
+		v, err := readValue(t, depth+1)
 		if err != nil {
 			return node{}, err
 		}
@@ -124,14 +138,16 @@ func readObject(dec *json.Decoder, depth int) (node, error) {
 		}
 		n.fields[key] = v
 	}
-	_, err := dec.Token() // the closing brace
-	return n, err
+	return n, t.Err
 }
 
-func readList(dec *json.Decoder, depth int) (node, error) {
+func readList(t *tokens.Tokenizer, depth int) (node, error) {
 	n := node{kind: list}
-	for dec.More() {
-		v, err := readValue(dec, depth+1)
+	for t.Next() && t.Delim != ']' {
+		if t.Delim == ',' {
+			continue
+		}
+		v, err := readValue(t, depth+1)
 		if err != nil {
 			return node{}, err
 		}
@@ -139,8 +155,7 @@ func readList(dec *json.Decoder, depth int) (node, error) {
 			n.items = append(n.items, v)
 		}
 	}
-	_, err := dec.Token() // the closing bracket
-	return n, err
+	return n, t.Err
 }
 
 // get follows keys through objects. The result is absent when a key is missing or its value is

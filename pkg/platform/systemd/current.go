@@ -10,7 +10,7 @@ import (
 // 400 properties: it costs this daemon a millisecond of processor time to read, and systemd and the
 // bus half of that to write. Asking at all, although signals tell every change at once, finds out
 // whether they really do.
-const readAgain = 10 * time.Second
+const readAgain = time.Minute
 
 // whole is what the last complete answer about a unit said and no signal tells. It holds for one run.
 type whole struct {
