@@ -181,7 +181,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.cycles = newCycles(tracedMeter{a.feed.Tap(a.metrics), a.tracer}, a.log)
-	a.engine, err = engine.New(engine.Options{Policy: policy, Subjects: subjects, State: state, Actuator: actuator(a.adapters),
+	a.engine, err = engine.New(engine.Options{Turn: a.cycles.turn, Policy: policy, Subjects: subjects, State: state, Actuator: actuator(a.adapters),
 		Journal: ledger{a.journal, a.giveUp}, Courier: courier{a}, Broken: a.journal.Broken(), Brake: a.brake, Evidence: a.evidence, Tape: a.recorder, Meter: a.cycles, Render: a.render, Own: a.own, Logger: a.log})
 	if err != nil {
 		return nil, err

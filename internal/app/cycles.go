@@ -14,13 +14,14 @@ import (
 type cycles struct {
 	engine.Meter
 	watchdog bool // the service manager wants to hear of us
+	turn     time.Duration // the loop must turn at least this often
 	every    time.Duration
 	last     time.Time     // of the loop's goroutine alone
 	beats    chan struct{} // capacity 1
 }
 
-// shortestWatchdog is the least that the service manager has to wait for us: the loop turns once a
-// second when nothing happens, and one turn may be late.
+// shortestWatchdog is the least that the service manager has to wait for us: the loop is not made to turn
+// more than once a second when nothing happens, and one turn may be late.
 const shortestWatchdog = 3 * time.Second
 
 // newCycles listens to the turns that a meter is told of.
@@ -29,13 +30,14 @@ func newCycles(m engine.Meter, log *zap.Logger) *cycles {
 	if err != nil {
 		log.Warn("the watchdog of the service manager is not used", zap.Error(err))
 	}
-	p := &cycles{Meter: m, every: 2 * time.Second, beats: make(chan struct{}, 1)}
+	p := &cycles{Meter: m, turn: engine.IdleTurn, every: 2 * time.Second, beats: make(chan struct{}, 1)}
 	if interval > 0 && interval < shortestWatchdog {
 		log.Warn("WatchdogSec is too short for recoveryd, which would be killed while it works: set 3s or more (the packaged unit has 30s)",
 			zap.Duration("watchdog", interval))
 	}
 	if interval > 0 {
 		p.watchdog, p.every = true, min(p.every, interval/3)
+		p.turn = max(min(p.turn, interval/3), time.Second)
 	}
 	return p
 }

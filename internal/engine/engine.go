@@ -40,6 +40,9 @@ type Options struct {
 	Tape     Tape     // nil = nothing is recorded
 	Meter    Meter
 	Render   func(incident.Notice, incident.Incident, time.Time) escalate.Notice
+	// Turn is how long the loop waits at most when nothing happens; 0 = IdleTurn. Who is fed by its turns
+	// must be able to wait for two of them.
+	Turn time.Duration
 	// Own routes a notice about recoveryd itself; what is about an incident is routed by the policy.
 	Own    func(escalate.Notice) []escalate.Queued
 	Logger *zap.Logger
@@ -78,6 +81,9 @@ func New(o Options) (*Engine, error) {
 		if s.Interval <= 0 {
 			return nil, fmt.Errorf("engine: target %s is to be looked at without an interval", s.Name)
 		}
+	}
+	if o.Turn <= 0 {
+		o.Turn = IdleTurn
 	}
 	e := &Engine{o: o, inbox: make(chan message, 256), watchers: map[string]*watcher{}, timers: map[string]*time.Timer{}}
 	e.state.Store(&o.State)
@@ -195,11 +201,12 @@ func (e *Engine) Stalled(now time.Time) []string {
 	return names
 }
 
-// loopLimit is how long the loop may go without a turn: it turns at least every idleTurn.
-const (
-	idleTurn  = time.Second
-	loopLimit = 10 * time.Second
-)
+// IdleTurn is how often the loop turns at least: when nothing happens, a stop file is seen that late.
+const IdleTurn = 5 * time.Second
+
+// loopLimit is how long the loop may go without a turn: three of them, and half of what the service
+// manager waits for.
+const loopLimit = 15 * time.Second
 
 // verdictOf is a shorthand for the meter.
 func verdictOf(s incident.State, target string) detect.Verdict {

@@ -22,7 +22,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer e.work.Wait()
 	e.resume(ctx)
 	e.startWatchers(ctx)
-	idle := time.NewTicker(idleTurn)
+	idle := time.NewTicker(e.o.Turn)
 	defer idle.Stop()
 	for {
 		select {
@@ -35,7 +35,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			} else {
 				e.handle(ctx, m)
 				if e.State().Host.Impaired == "" {
-					idle.Reset(idleTurn) // an event is a turn: nothing else is left for the ticker to do
+					idle.Reset(e.o.Turn) // an event is a turn: nothing else is left for the ticker to do
 				}
 			}
 		case err := <-e.o.Broken:
