@@ -13,7 +13,7 @@ import (
 // it starves when the loop stands still, and an idle daemon is not woken for it.
 type cycles struct {
 	engine.Meter
-	watchdog bool // the service manager wants to hear of us
+	watchdog bool          // the service manager wants to hear of us
 	turn     time.Duration // the loop must turn at least this often
 	every    time.Duration
 	last     time.Time     // of the loop's goroutine alone
