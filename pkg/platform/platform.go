@@ -75,7 +75,7 @@ type Watcher interface {
 
 // Glancer is an Adapter that can say again what it said a moment ago.
 type Glancer interface {
-	// Glance returns facts that Inspect returned at most a few seconds ago, when nothing has told of a
+	// Glance returns facts that Inspect returned at most ten seconds ago, when nothing has told of a
 	// change of the unit since, the unit was up and no action has been performed on it. It returns at
 	// once and measures nothing; false means that Inspect must be asked. It serves looks at a target
 	// that proves to be well in the same look, and no other. The facts must not be modified.

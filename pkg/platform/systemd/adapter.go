@@ -87,6 +87,7 @@ func New(ctx context.Context, opt Options) (*Adapter, error) {
 	}
 	a.own = newLedger(a.recheck)
 	a.link = newDialer(ctx, opt.BusAddress, opt.Logger)
+	a.host.locks = watchLocks(a.link.ctx, a.host.path(packageDir))
 	first, cancel := context.WithTimeout(ctx, opt.InspectTimeout)
 	defer cancel()
 	if _, err := a.link.get(first); err != nil {

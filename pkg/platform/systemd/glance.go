@@ -6,10 +6,10 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/detect"
 )
 
-// glanceFor is how long what Inspect said may be said again without measuring. It is below the default
-// interval of looks, so that only who polls faster sees figures that are not of the moment: memory and
-// the state of a process whose health reply is good.
-const glanceFor = 4 * time.Second
+// glanceFor is how long what Inspect said may be said again without measuring: figures of a target whose
+// own health reply is good are that old at the most, also its memory while less than half of the limit is
+// in use.
+const glanceFor = 10 * time.Second
 
 // told is what Inspect said of a unit that was up and had no job.
 type told struct {
@@ -38,11 +38,15 @@ func (a *Adapter) Glance(unit string) (detect.Facts, bool) {
 	return nil, false
 }
 
-// wasTold remembers what Inspect said where signals tell of every change of it.
+// wasTold remembers what Inspect said where signals tell of every change of it, and memory is not getting
+// short.
 func (a *Adapter) wasTold(unit string, f detect.Facts, p unitProps, v view, watched bool) {
+	current, counted := f.Num(detect.MemoryCurrent)
+	limit, limited := f.Num(detect.MemoryMax)
+	short := counted && limited && current >= half*limit
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if watched && v.describes(p) && isUp(p.active) && p.job == 0 {
+	if watched && v.describes(p) && isUp(p.active) && p.job == 0 && !short {
 		a.told[unit] = told{at: time.Now(), heard: v.heard, facts: f}
 	} else {
 		delete(a.told, unit)

@@ -18,7 +18,7 @@ func TestAGlanceRepeatsWhatWasSaidUntilSomethingIsHeard(t *testing.T) {
 		change(&p)
 		return p
 	}
-	said := detect.Facts{detect.UnitActive: detect.Word("active")}
+	said := detect.Facts{detect.UnitActive: detect.Word("active"), detect.MemoryCurrent: detect.Num(49), detect.MemoryMax: detect.Num(100)}
 	tests := []struct {
 		name  string
 		props unitProps // when it was said
@@ -64,6 +64,19 @@ func TestAGlanceRepeatsWhatWasSaidUntilSomethingIsHeard(t *testing.T) {
 			})
 		})
 	}
+	t.Run("half of the memory limit is in use", func(t *testing.T) {
+		a := &Adapter{link: newDialer(t.Context(), "", nil), own: newLedger(func(string) {}), denied: map[string]string{},
+			read: map[string]whole{}, told: map[string]told{}}
+		s := newSession(a, []string{unit})
+		a.addSession(s)
+		s.units[unit].snapshot(running, time.Now())
+		v, watched := a.watched(unit)
+		for current, known := range map[float64]bool{49: true, 50: false} {
+			a.wasTold(unit, detect.Facts{detect.MemoryCurrent: detect.Num(current), detect.MemoryMax: detect.Num(100)}, running, v, watched)
+			_, got := a.Glance(unit)
+			require.Equal(t, known, got, "%v of 100", current)
+		}
+	})
 	t.Run("an answer about another state than the signals tell is not repeated", func(t *testing.T) {
 		a := &Adapter{link: newDialer(t.Context(), "", nil), told: map[string]told{}}
 		a.wasTold(unit, said, running, view{props: with(func(p *unitProps) { p.invocation = "r2" })}, true)

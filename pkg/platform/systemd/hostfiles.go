@@ -17,8 +17,9 @@ import (
 
 // hostFiles reads the kernel's files of the host that systemd runs on.
 type hostFiles struct {
-	root string
-	work lastWord
+	root  string
+	work  lastWord
+	locks *lockWatch // nil: not watched
 
 	once   sync.Mutex // guards mounts
 	mounts *cgroup.Mounts

@@ -20,7 +20,7 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/platform/proctable"
 )
 
-// packageLocks are the locks of Debian's package tools. A front end (apt, aptitude,
+// packageLocks are the locks of Debian's package tools, in packageDir. A front end (apt, aptitude,
 // unattended-upgrades) holds the first from before it stops services until after it has started
 // them; dpkg holds the second, also when it is called by hand.
 var packageLocks = []string{"var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock"}
@@ -32,16 +32,24 @@ type lastWord struct {
 	at   time.Time
 }
 
-// askAgain is how long an answer of maintenance is believed. To read /proc/locks costs little
+// packageDir holds all packageLocks.
+const packageDir = "var/lib/dpkg"
+
+// askAgain is how long an answer of maintenance is believed where it must be asked: before the first
+// answer, while a lock file is open, and where that is not known. To read /proc/locks costs little
 // processor time but waits for all processors to pass a quiet point, 10 ms on an idle host, and
-// holds up everybody who takes a file lock meanwhile: that must not happen at each look. A package
-// tool takes its lock well before it touches a service.
+// holds up everybody who takes a file lock meanwhile: that must not happen at each look, and least of
+// all at the one that finds a service down. A package tool takes its lock well before it touches a
+// service.
 const askAgain = 3 * time.Second
 
-// atWork is maintenance, asked at most once in askAgain.
+// atWork is maintenance, asked only when the answer can have changed.
 func (h *hostFiles) atWork() string {
 	h.work.mu.Lock()
 	defer h.work.mu.Unlock()
+	if !h.work.at.IsZero() && h.work.said == "" && h.locks.free() {
+		return ""
+	}
 	if now := time.Now(); h.work.at.IsZero() || now.Sub(h.work.at) >= askAgain {
 		h.work.said, h.work.at = h.maintenance(), now
 	}
