@@ -33,7 +33,10 @@ stops it after the action in flight and a last delivery of notices.`,
 			}
 			defer func() { _ = log.Sync() }() // standard error cannot be synced everywhere
 			a, err := app.New(cmd.Context(), app.Options{ConfigPath: c.config, Config: cfg, Logger: log, Version: version, Commit: commit, DryRun: dryRun,
-				Configured: func(cfg *config.Config) { residency.Processors(len(cfg.Targets)) }})
+				Configured: func(cfg *config.Config) {
+					residency.Processors(len(cfg.Targets))
+					residency.Heap(len(cfg.Targets))
+				}})
 			if err != nil {
 				if bad := new(app.ConfigError); errors.As(err, &bad) {
 					return &exitError{exitUsage, err}

@@ -42,9 +42,7 @@ func (a *App) supervise(ctx context.Context) error {
 			}
 			continue
 		case <-trim.C:
-			if err := residency.Trim(); err != nil {
-				a.log.Debug("the memory of the start is kept", zap.Error(err))
-			}
+			a.trim()
 			continue
 		case <-t.C:
 			if err := a.engine.Alive(time.Now()); err != nil {
@@ -69,6 +67,14 @@ func (a *App) supervise(ctx context.Context) error {
 // trimAfter is how long after the first looks the memory of the start is given back: by then the pages
 // of the steady work have been used, and what history there is has been read.
 const trimAfter = 5 * time.Second
+
+// trim gives back memory that is not needed for now: of the start, and then once a minute, after the
+// journal's own work: what that needed is as much as all looks do.
+func (a *App) trim() {
+	if err := residency.Trim(); err != nil {
+		a.log.Debug("memory that is not needed is kept", zap.Error(err))
+	}
+}
 
 // lookedEverywhere reports whether every target was looked at once: only then is recoveryd of use.
 func (a *App) lookedEverywhere() bool {

@@ -24,6 +24,7 @@ type Options struct {
 	EvidenceBytes    int64         // share of evidence; default 64 MiB
 	ObservationBytes int64         // share of observations; default 32 MiB
 	BallastBytes     int64         // default 8 MiB, some hundred commits; negative: none
+	Tidied           func()        // called once a minute, when the maintenance is over; nil: nothing is
 }
 
 func (o Options) withDefaults() Options {

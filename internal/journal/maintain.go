@@ -21,17 +21,20 @@ func (j *Journal) startMaintenance(ctx context.Context) {
 	ctx, j.stop = context.WithCancel(context.WithoutCancel(ctx))
 	j.tendBallast()
 	j.done.Go(func() {
-		flush := time.NewTicker(flushEvery)
-		defer flush.Stop()
-		tidy := time.NewTicker(tidyEvery)
-		defer tidy.Stop()
+		tick := time.NewTicker(flushEvery)
+		defer tick.Stop()
+		tidied := time.Now()
 		p := proof{j: j}
 		for {
 			var err error
+			tidy := false
 			select {
 			case <-ctx.Done():
 				return
-			case <-flush.C:
+			case <-tick.C:
+				// What comes once a minute comes in one go with what somebody saves once a minute.
+				since := time.Since(tidied)
+				tidy = since > tidyEvery-flushEvery/2 || since > tidyEvery/2 && j.pending.any()
 				if err = p.settle(ctx); err == nil {
 					err = j.flushObservations(ctx)
 				}
@@ -39,17 +42,30 @@ func (j *Journal) startMaintenance(ctx context.Context) {
 				if err = j.flushObservations(ctx); err == nil && !j.ballast.Load() && j.opts.BallastBytes > 0 {
 					err = j.relieve(ctx)
 				}
-			case <-tidy.C:
-				j.tendBallast()
-				if err = j.Prune(ctx, time.Now()); err == nil {
-					err = j.proveIdle(ctx)
+			}
+			if tidy {
+				tidied = time.Now()
+				if failed := j.tidy(ctx); err == nil {
+					err = failed
 				}
 			}
 			if ctx.Err() == nil {
 				p.note(err)
 			}
+			if tidy && j.opts.Tidied != nil {
+				j.opts.Tidied()
+			}
 		}
 	})
+}
+
+// tidy bounds the file, and finds out whether it can be written.
+func (j *Journal) tidy(ctx context.Context) error {
+	j.tendBallast()
+	if err := j.Prune(ctx, time.Now()); err != nil {
+		return err
+	}
+	return j.proveIdle(ctx)
 }
 
 func (j *Journal) wakeMaintenance() {

@@ -42,6 +42,13 @@ type pendingObservations struct {
 	dropped atomic.Uint64
 }
 
+// any reports whether something waits.
+func (p *pendingObservations) any() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.rows) > 0
+}
+
 // SaveObservations buffers what was seen. It is cheap and never waits for the disk: the rows are
 // stored together every few seconds, so a crash loses the last of them. All targets share one
 // ring whose size is [Options].ObservationBytes.

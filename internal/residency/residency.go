@@ -1,13 +1,13 @@
-// Package residency keeps small what a waiting daemon takes of its host. It gives back memory that only
-// the start of the process needed: the heap's free pages, and the pages of the program file that were
-// mapped while configuration, templates and tables were read; what is needed again is mapped again
-// from the page cache, a page fault each. And it takes no more processors than the work needs. It
-// decides nothing about targets and changes no behaviour.
+// Package residency keeps small what a waiting daemon takes of its host. It gives back memory that is not
+// needed for now: the heap's free pages, and the pages of the program file that were mapped while
+// configuration, templates and tables were read, the journal was tidied or garbage was collected; what is
+// needed again is mapped again from the page cache, a page fault each. And it takes no more processors
+// than the work needs. It decides nothing about targets and changes no behaviour.
 //
 // Without it a daemon that idles at 4 MB of heap stays at 36 MB resident, 25 of them program text
 // that ran once (measured with two targets; see docs/benchmarks.md).
 //
-// Start reading at [Trim] and [Processors].
+// Start reading at [Trim], [Processors] and [Heap].
 package residency
 
 import (
@@ -21,9 +21,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Trim gives back what the start needed. Call it once, when the process has begun its steady work.
-// An error says what could not be given back; the process goes on all the same. It is safe for
-// concurrent use with everything.
+// Trim collects garbage, and gives back what is not needed for now. It takes some milliseconds of a
+// processor: call it when the process has begun its steady work, and after work that is rare. An error
+// says what could not be given back; the process goes on all the same. It is safe for concurrent use
+// with everything.
 func Trim() error {
 	debug.FreeOSMemory()
 	exe, err := os.Readlink("/proc/self/exe")
@@ -62,11 +63,16 @@ func cleanSpans(smaps io.Reader, file string) (out []span) {
 	}
 	for lines := bufio.NewScanner(smaps); lines.Scan(); {
 		line := lines.Text()
-		var perms, offset, dev, inode string
-		var next span
-		if n, _ := fmt.Sscanf(line, "%x-%x %s %s %s %s", &next.from, &next.to, &perms, &offset, &dev, &inode); n == 6 {
-			keep()
-			s, ours = next, (perms == "r--p" || perms == "r-xp") && strings.HasSuffix(line, " "+file)
+		if !attribute(line) {
+			var perms, offset, dev, inode string
+			var next span
+			if n, _ := fmt.Sscanf(line, "%x-%x %s %s %s %s", &next.from, &next.to, &perms, &offset, &dev, &inode); n == 6 {
+				keep()
+				s, ours = next, (perms == "r--p" || perms == "r-xp") && strings.HasSuffix(line, " "+file)
+			}
+			continue
+		}
+		if !ours {
 			continue
 		}
 		var kb int
@@ -79,3 +85,7 @@ func cleanSpans(smaps io.Reader, file string) (out []span) {
 	keep()
 	return out
 }
+
+// attribute tells a line about a mapping ("Rss:") from the one that names it, which begins with its
+// address.
+func attribute(line string) bool { return line != "" && line[0] >= 'A' && line[0] <= 'Z' }
