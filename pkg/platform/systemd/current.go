@@ -12,12 +12,17 @@ import (
 // whether they really do.
 const readAgain = time.Minute
 
+// shortAgain is the same of a unit that uses half of its memory limit: no signal tells of a limit that a
+// person has raised a moment ago, perhaps because of this very unit.
+const shortAgain = 10 * time.Second
+
 // whole is what the last complete answer about a unit said and no signal tells. It holds for one run.
 type whole struct {
 	at                 time.Time
 	invocation, cgroup string
 	memCurrent, memMax uint64
 	mainPID            uint32
+	short              bool         // half of the memory limit was in use when it was looked at last
 	slow               detect.Facts // what the kernel's files told that changes slowly; nil: not measured yet
 }
 
@@ -31,7 +36,7 @@ func (a *Adapter) current(unit string, v view, watched bool) (unitProps, bool) {
 	a.mu.Lock()
 	w, ok := a.read[unit]
 	a.mu.Unlock()
-	if !ok || time.Since(w.at) >= readAgain || w.invocation != v.props.invocation {
+	if !ok || time.Since(w.at) >= w.goodFor() || w.invocation != v.props.invocation {
 		return unitProps{}, false
 	}
 	p := v.props
@@ -43,6 +48,14 @@ func (a *Adapter) current(unit string, v view, watched bool) (unitProps, bool) {
 		return unitProps{}, false
 	}
 	return p, true
+}
+
+// goodFor is how long the answer need not be asked for again.
+func (w whole) goodFor() time.Duration {
+	if w.short {
+		return shortAgain
+	}
+	return readAgain
 }
 
 // wasRead remembers a complete answer, unless the signals tell otherwise.

@@ -20,7 +20,7 @@ func TestAUnitIsAskedForAsAWholeOnlyWhenTheSignalsDoNotSuffice(t *testing.T) {
 	}
 	put("proc/self/mounts", "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n")
 	put("sys/fs/cgroup/system.slice/a.service/memory.current", "4096\n")
-	running := unitProps{active: "active", sub: "running", invocation: "r1", mainPID: 7, cgroup: "/system.slice/a.service", memCurrent: 4096, memMax: 8192}
+	running := unitProps{active: "active", sub: "running", invocation: "r1", mainPID: 7, cgroup: "/system.slice/a.service", memCurrent: 4095, memMax: 8192}
 
 	tests := []struct {
 		name  string
@@ -34,21 +34,24 @@ func TestAUnitIsAskedForAsAWholeOnlyWhenTheSignalsDoNotSuffice(t *testing.T) {
 		{"without a complete answer they do not", false, true, 0, nil, false},
 		{"an answer that disagreed with the signals is not believed to hold", true, false, 0, nil, false},
 		{"it is asked again after a while", true, true, readAgain, nil, false},
+		{"sooner when half of the memory limit is in use", true, true, shortAgain, func(v *view) { v.props.memCurrent = 4096 }, false},
+		{"and until then they suffice", true, true, shortAgain - time.Millisecond, func(v *view) { v.props.memCurrent = 4096 }, true},
 		{"a new run is asked for", true, true, 0, func(v *view) { v.props.invocation = "r2" }, false},
 		{"a crash is known from its signals alone", true, true, 0, func(v *view) { v.props.active, v.props.sub, v.props.mainPID = "failed", "failed", 0 }, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := &Adapter{host: hostFiles{root: root}, read: map[string]whole{}}
+				a := &Adapter{host: hostFiles{root: root}, read: map[string]whole{}, told: map[string]told{}}
 				if tt.read {
 					a.wasRead("a.service", running, tt.agree)
 				}
-				time.Sleep(tt.after) // of the bubble
 				v := view{props: running}
 				if tt.view != nil {
 					tt.view(&v)
 				}
+				a.wasTold("a.service", detect.Facts{detect.MemoryCurrent: detect.Num(float64(v.props.memCurrent)), detect.MemoryMax: detect.Num(8192)}, running, v, true)
+				time.Sleep(tt.after) // of the bubble
 				p, known := a.current("a.service", v, true)
 				require.Equal(t, tt.known, known)
 				if known {

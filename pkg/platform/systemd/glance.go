@@ -46,6 +46,10 @@ func (a *Adapter) wasTold(unit string, f detect.Facts, p unitProps, v view, watc
 	short := counted && limited && current >= half*limit
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if w, ok := a.read[unit]; ok {
+		w.short = short
+		a.read[unit] = w
+	}
 	if watched && v.describes(p) && isUp(p.active) && p.job == 0 && !short {
 		a.told[unit] = told{at: time.Now(), heard: v.heard, facts: f}
 	} else {
