@@ -113,6 +113,12 @@ func TestSlowFactsAreMeasuredAgainWhenTheyMayMatter(t *testing.T) {
 	require.EqualValues(t, 1, kills(f), "far from the limit, the rest is from the last complete answer")
 	require.EqualValues(t, 10000, f[detect.MemoryMax].Value)
 
+	put(group+"memory.max", "20000")
+	require.EqualValues(t, 20000, look(true, p)[detect.MemoryMax].Value, "a person may set a limit at any time")
+	put(group+"memory.max", "max")
+	require.NotContains(t, look(true, p), detect.MemoryMax, "or take it away")
+	put(group+"memory.max", "10000")
+
 	put(group+"memory.current", "5000")
 	require.EqualValues(t, 2, kills(look(true, p)), "half of the limit is used")
 	put(group+"memory.current", "1000")

@@ -75,10 +75,8 @@ func (h *hostFiles) addLimits(f detect.Facts, p unitProps) {
 	if p.cgroup == "" {
 		return
 	}
+	h.addLimit(f, p)
 	v2, v1 := h.memoryDirs(p.cgroup)
-	if limit := h.limit(p, v2, v1); limit != notSet {
-		f[detect.MemoryMax] = detect.Num(float64(limit))
-	}
 	if n, err := keyed(v2, "memory.events", "oom_kill"); err == nil {
 		f[detect.MemoryOOMKills] = detect.Num(float64(n))
 	} else if n, err := keyed(v1, "memory.oom_control", "oom_kill"); err == nil {
@@ -88,6 +86,17 @@ func (h *hostFiles) addLimits(f detect.Facts, p unitProps) {
 		if v, ok := someAvg10(b); ok {
 			f[detect.MemoryPressure] = detect.Num(v)
 		}
+	}
+}
+
+// addLimit adds the limit alone.
+func (h *hostFiles) addLimit(f detect.Facts, p unitProps) {
+	if p.cgroup == "" {
+		return
+	}
+	v2, v1 := h.memoryDirs(p.cgroup)
+	if limit := h.limit(p, v2, v1); limit != notSet {
+		f[detect.MemoryMax] = detect.Num(float64(limit))
 	}
 }
 

@@ -20,13 +20,16 @@ func (a *Adapter) addHostFacts(f detect.Facts, unit string, p unitProps) {
 }
 
 // addQuickFacts adds the same, but measures only what decisions turn on from one look to the next:
-// memory, the state of the main process, and people at work. The rest is from the last complete
-// answer, unless memory is getting short or cannot be told otherwise.
+// memory and its limit, which a person may set at any time, the state of the main process, and people at
+// work. The rest is from the last complete answer, unless memory is getting short or cannot be told
+// otherwise.
 func (a *Adapter) addQuickFacts(f detect.Facts, unit string, p unitProps) {
 	slow, ok := a.measured(unit, p)
 	a.host.addMemory(f, p)
 	current, counted := f.Num(detect.MemoryCurrent)
-	limit, limited := slow.Num(detect.MemoryMax)
+	limits := detect.Facts{}
+	a.host.addLimit(limits, p)
+	limit, limited := limits.Num(detect.MemoryMax)
 	if !ok || limited && current >= half*limit {
 		slow = detect.Facts{}
 		a.host.addLimits(slow, p)
@@ -34,6 +37,8 @@ func (a *Adapter) addQuickFacts(f detect.Facts, unit string, p unitProps) {
 	}
 	a.host.addProcess(f, p)
 	maps.Copy(f, slow)
+	delete(f, detect.MemoryMax)
+	maps.Copy(f, limits)
 	if !counted {
 		a.host.addResident(f, p) // all that there is to tell of memory
 	}
