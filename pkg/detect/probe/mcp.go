@@ -87,7 +87,7 @@ func (m *MCPHealth) Look(ctx context.Context, unit detect.Facts) detect.Facts {
 		m.hold.note(f, unit, time.Now())
 		return f
 	}
-	r := stamp(Reply{Status: c.tap.status, Body: []byte(text)}, start)
+	r := stamp(Reply{Status: c.tap.last(), Body: []byte(text)}, start)
 	if m.without == c.session {
 		r.Outcome = detect.OutcomeReply
 	}

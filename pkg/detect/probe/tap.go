@@ -90,6 +90,13 @@ func (t *tap) begun() string {
 	return t.session
 }
 
+// last is the status of the last response. A call that was given up may still bring one.
+func (t *tap) last() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.status
+}
+
 // RoundTrip sends a request of the SDK.
 func (t *tap) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.life.Err() != nil {
