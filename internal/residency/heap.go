@@ -6,7 +6,7 @@ import (
 )
 
 // Heap lets a daemon with few targets collect garbage once a minute only, when [Trim] does: what two looks
-// a second leave behind in a minute is 3 MB, and a collection that begins by itself in between costs as
+// a second leave behind in a minute is 2 MB, and a collection that begins by itself in between costs as
 // much as some looks and maps 3 MB of tables. With many targets the heap may grow as Go's runtime has it
 // by default, to twice of what lives.
 //

@@ -41,9 +41,7 @@ func (a *Adapter) Glance(unit string) (detect.Facts, bool) {
 // wasTold remembers what Inspect said where signals tell of every change of it, and memory is not getting
 // short.
 func (a *Adapter) wasTold(unit string, f detect.Facts, p unitProps, v view, watched bool) {
-	current, counted := f.Num(detect.MemoryCurrent)
-	limit, limited := f.Num(detect.MemoryMax)
-	short := counted && limited && current >= half*limit
+	short := short(f)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if w, ok := a.read[unit]; ok {

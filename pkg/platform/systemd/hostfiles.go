@@ -70,12 +70,11 @@ func (h *hostFiles) addMemory(f detect.Facts, p unitProps) {
 	}
 }
 
-// addLimits adds the other cgroup.* facts: the limit, kills for memory, and how processes wait for it.
-func (h *hostFiles) addLimits(f detect.Facts, p unitProps) {
+// addEvents adds the other cgroup.* facts: kills for memory, and how processes wait for it.
+func (h *hostFiles) addEvents(f detect.Facts, p unitProps) {
 	if p.cgroup == "" {
 		return
 	}
-	h.addLimit(f, p)
 	v2, v1 := h.memoryDirs(p.cgroup)
 	if n, err := keyed(v2, "memory.events", "oom_kill"); err == nil {
 		f[detect.MemoryOOMKills] = detect.Num(float64(n))
@@ -89,7 +88,7 @@ func (h *hostFiles) addLimits(f detect.Facts, p unitProps) {
 	}
 }
 
-// addLimit adds the limit alone.
+// addLimit adds the memory limit.
 func (h *hostFiles) addLimit(f detect.Facts, p unitProps) {
 	if p.cgroup == "" {
 		return

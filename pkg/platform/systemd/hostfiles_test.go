@@ -80,7 +80,8 @@ func TestAddMemory(t *testing.T) {
 			tt.props.cgroup = unit
 			h := host(t, tt.files)
 			h.addMemory(f, tt.props)
-			h.addLimits(f, tt.props)
+			h.addLimit(f, tt.props)
+			h.addEvents(f, tt.props)
 			if _, ok := tt.want[detect.MemoryCurrent]; !ok {
 				require.NotEmpty(t, f[detect.MemoryCurrent].Err)
 			}
@@ -94,7 +95,8 @@ func TestAddMemory(t *testing.T) {
 	}
 	f := detect.Facts{}
 	host(t, nil).addMemory(f, unitProps{memCurrent: notSet, memMax: notSet})
-	host(t, nil).addLimits(f, unitProps{memCurrent: notSet, memMax: notSet})
+	host(t, nil).addLimit(f, unitProps{memCurrent: notSet, memMax: notSet})
+	host(t, nil).addEvents(f, unitProps{memCurrent: notSet, memMax: notSet})
 	require.Empty(t, f, "a unit without a cgroup has no processes to account")
 }
 

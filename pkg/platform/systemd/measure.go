@@ -11,7 +11,8 @@ import (
 func (a *Adapter) addHostFacts(f detect.Facts, unit string, p unitProps) {
 	slow := detect.Facts{}
 	a.host.addMemory(f, p)
-	a.host.addLimits(slow, p)
+	a.host.addLimit(f, p)
+	a.host.addEvents(slow, p)
 	a.host.addProcess(f, p)
 	a.host.addUse(slow, p)
 	maps.Copy(f, slow)
@@ -26,20 +27,15 @@ func (a *Adapter) addHostFacts(f detect.Facts, unit string, p unitProps) {
 func (a *Adapter) addQuickFacts(f detect.Facts, unit string, p unitProps) {
 	slow, ok := a.measured(unit, p)
 	a.host.addMemory(f, p)
-	current, counted := f.Num(detect.MemoryCurrent)
-	limits := detect.Facts{}
-	a.host.addLimit(limits, p)
-	limit, limited := limits.Num(detect.MemoryMax)
-	if !ok || limited && current >= half*limit {
+	a.host.addLimit(f, p)
+	if !ok || short(f) {
 		slow = detect.Facts{}
-		a.host.addLimits(slow, p)
+		a.host.addEvents(slow, p)
 		a.host.addUse(slow, p)
 	}
 	a.host.addProcess(f, p)
 	maps.Copy(f, slow)
-	delete(f, detect.MemoryMax)
-	maps.Copy(f, limits)
-	if !counted {
+	if _, counted := f.Num(detect.MemoryCurrent); !counted {
 		a.host.addResident(f, p) // all that there is to tell of memory
 	}
 	a.addMaintenance(f)
@@ -48,6 +44,13 @@ func (a *Adapter) addQuickFacts(f detect.Facts, unit string, p unitProps) {
 // half of the limit in use is far from what configurations call high (0.8), and near enough to be
 // measured in full.
 const half = 0.5
+
+// short reports whether half of the memory limit is in use.
+func short(f detect.Facts) bool {
+	current, counted := f.Num(detect.MemoryCurrent)
+	limit, limited := f.Num(detect.MemoryMax)
+	return counted && limited && current >= half*limit
+}
 
 func (a *Adapter) addMaintenance(f detect.Facts) {
 	if m := a.host.atWork(); m != "" {
