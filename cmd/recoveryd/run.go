@@ -32,6 +32,7 @@ stops it after the action in flight and a last delivery of notices.`,
 				return &exitError{exitUsage, err}
 			}
 			defer func() { _ = log.Sync() }() // standard error cannot be synced everywhere
+			residency.Memory("/")
 			a, err := app.New(cmd.Context(), app.Options{ConfigPath: c.config, Config: cfg, Logger: log, Version: version, Commit: commit, DryRun: dryRun,
 				Configured: func(cfg *config.Config) {
 					residency.Processors(len(cfg.Targets))

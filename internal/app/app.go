@@ -193,7 +193,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.beats, a.canary = newHeartbeat(a), newCanary(a)
 	a.server, err = httpserve.New(httpserve.Options{Daemon: daemonView{a}, Gatherer: a.metrics.Registry, Logger: a.log, Feed: a.feed, Pages: pages, Drills: a.mayDrill, Notices: a.journal.Notices, Alerts: a.takeAlerts,
-		Listen: c.HTTP.Listen, WebFile: c.HTTP.WebConfigFile, Socket: filepath.Join(c.RuntimeDir, SocketName)})
+		Listen: c.HTTP.Listen, Names: a.names, WebFile: c.HTTP.WebConfigFile, Socket: filepath.Join(c.RuntimeDir, SocketName)})
 	if err != nil {
 		return nil, err
 	}
@@ -404,6 +404,12 @@ func observeOnly(c *config.Config) {
 	for i := range c.Targets {
 		c.Targets[i].Mode = config.Observe
 	}
+}
+
+// names is under which the status page is reached.
+func (a *App) names() httpserve.Names {
+	c := a.Config()
+	return httpserve.Names{External: c.HTTP.ExternalURL, Host: c.Host, More: c.HTTP.Hosts}
 }
 
 func names(c *config.Config) (out []string) {

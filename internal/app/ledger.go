@@ -94,6 +94,8 @@ func restore(ctx context.Context, j *journal.Journal) (incident.State, error) {
 		}
 		s = incident.Fold(s, rec)
 	}
+	// The journal gives the numbers. After a salvage its last one may be of an entry that was lost.
+	s.Seq = max(s.Seq, j.LastSeq())
 	return s, nil
 }
 

@@ -131,4 +131,9 @@ type HTTP struct {
 	WebConfigFile string `yaml:"web_config_file" form:"path"`
 	// Address under which people reach the status page. Pages and messages link to it.
 	ExternalURL string `yaml:"external_url" form:"url"`
+	// Further names and addresses under which the server is asked, without port: of a proxy that passes
+	// its own name on, of a probe or a Prometheus that uses another one. Loopback names, the address that a
+	// request came to, the host of external_url and, where others can reach listen, the host's own name are
+	// served anyway; every other name is refused (421), since a foreign web page could be behind it.
+	Hosts []string `yaml:"hosts" form:"hostname"`
 }

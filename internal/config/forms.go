@@ -19,6 +19,7 @@ var (
 	tokenForm = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$") // RFC 9110 token: header names and methods
 	envForm   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	wordForm  = regexp.MustCompile(`^[\pL\pN_@-]+$`)
+	hostForm  = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?$`)
 	credForm  = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 )
 
@@ -38,6 +39,7 @@ var formWants = map[string]string{
 	"url":      "an address such as http://127.0.0.1:8000/health",
 	"address":  "host:port, such as 127.0.0.1:6379",
 	"listen":   `host:port, such as 127.0.0.1:9465, or "" for none`,
+	"hostname": "a host name or an address without port, such as status.example.org",
 	"token":    "a header name without spaces",
 	"method":   "GET, HEAD, POST or another HTTP method in capitals",
 	"env":      "the name of an environment variable",
@@ -69,6 +71,8 @@ func fits(form, s string) bool {
 	case "listen":
 		return isAddress(s, 0) // port 0: any free one
 
+	case "hostname":
+		return net.ParseIP(s) != nil || len(s) <= 253 && hostForm.MatchString(s)
 	case "token":
 		return tokenForm.MatchString(s)
 	case "method":

@@ -1,11 +1,12 @@
 package httpserve
 
 import (
+	"context"
 	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
+	"time"
 )
 
 // maxWebhook bounds the body of POST /api/v1/alerts.
@@ -16,13 +17,21 @@ const maxWebhook = 1 << 20
 // only, and not from a web page that a browser on this host shows (those cannot send JSON without asking).
 func (s *Server) alerts(w http.ResponseWriter, r *http.Request) {
 	if !fromHere(r) {
-		refuse(w, http.StatusForbidden, "alerts are taken from this host only: let Alertmanager send them to a proxy here, or to the control socket")
+		refuse(w, http.StatusForbidden, "alerts are taken from this host only, under a loopback name and not through a proxy: let Alertmanager send them to http://127.0.0.1:PORT itself")
 		return
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		refuse(w, http.StatusUnsupportedMediaType, "want Content-Type: application/json")
 		return
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), waitedFor)
+	defer cancel()
+	if s.bodies.Acquire(ctx, 1) != nil {
+		busy(w)
+		return
+	}
+	defer s.bodies.Release(1)
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyLimit)) // without it the server's own holds
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhook))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		refuse(w, http.StatusRequestEntityTooLarge, "the webhook has more than %d bytes (set max_alerts in Alertmanager)", maxWebhook)
@@ -38,15 +47,4 @@ func (s *Server) alerts(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, taken)
-}
-
-// fromHere reports whether a request came from this host: over loopback, or over the control socket,
-// which asks the kernel itself who is on the other end.
-func fromHere(r *http.Request) bool {
-	if r.Context().Value(peerKey{}) != nil {
-		return true
-	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	ip := net.ParseIP(host)
-	return err == nil && ip != nil && ip.IsLoopback()
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -161,6 +162,9 @@ func (g guarded) Accept() (net.Conn, error) {
 
 // peerUID asks the kernel who is on the other end.
 func peerUID(c net.Conn) (uint32, error) {
+	if in, ok := c.(*counted); ok {
+		c = in.Conn
+	}
 	u, ok := c.(*net.UnixConn)
 	if !ok {
 		return 0, fmt.Errorf("not a unix connection")
@@ -178,6 +182,15 @@ func peerUID(c net.Conn) (uint32, error) {
 		return 0, cerr
 	}
 	return cred.Uid, nil
+}
+
+// user is who is on the other end of a connection of the control socket.
+func user(c net.Conn) string {
+	uid, err := peerUID(c)
+	if err != nil {
+		return ""
+	}
+	return strconv.FormatUint(uint64(uid), 10)
 }
 
 type peerKey struct{}

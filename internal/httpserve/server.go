@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/recoveryd/recoveryd/internal/httpserve/live"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
@@ -52,6 +53,7 @@ type Options struct {
 	Logger   *zap.Logger
 	Listen   string                         // TCP address; "" = none
 	WebFile  string                         // exporter-toolkit file with TLS and basic auth; "" = plain
+	Names    func() Names                   // under which the TCP server is reached, besides its address; nil = none
 	Socket   string                         // path of the control socket; "" = none
 	Pages    http.Handler                   // the status page, or nil
 	Alerts   func(body []byte) (any, error) // takes a webhook of Alertmanager; nil = it is not served
@@ -68,19 +70,21 @@ type Server struct {
 	tcp  *http.Server
 	unix *http.Server
 	lis  net.Listener
+	// bodies are of webhooks, which are read while nobody else waits for them.
+	bodies *semaphore.Weighted
 }
 
 // New opens the listeners, so that an address in use is an error at start and not a line in a
 // log at night.
 func New(o Options) (*Server, error) {
-	s := &Server{o: o}
+	s := &Server{o: o, bodies: semaphore.NewWeighted(webhooks)}
 	if o.Listen != "" {
 		l, err := net.Listen("tcp", o.Listen)
 		if err != nil {
 			return nil, fmt.Errorf("listen on http.listen %s: %w (change http.listen, or stop what holds the port)", o.Listen, err)
 		}
-		s.lis = l
-		s.tcp = &http.Server{Handler: s.routes(false), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
+		s.lis = newCrowd(l, mostOpen, mostOpenEach, address)
+		s.tcp = server(s.guard(s.routes(false)))
 	}
 	if o.Socket != "" {
 		if err := s.openSocket(); err != nil {
@@ -91,6 +95,13 @@ func New(o Options) (*Server, error) {
 		}
 	}
 	return s, nil
+}
+
+// server bounds how long a client may take to ask and to read. Streams set deadlines of their own (live.Stream).
+func server(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second,
+		IdleTimeout:    75 * time.Second, // a scrape comes once a minute, on the connection of the one before
+		MaxHeaderBytes: 16 << 10, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 16, MaxReceiveBufferPerConnection: 128 << 10, MaxReceiveBufferPerStream: 64 << 10}}
 }
 
 // Addr is the TCP address in use, for tests that listen on port 0; nil without one.
@@ -133,35 +144,43 @@ func (s *Server) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// routes lists everything that is answered.
+// routes lists everything that is answered. Over the control socket nobody waits for what is answered over
+// TCP.
 func (s *Server) routes(control bool) http.Handler {
 	m := http.NewServeMux()
-	m.Handle("GET /metrics", promhttp.HandlerFor(s.o.Gatherer, promhttp.HandlerOpts{}))
+	short := func(h http.Handler) http.Handler { return h }
+	if !control {
+		short = newTurns().take
+	}
+	answer := func(pattern string, h http.HandlerFunc) { m.Handle(pattern, short(h)) }
+	m.Handle("GET /metrics", short(promhttp.HandlerFor(s.o.Gatherer, promhttp.HandlerOpts{})))
 	m.HandleFunc("GET /livez", s.livez)
-	m.HandleFunc("GET /readyz", s.readyz)
-	m.HandleFunc("GET /api/v1/status", s.status)
-	m.HandleFunc("GET /api/v1/incidents", s.incidents)
-	m.HandleFunc("GET /api/v1/incidents/{id}", s.incident)
-	m.HandleFunc("GET /api/v1/playbooks", s.playbooks)
-	m.HandleFunc("GET /api/v1/playbooks/runs/{id}", s.run)
+	answer("GET /readyz", s.readyz)
+	answer("GET /api/v1/status", s.status)
+	answer("GET /api/v1/incidents", s.incidents)
+	answer("GET /api/v1/incidents/{id}", s.incident)
+	answer("GET /api/v1/playbooks", s.playbooks)
+	answer("GET /api/v1/playbooks/runs/{id}", s.run)
 	if s.o.Feed != nil {
 		m.HandleFunc("GET /api/v1/events", s.events)
-		m.HandleFunc("GET /api/v1/history", s.history)
+		answer("GET /api/v1/history", s.history)
 	}
 	if s.o.Alerts != nil {
 		m.HandleFunc("POST /api/v1/alerts", s.alerts)
 	}
 	if control {
-		m.HandleFunc("POST /api/v1/command", s.command)
+		answer("POST /api/v1/command", s.command)
 		if s.o.Drills != nil {
-			m.HandleFunc("POST /api/v1/drill", s.drill)
+			answer("POST /api/v1/drill", s.drill)
 		}
 		if s.o.Notices != nil {
-			m.HandleFunc("GET /api/v1/incidents/{id}/notices", s.notices)
+			answer("GET /api/v1/incidents/{id}/notices", s.notices)
 		}
 	}
 	if s.o.Pages != nil {
-		m.Handle("GET /", s.o.Pages)
+		m.Handle("GET /", short(s.o.Pages))
+		m.Handle("GET /stream", s.o.Pages)
+		m.Handle("GET /incidents/{id}/stream", s.o.Pages)
 	}
 	return m
 }
@@ -219,9 +238,11 @@ func (s *Server) openSocket() error {
 	if err := os.Chmod(path, 0o660); err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
-	s.unix = &http.Server{Handler: s.routes(true), ReadHeaderTimeout: 5 * time.Second, ConnContext: rememberPeer}
+	s.unix = server(s.routes(true))
+	s.unix.WriteTimeout = 2 * time.Minute // a command may wait for what the daemon is at
+	s.unix.ConnContext = rememberPeer
 	go func() {
-		if err := s.unix.Serve(guarded{l, mayCommand}); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := s.unix.Serve(newCrowd(guarded{l, mayCommand}, mostOpen, mostOpenEach, user)); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			s.o.Logger.Error("control socket ended", zap.Error(err))
 		}
 	}()

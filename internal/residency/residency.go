@@ -7,7 +7,7 @@
 // Without it a daemon that idles at 4 MB of heap stays at 36 MB resident, 25 of them program text
 // that ran once (measured with two targets; see docs/benchmarks.md).
 //
-// Start reading at [Trim], [Processors] and [Heap].
+// Start reading at [Trim], [Processors], [Heap] and [Memory].
 package residency
 
 import (
