@@ -205,8 +205,13 @@ func (b *beater) send(ctx context.Context, c config.Heartbeat) error {
 	if err != nil {
 		return err
 	}
-	if reply.Status >= 200 && reply.Status < 300 {
-		return nil
+	by, err := wire.NewAcceptance(c.Accept)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("%w (is heartbeat.url right?)", b.client.Verdict(&url.URL{Scheme: u.Scheme, Host: u.Host}, reply, wire.Rules{}))
+	by.Known = true
+	if err := b.client.Accept(&url.URL{Scheme: u.Scheme, Host: u.Host}, reply, by); err != nil {
+		return fmt.Errorf("%w (is heartbeat.url right?)", err)
+	}
+	return nil
 }

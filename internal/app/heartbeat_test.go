@@ -177,11 +177,12 @@ func TestAHeartbeatFollowsAReload(t *testing.T) {
 func TestTheCallCarriesWhatIsConfiguredAndNoErrorHoldsTheAddress(t *testing.T) {
 	var got []string
 	answer := http.StatusOK
+	words := "OK"
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		got = append(got, r.Method+" "+r.URL.Path+" "+string(body))
 		w.WriteHeader(answer)
-		_, _ = io.WriteString(w, "no such check: "+r.URL.Path)
+		_, _ = io.WriteString(w, words)
 	}))
 	defer srv.Close()
 	b := &beater{line: func() string { return "watching 3 targets" }}
@@ -190,6 +191,12 @@ func TestTheCallCarriesWhatIsConfiguredAndNoErrorHoldsTheAddress(t *testing.T) {
 	c.Method = http.MethodPost
 	require.NoError(t, b.send(t.Context(), c))
 	require.Equal(t, []string{"GET /ping/5ecre7-uuid ", "POST /ping/5ecre7-uuid watching 3 targets\n"}, got)
+	words = "OK (not found): /ping/5ecre7-uuid"
+	err := b.send(t.Context(), c)
+	require.ErrorContains(t, err, "OK (not found)", "the service's own words say why")
+	require.NotContains(t, err.Error(), "5ecre7")
+	c.Accept = "found"
+	require.NoError(t, b.send(t.Context(), c), "unless somebody says that this means yes")
 	for _, code := range []int{http.StatusFound, http.StatusNotFound, http.StatusInternalServerError} {
 		answer = code
 		err := b.send(t.Context(), c)
@@ -197,7 +204,7 @@ func TestTheCallCarriesWhatIsConfiguredAndNoErrorHoldsTheAddress(t *testing.T) {
 		require.NotContains(t, err.Error(), "5ecre7")
 	}
 	srv.Close()
-	err := b.send(t.Context(), c)
+	err = b.send(t.Context(), c)
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "5ecre7")
 	require.NotContains(t, strings.ToLower(err.Error()), "ping")

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"time"
 )
 
@@ -19,6 +20,9 @@ func (k *checker) watched() {
 	}
 	if h.Timeout > h.Interval && k.sound("heartbeat.interval") {
 		k.fail(Problem{Path: "heartbeat.timeout", What: "is longer than the interval", Got: writeDuration(h.Timeout), Want: "at most " + writeDuration(h.Interval)})
+	}
+	if _, err := regexp.Compile(h.Accept); err != nil {
+		k.fail(Problem{Path: "heartbeat.accept", What: "is no regular expression: " + err.Error(), Got: h.Accept, Want: `a pattern such as ^OK$`})
 	}
 	c := k.c.Canary
 	if c.Every > 0 && c.Every < canaryMin {

@@ -11,7 +11,12 @@ type Heartbeat struct {
 	URL Secret `yaml:"url"`
 	// Time between two calls. The service should wait for three before it tells people.
 	Interval time.Duration `yaml:"interval" default:"1m" want:"min=1s,max=1d"`
-	// HTTP method of the call. With POST the body is one line about what is watched.
+	// Regular expression that the body of an answer must match, beside a status of 2xx: a service may
+	// answer 200 to an address that it does not know. Empty: the words of Healthchecks ("OK", and not
+	// "OK (not found)"), Uptime Kuma ({"ok":true}), Dead Man's Snitch ("Got it, thanks!"), Cronitor,
+	// Better Stack, Opsgenie, PagerTree and the like. A web page is never an acceptance.
+	Accept string `yaml:"accept"`
+	// HTTP method of the call, of which HEAD has no answer to judge. With POST the body is one line about what is watched.
 	Method string `yaml:"method" enum:"GET|HEAD|POST" default:"GET"`
 	// Time after which a call is given up. It holds nothing else up.
 	Timeout time.Duration `yaml:"timeout" default:"10s" want:"min=100ms,max=1m"`

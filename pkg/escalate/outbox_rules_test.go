@@ -228,6 +228,16 @@ func TestTroubleStartsAtOnceForBadCredentialsAndRefusedNotices(t *testing.T) {
 	require.Empty(t, e.New)
 }
 
+func TestALongWaitThatAVendorAsksForIsToldAtOnceAndAShortOneIsNot(t *testing.T) {
+	r := DefaultOutboxRules()
+	for wait, told := range map[time.Duration]bool{r.TroubleAfter - time.Second: false, 5 * time.Minute: true} {
+		at := time.Unix(1e9, 0)
+		b, _ := once(r, bookOf(page(1, at, Error)), DeliveryResult{Reason: ReasonRateLimited, Error: "429", After: wait}, at)
+		_, e, _ := r.Tidy(b, at, books("mail"))
+		require.Equal(t, told, len(e.New) > 0, "a wait of %s", wait)
+	}
+}
+
 func TestATroubleThatNobodyCouldBeToldOfIsToldLater(t *testing.T) {
 	r := DefaultOutboxRules()
 	r.Public = map[string]bool{"statuspage": true}

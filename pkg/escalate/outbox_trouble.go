@@ -166,7 +166,7 @@ func (r OutboxRules) broken(b ChannelBook, now time.Time) (why string, wake time
 		at := c.FailingSince.Add(r.TroubleAfter)
 		switch {
 		case !b.missed(): // nobody misses anything; the next notice will tell
-		case now.Before(at):
+		case now.Before(at) && !c.NotBefore.After(at): // a vendor that asks for a longer wait is told of at once
 			wake = at
 		default:
 			return fmt.Sprintf("%s has not delivered since %s: %s", c.Channel,

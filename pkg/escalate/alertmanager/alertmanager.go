@@ -191,10 +191,10 @@ func (n *Notifier) post(ctx context.Context, u *url.URL, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if reply.Status == http.StatusOK && strings.HasPrefix(strings.TrimSpace(string(reply.Body)), "<") {
-		return n.client.Retry(escalate.ReasonServer, 0, fmt.Errorf("%s://%s answered with a web page, which Alertmanager does not: %q", u.Scheme, u.Host, n.client.Snippet(reply.Body)))
+	if err := n.client.Verdict(u, reply, wire.Rules{Accept: []int{http.StatusOK}}); err != nil {
+		return err
 	}
-	return n.client.Verdict(u, reply, wire.Rules{Accept: []int{http.StatusOK}})
+	return n.client.Accept(u, reply, wire.Acceptance{}) // the real one says nothing at all
 }
 
 // Preview implements escalate.Previewer.

@@ -20,6 +20,8 @@ const (
 	SlackToken       = "xoxb-fake-0123456789-abcdefghijkl"
 	SlackChannel     = "C0INCIDENTS"
 	SlackChannelName = "incidents"
+	// SlackOtherChannel is where people move to when the first channel is archived.
+	SlackOtherChannel = "C0OTHERROOM"
 	// SlackHookPath is the path of the incoming webhook; as in Slack, it is the whole secret.
 	SlackHookPath = "/services/T0FAKE/B0FAKE/hooksecrethooksecrethook"
 )
@@ -35,6 +37,7 @@ type SlackOptions struct {
 
 // Message is one message in the fake workspace, in its current state.
 type Message struct {
+	Channel   string
 	TS        string
 	ThreadTS  string // ts of the parent; "" for a message of its own
 	Text      string
@@ -50,15 +53,17 @@ type Message struct {
 // It enforces the documented contract: a refusal is HTTP 200 with ok:false; chat.update wants
 // the channel's id and takes 4,000 characters of text; blocks have their limits (50 blocks,
 // section 3,000 characters, header 150, about 13,200 in all); a reply to a deleted parent is
-// posted un-threaded; a webhook answers "ok" and no ts.
+// posted un-threaded, or refused where retention removed it ([Slack.Retire]); a webhook answers "ok"
+// and no ts. There is a second channel, [SlackOtherChannel].
 type Slack struct {
 	vendor
 	mu       sync.Mutex
 	limit    int
 	rate     map[string]*window
 	messages []*Message
-	archived bool
-	frozen   bool // edits are refused: edit_window_closed
+	closed   string // why the first channel takes nothing: is_archived, not_in_channel, channel_not_found; "": it does
+	frozen   bool   // edits are refused: edit_window_closed
+	retired  bool   // replies to a parent that is gone are refused: thread_not_found
 	seq      int
 }
 
@@ -93,9 +98,26 @@ func (s *Slack) Delete(ts string) {
 
 // Archive archives the channel, or takes it out of the archive.
 func (s *Slack) Archive(on bool) {
+	if on {
+		s.Close("is_archived")
+		return
+	}
+	s.Close("")
+}
+
+// Close makes the first channel refuse everything by a code: is_archived, not_in_channel or
+// channel_not_found; "" opens it again. The other channel goes on.
+func (s *Slack) Close(code string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.archived = on
+	s.closed = code
+}
+
+// Retire makes the workspace refuse replies to a message that is gone, as where retention removed it.
+func (s *Slack) Retire(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retired = on
 }
 
 // CloseEdits makes the workspace refuse edits, as its settings may.
@@ -221,12 +243,15 @@ func (s *Slack) chat(method string, form url.Values) answer {
 	channel := form.Get("channel")
 	byName := strings.TrimPrefix(channel, "#") == SlackChannelName
 	switch {
+	case channel == SlackOtherChannel:
 	case channel != SlackChannel && (!byName || update): // update wants the id
 		return slackRefuse("channel_not_found", method)
-	case s.archived && update:
+	case s.closed == "is_archived" && update:
 		return slackRefuse("is_inactive", method)
-	case s.archived:
-		return slackRefuse("is_archived", method)
+	case s.closed != "":
+		return slackRefuse(s.closed, method)
+	default:
+		channel = SlackChannel
 	}
 	text, blocks := form.Get("text"), form.Get("blocks")
 	if code := slackContent(text, blocks, update); code != "" {
@@ -249,7 +274,7 @@ func (s *Slack) chat(method string, form url.Values) answer {
 	if update {
 		m = s.find(form.Get("ts"))
 		switch {
-		case m == nil:
+		case m == nil || m.Channel != channel:
 			return slackRefuse("message_not_found", method)
 		case s.frozen:
 			return slackRefuse("edit_window_closed", method)
@@ -257,10 +282,14 @@ func (s *Slack) chat(method string, form url.Values) answer {
 		m.Edits++
 		why = "edited"
 	} else {
+		parent := s.find(form.Get("thread_ts"))
+		if parent == nil && s.retired && form.Get("thread_ts") != "" {
+			return slackRefuse("thread_not_found", method)
+		}
 		s.seq++
-		m = &Message{TS: fmt.Sprintf("%d.%06d", s.now().Unix(), s.seq)}
+		m = &Message{Channel: channel, TS: fmt.Sprintf("%d.%06d", s.now().Unix(), s.seq)}
 		why = "posted"
-		if parent := s.find(form.Get("thread_ts")); parent != nil {
+		if parent != nil {
 			m.ThreadTS, why = parent.TS, "replied"
 			m.Broadcast = form.Get("reply_broadcast") == "true"
 		}
@@ -274,7 +303,7 @@ func (s *Slack) chat(method string, form url.Values) answer {
 	if m.ThreadTS != "" {
 		message["thread_ts"] = m.ThreadTS
 	}
-	a := slackReply(map[string]any{"ok": true, "channel": SlackChannel, "ts": m.TS, "text": text, "message": message})
+	a := slackReply(map[string]any{"ok": true, "channel": channel, "ts": m.TS, "text": text, "message": message})
 	a.verdict, a.why, a.key, a.kind = Accepted, why, m.TS, method
 	a.pages = !update && mentions(text, blocks)
 	return a
@@ -309,7 +338,7 @@ func (s *Slack) hook(r *http.Request, body []byte) answer {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.archived {
+	if s.closed == "is_archived" {
 		return refuse(http.StatusGone, "channel_is_archived")
 	}
 	rate := s.rate[SlackChannel]
@@ -323,7 +352,7 @@ func (s *Slack) hook(r *http.Request, body []byte) answer {
 		return a
 	}
 	s.seq++
-	m := &Message{TS: fmt.Sprintf("%d.%06d", s.now().Unix(), s.seq), Text: in.Text, Blocks: string(in.Blocks)}
+	m := &Message{Channel: SlackChannel, TS: fmt.Sprintf("%d.%06d", s.now().Unix(), s.seq), Text: in.Text, Blocks: string(in.Blocks)}
 	s.messages = append(s.messages, m)
 	return answer{status: http.StatusOK, body: "ok", verdict: Accepted, why: "posted", kind: "webhook",
 		pages: mentions(in.Text, string(in.Blocks))}

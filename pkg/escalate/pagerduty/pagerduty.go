@@ -15,6 +15,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -190,8 +191,9 @@ func known(s escalate.Severity) bool {
 	return false
 }
 
-// Notify implements escalate.Notifier. Only a 202 is success; it proves that PagerDuty took the
-// event, not that a person was paged. The receipt of an update or a change is the prior one.
+// Notify implements escalate.Notifier. Only a 202 that carries PagerDuty's own words is success; it
+// proves that PagerDuty took the event, not that a person was paged. The receipt of an update or a
+// change is the prior one.
 func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
 	path, key, body, err := n.event(d)
 	if err != nil {
@@ -209,7 +211,7 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 	if err != nil {
 		return nil, err
 	}
-	if err := n.client.Verdict(req.URL, reply, wire.Rules{Accept: []int{http.StatusAccepted}}); err != nil {
+	if err := n.verdict(req.URL, reply, d.Notice.Kind); err != nil {
 		return nil, err
 	}
 	if d.Notice.Kind == escalate.Change {
@@ -223,6 +225,39 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 		r[receiptState] = stateResolved
 	}
 	return r, nil
+}
+
+// verdict reads a reply as the contract has it: 202 with {"status":"success","message":"...",
+// "dedup_key":"..."}, of which a change event has no key. "throttle exceeded" is no acceptance with
+// any status, and a 400 lists what is wrong with the event.
+func (n *Notifier) verdict(u *url.URL, reply wire.Reply, kind escalate.Kind) error {
+	if err := n.client.WebPage(u, reply); err != nil && reply.Status < 300 {
+		return err
+	}
+	var said struct {
+		Status  string   `json:"status"`
+		Message string   `json:"message"`
+		Errors  []string `json:"errors"`
+		Dedup   string   `json:"dedup_key"`
+	}
+	understood := json.Unmarshal(reply.Body, &said) == nil
+	if strings.Contains(strings.ToLower(said.Status), "throttle") && reply.Status != http.StatusTooManyRequests {
+		return n.client.Retry(escalate.ReasonRateLimited, n.client.RetryAfter(reply), fmt.Errorf("%s answered %d, but %s: %s", u.Host, reply.Status, said.Status, said.Message))
+	}
+	if reply.Status == http.StatusBadRequest && understood && len(said.Errors) > 0 {
+		return n.client.Final(escalate.ReasonRejected, fmt.Errorf("%s answered 400 %s: %s", u.Host, said.Message,
+			n.client.Snippet([]byte(strings.Join(said.Errors, "; ")))))
+	}
+	if err := n.client.Verdict(u, reply, wire.Rules{Accept: []int{http.StatusAccepted}}); err != nil {
+		return err
+	}
+	if reply.Err != nil { // the key makes a repetition harmless
+		return reply.Err
+	}
+	if said.Status != "success" || said.Dedup == "" && kind != escalate.Change {
+		return n.client.Retry(escalate.ReasonServer, 0, fmt.Errorf("%s answered 202 without the words of an acceptance (status success and a dedup_key): %q", u.Host, n.client.Snippet(reply.Body)))
+	}
+	return nil
 }
 
 // Preview implements escalate.Previewer.

@@ -44,7 +44,8 @@ func TestConformance(t *testing.T) {
 		Secrets: []string{key},
 		Silent:  []escalate.Kind{escalate.Update},
 		HTTP: &escalatetest.HTTP{
-			Accepts: []int{202},
+			Accepts:     []int{202},
+			BodyMatters: true,
 			Success: func(*http.Request, []byte) (int, string) {
 				return 202, `{"status":"success","message":"Event processed","dedup_key":"x"}`
 			},

@@ -201,6 +201,76 @@ func TestAMessageThatCannotBeEdited(t *testing.T) {
 	})
 }
 
+// reload replaces the notifier by one for another channel, as a new configuration does.
+func (c *conversation) reload(t testing.TB, base, channel string) {
+	c.n = build(t, strings.Replace(webSection(base), "channel: "+escalatetest.SlackChannelName, "channel: "+channel, 1))
+}
+
+func TestAPlaceThatIsGoneIsReplacedOnce(t *testing.T) {
+	for name, spoil := range map[string]func(c *conversation){
+		"the channel is archived":            func(c *conversation) { c.Close("is_archived") },
+		"the bot was removed":                func(c *conversation) { c.Close("not_in_channel") },
+		"the channel is deleted":             func(c *conversation) { c.Close("channel_not_found") },
+		"the message and its thread":         func(c *conversation) { c.Delete(c.receipt["ts"]); c.Retire(true) },
+		"too old to edit, and retention ate": func(c *conversation) { c.CloseEdits(true); c.Delete(c.receipt["ts"]); c.Retire(true) },
+	} {
+		for _, kind := range []escalate.Kind{escalate.Trigger, escalate.Update, escalate.Resolve} {
+			t.Run(name+", then a "+string(kind), func(t *testing.T) {
+				s := escalatetest.NewSlack(escalatetest.SlackOptions{})
+				base := escalatetest.Serve(t, s)
+				c := &conversation{Slack: s, n: build(t, webSection(base))}
+				c.say(t, escalatetest.Notice("inc/t0"))
+				spoil(c)
+				c.reload(t, base, escalatetest.SlackOtherChannel)
+				c.say(t, escalatetest.As(escalatetest.Notice("inc/t0"), kind))
+				all := c.Messages()
+				require.Len(t, all, 2, "posted anew, and once")
+				require.Equal(t, escalatetest.SlackOtherChannel, all[1].Channel)
+				require.Empty(t, all[1].ThreadTS)
+				c.CloseEdits(false)
+				c.say(t, escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Update))
+				require.Equal(t, all[1].TS, c.Messages()[2].ThreadTS, "and from there it goes on")
+			})
+		}
+	}
+}
+
+func TestAChangeInAThreadThatIsGoneIsRecordedAllTheSame(t *testing.T) {
+	c := talk(t, "")
+	c.say(t, escalatetest.Notice("inc/t0"))
+	c.Delete(c.receipt["ts"])
+	c.Retire(true)
+	c.say(t, escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Change))
+	require.Len(t, c.Messages(), 2)
+}
+
+func TestALaterTierFindsTheChannelWherePeopleAreNow(t *testing.T) {
+	s := escalatetest.NewSlack(escalatetest.SlackOptions{})
+	base := escalatetest.Serve(t, s)
+	c := &conversation{Slack: s, n: build(t, webSection(base))}
+	n := escalatetest.Notice("inc/t0")
+	c.say(t, n)
+	c.reload(t, base, escalatetest.SlackOtherChannel)
+	n.Tier = 1
+	c.say(t, n)
+	require.Len(t, c.Messages(), 2)
+	require.Equal(t, escalatetest.SlackOtherChannel, c.Messages()[1].Channel)
+	c.say(t, escalatetest.As(n, escalate.Resolve))
+	for _, m := range c.Messages()[:2] {
+		require.Contains(t, m.Text, "Resolved", "in %s, where people were told of it", m.Channel)
+	}
+}
+
+func TestWhatIsRefusedEverywhereIsNotPostedAnew(t *testing.T) {
+	c := talk(t, "")
+	c.say(t, escalatetest.Notice("inc/t0"))
+	c.Archive(true)
+	_, err := c.n.Notify(t.Context(), escalate.Delivery{Notice: escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Update), Prior: c.receipt, Attempt: 1})
+	f, ok := errors.AsType[*escalate.FinalError](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, escalate.ReasonConfig, f.Reason, "the channel waits for somebody to name another one")
+}
+
 func TestRefusalsWithStatus200(t *testing.T) {
 	for code, want := range map[string]struct {
 		retry  bool

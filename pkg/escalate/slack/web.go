@@ -25,6 +25,8 @@ const (
 	receiptTS      = "ts"      // the parent message
 	receiptTier    = "tier"    // the highest tier that was broadcast
 	receiptStatus  = "status"
+	receiptAsked   = "asked"  // the channel as the configuration named it then
+	receiptFormer  = "former" // channel/ts of a message that is left in a former channel
 )
 
 // web is the notifier that uses the Web API.
@@ -61,7 +63,8 @@ func (w *web) String() string { return "slack channel " + w.channel }
 func (w *web) GoString() string { return w.String() }
 
 // Notify implements escalate.Notifier. An edit comes before the reply in the thread: it may be
-// repeated without harm when the reply fails and the whole notice is tried again.
+// repeated without harm when the reply fails and the whole notice is tried again. When the message,
+// its thread or its channel is gone, a new message in the configured channel takes its place.
 func (w *web) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
 	n := d.Notice
 	channel, ts := d.Prior[receiptChannel], d.Prior[receiptTS]
@@ -74,15 +77,21 @@ func (w *web) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt
 	if n.Kind == escalate.Resolve && d.Prior[receiptStatus] == string(escalate.Resolved) {
 		return maps.Clone(d.Prior), nil // each tier is resolved, and all of them are this one message
 	}
-	switch err := w.edit(ctx, n, channel, ts); code(err) {
-	case "message_not_found":
-		return w.open(ctx, n) // somebody deleted it
-	case "edit_window_closed", "cant_update_message":
-		// The workspace forbids the edit: the thread has the state then.
-	default:
-		if err != nil {
-			return nil, err
+	if asked := d.Prior[receiptAsked]; asked != "" && asked != w.channel && n.Kind == escalate.Trigger {
+		_ = w.edit(ctx, n, channel, ts) // people look elsewhere by now: nobody needs to be woken here
+		r, err := w.open(ctx, n)
+		if err == nil {
+			r[receiptFormer] = channel + "/" + ts
 		}
+		return r, err
+	}
+	switch err := w.edit(ctx, n, channel, ts); {
+	case err == nil, code(err) == "edit_window_closed", code(err) == "cant_update_message":
+		// Where the workspace forbids the edit, the thread has the state.
+	case gone(err):
+		return w.open(ctx, n)
+	default:
+		return nil, err
 	}
 	told, _ := strconv.Atoi(d.Prior[receiptTier])
 	broadcast := n.Kind == escalate.Trigger && n.Tier > told
@@ -95,12 +104,25 @@ func (w *web) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt
 	if n.Kind == escalate.Trigger {
 		text = w.render.mentioned(n, text)
 	}
-	if _, _, err := w.post(ctx, channel, text, nil, options...); err != nil {
+	if _, _, err := w.post(ctx, channel, text, nil, options...); gone(err) {
+		return w.open(ctx, n)
+	} else if err != nil {
 		return nil, err
 	}
-	r := receipt(n, channel, ts)
-	r[receiptTier] = strconv.Itoa(max(told, n.Tier))
+	r := maps.Clone(d.Prior)
+	r[receiptStatus], r[receiptTier] = string(n.Status), strconv.Itoa(max(told, n.Tier))
+	if old, oldTS, left := strings.Cut(d.Prior[receiptFormer], "/"); left && n.Kind == escalate.Resolve {
+		_ = w.edit(ctx, n, old, oldTS) // where some were told first; the all-clear itself has been said
+	}
 	return r, nil
+}
+
+// gone reports whether a refusal is about the message, thread or channel of an earlier notice, so
+// that another place may still take this one: it is deleted, archived, out of the bot's reach, or
+// too old. A token that is refused and a text that is too long are refused everywhere.
+func gone(err error) bool {
+	f, final := errors.AsType[*escalate.FinalError](err)
+	return final && f.Reason != escalate.ReasonAuth && code(err) != "" && !tooMuch(code(err))
 }
 
 // why says who is told besides, and why now; "" when the notice does not say.
@@ -119,13 +141,6 @@ func why(n escalate.Notice) string {
 	return out
 }
 
-func receipt(n escalate.Notice, channel, ts string) escalate.Receipt {
-	return escalate.Receipt{
-		receiptChannel: channel, receiptTS: ts,
-		receiptTier: strconv.Itoa(n.Tier), receiptStatus: string(n.Status),
-	}
-}
-
 // open posts a parent message.
 func (w *web) open(ctx context.Context, n escalate.Notice) (escalate.Receipt, error) {
 	blocks, text := w.render.state(n)
@@ -137,7 +152,10 @@ func (w *web) open(ctx context.Context, n escalate.Notice) (escalate.Receipt, er
 	if err != nil {
 		return nil, err
 	}
-	return receipt(n, channel, ts), nil
+	return escalate.Receipt{
+		receiptChannel: channel, receiptTS: ts, receiptAsked: w.channel,
+		receiptTier: strconv.Itoa(n.Tier), receiptStatus: string(n.Status),
+	}, nil
 }
 
 // withMention adds a line that notifies: a mention in the fallback text alone does not.
@@ -172,7 +190,11 @@ func (w *web) record(ctx context.Context, d escalate.Delivery) (escalate.Receipt
 		channel = d.Prior[receiptChannel]
 		options = append(options, slack.MsgOptionTS(ts))
 	}
-	if _, _, err := w.post(ctx, channel, text, nil, options...); err != nil {
+	_, _, err := w.post(ctx, channel, text, nil, options...)
+	if len(options) > 0 && gone(err) {
+		_, _, err = w.post(ctx, w.channel, text, nil)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return maps.Clone(d.Prior), nil

@@ -259,6 +259,9 @@ func (n *Notifier) call(ctx context.Context, method string, u *url.URL, in any, 
 	if reply.Err != nil {
 		return nil, reply.Err
 	}
+	if err := n.client.Accept(u, reply, wire.Acceptance{}); err != nil {
+		return nil, err
+	}
 	if !json.Valid(reply.Body) {
 		return nil, n.client.Retry(escalate.ReasonServer, 0, fmt.Errorf("%s://%s did not answer as Statuspage does: %q", u.Scheme, u.Host, n.client.Snippet(reply.Body)))
 	}

@@ -3,7 +3,8 @@
 //
 // It decides the body, signs it together with a timestamp (a recorded request cannot be replayed
 // later), and names each notice by an Idempotency-Key so that the receiver can recognise a
-// repetition. Any 2xx is success. It never retries and never follows a redirect.
+// repetition. A 2xx is success, but for a web page and a body that says no; see [wire.Acceptance].
+// It never retries and never follows a redirect.
 //
 // Start reading at [Config], then [Sign] and [Verify], which a receiver may use.
 package webhook
@@ -48,6 +49,9 @@ type Config struct {
 	ContentType string `yaml:"content_type"`
 	// Headers are added to every request.
 	Headers []Header `yaml:"headers"`
+	// Accept is a regular expression that the body of an acceptance must match, beside a status of
+	// 2xx. Empty: any body but a web page, or one that says that it was refused ({"ok":false}, an error).
+	Accept string `yaml:"accept"`
 	// Kinds are the kinds that are sent: trigger, update, resolve, change. Empty: all.
 	Kinds []string `yaml:"kinds"`
 	// Templates overrides texts.
@@ -71,6 +75,7 @@ type Notifier struct {
 	contentType string
 	headers     []header
 	kinds       []string
+	accept      wire.Acceptance
 	body        func(escalate.Notice) ([]byte, error)
 	now         func() time.Time
 }
@@ -140,6 +145,8 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 			errs = append(errs, fmt.Errorf("kinds[%d]: want trigger, update, resolve or change (got %q)", i, k))
 		}
 	}
+	n.accept, err = wire.NewAcceptance(cfg.Accept)
+	errs = append(errs, err)
 	n.body, err = bodyOf(cfg)
 	errs = append(errs, err)
 	n.client, err = wire.New("webhook", cfg.HTTP, secrets...)
@@ -177,10 +184,7 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 	if err != nil {
 		return nil, err
 	}
-	if reply.Status >= 200 && reply.Status < 300 {
-		return nil, nil
-	}
-	return nil, n.client.Verdict(req.URL, reply, wire.Rules{})
+	return nil, n.client.Accept(req.URL, reply, n.accept)
 }
 
 // Preview implements escalate.Previewer.

@@ -95,7 +95,8 @@ func (c *Client) Snippet(body []byte) string {
 	return escalate.Cut(escalate.OneLine(c.Redact(string(body))), snippet)
 }
 
-// RetryAfter returns how long the vendor asked to wait, within the cap; 0 when it did not say.
+// RetryAfter returns how long the vendor asked to wait, within the cap; 0 when it did not say, or
+// nothing that makes sense.
 func (c *Client) RetryAfter(reply Reply) time.Duration {
 	d, err := parseRetryAfter(reply.Header, time.Now())
 	if err != nil {
@@ -117,7 +118,12 @@ func parseRetryAfter(h http.Header, now time.Time) (time.Duration, error) {
 		if !(s >= 0) {
 			return 0, errNoRetryAfter
 		}
-		const day = 24 * 60 * 60 // more than any cap; keeps the product below from overflowing
+		// No vendor asks for more than an hour. Some, and proxies before them, write milliseconds.
+		const hour = 60 * 60
+		if s > hour {
+			s /= 1000
+		}
+		const day = 24 * hour // more than any cap; keeps the product below from overflowing
 		return time.Duration(min(s, day) * float64(time.Second)), nil
 	}
 	at, err := http.ParseTime(v)

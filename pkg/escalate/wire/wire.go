@@ -34,8 +34,8 @@ const (
 	// DefaultTimeout is long for one small POST and short against the first retry.
 	DefaultTimeout = 10 * time.Second
 	// DefaultRetryAfterCap bounds what a vendor, or a broken proxy before it, may ask for:
-	// PagerDuty suggests "a few minutes", and a page must not wait a day for a wrong header.
-	DefaultRetryAfterCap = 15 * time.Minute
+	// PagerDuty suggests "a few minutes", and a page must not wait for hours for a wrong header.
+	DefaultRetryAfterCap = 5 * time.Minute
 )
 
 // Config is the part of a notifier's section that says how its vendor is reached: the key
@@ -48,7 +48,7 @@ type Config struct {
 	Proxy string `yaml:"proxy" secret:"true"`
 	// CAFile is a PEM file of certificates to trust beside the system's.
 	CAFile string `yaml:"ca_file"`
-	// RetryAfterCap is the longest wait that a vendor may ask for. 0: 15m.
+	// RetryAfterCap is the longest wait that a vendor may ask for. 0: 5m.
 	RetryAfterCap time.Duration `yaml:"retry_after_cap"`
 }
 
