@@ -77,6 +77,9 @@ func (c *cli) printIncidents(list []incident.Incident) error {
 
 // outcomeOf says in a word what ended the incident.
 func outcomeOf(i incident.Incident) string {
+	if i.EndWhy != "" {
+		return i.EndWhy
+	}
 	for _, a := range slices.Backward(i.Attempts) {
 		if a.Verdict == incident.Verified {
 			return "cured: " + a.Strategy

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -25,6 +26,7 @@ func (c *cli) operatorCmds() []*cobra.Command {
 		{incident.CmdPause, "pause", "Act on nothing until resumed", "", true, true},
 		{incident.CmdResume, "resume", "End the pause", "", true, false},
 		{incident.CmdAck, "ack INCIDENT", "Say that somebody is on it: no further tier is told meanwhile", "incident", true, true},
+		{incident.CmdClose, "close INCIDENT", "Say that an incident is over, whatever is seen; the reason is wanted", "incident", true, false},
 		{incident.CmdApprove, "approve INCIDENT", "Allow what was proposed for an incident", "incident", true, false},
 		{incident.CmdForget, "forget TARGET", "Forget what was learned about a target: strategies not tried, promotions, demotions", "target", true, false},
 		{incident.CmdRetry, "retry TARGET", "Begin the ladder of a target's incident anew", "target", true, false},
@@ -58,15 +60,29 @@ func (c *cli) operatorCmds() []*cobra.Command {
 			if err := c.call(run.Context(), http.MethodPost, "/api/v1/command", cmd, &a); err != nil {
 				return err
 			}
-			if c.output == "json" {
-				return c.json(a)
-			}
-			_, err := fmt.Fprintln(c.out, a.Sentence)
-			return err
+			return c.answered(a)
 		}
 		out = append(out, cc)
 	}
 	return out
+}
+
+// answered prints what became of a person's word. One that led to nothing has not succeeded.
+func (c *cli) answered(a httpserve.Answer) error {
+	if c.output == "json" {
+		if err := c.json(a); err != nil {
+			return err
+		}
+		if a.Refused {
+			return &exitError{exitNotHealthy, nil}
+		}
+		return nil
+	}
+	if a.Refused {
+		return &exitError{exitNotHealthy, errors.New(a.Sentence)}
+	}
+	_, err := fmt.Fprintln(c.out, a.Sentence)
+	return err
 }
 
 // argsFor wants one argument when the command has an object, and none otherwise.

@@ -129,8 +129,8 @@ Exit code 1: it was refused (or would be), or it failed.`,
 			if err := c.call(run.Context(), http.MethodPost, "/api/v1/command", cmd, &a); err != nil {
 				return err
 			}
-			if a.Run == nil {
-				return errors.New(a.Sentence)
+			if a.Refused {
+				return c.answered(a)
 			}
 			switch {
 			case c.output == "json" && (cmd.DryRun || detach):
@@ -177,14 +177,7 @@ func (c *cli) playbookWordCmd(verb incident.CommandVerb, use, short string) *cob
 		if err := c.call(run.Context(), http.MethodPost, "/api/v1/command", cmd, &a); err != nil {
 			return err
 		}
-		if c.output == "json" {
-			return c.json(a)
-		}
-		if a.Run == nil && !a.Done {
-			return errors.New(a.Sentence)
-		}
-		_, err := fmt.Fprintln(c.out, a.Sentence)
-		return err
+		return c.answered(a)
 	}}
 	cc.Flags().StringVar(&cmd.By, "by", caller(), "who says so")
 	return cc

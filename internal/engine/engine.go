@@ -138,8 +138,8 @@ func (e *Engine) LookNow(target, cause string) {
 	}
 }
 
-// Reload swaps rule set, subjects and actuator between two events. Open incidents keep their state; a
-// target that is no longer configured is forgotten by the lookers but stays in the journal. The error
+// Reload swaps rule set, subjects and actuator between two events. Open incidents keep their state; that
+// of a target which is not configured any more, or is another thing now, is ended. The error
 // is non-nil only when ctx, which must be the one given to Run or end with it, has ended.
 func (e *Engine) Reload(ctx context.Context, p *incident.Policy, subjects []Subject, act Actuator) error {
 	done := make(chan struct{})
@@ -148,6 +148,7 @@ func (e *Engine) Reload(ctx context.Context, p *incident.Policy, subjects []Subj
 		e.actuator.Store(&act)
 		e.o.Subjects = subjects
 		e.startWatchers(ctx)
+		e.leave(ctx)
 		close(done)
 	}}
 	select {

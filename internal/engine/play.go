@@ -14,6 +14,18 @@ func (e *Engine) conclude(ctx context.Context, eff incident.Effect) {
 	})
 }
 
+// leave ends what is left of targets that the configuration does not have any more, and lets the host
+// look at what it has been told of.
+func (e *Engine) leave(ctx context.Context) {
+	left := e.Policy().Left(e.State())
+	for _, name := range left {
+		e.handle(ctx, message{ev: incident.Event{Kind: incident.Reconfigured, Target: name}})
+	}
+	if len(e.State().Host.Troubles) > 0 {
+		e.handle(ctx, message{ev: incident.Event{Kind: incident.Woke}})
+	}
+}
+
 // resume settles what an earlier process left in flight. The result of an action without an end is
 // unknown: it is judged by observation and never repeated blindly. The run of a playbook goes on; a
 // rung that it is a part of is in flight as long as it is.
@@ -28,6 +40,7 @@ func (e *Engine) resume(ctx context.Context) {
 			e.handle(ctx, message{ev: incident.Event{Kind: incident.Ended, Target: t.Name, ActionID: t.ActionID, Result: incident.ResultUnknown, Detail: lost}})
 		}
 	}
+	e.leave(ctx) // the configuration may be another one than before
 	switch {
 	case !run.Live(): // or halted: a person ends it
 	case run.Stage == incident.StageActing:

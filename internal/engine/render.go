@@ -83,6 +83,9 @@ func (r Renderer) summary(n incident.Notice, i incident.Incident) string {
 	what := fmt.Sprintf("%s: %s", i.Target, i.Class.Words()) // the host is added by every channel
 	switch n.Kind {
 	case incident.NoticeResolve:
+		if i.EndWhy != "" {
+			return fmt.Sprintf("%s: %s, after %s", what, i.EndWhy, span(i.Since, i.Closed))
+		}
 		return what + ": resolved after " + span(i.Since, i.Closed)
 	case incident.NoticeChange:
 		if n.Why == incident.HoldApproval && i.Proposal != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -13,14 +14,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
 // Command is the body of POST /api/v1/command on the control socket.
 type Command struct {
-	Verb     incident.CommandVerb `json:"verb"`              // hold, release, pause, resume, ack, approve, retry, recover, forget
+	Verb     incident.CommandVerb `json:"verb"`              // hold, release, pause, resume, ack, close, approve, retry, recover, forget
 	Target   string               `json:"target,omitzero"`   // for hold, release, retry, recover, forget
-	Incident string               `json:"incident,omitzero"` // for ack, approve
+	Incident string               `json:"incident,omitzero"` // for ack, close, approve
 	By       string               `json:"by"`                // who says so
 	Strategy string               `json:"strategy,omitzero"` // for recover and forget; "" = the whole ladder, all
 	DryRun   bool                 `json:"dry_run,omitzero"`  // for recover and playbook-run: say what would come of it, and do nothing
@@ -36,6 +38,8 @@ type Answer struct {
 	Target   string         `json:"target,omitzero"`
 	Phase    incident.Phase `json:"phase"`
 	Reason   string         `json:"reason"`
+	// Refused says that the command led to nothing. Sentence says why.
+	Refused bool `json:"refused,omitzero"`
 	// Done says of recover that the first action was begun (of a dry run: would be), and of
 	// playbook-stop that there was something to end.
 	Done bool `json:"done,omitzero"`
@@ -53,7 +57,7 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "the command cannot be read: %v", err)
 		return
 	}
-	ev, err := s.event(c, peerOf(r.Context()))
+	ev, err := s.event(r.Context(), c)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "%v", err)
 		return
@@ -72,7 +76,7 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 
 func answerOf(rec incident.Record) Answer {
 	begun := slices.ContainsFunc(rec.Effects, func(e incident.Effect) bool { return e.Kind == incident.Perform })
-	return Answer{Sentence: rec.Sentence, Target: rec.Target, Phase: rec.To, Reason: string(rec.Reason), Done: begun || rec.Run != nil || rec.Reason == incident.Mended, Run: rec.Run}
+	return Answer{Sentence: rec.Sentence, Target: rec.Target, Phase: rec.To, Reason: string(rec.Reason), Refused: rec.Refused, Done: begun || rec.Run != nil || rec.Reason == incident.Mended, Run: rec.Run}
 }
 
 // rehearse takes the step that the command would take, and drops it: the core decides by the state
@@ -88,9 +92,9 @@ func (s *Server) rehearse(ev incident.Event) Answer {
 }
 
 // event checks a command and makes an event of it.
-func (s *Server) event(c Command, peer string) (incident.Event, error) {
+func (s *Server) event(ctx context.Context, c Command) (incident.Event, error) {
 	known := []incident.CommandVerb{incident.CmdHold, incident.CmdRelease, incident.CmdPause, incident.CmdResume,
-		incident.CmdAck, incident.CmdApprove, incident.CmdRetry, incident.CmdRecover, incident.CmdForget,
+		incident.CmdAck, incident.CmdClose, incident.CmdApprove, incident.CmdRetry, incident.CmdRecover, incident.CmdForget,
 		incident.CmdPlay, incident.CmdPlayApprove, incident.CmdPlayStop}
 	if !slices.Contains(known, c.Verb) {
 		return incident.Event{}, fmt.Errorf("unknown command %q (want one of %v)", c.Verb, known)
@@ -98,7 +102,7 @@ func (s *Server) event(c Command, peer string) (incident.Event, error) {
 	if c.By == "" {
 		return incident.Event{}, fmt.Errorf("say who you are (--by)")
 	}
-	cmd := &incident.Command{Verb: c.Verb, Incident: c.Incident, By: c.By + peer, Why: c.Why}
+	cmd := &incident.Command{Verb: c.Verb, Incident: c.Incident, By: c.By + peerOf(ctx), Why: c.Why}
 	switch {
 	case c.Strategy != "" && c.Verb != incident.CmdRecover && c.Verb != incident.CmdForget:
 		return incident.Event{}, fmt.Errorf("strategy is for recover and forget only")
@@ -118,22 +122,55 @@ func (s *Server) event(c Command, peer string) (incident.Event, error) {
 	case incident.CmdPause, incident.CmdResume, incident.CmdPlay, incident.CmdPlayApprove, incident.CmdPlayStop:
 		ev.Target = ""
 		return ev, nil
-	case incident.CmdAck, incident.CmdApprove:
+	case incident.CmdAck, incident.CmdApprove, incident.CmdClose:
 		st := s.o.Daemon.State()
 		i, ok := st.Incidents[c.Incident]
 		if !ok && c.Verb == incident.CmdAck && slices.ContainsFunc(st.Host.Troubles, func(t incident.Trouble) bool { return t.Run == c.Incident }) {
 			return ev, nil
 		}
 		if !ok {
-			return incident.Event{}, fmt.Errorf("there is no open incident %q (see: recoveryd incidents)", c.Incident)
+			return incident.Event{}, s.notOpen(ctx, c, st)
 		}
 		ev.Target = i.Target
 		return ev, nil
 	}
 	if _, ok := s.o.Daemon.Policy().Target(c.Target); !ok {
-		return incident.Event{}, fmt.Errorf("there is no target %q (see: recoveryd status)", c.Target)
+		return incident.Event{}, s.noTarget(c.Target)
 	}
 	return ev, nil
+}
+
+func (s *Server) noTarget(name string) error {
+	var names []string
+	for _, t := range s.o.Daemon.Policy().Targets() {
+		names = append(names, t.Name)
+	}
+	return fmt.Errorf("there is no target %q%s (see: recoveryd status)", name, detect.Meant(name, names))
+}
+
+// notOpen says what the thing is that a word about an open incident named.
+func (s *Server) notOpen(ctx context.Context, c Command, st incident.State) error {
+	names := slices.Sorted(maps.Keys(st.Incidents))
+	run := st.Host.Run != nil && st.Host.Run.ID == c.Incident
+	for _, t := range st.Host.Troubles {
+		run = run || t.Run == c.Incident
+		names = append(names, t.Run)
+	}
+	switch i, _, err := s.o.Daemon.Incident(ctx, c.Incident); {
+	case run:
+		return fmt.Errorf("%s is the run of a playbook and no incident: recoveryd playbook approve or stop %s", c.Incident, c.Incident)
+	case err == nil && i.ID == c.Incident && !i.Open():
+		return fmt.Errorf("incident %s has ended at %s already: nothing is left to %s (see: recoveryd report %s)", i.ID, i.Closed.UTC().Format(time.DateTime+" MST"), c.Verb, i.ID)
+	}
+	for _, id := range names {
+		if st.Incidents[id] != nil && st.Incidents[id].Target == c.Incident {
+			return fmt.Errorf("%q is a target; its open incident is %s", c.Incident, id)
+		}
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("there is no open incident %q, and no other one (see: recoveryd incidents)", c.Incident)
+	}
+	return fmt.Errorf("there is no open incident %q%s (see: recoveryd incidents)", c.Incident, detect.Meant(c.Incident, names))
 }
 
 // guarded lets only root and the daemon's own user in: whoever may command recoveryd may restart

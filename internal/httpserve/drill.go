@@ -81,7 +81,7 @@ func (s *Server) drill(w http.ResponseWriter, r *http.Request) {
 // drillEvent checks an order and makes an event of it.
 func (s *Server) drillEvent(o DrillOrder, peer string, now time.Time) (ev incident.Event, length time.Duration, err error) {
 	if _, ok := s.o.Daemon.Policy().Target(o.Target); !ok {
-		return ev, 0, fmt.Errorf("there is no target %q (see: recoveryd status)", o.Target)
+		return ev, 0, s.noTarget(o.Target)
 	}
 	if !drillID.MatchString(o.ID) || o.By == "" {
 		return ev, 0, fmt.Errorf("an order needs an id (small letters, digits and dashes) and who gives it")

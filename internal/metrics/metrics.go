@@ -148,7 +148,9 @@ func (m *Metrics) changed(rec incident.Record) {
 	switch {
 	case !inc.Open():
 		m.closed.WithLabelValues(t.Name, string(inc.Class), yes(!inc.Paged.IsZero())).Inc()
-		m.duration.WithLabelValues(string(inc.Class)).Observe(inc.Closed.Sub(inc.Since).Seconds())
+		if inc.EndWhy == "" { // how long the others would have lasted nobody knows
+			m.duration.WithLabelValues(string(inc.Class)).Observe(inc.Closed.Sub(inc.Since).Seconds())
+		}
 	case inc.Opened.Equal(rec.At):
 		m.incidents.WithLabelValues(t.Name, string(inc.Class)).Inc()
 	}
@@ -162,7 +164,9 @@ func (m *Metrics) Restore(s incident.State) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, i := range s.Incidents {
-		m.target(i.Target).open = true
+		if t := m.targets[i.Target]; t != nil {
+			t.open = true
+		}
 	}
 }
 

@@ -184,6 +184,11 @@ func words[T fmt.Stringer](list []T) (out []string) {
 func facts(t *testing.T) []string {
 	seen := map[string]bool{}
 	m := metrics.New("", "")
+	var names []string
+	for _, x := range hosttest.Options(t).Targets {
+		names = append(names, x.Name)
+	}
+	m.Targets(names)
 	hosttest.DatabaseDead(t, time.Date(2026, 11, 22, 4, 0, 0, 0, time.UTC), func(rec incident.Record) {
 		m.Decided(rec)
 		if rec.Event.Kind != incident.Observed || rec.At.Second() > 4 {

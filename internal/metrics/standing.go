@@ -96,7 +96,7 @@ func (c *standing) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, i := range st.Incidents {
 		if !configured[i.Target] {
-			continue // its target is gone from the configuration, and with it whoever could close it
+			continue // its target is gone from the configuration: it ends with the action in flight
 		}
 		gauge(c.opened, float64(i.Opened.UnixMilli())/1000, i.Target, string(i.Class), i.Severity.String())
 		gauge(c.paged, one(!i.Paged.IsZero()), i.Target, string(i.Class))

@@ -67,6 +67,7 @@ func TestTheAgeOfTheOutboxGrowsWithoutAnybodyWriting(t *testing.T) {
 
 func TestAReadingThatIsNotMeasuredDisappears(t *testing.T) {
 	m := metrics.New("", "")
+	m.Targets([]string{"a"})
 	m.Limits([]detect.Target{{Name: "a", Memory: detect.Memory{Limit: 1000}}})
 	look := func(f detect.Facts) {
 		o := detect.Observation{Target: "a", Facts: f}

@@ -96,7 +96,10 @@ func (m *Metrics) target(name string) *shown {
 func (m *Metrics) show(rec incident.Record) (began incident.Reason) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t, s := rec.After, m.target(rec.After.Name)
+	t, s := rec.After, m.targets[rec.After.Name]
+	if s == nil { // not configured any more: its incident may still have to be ended
+		return ""
+	}
 	s.phase, s.verdict = t.Phase, t.Diagnosis.Verdict
 	hold := incident.Reason("")
 	if t.Phase == incident.Held {

@@ -50,8 +50,25 @@ func TestATargetIsShownBeforeAnythingHappensToItAndNotAfterAReloadWithoutIt(t *t
 	require.NotEmpty(t, series(t, m, "recoveryd_target_phase", "b", "phase"))
 }
 
+func TestTheEndOfAnIncidentDoesNotBringBackTheSeriesOfARemovedTarget(t *testing.T) {
+	m := metrics.New("", "")
+	m.Targets([]string{"b"})
+	i := incident.Incident{Target: "a", Class: "down", Closed: time.Now(), EndWhy: "target removed from the configuration"}
+	m.Restore(incident.State{Targets: map[string]*incident.TargetState{"a": {Name: "a"}}, Incidents: map[string]*incident.Incident{"a-1": {Target: "a"}}})
+	m.Decided(incident.Record{Target: "a", After: &incident.TargetState{Name: "a"}, Incident: &i, Reason: incident.TargetLeft})
+	require.Empty(t, series(t, m, "recoveryd_target_phase", "a", "phase"))
+	all, err := m.Registry.Gather()
+	require.NoError(t, err)
+	for _, f := range all {
+		if f.GetName() == "recoveryd_incident_duration_seconds" {
+			require.Empty(t, f.GetMetric(), "how long it would have lasted nobody knows")
+		}
+	}
+}
+
 func TestAHoldIsCountedWhenItBeginsAndShownWhileItLasts(t *testing.T) {
 	m := metrics.New("", "")
+	m.Targets([]string{"a"})
 	in := func(p incident.Phase, why incident.Reason) {
 		m.Decided(incident.Record{Target: "a", After: &incident.TargetState{Name: "a", Phase: p, Reason: why}})
 	}

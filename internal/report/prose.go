@@ -25,6 +25,8 @@ func headline(i incident.Incident, how outcome, r Report) string {
 		return s + ", over after " + span(r.Duration)
 	case how.at.IsZero():
 		s += "; not over, after " + span(r.Duration)
+	case i.EndWhy != "":
+		s += fmt.Sprintf("; %s, after %s", sentence(i.EndWhy), span(r.Duration))
 	case how.why == incident.Verified:
 		s += fmt.Sprintf("; cured by recoveryd after %s (%s)", span(r.Duration), counted(n, "attempt"))
 	case how.why == incident.Mended:
@@ -55,6 +57,8 @@ func resolution(i incident.Incident, how outcome, r Report) string {
 		return fmt.Sprintf("Not resolved. recoveryd holds back (%s): %s.", i.Held, strings.TrimSuffix(sentence(i.HeldWhy), "."))
 	case how.at.IsZero():
 		return "Not resolved."
+	case i.EndWhy != "":
+		return fmt.Sprintf("Not seen to be resolved: %s. Nothing was learned from it, and it counts in no time to repair.", sentence(i.EndWhy))
 	case how.why == incident.Verified:
 		last := i.Attempts[len(i.Attempts)-1]
 		s := fmt.Sprintf("Cured by %s (strategy %s) at %s. It was clear %s, proven by looking and not by the action's own word.",
@@ -148,7 +152,7 @@ func lessons(i incident.Incident, r Report) (well, better []string) {
 	if len(i.Affected) > 0 && len(i.Attempts) > 0 {
 		good("One culprit was found behind %s; recoveryd acted on %s only.", counted(len(i.Affected)+1, "failing target"), i.Target)
 	}
-	if !r.Cleared.IsZero() && i.Paged.IsZero() {
+	if !r.Cleared.IsZero() && i.Paged.IsZero() && i.EndWhy == "" {
 		good("It was over in %s and nobody was woken.", span(r.Duration))
 	}
 	if n := failedAttempts(i); n > 0 {

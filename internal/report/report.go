@@ -148,7 +148,7 @@ func Build(s Source) Report {
 // outcome says how the trouble ended, as far as it has.
 type outcome struct {
 	at  time.Time
-	why incident.Reason // verified, cleared-by-itself, mended, dependency-cured; "" = it goes on
+	why incident.Reason // verified, cleared-by-itself, mended, dependency-cured, or why it ended without being clear; "" = it goes on
 }
 
 // ending finds the last time at which the target was proven clear. A relapse takes it back.
@@ -163,6 +163,9 @@ func ending(i incident.Incident, recs []incident.Record) (o outcome) {
 		case r.From == incident.Probation && r.To != incident.Probation && r.Reason != incident.Closed:
 			o = outcome{}
 		}
+	}
+	if i.EndWhy != "" {
+		return outcome{i.Closed, i.Outcome}
 	}
 	if o.at.IsZero() && !i.Open() { // its records are gone, or it is of a kind that has none
 		o = outcome{i.Closed, incident.Closed}

@@ -56,6 +56,7 @@ type Figures struct {
 	Healed    int          `json:"healed"`        // cured by recoveryd, and nobody was paged
 	Alone     int          `json:"alone"`         // recovered by themselves, and nobody was paged
 	Paged     int          `json:"paged"`         // people were paged, however it ended
+	Ended     int          `json:"ended"`         // by a person's word or the configuration, not by a recovery: in no time to repair
 	Detect    *Spread      `json:"mttd,omitzero"` // from the first bad look to the confirmation
 	Repair    *Spread      `json:"mttr,omitzero"` // from the first bad look until it was clear
 }
@@ -156,6 +157,10 @@ func figures(list []Case) Figures {
 		}
 		if c.Cleared.IsZero() {
 			f.Open++
+			continue
+		}
+		if i.EndWhy != "" {
+			f.Ended++
 			continue
 		}
 		repaired = append(repaired, c.Cleared.Sub(i.Since))

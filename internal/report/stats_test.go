@@ -84,6 +84,13 @@ func TestTheTableIsAsInTheGoldenFile(t *testing.T) {
 	require.Equal(t, string(want), got)
 }
 
+func TestWhatAPersonOrTheConfigurationEndedCountsInNoTimeToRepair(t *testing.T) {
+	i := incident.Incident{Target: mcp, Since: base, Opened: base, Closed: base.Add(time.Minute), EndWhy: "closed by ann: false alarm", Outcome: incident.ClosedByPerson}
+	s := report.Count([]report.Case{{Incident: i, Cleared: i.Closed}}, base, base.Add(time.Hour), report.NoDrills)
+	require.Equal(t, []any{1, 1, 0, 0}, []any{s.All.Incidents, s.All.Ended, s.All.Alone, s.All.Open})
+	require.Nil(t, s.All.Repair)
+}
+
 func TestAPeriodWithoutIncidentsHasNoFiguresAndNoShares(t *testing.T) {
 	s := report.Count(nil, base, base.Add(time.Hour), report.NoDrills)
 	require.Equal(t, "0 incidents in 1h until 2026-11-01 04:00:00 UTC\n", s.Table())
@@ -91,7 +98,7 @@ func TestAPeriodWithoutIncidentsHasNoFiguresAndNoShares(t *testing.T) {
 	require.False(t, ok)
 	b, err := json.Marshal(s)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"from":"2026-11-01T03:00:00Z","to":"2026-11-01T04:00:00Z","all":{"incidents":0,"open":0,"healed":0,"alone":0,"paged":0},"parts":[]}`, string(b))
+	require.JSONEq(t, `{"from":"2026-11-01T03:00:00Z","to":"2026-11-01T04:00:00Z","all":{"incidents":0,"open":0,"healed":0,"alone":0,"paged":0,"ended":0},"parts":[]}`, string(b))
 }
 
 func TestAnIncidentIsClearFromItsLastProofOnAndNotFromItsClosing(t *testing.T) {

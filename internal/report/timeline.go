@@ -102,7 +102,7 @@ func moment(rec incident.Record, last *incident.Incident, culprit string) (Sort,
 		return Result, text + took(rec)
 	case rec.To == incident.Probation && rec.From != incident.Probation:
 		return Clear, text
-	case rec.Reason == incident.Closed:
+	case rec.Reason == incident.Closed || rec.Incident != nil && !rec.Incident.Open():
 		return End, text
 	case rec.Reason == incident.FirstSign || rec.Reason == incident.Confirming:
 		return Seen, text

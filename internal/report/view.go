@@ -105,7 +105,7 @@ func (t Told) Name() string {
 func (w Word) String() string {
 	verb := map[incident.CommandVerb]string{
 		incident.CmdHold: "told recoveryd to leave the target alone", incident.CmdRelease: "ended the hold", incident.CmdPause: "paused everything",
-		incident.CmdResume: "ended the pause", incident.CmdAck: "acknowledged", incident.CmdApprove: "approved what was proposed",
+		incident.CmdResume: "ended the pause", incident.CmdAck: "acknowledged", incident.CmdClose: "closed the incident", incident.CmdApprove: "approved what was proposed",
 		incident.CmdRetry: "had the ladder begun anew", incident.CmdRecover: "asked for it to be recovered now",
 		incident.CmdDrill: "announced a drill", incident.CmdDrillEnd: "ended the drill",
 	}[w.Verb]

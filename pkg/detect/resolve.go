@@ -108,7 +108,7 @@ func (r *resolver) plausible(side, literal ast.Node) error {
 	switch lit := literal.(type) {
 	case *ast.StringNode:
 		if f.Words != nil && !slices.Contains(f.Words, lit.Value) {
-			return r.fail(literal, "%s is never %q%s", id.Value, lit.Value, meant(lit.Value, f.Words))
+			return r.fail(literal, "%s is never %q%s", id.Value, lit.Value, Meant(lit.Value, f.Words))
 		}
 	case *ast.IntegerNode:
 		if f.Type == Share && lit.Value > 1 {
@@ -131,7 +131,7 @@ func (r *resolver) fact(at *ast.Node) error {
 	name := strings.Join(path, ".")
 	f, known := FactNamed(name)
 	if !known {
-		return r.fail(*at, "unknown fact %s%s", name, meant(name, factNames()))
+		return r.fail(*at, "unknown fact %s%s", name, Meant(name, factNames()))
 	}
 	r.variable(at, named{id: name, fact: name, typ: f.Type})
 	return nil
@@ -181,7 +181,7 @@ func (r *resolver) call(at *ast.Node, n *ast.CallNode) error {
 		return nil
 	case "has":
 		if _, known := FactNamed(text); !known {
-			return r.fail(n, "has() wants the quoted name of a fact, not %q%s", text, meant(text, factNames()))
+			return r.fail(n, "has() wants the quoted name of a fact, not %q%s", text, Meant(text, factNames()))
 		}
 		r.variable(at, named{id: "has(" + text + ")", fact: text, probe: true})
 		return nil

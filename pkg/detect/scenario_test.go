@@ -233,7 +233,7 @@ func readFacts(t *testing.T, at time.Time, layers ...map[string]any) Facts {
 	for _, layer := range layers {
 		for name, v := range layer {
 			f, known := FactNamed(name)
-			require.True(t, known, "there is no fact %s%s", name, meant(name, factNames()))
+			require.True(t, known, "there is no fact %s%s", name, Meant(name, factNames()))
 			if v == nil {
 				delete(out, name)
 				continue

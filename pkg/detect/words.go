@@ -51,9 +51,9 @@ func cutText(s string, n int) string {
 	return string(r[:n-1]) + "…"
 }
 
-// meant returns `, did you mean x?` for the candidate nearest to a misspelt word, or "". About a
+// Meant returns `, did you mean x?` for the candidate nearest to a misspelt word, or "". About a
 // third of the letters may differ.
-func meant(word string, candidates []string) string {
+func Meant(word string, candidates []string) string {
 	best, at := "", max(1, (len(word)+1)/3)+1
 	for _, c := range candidates {
 		if d := editDistance(word, c); d < at && c != "" {

@@ -30,7 +30,10 @@ func (tn *turn) ask(c *Command) {
 	if c.Why != "" {
 		tn.note += " (" + c.Why + ")"
 	}
-	refuse := func(format string, args ...any) { tn.note += ": refused, " + fmt.Sprintf(format, args...) }
+	refuse := func(format string, args ...any) {
+		tn.refused = true
+		tn.note += ": refused, " + fmt.Sprintf(format, args...)
+	}
 	switch {
 	case t.Last.At.IsZero():
 		refuse("it was not looked at yet")

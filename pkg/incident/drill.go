@@ -97,6 +97,7 @@ func (tn *turn) drill(c *Command) {
 	case CmdDrill:
 		tn.note = fmt.Sprintf("drill %s (%s) by %s", d.ID, d.Fault, c.By)
 		if why := tn.drillRefusal(); why != "" {
+			tn.refused = true
 			tn.note += ", refused: " + why
 			return
 		}

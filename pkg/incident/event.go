@@ -17,7 +17,9 @@ const (
 	Woke     EventKind = "woke"     // a time that the state asked for has come, or a neighbour changed
 	Operator EventKind = "operator" // Command
 	Impaired EventKind = "impaired" // Detail: what recoveryd itself lacks; "" = mended
-	Stopped  EventKind = "stopped"  // Detail: what the stop file says, never empty while it exists; "" = it is gone
+	// Reconfigured: Target is not configured any more, or is another thing now; see [Policy.Left].
+	Reconfigured EventKind = "reconfigured"
+	Stopped      EventKind = "stopped" // Detail: what the stop file says, never empty while it exists; "" = it is gone
 )
 
 // Event is one input of the core. Target is empty for events about the whole host.
@@ -54,6 +56,7 @@ const (
 	CmdPause   CommandVerb = "pause"   // act on nothing until Until
 	CmdResume  CommandVerb = "resume"  // end the pause
 	CmdAck     CommandVerb = "ack"     // Incident is seen: no further tier until Until
+	CmdClose   CommandVerb = "close"   // Incident is over, whatever is seen; Why is wanted
 	CmdApprove CommandVerb = "approve" // do what was proposed for Incident
 	CmdForget  CommandVerb = "forget"  // forget what was learned about Strategy on Target, or about all of them
 	CmdRetry   CommandVerb = "retry"   // forget the spent ladder of Target's incident and try again

@@ -12,50 +12,71 @@ func (tn *turn) obey() {
 		tn.drill(c)
 		return
 	}
+	if c.Verb == CmdRecover {
+		tn.ask(c)
+		return
+	}
+	tn.note = fmt.Sprintf("%s by %s", c.Verb, c.By)
+	if why := tn.wordRefusal(c); why != "" {
+		tn.refused = true
+		tn.note += ": refused, " + why
+		return
+	}
 	word := &Standing{By: c.By, Why: c.Why, Since: tn.now, Until: c.Until}
-	// A word about an incident counts for the open one only: nobody approves what is not proposed.
-	forgot := 0
-	meant := tn.inc != nil && (c.Incident == "" || c.Incident == tn.inc.ID)
 	switch c.Verb {
 	case CmdHold:
 		t.Hold = word
 	case CmdRelease:
 		t.Hold = nil
 	case CmdAck:
-		if meant {
-			tn.change().Ack = word
-		}
+		tn.change().Ack = word
 	case CmdApprove:
-		if meant && tn.inc.Proposal != nil {
-			yes := *tn.inc.Proposal
-			yes.By = c.By
-			tn.change().Proposal = &yes
-		}
-	case CmdRecover:
-		tn.ask(c)
-		return
+		yes := *tn.inc.Proposal
+		yes.By = c.By
+		tn.change().Proposal = &yes
 	case CmdRetry:
-		if meant {
-			clear(tn.change().Rungs)
-			t.Efforts = slices.DeleteFunc(slices.Clone(t.Efforts), func(e Effort) bool { return e.Class == tn.inc.Class })
-			t.BackoffUntil = tn.now
-		}
+		clear(tn.change().Rungs)
+		t.Efforts = slices.DeleteFunc(slices.Clone(t.Efforts), func(e Effort) bool { return e.Class == tn.inc.Class })
+		t.BackoffUntil = tn.now
 	case CmdForget:
-		forgot = tn.forgetLessons(c.Strategy)
-	}
-	tn.note = fmt.Sprintf("%s by %s", c.Verb, c.By)
-	switch {
-	case c.Verb == CmdForget:
+		forgot := tn.forgetLessons(c.Strategy)
 		tn.note += fmt.Sprintf(", %d lessons", forgot)
-	case c.Verb == CmdApprove && meant && tn.inc.Proposal == nil:
-		tn.note += ", and nothing is proposed"
-	}
-	if !meant && (c.Verb == CmdAck || c.Verb == CmdApprove || c.Verb == CmdRetry) {
-		tn.note += ", of no open incident"
+		if tn.refused = forgot == 0; tn.refused {
+			tn.note += ": nothing was learned about " + t.Name
+		}
 	}
 	if c.Why != "" {
 		tn.note += ": " + c.Why
 	}
+}
+
+// wordRefusal says why a person's word leads to nothing; "" when it leads to something. A word about an
+// incident counts for the open one only: nobody approves what is not proposed.
+func (tn *turn) wordRefusal(c *Command) string {
+	t, i := tn.t, tn.inc
+	switch c.Verb {
+	case CmdRelease:
+		if !t.Hold.active(tn.now) {
+			return t.Name + " is not held"
+		}
+	case CmdAck, CmdApprove, CmdRetry:
+		switch {
+		case i == nil:
+			return t.Name + " has no open incident"
+		case c.Incident != "" && c.Incident != i.ID:
+			return fmt.Sprintf("%s is not open; the open incident of %s is %s", c.Incident, t.Name, i.ID)
+		}
+	}
+	if c.Verb != CmdApprove {
+		return ""
+	}
+	switch p := i.Proposal; {
+	case p == nil:
+		return "nothing is proposed for " + i.ID
+	case p.By != "":
+		return fmt.Sprintf("%s was approved by %s already", p.Plan, p.By)
+	}
+	return ""
 }
 
 // hostEvent takes what concerns the whole host: a pause, or what recoveryd itself lacks.
@@ -90,11 +111,15 @@ func (p *Policy) standingWord(tn *turn, rec *Record) {
 		rec.Sentence = said("everything is paused", h.Pause)
 	case c != nil && c.Verb == CmdAck:
 		if !tn.ackTrouble(&h, c) {
-			rec.Sentence = fmt.Sprintf("%s by %s, of no failed run", c.Verb, c.By)
+			rec.Refused = true
+			rec.Sentence = fmt.Sprintf("%s by %s: refused, %s is neither an open incident nor a failed run", c.Verb, c.By, c.Incident)
 			return
 		}
 		tn.host = &h
 		rec.Sentence = said("run "+c.Incident+" is looked after", &Standing{By: c.By, Why: c.Why, Until: c.Until})
+		return
+	case c != nil && c.Verb == CmdResume && !h.Pause.active(tn.now):
+		rec.Refused, rec.Sentence = true, "resume by "+c.By+": refused, nothing is paused"
 		return
 	case c != nil && c.Verb == CmdResume:
 		h.Pause = nil

@@ -70,6 +70,8 @@ const (
 	DependencyCured   Reason = "dependency-cured"    // clear since its dependency works again
 	Relapse           Reason = "relapse"             // bad again within probation: same incident, next rung
 	Closed            Reason = "closed"              // stayed clear through probation
+	ClosedByPerson    Reason = "closed-by-person"    // a person said that it is over
+	TargetLeft        Reason = "target-left"         // its target was removed from the configuration, renamed, or is another thing now
 	PageFirst         Reason = "page-first"          // nothing that recoveryd may do can help
 	LadderEnded       Reason = "ladder-ended"        // every applicable rung was tried
 	Mended            Reason = "mended"              // clear after people were told

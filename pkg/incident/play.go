@@ -53,6 +53,10 @@ func (pl *player) once() bool {
 		pl.fail(fmt.Sprintf("its time was up in %s", stepWords(r)))
 		return false
 	}
+	if _, known := pl.p.targets[step.Target]; step.Target != "" && !known {
+		pl.fail(fmt.Sprintf("%s is not in the configuration any more, in %s", step.Target, stepWords(r)))
+		return false
+	}
 	switch r.Stage {
 	case StageReady, StageApproval:
 		return pl.begin(step)

@@ -31,12 +31,12 @@ func (p *Policy) playAsked(tn *turn, rec *Record) {
 	rec.Reason = OperatorSaid
 	b, ok := p.Playbook(c.Playbook)
 	if !ok {
-		rec.Sentence = fmt.Sprintf("there is no playbook %q (%s)", c.Playbook, p.playbookWords())
+		rec.Refused, rec.Sentence = true, fmt.Sprintf("there is no playbook %q (%s)", c.Playbook, p.playbookWords())
 		return
 	}
 	r := p.newRun(tn, b, c.By, c.Why)
 	if why := p.runRefusal(tn, r); why != "" {
-		rec.Sentence = fmt.Sprintf("playbook %s, asked for by %s: refused, %s", b.Name, c.By, why)
+		rec.Refused, rec.Sentence = true, fmt.Sprintf("playbook %s, asked for by %s: refused, %s", b.Name, c.By, why)
 		return
 	}
 	tn.charge(r)
@@ -61,7 +61,7 @@ func (p *Policy) playWord(tn *turn, rec *Record) {
 		}
 	}
 	if run == nil || run.ID != c.Run {
-		rec.Sentence = fmt.Sprintf("there is no run %q under way", c.Run)
+		rec.Refused, rec.Sentence = true, fmt.Sprintf("there is no run %q under way", c.Run)
 		return
 	}
 	pl := &player{p: p, tn: tn, r: copyRun(run)}
@@ -69,7 +69,7 @@ func (p *Policy) playWord(tn *turn, rec *Record) {
 	case c.Verb == CmdPlayStop:
 		pl.stop(c.By)
 	case run.Stage != StageApproval:
-		rec.Sentence = fmt.Sprintf("run %s waits for no approval", run.ID)
+		rec.Refused, rec.Sentence = true, fmt.Sprintf("run %s waits for no approval", run.ID)
 		return
 	default:
 		pl.r.Approved = run.At + 1

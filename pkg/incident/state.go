@@ -53,6 +53,7 @@ func (s *Standing) active(now time.Time) bool {
 // TargetState is where one target stands.
 type TargetState struct {
 	Name     string    `json:"name"`
+	Thing    string    `json:"thing,omitzero"` // what the configuration said that it is: kind, platform, unit
 	Phase    Phase     `json:"phase"`
 	Since    time.Time `json:"since"`             // when this phase began
 	Reason   Reason    `json:"reason,omitzero"`   // why it is in this phase; the hold reason when held
@@ -118,7 +119,8 @@ type Incident struct {
 	Opened    time.Time        `json:"opened"`          // confirmed
 	Closed    time.Time        `json:"closed,omitzero"`
 	Outcome   Reason           `json:"outcome,omitzero"`
-	Diagnosis detect.Diagnosis `json:"diagnosis"` // latest that was bad
+	EndWhy    string           `json:"end_why,omitzero"` // of one that did not end by a recovery: who or what ended it
+	Diagnosis detect.Diagnosis `json:"diagnosis"`        // latest that was bad
 	Affected  []string         `json:"affected,omitzero"`
 	// Rungs is the next rung to try of each class's ladder: a problem that changes its face and
 	// back goes on where it was.
@@ -206,7 +208,9 @@ type Record struct {
 	After    *TargetState `json:"after,omitzero"`
 	Incident *Incident    `json:"incident,omitzero"` // as it stands after this record
 	Host     *Host        `json:"host,omitzero"`     // when it changed
-	Run      *Run         `json:"run,omitzero"`      // of a playbook, as it stands after this record
+	// Refused: it is a person's word that led to nothing. Sentence says why.
+	Refused bool `json:"refused,omitzero"`
+	Run     *Run `json:"run,omitzero"` // of a playbook, as it stands after this record
 	// Eased is what became of taking a kept change back; "" = no such action ended.
 	Eased string `json:"eased,omitzero"`
 	// Rule is the row of the decision table that decided, and Seen the truths that it was asked with
@@ -218,7 +222,7 @@ type Record struct {
 // Durable reports whether the record must be journaled before its effects: it changed a phase,
 // a hold or an incident, was a person's word, or asks for an action or a notice.
 func (r Record) Durable() bool {
-	if r.From != r.To || r.Incident != nil || r.Host != nil || r.Event.Kind == Operator || r.Eased != "" {
+	if r.From != r.To || r.Incident != nil || r.Host != nil || r.Event.Kind == Operator || r.Reason == TargetLeft || r.Eased != "" {
 		return true
 	}
 	return slices.ContainsFunc(r.Effects, func(e Effect) bool { return e.Kind == Perform || e.Kind == Notify })

@@ -17,9 +17,19 @@ func (p *Policy) Step(s State, now time.Time, ev Event) (State, Record) {
 	tn := p.newTurn(s, now, ev)
 	from := tn.t.Phase
 	rec := Record{Seq: s.Seq + 1, At: now, Target: ev.Target, From: from, To: from, Event: ev}
-	if _, known := p.targets[ev.Target]; !known {
+	target, known := p.targets[ev.Target]
+	if _, seen := s.Targets[ev.Target]; seen {
+		if why := p.left(tn.t); why != "" {
+			return tn.leave(rec, why)
+		}
+	}
+	if !known {
 		p.hostEvent(tn, &rec)
 		return tn.commit(rec, false)
+	}
+	tn.t.Thing = thing(target)
+	if ev.Command != nil && ev.Command.Verb == CmdClose {
+		return tn.closeWord(rec)
 	}
 	tn.forgetDrill()
 	tn.take()
@@ -29,7 +39,7 @@ func (p *Policy) Step(s State, now time.Time, ev Event) (State, Record) {
 		f := tn.view()
 		i := slices.IndexFunc(p.rules[tn.t.Phase], func(r rule) bool { return f&r.need == r.need && f&r.deny == 0 })
 		r := p.rules[tn.t.Phase][i] // the coverage test proves that one always matches
-		tn.why, tn.row, tn.seen = r.why, row{tn.t.Phase, i}, f
+		tn.why, tn.row, tn.ruled, tn.seen = r.why, row{tn.t.Phase, i}, true, f
 		before := tn.t.Phase
 		tn.t.Phase = r.to // moves that ask for the phase mean the new one
 		for _, m := range r.do {
@@ -61,7 +71,7 @@ func (p *Policy) Step(s State, now time.Time, ev Event) (State, Record) {
 	tn.wake()
 	tn.nudgeRun()
 	tn.nudgeTroubles(from)
-	rec.Eased = tn.eased
+	rec.Eased, rec.Refused = tn.eased, tn.refused
 	rec.Sentence = strings.Join(append([]string{tn.sentence(rec)}, tn.lessons...), "; ")
 	return tn.commit(rec, true)
 }
@@ -213,7 +223,7 @@ func (tn *turn) commit(rec Record, target bool) (State, Record) {
 		rec.Seq = 0 // only what is journaled is numbered, so that a gap in the journal shows a loss
 		return s, rec
 	}
-	if target {
+	if tn.ruled {
 		rec.Rule, rec.Seen = tn.p.rowWords[tn.row.phase][tn.row.n], tn.seen.String()
 	}
 	s.Seq = rec.Seq

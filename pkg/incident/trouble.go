@@ -121,8 +121,11 @@ func (p *Policy) review(tn *turn, rec *Record) {
 	for _, t := range slices.Clone(h.Troubles) {
 		at, well := tn.wellSince(t)
 		if at = at.Add(p.o.Probation); well && !tn.now.Before(at) {
-			tn.overcome(&h, func(x Trouble) bool { return x.Run == t.Run }, "everything that it had in hand is well: "+strings.Join(t.Targets, ", "))
+			tn.overcome(&h, func(x Trouble) bool { return x.Run == t.Run }, "everything that it had in hand is well: "+strings.Join(tn.p.present(t.Targets), ", "))
 			tell(Mended, "run %s failed, and everything that it had in hand is well again", t.Run)
+		} else if why := p.outlived(t); why != "" {
+			tn.overcome(&h, func(x Trouble) bool { return x.Run == t.Run }, why)
+			tell(Mended, "run %s failed, and %s", t.Run, why)
 		} else if well {
 			tn.hostWake(at)
 		}
@@ -174,11 +177,12 @@ func (t Trouble) next() string {
 // wellSince says since when everything that a failed run had in hand has been well, and since when it
 // failed at the earliest; false while something is not, or when it had nothing in hand.
 func (tn *turn) wellSince(t Trouble) (since time.Time, well bool) {
-	if t.Halted || len(t.Targets) == 0 {
+	left := tn.p.present(t.Targets)
+	if t.Halted || len(left) == 0 {
 		return time.Time{}, false
 	}
 	since = t.Case.Opened
-	for _, name := range t.Targets {
+	for _, name := range left {
 		ts := tn.s.Targets[name]
 		if ts == nil || ts.Phase != Watching || !ts.Diagnosis.Good() || !ts.Last.At.After(t.Case.Opened) {
 			return time.Time{}, false
@@ -188,6 +192,30 @@ func (tn *turn) wellSince(t Trouble) (since time.Time, well bool) {
 		}
 	}
 	return since, true
+}
+
+// present lists those of some targets that the configuration still has.
+func (p *Policy) present(names []string) (out []string) {
+	for _, name := range names {
+		if _, known := p.targets[name]; known {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// outlived says why the failure of a run is nobody's business any more, since the configuration has
+// nothing left of it; "" when it is. A halted run is ended by a person alone.
+func (p *Policy) outlived(t Trouble) string {
+	_, known := p.Playbook(t.Playbook)
+	switch {
+	case t.Halted:
+	case len(t.Targets) > 0 && len(p.present(t.Targets)) == 0:
+		return "every target that it had in hand was removed from the configuration"
+	case len(t.Targets) == 0 && !known:
+		return "the playbook was removed from the configuration"
+	}
+	return ""
 }
 
 // ackTrouble takes a person's word that a failed run is being looked after.

@@ -64,7 +64,7 @@ func TestWhoAcknowledgesAFailedRunKeepsTheNextPeopleAsleep(t *testing.T) {
 	s, _ := failing(t, tiers, withPlaybooks(func(b *strategy.Playbook) { b.Keep = true }))
 	s.says("", plays()).run(time.Minute)
 	s.says("", Command{Verb: CmdAck, Incident: "another", By: "bob"})
-	require.Contains(t, s.last.Sentence, "of no failed run")
+	require.Contains(t, s.last.Sentence, "refused, another is neither an open incident nor a failed run")
 	s.says("", Command{Verb: CmdAck, Incident: s.s.Host.Run.ID, By: "bob"}).run(time.Hour)
 	s.tells("trigger t0 : playbook-failed")
 }

@@ -22,9 +22,11 @@ type turn struct {
 	why     Reason
 	note    string // what the sentence adds
 	said    string // what a person said with this step
+	refused bool   // and it led to nothing
 	hand    *Run   // the run that asks, when it has the target in hand
-	row     row    // of the decision table that decided last
-	seen    flags  // what it was asked with
+	row     row    // of the decision table that decided last, when one was asked
+	ruled   bool
+	seen    flags // what it was asked with
 
 	plan     *strategy.Plan // next rung, planned at most once
 	planRung int

@@ -87,6 +87,9 @@ func severityWords(s detect.Severity) string {
 
 // outcomeOf says in a few words what ended an incident.
 func outcomeOf(i incident.Incident) string {
+	if i.EndWhy != "" {
+		return i.EndWhy
+	}
 	for _, a := range slices.Backward(i.Attempts) {
 		if a.Verdict == incident.Verified {
 			return "cured by " + a.Strategy
