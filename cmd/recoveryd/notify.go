@@ -73,6 +73,8 @@ func (c *cli) printTrial(t app.Trial) {
 		fmt.Fprintf(c.out, "%s: skipped: %s\n", who, t.Skipped)
 	case !t.Accepted:
 		fmt.Fprintf(c.out, "%s: NOT ACCEPTED after %s: %s\n    what to do: %s\n", who, took, t.Error, t.Advice)
+	case t.Missing != "":
+		fmt.Fprintf(c.out, "%s: accepted in %s, but NOT BY ALL: %s\n    what to do: correct the receiver, or take it out of the channel\n", who, took, t.Missing)
 	case t.Left != "":
 		fmt.Fprintf(c.out, "%s: accepted in %s, but the test alert is still open: %s\n    what to do: close it at the vendor by hand\n", who, took, t.Left)
 	default:

@@ -54,6 +54,8 @@ func (c *cli) printTelling(st httpserve.Status) error {
 				}
 			case !ch.FailingSince.IsZero():
 				state = "failing for " + age(st.Now, ch.FailingSince) + ": " + ch.LastError
+			case ch.Missing != "":
+				state = "not everybody has the oldest notice: " + ch.Missing
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", ch.Channel, waiting, ago(st.Now, ch.LastSuccess), canary, state)
 		}

@@ -31,11 +31,12 @@ type Trial struct {
 	Error    string          `json:"error,omitzero"`   // in the notifier's words, without secrets
 	Advice   string          `json:"advice,omitzero"`  // what to do about it
 	Left     string          `json:"left,omitzero"`    // why the test alert is still open, "" when it was taken back
+	Missing  string          `json:"missing,omitzero"` // who behind the channel did not take it, "" when everybody did
 	Skipped  string          `json:"skipped,omitzero"` // why nothing was sent
 }
 
 // OK reports whether nothing is left for a person to do.
-func (t Trial) OK() bool { return t.Skipped != "" || t.Accepted && t.Left == "" }
+func (t Trial) OK() bool { return t.Skipped != "" || t.Accepted && t.Left == "" && t.Missing == "" }
 
 // TryChannels sends a marked test through each named channel and takes it back again, one channel
 // after the other, and reports each through told as soon as it is known. No names stand for every
@@ -74,7 +75,9 @@ func try(ctx context.Context, n escalate.Notifier, id, host string, t *Trial) {
 	began := time.Now()
 	receipt, err := call(ctx, n, trigger)
 	t.Took = time.Since(began).Seconds()
-	if err != nil {
+	if some, ok := errors.AsType[*escalate.PartialError](err); ok && len(some.Took) > 0 {
+		t.Missing = notAll(some)
+	} else if err != nil {
 		t.Reason, t.Error = reasonOf(err), err.Error()
 		t.Advice = advice(t.Reason)
 		return
@@ -88,6 +91,18 @@ func try(ctx context.Context, n escalate.Notifier, id, host string, t *Trial) {
 	if _, err := call(ctx, n, resolve); err != nil {
 		t.Left = "the all-clear was refused: " + err.Error()
 	}
+}
+
+// notAll names who did not take a test, and why.
+func notAll(some *escalate.PartialError) string {
+	var out []string
+	for _, no := range some.Refused {
+		out = append(out, no.Receiver+" refuses it for good: "+no.Error)
+	}
+	if len(some.Left) > 0 {
+		out = append(out, strings.Join(some.Left, ", ")+" cannot take it now: "+some.Err.Error())
+	}
+	return strings.Join(out, "; ")
 }
 
 // testNotice is the sample. Its summary says that it is a test, since an operator's own template

@@ -49,6 +49,10 @@ func notify(ctx context.Context, timeout time.Duration, n escalate.Notifier, d e
 	if err == nil {
 		return escalate.DeliveryResult{OK: true, Receipt: receipt}
 	}
+	if some, ok := errors.AsType[*escalate.PartialError](err); ok {
+		return escalate.DeliveryResult{Partial: true, Receipt: receipt, Took: some.Took, Left: some.Left, Refused: some.Refused,
+			Reason: some.Reason, After: some.After, Error: some.Error()}
+	}
 	return resultOf(ctx, err)
 }
 

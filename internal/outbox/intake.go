@@ -27,6 +27,7 @@ func (s *scheduler) takeConfig() {
 		book, e := s.rules.Forgive(ch.book)
 		ch.book = book
 		s.edits = s.edits.Join(e)
+		s.keepReceivers(name)
 	}
 }
 
@@ -76,8 +77,21 @@ func (s *scheduler) takeStored(ctx context.Context, now time.Time) {
 			ch.book.State = merge(b.State, ch.book.State)
 		}
 		s.adopt(name, b.Rows, slices.Collect(maps.Values(b.Keys)))
+		if !s.loaded {
+			s.keepReceivers(name)
+		}
 	}
 	s.loaded = true
+}
+
+// keepReceivers drops what is known of receivers whom a channel does not have any more.
+func (s *scheduler) keepReceivers(name string) {
+	if n, ok := s.notifiers[name].(escalate.Several); ok {
+		ch := s.channels[name]
+		book, e := s.rules.Keep(ch.book, n.Receivers())
+		ch.book = book
+		s.edits = s.edits.Join(e)
+	}
 }
 
 // arrange puts rows that were stored late in front of those that were decided after them. The

@@ -17,6 +17,13 @@ func (s *scheduler) logAttempt(e ended, failuresBefore int) {
 		zap.String("incident", e.call.row.Notice.Incident), zap.Int("attempt", e.call.row.Attempts+1), zap.Duration("took", e.took),
 	}
 	switch {
+	case e.result.Partial:
+		msg = "notice not delivered to all"
+		if e.call.row.Attempts == 0 || len(e.result.Refused) > 0 {
+			level = zapcore.WarnLevel
+		}
+		fields = append(fields, zap.Strings("took", e.result.Took), zap.Strings("left", e.result.Left),
+			zap.Any("refused", e.result.Refused), zap.String("error", e.result.Error))
 	case !e.result.OK:
 		msg = "notice not delivered"
 		if failuresBefore == 0 || e.result.Final {

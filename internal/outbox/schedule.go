@@ -166,7 +166,7 @@ func (s *scheduler) begin(now time.Time) (starts []func()) {
 		s.note(e)
 		c := &call{channel: name, row: q, started: now}
 		ch.call = c
-		d := escalate.Delivery{Notice: q.Outgoing(), Prior: maps.Clone(ch.book.Keys[q.Key].Receipt), Attempt: q.Attempts + 1}
+		d := ch.book.Delivery(q)
 		log := s.log.With(zap.String("channel", name))
 		starts = append(starts, func() {
 			go func() { // ends with the call; Run waits for it by ch.call

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"strings"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/escalate"
@@ -28,6 +29,7 @@ type ChannelStats struct {
 	LastFailure  time.Time
 	LastSuccess  time.Time
 	Trouble      string   // why other channels were told of this one, "" when they were not
+	Missing      string   `json:",omitempty"` // who behind the channel still waits for a notice that others have, and why
 	Told         []string `json:",omitempty"` // the channels that were told of it
 	Unheard      bool     `json:",omitempty"` // none of those works: nobody learns of anything from here
 	Backup       []string `json:"-"`          // the channels that would be told now, if this one failed
@@ -52,6 +54,9 @@ func (s *scheduler) publish() {
 		others := s.others(name)
 		st.Unheard, st.Backup = s.rules.Unheard(ch.book, others), s.rules.Backup(ch.book, nil, others, false)
 		for i, q := range ch.book.Rows {
+			if len(q.Left) > 0 && st.Missing == "" {
+				st.Missing = strings.Join(q.Left, ", ") + " waits (" + q.LastError + ")"
+			}
 			if q.Kind == escalate.Trigger {
 				st.Pages++
 			}

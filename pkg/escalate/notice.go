@@ -96,11 +96,17 @@ type Delivery struct {
 	Notice  Notice
 	Prior   Receipt // receipt of the last delivered notice with the same key on this channel; nil at first
 	Attempt int     // 1 for the first try
+	// Only are the receivers for whom it is tried again, empty for all of the channel; Skip are those
+	// who must not get it yet. Notifiers with one receiver need not look; see [Delivery.Wants].
+	Only, Skip []string
+	// Everybody may have something of the key, whatever Prior says: an all-clear goes to all.
+	Everybody bool
 }
 
 // Notifier sends to one channel. Notify returns nil only when the vendor accepted the notice.
 // It makes one attempt, bounded by ctx, and never retries. The error is a *[RetryError] when
-// trying again later can help; any other error is final. What is final is not sent again, but for
+// trying again later can help, a *[PartialError] when some of several receivers have the notice; any
+// other error is final. What is final is not sent again, but for
 // a *[FinalError] of reason auth or config: then the channel is broken and not the notice, so the
 // outbox keeps it waiting for somebody to mend the channel, tries at the pace of its backoff and
 // after every reload, and reports the channel through the others. No error ever contains a

@@ -61,6 +61,9 @@ type Queued struct {
 	Sending   bool       `json:"sending,omitzero"` // an attempt was begun and its end is not recorded
 	Touched   bool       `json:"touched,omitzero"` // an earlier attempt may have reached the vendor although it failed here
 	Counted   bool       `json:"counted,omitzero"` // was looked at for storms
+	Left      []string   `json:"left,omitzero"`    // receivers who do not have it yet, while others do; empty: all or none
+	Refused   []Refusal  `json:"refused,omitzero"` // receivers who never will
+	Reached   bool       `json:"reached,omitzero"` // some receiver has it
 	Late      bool       `json:"late,omitzero"`    // the store could not take it at first, so that later rows may have a lower Seq
 }
 
@@ -95,7 +98,7 @@ func (q Queued) Outgoing() Notice {
 func (q Queued) alerts() bool { return q.Kind == Trigger || q.Kind == Update }
 
 // arrived reports whether the vendor may have the row although no success is recorded.
-func (q Queued) arrived() bool { return q.Sending || q.Touched }
+func (q Queued) arrived() bool { return q.Sending || q.Touched || q.Reached }
 
 // KeyState is what is known of one alert on one channel.
 type KeyState struct {
@@ -104,6 +107,8 @@ type KeyState struct {
 	Open    bool      `json:"open"`    // the vendor has, or may have, an open alert
 	Receipt Receipt   `json:"receipt"` // of the last delivered notice; the Prior of the next
 	At      time.Time `json:"at"`      // last change
+	// Unclear: an attempt without a recorded end may have reached receivers whom the receipt does not name.
+	Unclear bool `json:"unclear,omitzero"`
 	// Last is what the alert says, kept as long as the receipt asks for repetitions.
 	Last *Notice `json:"last,omitzero"`
 }
@@ -122,10 +127,13 @@ type ChannelState struct {
 	LastSuccess  time.Time `json:"last_success,omitzero"`
 	RecoveredAt  time.Time `json:"recovered_at,omitzero"` // success after several failures: rows tried earlier need wait no longer
 	Lost         []Lost    `json:"lost,omitzero"`         // refused notices that the other channels were not told of yet
-	Trouble      *Trouble  `json:"trouble,omitzero"`      // the open episode, nil when there is none
-	Episodes     int       `json:"episodes,omitzero"`     // troubles so far, to number their keys
-	Recent       []int64   `json:"recent,omitzero"`       // triggers of the storm window, unix nanoseconds
-	Storms       []Storm   `json:"storms,omitzero"`       // storms whose alerts are not all over
+	// Refusing are the receivers who refused the last notice that they were sent, and their words. The
+	// trouble lasts until they take one, or are taken out of the configuration.
+	Refusing map[string]string `json:"refusing,omitzero"`
+	Trouble  *Trouble          `json:"trouble,omitzero"`  // the open episode, nil when there is none
+	Episodes int               `json:"episodes,omitzero"` // troubles so far, to number their keys
+	Recent   []int64           `json:"recent,omitzero"`   // triggers of the storm window, unix nanoseconds
+	Storms   []Storm           `json:"storms,omitzero"`   // storms whose alerts are not all over
 }
 
 // Lost is a notice which a vendor refused for good.
@@ -136,6 +144,8 @@ type Lost struct {
 	Severity Severity `json:"severity,omitzero"`
 	Line     string   `json:"line"` // summary and target, for the people on another channel
 	Error    string   `json:"error"`
+	Receiver string   `json:"receiver,omitzero"` // who refused it, where the channel has several
+	Reached  bool     `json:"reached,omitzero"`  // others behind the channel have it
 }
 
 // Trouble is one episode of a channel that does not deliver.

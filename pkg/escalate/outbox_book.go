@@ -63,7 +63,8 @@ func (b *ChannelBook) setKey(q Queued, got Receipt, now time.Time) KeyState {
 	case Trigger, Update:
 		k.Open = true
 	case Resolve:
-		k.Open = false
+		k.Open = b.reachedAfter(q)
+		k.Unclear = k.Unclear && k.Open
 	case Change:
 	}
 	if got != nil {
@@ -78,6 +79,14 @@ func (b *ChannelBook) setKey(q Queued, got Receipt, now time.Time) KeyState {
 	return k
 }
 
+// reachedAfter reports whether some receivers have a later alert of the same key already, while others
+// were still to be told of this all-clear.
+func (b *ChannelBook) reachedAfter(q Queued) bool {
+	return slices.ContainsFunc(b.Rows, func(r Queued) bool {
+		return r.Key == q.Key && r.Seq > q.Seq && r.alerts() && r.arrived()
+	})
+}
+
 // touchKey records that a row ended without a recorded success: the key is known from now on,
 // and open if the vendor may have the row.
 func (b *ChannelBook) touchKey(q Queued, now time.Time) KeyState {
@@ -86,6 +95,7 @@ func (b *ChannelBook) touchKey(q Queued, now time.Time) KeyState {
 		k = KeyState{Channel: q.Channel, Key: q.Key}
 	}
 	k.Open = k.Open || q.alerts() && q.arrived()
+	k.Unclear = k.Unclear || q.Touched || q.Sending
 	k.At = now
 	b.Keys[q.Key] = k
 	return k

@@ -1,6 +1,10 @@
 package escalate
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Sentences of the Why of collapsed rows. They are read in the incident's history.
 const (
@@ -64,9 +68,15 @@ func (b *ChannelBook) collapse(now time.Time) Edits {
 			}
 			q := b.Rows[i]
 			q.State, q.Settled, q.Why = Collapsed, now, why
+			if q.Reached {
+				q.State, q.Why = Delivered, fmt.Sprintf("not to %s: %s", strings.Join(q.Left, ", "), strings.TrimPrefix(why, "not sent: "))
+			}
 			e.Rows = append(e.Rows, q)
 			gone[i] = true
-			if _, known := b.Keys[key]; !known || opened && q.arrived() && q.alerts() {
+			if q.alerts() && q.arrived() {
+				e.Rows = append(e.Rows, b.owe(i)...)
+			}
+			if _, known := b.Keys[key]; !known || q.alerts() && (opened && q.arrived() || q.Touched) {
 				e.Keys = append(e.Keys, b.touchKey(q, now))
 			}
 		}
@@ -81,6 +91,21 @@ func (b *ChannelBook) collapse(now time.Time) Edits {
 		b.Rows = kept
 	}
 	return e
+}
+
+// owe notes in the all-clear behind a dropped row that somebody may have that row: it is sent even if
+// an earlier all-clear, which others still wait for, ends the alert in the meantime.
+func (b *ChannelBook) owe(dropped int) []Queued {
+	for i := dropped + 1; i < len(b.Rows); i++ {
+		if q := &b.Rows[i]; q.Key == b.Rows[dropped].Key && q.Kind == Resolve {
+			if q.Touched {
+				return nil
+			}
+			q.Touched = true
+			return []Queued{*q}
+		}
+	}
+	return nil
 }
 
 func (b *ChannelBook) knows(key string) bool {

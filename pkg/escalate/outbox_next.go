@@ -8,18 +8,23 @@ import (
 
 // Next returns the row of a channel that may be sent now, or the time to look again (zero: only
 // when something new is queued). Per key it offers only the oldest waiting row, and no row of a
-// key whose attempt is under way. Among keys a page goes before everything else, and a first
+// key whose attempt is under way; a row that some receivers have holds back only the others. Among keys a page goes before everything else, and a first
 // attempt before a repeated one. At most one attempt per channel may be under way: the caller
 // does not ask before it has settled the last one.
 func (r OutboxRules) Next(b ChannelBook, now time.Time) (row Queued, ok bool, wake time.Time) {
 	best := -1
-	seen := make(map[string]bool, len(b.Rows))
+	held := make(map[string]bool, len(b.Rows)) // keys of which nothing more may leave
+	waits := map[string][]string{}             // by key, receivers who wait for an earlier row
 	for i, q := range b.Rows {
-		if seen[q.Key] {
+		if held[q.Key] {
 			continue
 		}
-		seen[q.Key] = true
-		if q.Sending {
+		held[q.Key] = len(q.Left) == 0 || q.Sending
+		ahead := waits[q.Key]
+		if len(q.Left) > 0 {
+			waits[q.Key] = union(ahead, q.Left)
+		}
+		if q.Sending || len(q.Left) > 0 && len(waits[q.Key]) == len(ahead) { // all who are left wait for that
 			continue
 		}
 		if due := r.due(q, b.State, now); due.After(now) {
@@ -36,8 +41,8 @@ func (r OutboxRules) Next(b ChannelBook, now time.Time) (row Queued, ok bool, wa
 	// The channel's own limits come last, so that an idle channel never asks to be woken.
 	free := r.Rates[b.State.Channel].freeAt(now, b.State.Sends)
 	clockWentBack := b.State.LastFailure.After(now)
-	if held := b.State.NotBefore; held.After(free) && !clockWentBack {
-		free = held
+	if until := b.State.NotBefore; until.After(free) && !clockWentBack {
+		free = until
 	}
 	if free.After(now) {
 		return Queued{}, false, free
@@ -114,6 +119,10 @@ type DeliveryResult struct {
 	After   time.Duration // the vendor's Retry-After, 0 when it named none
 	Final   bool          // trying this notice again cannot help
 	Unsent  bool          // certain that nothing reached the vendor, such as a refused connection
+	Partial bool          // not all receivers fared alike; see [PartialError]
+	Took    []string
+	Left    []string
+	Refused []Refusal
 }
 
 // ambiguous reports whether the vendor may have the notice although the attempt failed.
@@ -147,8 +156,13 @@ func (r OutboxRules) Settle(b ChannelBook, seq uint64, d DeliveryResult, jitter 
 		b.State.Sends[n-1] = max(b.State.Sends[n-1], now.UnixNano())
 	}
 	var keys []KeyState
-	if d.OK {
-		q.State, q.Settled = Delivered, now
+	ahead := b.ahead(q)
+	if d.Partial || d.OK && len(ahead) > 0 {
+		q, keys = r.settleSome(&b, q, d, ahead, jitter, now)
+	} else if d.OK {
+		b.State = b.State.took(q)
+		q.Reached, q.Left = true, nil
+		q = q.through(now)
 		q.Reason, q.LastError = "", ""
 		b.State = succeeded(b.State, now)
 		keys = append(keys, b.setKey(q, d.Receipt, now))

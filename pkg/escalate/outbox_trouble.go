@@ -3,6 +3,7 @@ package escalate
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,7 +22,7 @@ func (r OutboxRules) trouble(b *ChannelBook, now time.Time, books []ChannelBook)
 	o := r.group(*b, books)
 	for _, l := range b.State.Lost {
 		t.Lost = true
-		if l.Kind == Trigger && o.nobodyHas(l.Key, l.Severity) {
+		if l.Kind == Trigger && !l.Reached && o.nobodyHas(l.Key, l.Severity) {
 			t.Kept = l.Line
 		}
 	}
@@ -34,6 +35,8 @@ func (r OutboxRules) trouble(b *ChannelBook, now time.Time, books []ChannelBook)
 	case opens || len(e.New) > 0 || len(c.Lost) > 0:
 		c.Trouble, c.Lost = &t, nil
 	case why != "" || c.Failures > 0: // nothing was seen to work since
+		return e, wake
+	case len(c.Refusing) > 0: // somebody behind the channel gets nothing
 		return e, wake
 	case len(o.needless(t)) > 0:
 		gone := o.needless(t)
@@ -157,6 +160,9 @@ func (r OutboxRules) broken(b ChannelBook, now time.Time) (why string, wake time
 	c := b.State
 	if len(c.Lost) > 0 {
 		l := c.Lost[0]
+		if l.Receiver != "" {
+			return fmt.Sprintf("%s gets nothing through %s: %s", l.Receiver, c.Channel, l.Error), wake
+		}
 		return fmt.Sprintf("%s refused a notice for good: %s", c.Channel, l.Error), wake
 	}
 	if c.Failures > 0 {
@@ -180,7 +186,11 @@ func (r OutboxRules) broken(b ChannelBook, now time.Time) (why string, wake time
 		if at := q.Enqueued.Add(r.MaxAge); now.Before(at) {
 			wake = earlier(wake, at)
 		} else {
-			return fmt.Sprintf("a page waits for %s since %s", c.Channel, q.Enqueued.UTC().Format(time.RFC3339)), wake
+			whom := c.Channel
+			if len(q.Left) > 0 {
+				whom = strings.Join(q.Left, ", ") + " behind " + c.Channel
+			}
+			return fmt.Sprintf("a page waits for %s since %s", whom, q.Enqueued.UTC().Format(time.RFC3339)), wake
 		}
 		break // the oldest decides
 	}
@@ -223,7 +233,11 @@ func (r OutboxRules) troubleNotice(b ChannelBook, t Trouble, kind Kind, now time
 	}
 	n.Evidence = append(n.Evidence, fmt.Sprintf("%d notices wait, %d of them pages", len(b.Rows), pages))
 	for _, l := range c.Lost {
-		n.Evidence = append(n.Evidence, fmt.Sprintf("refused %s: %s (%s)", l.Kind, l.Line, l.Error))
+		whom := ""
+		if l.Receiver != "" {
+			whom = " by " + l.Receiver
+		}
+		n.Evidence = append(n.Evidence, fmt.Sprintf("refused %s%s: %s (%s)", l.Kind, whom, l.Line, l.Error))
 	}
 	for _, q := range b.Rows {
 		if len(n.Evidence) > stormLines {
@@ -232,6 +246,10 @@ func (r OutboxRules) troubleNotice(b ChannelBook, t Trouble, kind Kind, now time
 		if q.Kind == Trigger {
 			n.Evidence = append(n.Evidence, "waiting page: "+line(q.Notice))
 		}
+	}
+	if len(c.Refusing) > 0 && c.Failures == 0 {
+		n.Summary = fmt.Sprintf("not everybody gets the notifications through %s: %s", c.Channel, t.Why)
+		n.Next = "recoveryd goes on telling the others; mend the receiver, or take it out of the channel"
 	}
 	if kind == Resolve {
 		n.Status = Resolved

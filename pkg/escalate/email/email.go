@@ -3,8 +3,9 @@
 // It decides the headers that keep an alert's mails in one thread (Message-ID, In-Reply-To and
 // References are derived from the notice, so that they survive a restart, and a repeated mail
 // has the id of the first), the plain and HTML bodies, and what an SMTP reply means: 4xx is tried
-// again, 5xx is final. When a server refuses one of several recipients the others still get the
-// mail. It never sends a password without TLS unless told to, and never retries.
+// again, 5xx is final. Every recipient is delivered to by himself: who has a mail is never sent it
+// again, whoever is refused is named ([escalate.PartialError]), and the all-clear goes to those who
+// got the page. It never sends a password without TLS unless told to, and never retries.
 //
 // Start reading at [Config], then message.go and send.go.
 package email
@@ -15,6 +16,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/mail"
 	"os"
@@ -89,6 +91,7 @@ type Notifier struct {
 var (
 	_ escalate.Notifier  = (*Notifier)(nil)
 	_ escalate.Previewer = (*Notifier)(nil)
+	_ escalate.Several   = (*Notifier)(nil)
 )
 
 // New makes a notifier from its decoded section. The error names every problem.
@@ -197,15 +200,61 @@ func (n *Notifier) security(cfg Config) error {
 	return nil
 }
 
-// Notify implements escalate.Notifier. The receipt holds the id of the first mail of the thread.
+// Keys of the receipt.
+const (
+	receiptThread = "thread" // the id of the first mail of the thread
+	receiptTold   = "told"   // the addresses that got something under the key, one a line
+)
+
+// Notify implements escalate.Notifier.
 func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
 	if !slices.Contains(n.kinds, string(d.Notice.Kind)) {
 		return nil, nil
 	}
-	if err := n.send(ctx, d.Notice); err != nil {
-		return nil, err
+	all := n.recipients(d)
+	to := slices.DeleteFunc(slices.Clone(all), func(a *mail.Address) bool { return !d.Wants(a.Address) })
+	if len(to) == 0 {
+		return maps.Clone(d.Prior), nil
 	}
-	return escalate.Receipt{"thread": n.threadID(d.Notice.Key)}, nil
+	took, err := n.send(ctx, d, all, to)
+	told := strings.Fields(d.Prior[receiptTold])
+	for _, a := range took {
+		if !slices.Contains(told, a) {
+			told = append(told, a)
+		}
+	}
+	return escalate.Receipt{receiptThread: n.threadID(d.Notice.Key), receiptTold: strings.Join(told, "\n")}, err
+}
+
+// recipients are the configured ones, but for an all-clear those who were told, whoever is configured
+// by now, and everybody where that is not certain.
+func (n *Notifier) recipients(d escalate.Delivery) []*mail.Address {
+	told := strings.Fields(d.Prior[receiptTold])
+	if d.Notice.Kind != escalate.Resolve || len(told) == 0 {
+		return n.to
+	}
+	var to []*mail.Address
+	for _, a := range n.to {
+		i := slices.Index(told, a.Address)
+		if i >= 0 || d.Everybody {
+			to = append(to, a)
+		}
+		if i >= 0 {
+			told = slices.Delete(told, i, i+1)
+		}
+	}
+	for _, a := range told {
+		to = append(to, &mail.Address{Address: a})
+	}
+	return to
+}
+
+// Receivers implements escalate.Several.
+func (n *Notifier) Receivers() (all []string) {
+	for _, a := range n.to {
+		all = append(all, a.Address)
+	}
+	return all
 }
 
 // Preview implements escalate.Previewer: the mail as it would go over the wire.

@@ -145,26 +145,105 @@ func TestWhatAPermanentRefusalIsAbout(t *testing.T) {
 	}
 }
 
-func TestOneWrongRecipientDoesNotSilenceTheOthers(t *testing.T) {
-	to := "from: recoveryd@example.org\nto: [a@example.org, gone@example.org, b@example.org]\n"
-	t.Run("refused for good: the others get it, and the failure is told", func(t *testing.T) {
+const three = "from: recoveryd@example.org\nto: [a@example.org, gone@example.org, b@example.org]\n"
+
+// letters says who got which notice, in order.
+func letters(s *escalatetest.SMTP) (all []string) {
+	for _, m := range s.Mails() {
+		all = append(all, strings.Join(m.To, " ")+": "+strings.Fields(m.Header("Subject"))[1])
+	}
+	return all
+}
+
+func TestEveryRecipientIsDeliveredToByHimself(t *testing.T) {
+	page := escalate.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1}
+	over := escalate.Delivery{Notice: escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Resolve), Attempt: 1}
+	partial := func(t *testing.T, err error) *escalate.PartialError {
+		t.Helper()
+		some, ok := errors.AsType[*escalate.PartialError](err)
+		require.True(t, ok, "%T %v", err, err)
+		return some
+	}
+	t.Run("refused for good: the others get one mail, and he is named", func(t *testing.T) {
 		s, addr := server(t, escalatetest.SMTPOptions{Reject: map[string]int{"gone@example.org": 550}})
-		err := notify(build(t, "server: "+addr+"\n"+to), t, escalatetest.Notice("inc/t0"))
-		final, ok := errors.AsType[*escalate.FinalError](err)
-		require.True(t, ok, "%v", err)
-		require.ErrorContains(t, final, "gone@example.org")
-		var got []string
-		for _, m := range s.Mails() {
-			got = append(got, m.To...)
-		}
-		require.Equal(t, []string{"a@example.org", "b@example.org"}, got)
+		n := build(t, "server: "+addr+"\n"+three)
+		receipt, err := n.Notify(t.Context(), page)
+		some := partial(t, err)
+		require.Equal(t, []string{"a@example.org", "b@example.org"}, some.Took)
+		require.Empty(t, some.Left)
+		require.Equal(t, "gone@example.org", some.Refused[0].Receiver)
+		require.Contains(t, some.Refused[0].Error, "550")
+		over.Prior = receipt
+		_, err = n.Notify(t.Context(), over)
+		require.NoError(t, err, "the all-clear goes to those who have the page")
+		require.Equal(t, []string{"a@example.org b@example.org: codebase-mcp", "a@example.org b@example.org: Resolved:"}, letters(s))
 	})
-	t.Run("refused for now: it is tried again", func(t *testing.T) {
+	t.Run("refused for now: he alone is tried again", func(t *testing.T) {
 		s, addr := server(t, escalatetest.SMTPOptions{Reject: map[string]int{"gone@example.org": 450}})
-		err := notify(build(t, "server: "+addr+"\n"+to), t, escalatetest.Notice("inc/t0"))
-		_, ok := errors.AsType[*escalate.RetryError](err)
-		require.True(t, ok, "%v", err)
+		n := build(t, "server: "+addr+"\n"+three)
+		receipt, err := n.Notify(t.Context(), page)
+		some := partial(t, err)
+		require.Equal(t, []string{"gone@example.org"}, some.Left)
+		again := page
+		again.Only, again.Prior = some.Left, receipt
+		_, err = n.Notify(t.Context(), again)
+		require.Equal(t, []string{"gone@example.org"}, partial(t, err).Left)
+		s.Reject(nil)
+		receipt, err = n.Notify(t.Context(), again)
+		require.NoError(t, err)
+		over.Prior = receipt
+		_, err = n.Notify(t.Context(), over)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a@example.org b@example.org: codebase-mcp", "gone@example.org: codebase-mcp",
+			"a@example.org gone@example.org b@example.org: Resolved:"}, letters(s))
+	})
+	t.Run("both at once, and nobody took it", func(t *testing.T) {
+		_, addr := server(t, escalatetest.SMTPOptions{Reject: map[string]int{"gone@example.org": 550, "a@example.org": 451, "b@example.org": 452}})
+		_, err := build(t, "server: "+addr+"\n"+three).Notify(t.Context(), page)
+		some := partial(t, err)
+		require.Empty(t, some.Took)
+		require.Len(t, some.Left, 2)
+		require.Len(t, some.Refused, 1)
+	})
+	t.Run("all refused: the channel is broken", func(t *testing.T) {
+		_, addr := server(t, escalatetest.SMTPOptions{Reject: map[string]int{"gone@example.org": 550, "a@example.org": 550, "b@example.org": 550}})
+		_, err := build(t, "server: "+addr+"\n"+three).Notify(t.Context(), page)
+		require.ErrorAs(t, err, new(*escalate.FinalError))
+	})
+	t.Run("the mail is refused after the addresses: each gets his own", func(t *testing.T) {
+		s, addr := server(t, escalatetest.SMTPOptions{})
+		s.Set(escalatetest.Fault{Mode: escalatetest.FaultStatus, Status: 554, Stage: "body", Count: 2})
+		_, err := build(t, "server: "+addr+"\n"+three).Notify(t.Context(), page)
+		some := partial(t, err)
+		require.Equal(t, []string{"gone@example.org", "b@example.org"}, some.Took)
+		require.Equal(t, "a@example.org", some.Refused[0].Receiver)
 		require.Len(t, s.Mails(), 2)
+	})
+	t.Run("no answer after the mail: it is unknown who has it, and that is said", func(t *testing.T) {
+		s, addr := server(t, escalatetest.SMTPOptions{Reject: map[string]int{"gone@example.org": 550}})
+		s.Set(escalatetest.Fault{Mode: escalatetest.FaultTruncate, Count: 1})
+		_, err := build(t, "server: "+addr+"\n"+three).Notify(t.Context(), page)
+		some := partial(t, err)
+		require.Equal(t, []string{"a@example.org", "b@example.org"}, some.Left)
+		require.ErrorContains(t, err, "may get it again")
+		require.Len(t, s.Mails(), 1)
+	})
+	t.Run("who was taken out of the configuration gets the all-clear of his page", func(t *testing.T) {
+		s, addr := server(t, escalatetest.SMTPOptions{})
+		receipt, err := build(t, "server: "+addr+"\n"+three).Notify(t.Context(), page)
+		require.NoError(t, err)
+		over.Prior = receipt
+		_, err = build(t, "server: "+addr+"\nfrom: recoveryd@example.org\nto: [b@example.org, new@example.org]\n").Notify(t.Context(), over)
+		require.NoError(t, err)
+		require.Equal(t, "b@example.org a@example.org gone@example.org: Resolved:", letters(s)[1])
+	})
+	t.Run("who must wait for an earlier notice is left out", func(t *testing.T) {
+		s, addr := server(t, escalatetest.SMTPOptions{})
+		later := page
+		later.Skip = []string{"gone@example.org"}
+		_, err := build(t, "server: "+addr+"\n"+three).Notify(t.Context(), later)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a@example.org b@example.org: codebase-mcp"}, letters(s))
 	})
 }
 

@@ -61,40 +61,79 @@ var (
 	errTimeout     = errors.New("no complete answer in time")
 )
 
-// send makes one attempt within the timeout and ctx.
-func (n *Notifier) send(ctx context.Context, no escalate.Notice) error {
+// send makes one attempt within the timeout and ctx and returns who took the mail.
+func (n *Notifier) send(ctx context.Context, d escalate.Delivery, all, to []*mail.Address) (took []string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, n.timeout, errTimeout)
 	defer cancel()
-	refused, err := n.transact(ctx, no, n.to)
-	if refused == 0 || len(n.to) == 1 {
-		return err
-	}
-	// The server refused some recipient, and with it the whole mail. Each gets his own now: the
-	// others must not go without for one wrong address.
-	var errs []error
-	for _, to := range n.to {
-		if _, err := n.transact(ctx, no, []*mail.Address{to}); err != nil {
-			errs = append(errs, err)
+	refused := map[string]error{}
+	accepted, err := n.transact(ctx, d.Notice, all, to, refused)
+	if len(accepted) > 1 && answered(err) {
+		// The server took the addresses and then refused the mail: it may mean one of them.
+		for _, a := range accepted {
+			if _, err := n.transact(ctx, d.Notice, all, []*mail.Address{a}, refused); err != nil {
+				refused[a.Address] = err
+			}
+		}
+	} else if err != nil && len(accepted) == 0 {
+		return nil, err // about the connection or the sender
+	} else if err != nil {
+		for _, a := range accepted {
+			refused[a.Address] = err
 		}
 	}
-	// When one may be tried again, all are: the same Message-ID goes out twice to the others.
-	for _, err := range errs {
-		if _, ok := errors.AsType[*escalate.RetryError](err); ok {
-			return err
-		}
-	}
-	if len(errs) > 0 {
-		return errs[0]
-	}
-	return nil
+	return n.outcome(d, to, refused)
 }
 
-// transact sends one mail over a connection of its own. refused is the code with which the server
-// refused a recipient, 0 when that was not the problem.
-func (n *Notifier) transact(ctx context.Context, no escalate.Notice, to []*mail.Address) (refused int, err error) {
-	m, err := n.message(no, to)
+// outcome is what became of everybody. That nobody of all took it is an error of the channel.
+func (n *Notifier) outcome(d escalate.Delivery, to []*mail.Address, refused map[string]error) (took []string, err error) {
+	some := &escalate.PartialError{}
+	var first error
+	for _, a := range to {
+		err := refused[a.Address]
+		retry, again := errors.AsType[*escalate.RetryError](err)
+		switch {
+		case err == nil:
+			took = append(took, a.Address)
+			continue
+		case again:
+			some.Left, some.After = append(some.Left, a.Address), max(some.After, retry.After)
+			if some.Reason == "" {
+				some.Reason = retry.Reason
+			}
+		default:
+			some.Refused = append(some.Refused, escalate.Refusal{Receiver: a.Address, Error: err.Error()})
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	if first == nil {
+		return took, nil
+	}
+	whole := len(took) == 0 && len(d.Only) == 0 && len(d.Skip) == 0
+	if whole && (len(some.Left) == 0 || len(some.Refused) == 0) {
+		return nil, first
+	}
+	if some.Reason == "" {
+		some.Reason = escalate.ReasonRejected
+	}
+	some.Took, some.Err = took, first
+	return took, some
+}
+
+// answered reports whether the server itself said no, so that nobody has the mail. Without an answer
+// to the end of it everybody may have it.
+func answered(err error) bool {
+	_, ok := errors.AsType[*textproto.Error](err)
+	return ok
+}
+
+// transact sends one mail over a connection of its own, and returns whom the server accepted and what
+// became of the mail. Who was refused is added to refused; then nobody needs to be accepted.
+func (n *Notifier) transact(ctx context.Context, no escalate.Notice, all, to []*mail.Address, refused map[string]error) (accepted []*mail.Address, err error) {
+	m, err := n.message(no, all)
 	if err != nil {
-		return 0, n.client.Final(escalate.ReasonRejected, err)
+		return nil, n.client.Final(escalate.ReasonRejected, err)
 	}
 	// The library bounds single reads and knows no context afterwards, and leaves the connection
 	// open when the dialogue before the mail fails: so the connection is ours to close.
@@ -129,30 +168,54 @@ func (n *Notifier) transact(ctx context.Context, no escalate.Notice, to []*mail.
 	}
 	client, err := gomail.NewClient(n.host, options...)
 	if err != nil {
-		return 0, n.client.Final(escalate.ReasonConfig, err)
+		return nil, n.client.Final(escalate.ReasonConfig, err)
 	}
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return 0, n.classify(ctx, stageDialogue, err)
+		return nil, n.classify(ctx, stageDialogue, err)
 	}
-	err = client.SendWithSMTPClient(session, m)
-	if err == nil {
-		_ = client.CloseWithSMTPClient(session) // QUIT: the mail is accepted already
-		return 0, nil
+	// The commands are given here and not by the library, which sends nothing to anybody as soon as
+	// one recipient is refused.
+	if err := session.Mail(path(n.from)); err != nil {
+		return nil, n.classify(ctx, stageAddress, err)
 	}
-	se, ok := errors.AsType[*gomail.SendError](err)
-	switch {
-	case !ok:
-		return 0, n.classify(ctx, stageMail, err)
-	case se.Reason == gomail.ErrSMTPReset:
-		return 0, nil // accepted; the server did not like the RSET after it
-	case se.Reason == gomail.ErrSMTPRcptTo:
-		return se.ErrorCode(), n.classify(ctx, stageAddress, se)
-	case se.Reason == gomail.ErrSMTPMailFrom:
-		return 0, n.classify(ctx, stageAddress, se)
+	for _, a := range to {
+		err := session.Rcpt(path(a))
+		switch reply, answered := errors.AsType[*textproto.Error](err); {
+		case err == nil:
+			accepted = append(accepted, a)
+		case answered && reply.Code != serviceClosing:
+			refused[a.Address] = n.classify(ctx, stageAddress, fmt.Errorf("%s: %w", a.Address, err))
+		default:
+			return nil, n.classify(ctx, stageAddress, err) // the mail itself was not begun
+		}
 	}
-	return 0, n.classify(ctx, stageMail, se)
+	if len(accepted) == 0 {
+		_ = session.Quit()
+		return nil, nil
+	}
+	w, err := session.Data()
+	if err != nil {
+		return accepted, n.classify(ctx, stageMail, err)
+	}
+	if _, err = m.WriteTo(w); err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		if _, said := errors.AsType[*textproto.Error](err); !said {
+			err = fmt.Errorf("no answer to the whole mail, so that who got it may get it again: %w", err)
+		}
+		return accepted, n.classify(ctx, stageMail, err)
+	}
+	_ = session.Quit() // the mail is accepted already
+	return accepted, nil
 }
+
+// path is an address as the envelope wants it, in brackets and without a name.
+func path(a *mail.Address) string { return (&mail.Address{Address: a.Address}).String() }
+
+// serviceClosing is the answer of a server that ends the connection, to whatever command.
+const serviceClosing = 421
 
 // dial connects, with TLS from the first byte when that is the mode.
 func (n *Notifier) dial(ctx context.Context, network, address string) (net.Conn, error) {

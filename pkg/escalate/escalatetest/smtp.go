@@ -102,6 +102,19 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 // CertPEM is the server's certificate, for a client's list of authorities.
 func (s *SMTP) CertPEM() []byte { return s.pem }
 
+// Reject replaces the recipients that are refused, by the code that RCPT gets.
+func (s *SMTP) Reject(codes map[string]int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.o.Reject = codes
+}
+
+func (s *SMTP) rejects(box string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.o.Reject[box]
+}
+
 // Mails returns the accepted messages in order.
 func (s *SMTP) Mails() []Mail {
 	s.mu.Lock()

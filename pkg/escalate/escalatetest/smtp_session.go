@@ -242,8 +242,9 @@ func (c *session) recipient(rest string) bool {
 	case !ok || !strings.Contains(box, "@"):
 		c.fail("rcpt", 501, "5.1.3 bad recipient")
 		return true
-	case c.o.Reject[box] != 0:
-		c.fail("rcpt", c.o.Reject[box], fmt.Sprintf("%d.1.1 <%s> refused", c.o.Reject[box]/100, box))
+	}
+	if code := c.rejects(box); code != 0 {
+		c.fail("rcpt", code, fmt.Sprintf("%d.1.1 <%s> refused", code/100, box))
 		return true
 	}
 	c.to = append(c.to, box)

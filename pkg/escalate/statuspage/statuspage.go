@@ -165,7 +165,12 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 	}
 	if id != "" {
 		err := n.update(ctx, id, no)
+		some, partial := errors.AsType[*escalate.PartialError](err)
 		switch {
+		case partial && no.Kind == escalate.Resolve:
+			return escalate.Receipt{}, some
+		case partial:
+			return escalate.Receipt{receiptID: id}, some
 		case errors.Is(err, errGone): // somebody deleted it on the page: there is nothing to edit
 		case err != nil:
 			return nil, err
@@ -184,11 +189,42 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 // errGone marks the one 404 that is about an incident and not about the configuration.
 var errGone = errors.New("the incident is no longer on the page")
 
+// withoutComponents sends an incident once more without its components when the page refuses it with
+// them: one that was removed there must not keep the public from reading of the outage. The error
+// then names the components, and the reply is that of the incident.
+func (n *Notifier) withoutComponents(in body, send func(body) ([]byte, error)) ([]byte, error) {
+	reply, err := send(in)
+	final, ok := errors.AsType[*escalate.FinalError](err)
+	if !ok || final.Reason != escalate.ReasonRejected || len(in.Incident.IDs) == 0 {
+		return reply, err
+	}
+	ids := in.Incident.IDs
+	in.Incident.Components, in.Incident.IDs = nil, nil
+	if reply, again := send(in); again == nil {
+		some := &escalate.PartialError{Took: []string{"the incident"}, Reason: escalate.ReasonRejected, Err: final.Err}
+		for _, id := range ids {
+			some.Refused = append(some.Refused, escalate.Refusal{Receiver: "component " + id, Error: final.Err.Error()})
+		}
+		return reply, some
+	}
+	return nil, err
+}
+
+// Receivers implements escalate.Several.
+func (n *Notifier) Receivers() (all []string) {
+	for _, c := range n.components {
+		all = append(all, "component "+c.ID)
+	}
+	return all
+}
+
 func (n *Notifier) create(ctx context.Context, no escalate.Notice) (escalate.Receipt, error) {
 	in := n.render(no)
 	in.Incident.Metadata = map[string]map[string]string{"recoveryd": {"key": metaKey(no.Key), "incident": line(no.Incident)}}
-	reply, err := n.call(ctx, http.MethodPost, n.incidents, in, http.StatusCreated)
-	if err != nil {
+	reply, err := n.withoutComponents(in, func(in body) ([]byte, error) {
+		return n.call(ctx, http.MethodPost, n.incidents, in, http.StatusCreated)
+	})
+	if reply == nil {
 		return nil, err
 	}
 	var made struct {
@@ -197,14 +233,16 @@ func (n *Notifier) create(ctx context.Context, no escalate.Notice) (escalate.Rec
 	if err := json.Unmarshal(reply, &made); err != nil || !idShape.MatchString(made.ID) {
 		return nil, n.client.Retry(escalate.ReasonServer, 0, fmt.Errorf("no id in the answer to a create: %q", n.client.Snippet(reply)))
 	}
-	return escalate.Receipt{receiptID: made.ID}, nil
+	return escalate.Receipt{receiptID: made.ID}, err
 }
 
 func (n *Notifier) update(ctx context.Context, id string, no escalate.Notice) error {
 	if !idShape.MatchString(id) {
 		return n.client.Final(escalate.ReasonRejected, fmt.Errorf("receipt holds no incident id: %q", escalate.Cut(id, 80)))
 	}
-	_, err := n.call(ctx, http.MethodPatch, n.incidents.JoinPath(id), n.render(no), http.StatusOK)
+	_, err := n.withoutComponents(n.render(no), func(in body) ([]byte, error) {
+		return n.call(ctx, http.MethodPatch, n.incidents.JoinPath(id), in, http.StatusOK)
+	})
 	return err
 }
 

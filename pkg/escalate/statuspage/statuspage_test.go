@@ -124,6 +124,21 @@ func TestAnIncidentThatSomebodyDeleted(t *testing.T) {
 	require.Len(t, s.Incidents(), 1, "a trigger does")
 }
 
+func TestAComponentThatIsGoneKeepsNobodyFromReadingOfTheOutage(t *testing.T) {
+	s := escalatetest.NewStatuspage(escalatetest.StatuspageOptions{})
+	n := build(t, escalatetest.Serve(t, s), "components: [{id: "+escalatetest.StatuspageComponent+"}, {id: removed}]")
+	receipt, err := n.Notify(t.Context(), escalate.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1})
+	some, ok := errors.AsType[*escalate.PartialError](err)
+	require.True(t, ok, "%v", err)
+	require.Len(t, some.Refused, 2, "the page does not say which one it does not know")
+	require.Contains(t, some.Refused[1].Receiver, "removed")
+	require.Contains(t, some.Refused[1].Error, "no such component")
+	require.Len(t, s.Incidents(), 1)
+	_, err = n.Notify(t.Context(), escalate.Delivery{Notice: escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Resolve), Prior: receipt, Attempt: 1})
+	require.ErrorAs(t, err, new(*escalate.PartialError))
+	require.Equal(t, "resolved", s.Incidents()[0].Status)
+}
+
 func TestRateLimit(t *testing.T) {
 	s := escalatetest.NewStatuspage(escalatetest.StatuspageOptions{PerMinute: 1})
 	n := build(t, escalatetest.Serve(t, s), "")
