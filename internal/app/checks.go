@@ -111,9 +111,7 @@ func (k checks) askWork(ctx context.Context, target string) (string, error) {
 			return "", fmt.Errorf("%s: %w", s.Name, err)
 		}
 		f := w.Look(ctx, detect.Facts{})
-		if c, ok := w.(io.Closer); ok {
-			_ = c.Close() // the answer is what counts
-		}
+		_ = w.Close() // the answer is what counts
 		if !f.True(detect.SyntheticOK) {
 			return "", fmt.Errorf("%s fails: %s", s.Name, detect.ShowReading(detect.SyntheticError, f[detect.SyntheticError]))
 		}

@@ -62,6 +62,11 @@ func lookerOf(t config.Target, ad platform.Adapter, asked asking) (*probe.Looker
 		if err != nil {
 			return nil, fmt.Errorf("synthetic check %s: %w", s.Name, err)
 		}
+		var health []string
+		for _, h := range t.Health {
+			health = append(health, h.URL)
+		}
+		w.Beside(health...)
 		lc.Witnesses = append(lc.Witnesses, w)
 	}
 	if p := t.Postgres; p != nil {
@@ -195,7 +200,7 @@ func endpointOf(c config.Call, timeout time.Duration) probe.Endpoint {
 }
 
 // syntheticOf builds the witness of one call of real work.
-func syntheticOf(s config.SyntheticCheck) (probe.Witness, error) {
+func syntheticOf(s config.SyntheticCheck) (*probe.Synthetic, error) {
 	e := endpointOf(s.Call, s.Timeout)
 	m, err := probe.NewMatch(s.Match)
 	if err != nil {

@@ -178,6 +178,8 @@ type PageAfter struct {
 	Operator time.Duration `yaml:"operator" default:"0s" want:"max=7d"`
 	// The state of a target could not be told for this long.
 	Unknown time.Duration `yaml:"unknown" default:"10m" want:"min=10s,max=1d"`
+	// A target says itself that it is still starting (loading, recovering) for this long. 0s: as unknown.
+	Starting time.Duration `yaml:"starting" default:"0s" want:"max=7d"`
 	// An incident is open for this long, whatever is being done about it.
 	Unresolved time.Duration `yaml:"unresolved" default:"5m" want:"min=10s,max=1d"`
 }

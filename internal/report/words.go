@@ -33,6 +33,12 @@ func classWords(c detect.Class) string {
 		return "misconfigured"
 	case detect.ClassDependency:
 		return "a dependency was down"
+	case detect.ClassGateway:
+		return "something on the way answered in its place"
+	case detect.ClassStarting:
+		return "it said that it was still starting"
+	case detect.ClassRefusing:
+		return "the database let nobody in"
 	case detect.ClassUnknown:
 		return "unwell, of an unknown kind"
 	case ClassCanary:

@@ -24,6 +24,12 @@ func (c Class) Words() string {
 		return "misconfigured"
 	case ClassDependency:
 		return "dependency down"
+	case ClassGateway:
+		return "a gateway answers in its place"
+	case ClassStarting:
+		return "still starting"
+	case ClassRefusing:
+		return "database lets nobody in"
 	case ClassUnknown:
 		return "unwell"
 	case ClassNone:

@@ -14,6 +14,7 @@ const (
 	dbAlive                          // it answers us (even if only to refuse our login)
 	dbStarting                       // SQLSTATE 57P03
 	dbSaturated                      // SQLSTATE 53300: alive
+	dbShut                           // it answers, and lets nobody in: see refusing.go
 	dbDown                           // connection refused
 	dbFrozen                         // accepts, never answers
 )
@@ -27,11 +28,13 @@ func stateOf(f Facts) databaseState {
 		return dbSaturated
 	case SQLStarting:
 		return dbStarting
+	case SQLPoolerFull, SQLPoolerOnly, SQLDiskFull, SQLCorrupt, SQLRefusing:
+		return dbShut
 	case SQLRefused:
 		return dbDown
 	case SQLFrozen:
 		return dbFrozen
-	default: // SQLNoConnect: no route, a name that does not resolve: evidence about the path
+	default: // SQLNoConnect, SQLClosed: no route, a name that does not resolve, a forwarder without an end: evidence about the path
 		return dbUnknown
 	}
 }
@@ -59,7 +62,7 @@ func databaseOf(o Observation, b Background) (n Neighbour, st databaseState, fou
 
 // worse orders the states by how much they explain.
 func worse(a, b databaseState) bool {
-	order := []databaseState{dbAlive, dbUnknown, dbStarting, dbSaturated, dbDown, dbFrozen}
+	order := []databaseState{dbAlive, dbUnknown, dbStarting, dbSaturated, dbShut, dbDown, dbFrozen}
 	return slices.Index(order, a) > slices.Index(order, b)
 }
 
@@ -104,6 +107,9 @@ var lostDatabaseCondition = Condition{
 			symptom = silence
 		case notSeen(f) && refused(f):
 			symptom, by = "connection refused, "+unitNote(f), []Witness{BySocket}
+		case f.Text(HTTPOutcome) == OutcomeGateway:
+			_, symptom = gatewaySaid(f)
+			by = []Witness{ByHTTP}
 		default:
 			return Finding{}
 		}
@@ -128,6 +134,9 @@ var lostDatabaseCondition = Condition{
 			return blame(ClassDatabase, "accepts connections but does not answer")
 		case dbStarting:
 			return blame(ClassDatabase, "is still starting")
+		case dbShut:
+			what, _ := refusal(db.Observation.Facts)
+			return blame(ClassRefusing, what)
 		case dbSaturated:
 			if lost || silence != "" {
 				return blame(ClassPool, "has no connection left (too many clients): saturated, not dead")
@@ -213,11 +222,8 @@ var clusterCondition = Condition{
 		who, suffer := accusers(o, b, st)
 		var fd Finding
 		switch st {
-		case dbAlive, dbSaturated:
+		case dbAlive, dbSaturated, dbShut, dbStarting:
 			return Finding{}
-		case dbStarting:
-			return Finding{Verdict: Unknown, Class: ClassUnknown, Witnesses: []Witness{BySQL}, Final: true,
-				Because: "PostgreSQL is starting up, shutting down or recovering (SQLSTATE 57P03): it is left to finish"}
 		case dbDown:
 			fd = Finding{Verdict: Unhealthy, Witnesses: []Witness{BySQL}, Because: "PostgreSQL refuses connections"}
 		case dbFrozen:
@@ -271,7 +277,11 @@ func reservedNote(n float64) string {
 
 // wayAdvice says what to look at when it is the way to the cluster that is in doubt.
 func wayAdvice(f Facts) string {
-	if f.Text(SQLOutcome) != SQLNoConnect {
+	switch f.Text(SQLOutcome) {
+	case SQLClosed:
+		return "look at PostgreSQL's own log (its sessions may crash as they begin), and at what stands before its port: a forwarder whose other end is gone does the same"
+	case SQLNoConnect:
+	default:
 		return ""
 	}
 	if c := f.Text(SocketConnect); c == "dns" {
@@ -289,6 +299,8 @@ func notAsked(f Facts) string {
 		return "PostgreSQL was not asked"
 	case r.Err != "":
 		return "PostgreSQL could not be asked: " + r.Err
+	case r.Text == SQLClosed:
+		return "PostgreSQL's port takes the connection and closes it without a word"
 	case r.Text == SQLNoConnect:
 		why := "PostgreSQL cannot be reached: " + orNone(f.Text(SQLError))
 		switch f.Text(SocketConnect) {

@@ -164,10 +164,10 @@ func Diagnose(o Observation, b Background) Diagnosis {
 // Builtin lists the built-in conditions in the order in which they are judged.
 func Builtin() []Condition {
 	return []Condition{
-		unitCondition, startingCondition, portCondition,
-		lostDatabaseCondition, clusterCondition, saturatedCondition,
+		unitCondition, startingCondition, loadingCondition, recoveringCondition, portCondition,
+		lostDatabaseCondition, clusterCondition, saturatedCondition, refusingCondition,
 		oomCondition, downCondition, poolTrendCondition, poolCondition, hungCondition,
-		plainCondition, memoryTrendCondition, memoryCondition, misconfiguredCondition, diskCondition,
+		plainCondition, gatewayCondition, memoryTrendCondition, memoryCondition, misconfiguredCondition, diskCondition,
 		unwellCondition, latencyCondition,
 	}
 }

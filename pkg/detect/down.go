@@ -22,7 +22,7 @@ var downCondition = Condition{
 		if !notRunning(f) {
 			return Finding{}
 		}
-		if understood(f) {
+		if understood(f) || f.Text(HTTPOutcome) == OutcomeStarting {
 			return Finding{Verdict: Degraded, Witnesses: []Witness{ByUnit, ByHTTP},
 				Because: fmt.Sprintf("%s, yet the port answers: served by a process outside the unit", unitNote(f)),
 				Advice:  "a server was started by hand; stop it and start the unit"}

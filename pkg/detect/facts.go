@@ -27,9 +27,10 @@ const (
 	HealthMemoryShare = "health.memory_share" // 0..1, when the reply carries memory
 
 	// synthetic: a configured call of real work.
-	SyntheticOK      = "synthetic.ok"      // truth
-	SyntheticError   = "synthetic.error"   // word
-	SyntheticLatency = "synthetic.latency" // seconds
+	SyntheticOK      = "synthetic.ok"       // truth
+	SyntheticError   = "synthetic.error"    // word
+	SyntheticLatency = "synthetic.latency"  // seconds
+	SyntheticSameWay = "synthetic.same_way" // truth: it got no answer, over the host and port of the health check; only then
 
 	// unit: the platform's view of the process.
 	UnitLoad         = "unit.load"          // word: loaded, not-found, masked, ...
@@ -74,6 +75,7 @@ const (
 	SocketOwnerPID   = "socket.owner_pid"  // pid of the listener, when it can be seen
 	SocketOwner      = "socket.owner"      // word: command name of the listener
 	SocketOwnerUnit  = "socket.owner_unit" // word: systemd unit of the listener
+	SocketOwnerUser  = "socket.owner_user" // word: user of the listener
 	SocketOwnerOurs  = "socket.owner_ours" // truth: the listener belongs to the target's unit
 	SocketResolution = "socket.resolution" // word: ok, or why the name could not be resolved
 	SocketLatency    = "socket.latency"    // seconds to connect
@@ -124,7 +126,7 @@ const (
 	AlertClass  = "alert.class"  // word
 
 	// plain: outcome of a plain dependency's own check (Redis PING, Ollama /api/tags).
-	PlainOutcome = "plain.outcome" // word: ok, refused, timeout, error, unknown
+	PlainOutcome = "plain.outcome" // word: ok, refused, timeout, error, starting, gateway, unknown
 	PlainError   = "plain.error"   // word
 )
 
@@ -146,6 +148,8 @@ const (
 	OutcomeRedirect  = "redirect"   // a redirect that we do not follow
 	OutcomeRPC       = "rpc-error"  // an MCP/JSON-RPC error instead of a result
 	OutcomeHTTPError = "http-error" // 4xx/5xx without a payload that we understand
+	OutcomeGateway   = "gateway"    // a proxy, load balancer or CDN on the way answered in the service's place
+	OutcomeStarting  = "starting"   // the server says that it is not up yet
 )
 
 // Outcomes of the PostgreSQL witness (SQLOutcome).
@@ -154,10 +158,17 @@ const (
 	SQLRefused   = "refused"   // connection refused, or no socket file
 	SQLFrozen    = "frozen"    // connected at TCP level, no answer within the timeout
 	SQLSaturated = "saturated" // SQLSTATE 53300: too many clients. Saturation is not death
-	SQLStarting  = "starting"  // SQLSTATE 57P03: starting up, shutting down or in recovery
+	SQLStarting  = "starting"  // SQLSTATE 57P03, 57P01, 57P02: starting up, shutting down or in recovery
 	SQLDenied    = "denied"    // SQLSTATE class 28, 3D000: our login is wrong, the server answers
 	SQLNoConnect = "no-connect"
-	SQLFailed    = "failed" // answered with another error: alive
+	SQLFailed    = "failed" // let us in and answered the query with an error: alive
+	// It answers, and lets nobody in: each client is refused while connecting.
+	SQLPoolerFull = "pooler-full" // a pooler before it (PgBouncer, pgcat, Odyssey, Supavisor) has no connection left
+	SQLPoolerOnly = "pooler-only" // a pooler before it answers, and reaches no server
+	SQLDiskFull   = "disk-full"   // SQLSTATE 53100, 58030: no space, or the disk fails
+	SQLCorrupt    = "corrupt"     // SQLSTATE XX001, XX002: damaged data
+	SQLRefusing   = "refusing"    // another error while connecting that is not about our login
+	SQLClosed     = "closed"      // the connection was accepted and closed without a word
 )
 
 // Why a unit is not running, or not the process we knew (UnitDeparture).

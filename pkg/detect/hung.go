@@ -20,7 +20,10 @@ var hungCondition = Condition{
 		}
 		f := o.Facts
 		fd := Finding{Verdict: Unhealthy, Witnesses: ws, Because: because}
-		if f.False(SyntheticOK) {
+		switch {
+		case f.False(SyntheticOK) && sameWay(f):
+			fd.Because += ", nor is a call of real work answered on the same way"
+		case f.False(SyntheticOK):
 			fd.Witnesses = append(fd.Witnesses, BySynthetic)
 			fd.Because += ", a call of real work fails too"
 		}
@@ -62,6 +65,9 @@ func silent(o Observation, b Background) (because string, ws []Witness) {
 			ws = append(ws, ByProcess)
 			because += ", its process is stopped"
 		}
+	case out == OutcomeGateway && stopped: // the gateway alone would accuse the way only
+		_, because = gatewaySaid(f)
+		because, ws = because+", and its process is stopped", []Witness{ByHTTP, ByProcess}
 	case refused(f) && running(f) && b.Answered:
 		because, ws = "connection refused by a process that answered before", []Witness{BySocket}
 	}

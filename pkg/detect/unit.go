@@ -112,31 +112,3 @@ var startingCondition = Condition{
 		return Finding{Verdict: Unknown, Final: true, Because: because}
 	},
 }
-
-// portCondition: the port belongs to somebody else, so starting the unit would only fail.
-var portCondition = Condition{
-	Class: ClassPort, Kinds: []Kind{KindService, KindPlain}, Severity: P1,
-	Looks:   2,
-	Summary: "another process listens on the target's port while its unit is not running",
-	Match: func(o Observation, b Background) Finding {
-		f := o.Facts
-		if !notRunning(f) || understood(f) || !f.True(SocketListening) || !f.False(SocketOwnerOurs) {
-			return Finding{} // a stranger that answers as the service would is the service, run by hand
-		}
-		who := f.Text(SocketOwner)
-		if who == "" {
-			who = "an unknown process"
-		}
-		if pid, ok := f.Num(SocketOwnerPID); ok {
-			who += fmt.Sprintf(" (pid %.0f)", pid)
-		}
-		if u := f.Text(SocketOwnerUnit); u != "" {
-			who += " of " + u
-		}
-		return Finding{
-			Verdict: Unhealthy, Witnesses: []Witness{ByUnit, BySocket}, Final: true,
-			Because: fmt.Sprintf("%s, and its port is held by %s", unitNote(f), who),
-			Advice:  "stop the process that holds the port, then start the unit; recoveryd does not kill strangers",
-		}
-	},
-}

@@ -44,7 +44,14 @@ var unwellCondition = Condition{
 				ws, what = append(ws, ByHTTP), append(what, "the service calls itself unhealthy"+reason(f))
 			}
 		}
-		if f.False(SyntheticOK) {
+		switch {
+		case !f.False(SyntheticOK):
+		case len(ws) > 0 && silentOutcome(f) && sameWay(f):
+			what = append(what, "a call of real work is not answered either, on the same way")
+		default:
+			if by, said := gatewaySaid(f); by == ByHTTP {
+				ws, what = append(ws, by), append(what, said)
+			}
 			ws, what = append(ws, BySynthetic), append(what, "a call of real work fails: "+orNone(f.Text(SyntheticError)))
 		}
 		if len(ws) == 0 {
@@ -56,9 +63,9 @@ var unwellCondition = Condition{
 			}
 			return Finding{}
 		}
-		if dep := brokenDependency(o, b); dep != "" {
+		if dep, why := troubledNeed(o, b); dep != "" {
 			return Finding{Verdict: Unhealthy, Class: ClassDependency, Culprit: dep, Witnesses: append(ws, ByPlain),
-				Because: strings.Join(what, "; ") + fmt.Sprintf("; %s, which it needs, does not answer", dep)}
+				Because: strings.Join(what, "; ") + fmt.Sprintf("; %s, which it needs, %s", dep, why)}
 		}
 		return Finding{Verdict: Unhealthy, Witnesses: ws, Because: strings.Join(what, "; ")}
 	},
@@ -79,7 +86,7 @@ func wordsOf(f Facts) (why string, unclear bool) {
 		return "the service's health is not known: " + r.Err, true
 	case OutcomeReply:
 	case OutcomeNoReply, OutcomeRefused, OutcomeReset, OutcomeConnect, OutcomeDNS, OutcomeTLS, OutcomeNotFound, OutcomeDenied,
-		OutcomeLimited, OutcomeHTML, OutcomeGarbage, OutcomeTooLarge, OutcomeRedirect, OutcomeRPC, OutcomeHTTPError:
+		OutcomeLimited, OutcomeHTML, OutcomeGarbage, OutcomeTooLarge, OutcomeRedirect, OutcomeRPC, OutcomeHTTPError, OutcomeGateway, OutcomeStarting:
 		return "", false // judged by the conditions of the process and of the probe
 	default:
 		return fmt.Sprintf("the health request ended as %q, which is no known word", out), true
@@ -123,14 +130,24 @@ func reason(f Facts) string {
 	return ""
 }
 
-// brokenDependency names a plain dependency that was seen broken recently.
-func brokenDependency(o Observation, b Background) string {
+// troubledNeed names something that the target needs and that was seen recently to serve nobody, with what
+// is wrong with it. A database that is dead or frozen is judged in database.go.
+func troubledNeed(o Observation, b Background) (name, what string) {
 	for _, n := range b.Needs {
-		if n.Target.Kind == KindPlain && b.fresh(n, o.At) && n.Diagnosis.Bad() {
-			return n.Target.Name
+		if !b.fresh(n, o.At) {
+			continue
+		}
+		if why, _ := refusal(n.Observation.Facts); why != "" {
+			return n.Target.Name, why
+		}
+		switch d := n.Diagnosis; {
+		case d.Class == ClassStarting:
+			return n.Target.Name, "is still starting"
+		case n.Target.Kind == KindPlain && d.Bad():
+			return n.Target.Name, "does not answer"
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // plainCondition: a plain dependency (Redis, Ollama, a TCP port) does not serve.
@@ -152,6 +169,8 @@ var plainCondition = Condition{
 		switch {
 		case out == "ok":
 			return Finding{}
+		case out == "gateway" && !notRunning(f):
+			return Finding{} // judged by the gateway condition
 		case out != "refused" && out != "timeout" && out != "error":
 			if notRunning(f) {
 				return Finding{Verdict: Unhealthy, Witnesses: []Witness{ByUnit}, Because: unitNote(f)}

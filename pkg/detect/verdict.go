@@ -57,6 +57,9 @@ const (
 	ClassPort          Class = "port"          // another process holds the service's port
 	ClassMisconfigured Class = "misconfigured" // restarting cannot help
 	ClassDependency    Class = "dependency"    // a plain dependency (Redis, Ollama) is down
+	ClassGateway       Class = "gateway"       // something on the way answers in the service's place
+	ClassStarting      Class = "starting"      // it says itself that it is not up yet
+	ClassRefusing      Class = "refusing"      // a database answers, and lets nobody in
 )
 
 // Severity is the runbook's scale, P1 (highest) to P4. The zero value means "not set".

@@ -37,7 +37,7 @@ func Pairs() []Pair {
 		{ClassHung, ByHTTP, ByUnit, "the port accepts but no reply comes, twice, from a process that systemd sees running since before; every database it needs answers us"},
 		{ClassHung, ByHTTP, BySocket, "no reply comes, and the kernel holds connections that the process does not accept"},
 		{ClassHung, ByHTTP, ByProcess, "no reply comes, and the process table shows the process stopped"},
-		{ClassHung, ByHTTP, BySynthetic, "neither the health call nor a call of real work is answered"},
+		{ClassHung, ByHTTP, BySynthetic, "neither the health call nor a call of real work is answered, and they go different ways or straight to the process"},
 		{ClassHung, BySocket, ByUnit, "systemd sees the process running, and the port that it served before is closed"},
 		{ClassDatabase, BySQL, ByUnit, "PostgreSQL does not answer us, and systemd says that the cluster is not running"},
 		{ClassDatabase, BySQL, ByDependents, "PostgreSQL does not answer us, and a service that needs it says the same or hangs on it"},
@@ -88,7 +88,7 @@ func Agree(c Class, ws []Witness) (Pair, bool) {
 }
 
 var builtinClasses = []Class{ClassUnknown, ClassDown, ClassHung, ClassDatabase, ClassPool, ClassMemory,
-	ClassLatency, ClassDisk, ClassPort, ClassMisconfigured, ClassDependency}
+	ClassLatency, ClassDisk, ClassPort, ClassMisconfigured, ClassDependency, ClassGateway, ClassStarting, ClassRefusing}
 
 // BuiltinClasses lists the failure classes that need no configuration.
 func BuiltinClasses() []Class { return slices.Clone(builtinClasses) }

@@ -61,6 +61,10 @@ func nextEscalated(t *TargetState, i *Incident) string {
 			s += "restarting cannot help"
 			break
 		}
+		if t.Diagnosis.Class == detect.ClassStarting {
+			s += "it says that it is starting, and a restart would begin that anew"
+			break
+		}
 		s += "it cannot tell what is wrong, and does not act on a guess"
 	default:
 		s += string(t.Reason)

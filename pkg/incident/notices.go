@@ -133,7 +133,7 @@ func (tn *turn) noticeTimes() []time.Time {
 	if tn.t.Diagnosis.Verdict != 0 || tn.t.UnknownLooks == 0 {
 		// a known verdict: nothing about unknowns becomes due
 	} else {
-		add(tn.t.UnknownSince, after.Unknown)
+		add(tn.t.UnknownSince, after.unclear(tn.t.UnknownClass))
 	}
 	i := tn.inc
 	if i == nil || !i.Open() {

@@ -64,8 +64,17 @@ type Limits struct {
 type PageAfter struct {
 	Held       time.Duration // held back for this long
 	Unknown    time.Duration // unable to tell for this long
+	Starting   time.Duration // said to be starting, by itself, for this long; 0 = as Unknown
 	Unresolved time.Duration // worked on for this long
 	Operator   time.Duration // held by a person's own doing for this long; 0 = never
+}
+
+// unclear is how long an unknown state of a class may last before people are told; 0 = for ever.
+func (a PageAfter) unclear(c detect.Class) time.Duration {
+	if c == detect.ClassStarting && a.Starting > 0 {
+		return a.Starting
+	}
+	return a.Unknown
 }
 
 // Options is everything that a Policy is built from. The configuration makes it.

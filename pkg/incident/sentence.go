@@ -48,6 +48,9 @@ func (tn *turn) sentence(rec Record) string {
 		if tn.t.Diagnosis.Class == detect.ClassMisconfigured {
 			return "a person must look, restarting cannot help: " + because
 		}
+		if tn.t.Diagnosis.Class == detect.ClassStarting {
+			return "a person must know, it has been starting for too long: " + because
+		}
 		return "a person must look, it cannot be told what is wrong: " + because
 	case Act:
 		return with("acting ("+tn.t.Plan.Strategy+": "+tn.t.Plan.Actions[0].String()+")", because)

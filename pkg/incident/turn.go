@@ -241,7 +241,8 @@ func (tn *turn) unclear() bool {
 		tm := tn.timing(detect.ClassMisconfigured)
 		return t.UnknownLooks >= tm.Looks && tn.now.Sub(t.UnknownSince) >= tm.For
 	}
-	return tn.p.o.PageAfter.Unknown > 0 && tn.now.Sub(t.UnknownSince) >= tn.p.o.PageAfter.Unknown
+	after := tn.p.o.PageAfter.unclear(t.UnknownClass)
+	return after > 0 && tn.now.Sub(t.UnknownSince) >= after
 }
 
 // barred reports whether nothing at all may be done to the target now, not even to go on with a

@@ -216,7 +216,7 @@ func TestMCPHealthOnTroubles(t *testing.T) {
 			http.Redirect(w, r, "/login", http.StatusTemporaryRedirect)
 		}, detect.OutcomeRedirect, 307},
 		{"an error without a body", page(500, "text/plain", "Internal Server Error"), detect.OutcomeHTTPError, 500},
-		{"a proxy without a backend", page(502, "text/html", "<html>bad gateway</html>"), detect.OutcomeHTTPError, 502},
+		{"a proxy without a backend", page(502, "text/html", "<html>bad gateway</html>"), detect.OutcomeGateway, 502},
 		{"a rate limit at 500", page(500, "application/json", string(limited)), detect.OutcomeLimited, 500},
 		{"a rate limit at 429", page(429, "application/json", `{}`), detect.OutcomeLimited, 429},
 		{"not JSON in JSON's clothes", page(200, "application/json", "OK"), detect.OutcomeGarbage, 200},

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // owner is the process that holds a socket.
@@ -24,7 +26,7 @@ const maxLinks = 200_000
 // findOwner searches a process that holds the socket: first among the unit's processes, then
 // everywhere. The reason says why there is none.
 func (p *procfs) findOwner(ctx context.Context, inode uint64, unit []int) (owner, string) {
-	want := "socket:[" + strconv.FormatUint(inode, 10) + "]"
+	want := socketName(inode)
 	left := maxLinks
 	hidden := 0
 	search := func(pids []int, ours bool) (owner, bool) {
@@ -86,7 +88,23 @@ func (p *procfs) holds(pid int, socket string, left *int) (string, error) {
 // still reports whether an owner found earlier holds the socket yet.
 func (p *procfs) still(o owner, inode uint64) bool {
 	at, err := os.Readlink(p.path(o.pid, "fd/"+o.fd))
-	return err == nil && at == "socket:["+strconv.FormatUint(inode, 10)+"]"
+	return err == nil && at == socketName(inode)
+}
+
+// socketName is what a descriptor of a socket leads to.
+func socketName(inode uint64) string { return "socket:[" + strconv.FormatUint(inode, 10) + "]" }
+
+// user is the name of the user as whom a process runs; its number when it has no name, "" when it cannot be seen.
+func (p *procfs) user(pid int) string {
+	var st syscall.Stat_t
+	if err := syscall.Stat(p.path(pid, ""), &st); err != nil {
+		return ""
+	}
+	id := strconv.FormatUint(uint64(st.Uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return clean(u.Username, maxWord)
+	}
+	return id
 }
 
 // everybody lists the processes that we can see.

@@ -16,11 +16,13 @@ import (
 
 // Words of plain.outcome.
 const (
-	plainOK      = "ok"
-	plainRefused = "refused" // nothing listens
-	plainTimeout = "timeout" // accepted or not, no answer in time
-	plainError   = "error"   // it answered, and not as it should
-	plainUnknown = "unknown" // evidence about the probe (name, TLS, credential, path), not about the server
+	plainOK       = "ok"
+	plainRefused  = "refused"  // nothing listens
+	plainTimeout  = "timeout"  // accepted or not, no answer in time
+	plainError    = "error"    // it answered, and not as it should
+	plainStarting = "starting" // it answers, and says that it is not ready yet
+	plainGateway  = "gateway"  // something on the way answered in its place
+	plainUnknown  = "unknown"  // evidence about the probe (name, TLS, credential, path), not about the server
 )
 
 // plainFacts makes the two facts of a plain witness.
@@ -202,6 +204,10 @@ func (h *HTTPPlain) judge(r Reply, err error) detect.Facts {
 	switch facts := ReadHealth(r); facts.Text(detect.HTTPOutcome) {
 	case detect.OutcomeDenied, detect.OutcomeNotFound, detect.OutcomeRedirect, detect.OutcomeLimited, detect.OutcomeTLS:
 		return plainFacts(plainUnknown, facts.Text(detect.HTTPError))
+	case detect.OutcomeStarting:
+		return plainFacts(plainStarting, facts.Text(detect.HTTPError))
+	case detect.OutcomeGateway:
+		return plainFacts(plainGateway, facts.Text(detect.HTTPError))
 	}
 	return plainFacts(plainError, why)
 }

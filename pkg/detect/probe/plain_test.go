@@ -190,7 +190,10 @@ func TestRedisWithAPassword(t *testing.T) {
 
 func TestRedisOnOddServers(t *testing.T) {
 	for _, c := range []struct{ name, says, want string }{
-		{"loading its data", "-LOADING Redis is loading the dataset in memory\r\n", "error PING was answered with"},
+		{"loading its data", "-LOADING Redis is loading the dataset in memory\r\n", `starting "-LOADING Redis is loading`},
+		{"a replica without its master", "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n", `starting "-MASTERDOWN`},
+		{"a script that does not end", "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n", `starting "-BUSY`},
+		{"its disk is full", "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.\r\n", "error PING was answered with"},
 		{"another protocol", "HTTP/1.1 400 Bad Request\r\n\r\n", "error PING was answered with"},
 		{"a line without end", strings.Repeat("x", 4096), "error the answer breaks the protocol: a line without end"},
 		{"nothing", "", "error the connection was closed"},

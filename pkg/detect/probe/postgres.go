@@ -90,7 +90,9 @@ func (p *Postgres) Look(ctx context.Context, _ detect.Facts) detect.Facts {
 	conn, err := p.login(ctx)
 	if err == nil {
 		defer p.logout(ctx, conn)
-		err = p.ask(ctx, conn, f)
+		if err = p.ask(ctx, conn, f); err != nil {
+			err = enteredError{err}
+		}
 	}
 	f[detect.SQLLatency] = detect.Num(time.Since(start).Seconds())
 	outcome, why := judgeSQL(ctx, err)
@@ -112,6 +114,11 @@ func (p *Postgres) Look(ctx context.Context, _ detect.Facts) detect.Facts {
 type acceptedError struct{ error }
 
 func (e acceptedError) Unwrap() error { return e.error }
+
+// enteredError marks what went wrong after the server had let us in.
+type enteredError struct{ error }
+
+func (e enteredError) Unwrap() error { return e.error }
 
 func (p *Postgres) login(ctx context.Context) (*pgconn.PgConn, error) {
 	ctx, cancel, hurried := within(ctx, p.connect)
@@ -152,7 +159,8 @@ func judgeSQL(ctx context.Context, err error) (outcome, why string) {
 		return "", "the look was called off"
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return judgeState(pg.Code), clean(pg.Message, maxSentence)
+		_, entered := errors.AsType[enteredError](err)
+		return judgeState(pg, entered), clean(pg.Message, maxSentence)
 	}
 	kind, why := classify(err)
 	_, accepted := errors.AsType[acceptedError](err)
@@ -166,6 +174,10 @@ func judgeSQL(ctx context.Context, err error) (outcome, why string) {
 			return detect.SQLFrozen, "PostgreSQL accepted the connection and did not answer in time"
 		}
 		return detect.SQLNoConnect, why
+	case failReset:
+		if accepted {
+			return detect.SQLClosed, why
+		}
 	case failProtocol:
 		return detect.SQLFailed, why
 	case failOther:
@@ -174,21 +186,6 @@ func judgeSQL(ctx context.Context, err error) (outcome, why string) {
 		}
 	}
 	return detect.SQLNoConnect, why
-}
-
-// judgeState maps a SQLSTATE. Whoever answers with one is alive.
-func judgeState(code string) string {
-	switch {
-	case code == "53300": // too_many_connections
-		return detect.SQLSaturated
-	case code == "57P03": // cannot_connect_now: starting up, shutting down, in recovery
-		return detect.SQLStarting
-	case strings.HasPrefix(code, "28"), // invalid authorization
-		code == "3D000", // no such database
-		code == "42501": // no privilege to connect
-		return detect.SQLDenied
-	}
-	return detect.SQLFailed
 }
 
 // ask runs the query and adds its facts.

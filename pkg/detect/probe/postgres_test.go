@@ -287,7 +287,7 @@ func TestPostgresWhereThereIsNone(t *testing.T) {
 		{"something else answers", "postgres://u:hunter2@" + hostPort(raw(t, request1(func(c *net.TCPConn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
 		}))) + "/db?sslmode=disable", detect.SQLNoConnect, ""},
-		{"closes at once", "postgres://u:hunter2@" + hostPort(raw(t, func(*net.TCPConn) {})) + "/db?sslmode=disable", detect.SQLNoConnect, "the connection was"},
+		{"closes at once", "postgres://u:hunter2@" + hostPort(raw(t, func(*net.TCPConn) {})) + "/db?sslmode=disable", detect.SQLClosed, "the connection was"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := sqlLook(t, c.dsn)

@@ -73,6 +73,8 @@ func (r *Redis) Look(ctx context.Context, _ detect.Facts) detect.Facts {
 	switch kind {
 	case "NOAUTH", "WRONGPASS", "NOPERM":
 		return plainFacts(plainUnknown, "the server answers and refuses our login: "+kind)
+	case "LOADING", "MASTERDOWN", "BUSY": // it loads its data, waits for its master, runs a script: a restart loses that
+		return plainFacts(plainStarting, strconv.Quote(clean(answer, 100)))
 	}
 	return plainFacts(plainError, "PING was answered with "+strconv.Quote(clean(answer, 100)))
 }

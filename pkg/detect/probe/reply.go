@@ -17,6 +17,7 @@ type Reply struct {
 	Status      int    // HTTP status code; 0 when none was received
 	ContentType string // header Content-Type
 	RetryAfter  string // header Retry-After: seconds, or a date
+	Server      string // header Server: who says that it answers
 	Body        []byte // at most the bound; it is not kept
 	TooLarge    bool   // the body went on beyond the bound
 	// Latency is how long it took until the reply was complete or we gave up; 0 = not known.
@@ -95,6 +96,9 @@ func (r Reply) read(f detect.Facts) (outcome, why string) {
 	case s == http.StatusUnauthorized, s == http.StatusForbidden, s == http.StatusProxyAuthRequired, code == codeDenied:
 		return detect.OutcomeDenied, because(message)
 	case s == http.StatusNotFound, s == http.StatusMethodNotAllowed, s == http.StatusGone:
+		if who := gatewayReply(s, r.header(), r.Body); who != "" {
+			return detect.OutcomeGateway, because("a page of " + who)
+		}
 		return detect.OutcomeNotFound, because(message)
 	case s >= 300 && s < 400:
 		return detect.OutcomeRedirect, because("redirects are not followed")
@@ -106,10 +110,22 @@ func (r Reply) read(f detect.Facts) (outcome, why string) {
 	case r.TooLarge && !failed:
 		return detect.OutcomeTooLarge, fmt.Sprintf("the body is larger than %d bytes", len(r.Body))
 	case form == formRPCError:
+		if said := or(startingWords(message), startingReply(r.Status, r.header(), r.Body)); said != "" {
+			return detect.OutcomeStarting, because(said)
+		}
 		return detect.OutcomeRPC, message
 	}
 	if parseErr == nil && !r.TooLarge && readPayload(doc, f, failed) {
+		if said := payloadStarting(f); said != "" {
+			return detect.OutcomeStarting, because(said)
+		}
 		return detect.OutcomeReply, ""
+	}
+	if said := startingReply(r.Status, r.header(), r.Body); said != "" {
+		return detect.OutcomeStarting, because(said)
+	}
+	if who := gatewayReply(r.Status, r.header(), r.Body); who != "" {
+		return detect.OutcomeGateway, because(gatewayWords(who, r.Body))
 	}
 	switch {
 	case failed && parseErr != nil && looksHTML(r.Body, r.ContentType):
@@ -124,6 +140,11 @@ func (r Reply) read(f detect.Facts) (outcome, why string) {
 		return detect.OutcomeHTML, "an HTML page instead of a health reply"
 	}
 	return detect.OutcomeGarbage, parseErr.Error()
+}
+
+// header is what was kept of the header.
+func (r Reply) header() http.Header {
+	return http.Header{"Content-Type": {r.ContentType}, "Retry-After": {r.RetryAfter}, "Server": {r.Server}}
 }
 
 func statusReading(status int) detect.Reading {

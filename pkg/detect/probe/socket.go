@@ -6,7 +6,9 @@ import (
 	"net"
 	"net/netip"
 	"os/user"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -93,7 +95,7 @@ var connectWords = map[failure]string{
 func (s *Socket) Look(ctx context.Context, unit detect.Facts) detect.Facts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := make(detect.Facts, 9)
+	f := make(detect.Facts, 10)
 	ctx, cancel, hurried := within(ctx, s.timeout)
 	defer cancel()
 	addr, ok := s.resolve(ctx, f)
@@ -191,15 +193,20 @@ func (s *Socket) table(ctx context.Context, addr netip.Addr, unit, f detect.Fact
 // owned adds whose the listening socket is.
 func (s *Socket) owned(ctx context.Context, ls []listener, unit, f detect.Facts) {
 	main, _ := mainPID(unit)
-	o, why := s.owner(ctx, ls[0], main)
+	l := s.pick(ls, main)
+	o, why := s.owner(ctx, l, main)
 	if why != "" {
-		for _, name := range [...]string{detect.SocketOwnerPID, detect.SocketOwner, detect.SocketOwnerUnit, detect.SocketOwnerOurs} {
+		for _, name := range [...]string{detect.SocketOwnerPID, detect.SocketOwner, detect.SocketOwnerUser, detect.SocketOwnerUnit, detect.SocketOwnerOurs} {
 			f[name] = detect.NotMeasured(why)
 		}
-		s.byGroup(ls[0], unit, f)
+		s.byGroup(l, unit, f)
+		s.doubt(len(ls), "", unit, f)
 		return
 	}
 	f[detect.SocketOwnerPID] = detect.Num(float64(o.pid))
+	if who := s.proc.user(o.pid); who != "" {
+		f[detect.SocketOwnerUser] = detect.Word(who)
+	}
 	put := func(name, value string, err error) {
 		switch {
 		case err != nil:
@@ -221,6 +228,71 @@ func (s *Socket) owned(ctx context.Context, ls []listener, unit, f detect.Facts)
 	default:
 		f[detect.SocketOwnerOurs] = detect.NotMeasured("neither the unit nor its main process is known")
 	}
+	s.doubt(len(ls), path, unit, f)
+}
+
+// pick chooses among the listeners of one port (SO_REUSEPORT) one that a process of the unit holds.
+func (s *Socket) pick(ls []listener, main int) listener {
+	if len(ls) == 1 || main <= 0 {
+		return ls[0]
+	}
+	left := maxLinks
+	pids := s.proc.processes(main)
+	for _, l := range ls {
+		for _, pid := range pids {
+			if fd, _ := s.proc.holds(pid, socketName(l.inode), &left); fd != "" {
+				return l
+			}
+		}
+	}
+	return ls[0]
+}
+
+// doubt takes back that a listener is a stranger where it may well serve for the unit: it hands the socket
+// or what comes in on to others, or shares the port with listeners that were not looked at.
+func (s *Socket) doubt(listeners int, path string, unit, f detect.Facts) {
+	if !f.False(detect.SocketOwnerOurs) {
+		return
+	}
+	why := handsOn(f.Text(detect.SocketOwner), path, f.Text(detect.SocketOwnerUnit))
+	dead := over(unit) || unit.Text(detect.UnitSub) == "auto-restart"
+	main, _ := mainPID(unit)
+	switch {
+	case why == activation:
+	case dead: // nothing of the unit is there that it could serve for
+		return
+	case why != "":
+	case listeners > 1:
+		why = "several processes listen on the port"
+	case main == 0:
+		why = "the unit has no main process, so what belongs to it cannot be told"
+	default:
+		return
+	}
+	f[detect.SocketOwnerOurs] = detect.NotMeasured(why)
+}
+
+const activation = "the listener hands its sockets on (socket activation)"
+
+// handsOn says why a listener may stand for another program; "" when nothing is known of that.
+func handsOn(comm, path, unit string) string {
+	switch comm {
+	case "systemd", "inetd", "xinetd", "launchd", "s6-fdholderd":
+		return activation
+	case "docker-proxy", "rootlessport", "rootlesskit", "slirp4netns", "pasta", "pasta.avx2", "passt", "conmon", "gvproxy", "kube-proxy", "containerd-shim", "containerd-shim-":
+		return comm + " passes the port on to a container"
+	}
+	if strings.HasSuffix(unit, ".scope") && slices.ContainsFunc([]string{"docker-", "libpod-", "crio-", "cri-containerd-", "machine-", "lxc-", "lxc."}, func(p string) bool {
+		return strings.HasPrefix(unit, p)
+	}) {
+		return "the listener runs in a container"
+	}
+	for _, part := range []string{"/docker/", "/lxc/", "/lxc.payload", "/kubepods", "/machine.slice/", "/libpod_parent"} {
+		if strings.Contains(path, part) {
+			return "the listener runs in a container"
+		}
+	}
+	return ""
 }
 
 // byGroup says what can be said of an owner whose descriptors we may not see: its unit, by the control
@@ -251,6 +323,9 @@ func (s *Socket) byGroup(l listener, unit, f detect.Facts) {
 				f[detect.SocketOwner] = detect.Word(comm)
 			} else {
 				delete(f, detect.SocketOwner)
+			}
+			if who := s.proc.user(pid); who != "" {
+				f[detect.SocketOwnerUser] = detect.Word(who)
 			}
 		}
 	case k.unitEmpty && over(unit):

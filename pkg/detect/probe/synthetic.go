@@ -3,6 +3,11 @@ package probe
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +29,8 @@ type Synthetic struct {
 	every time.Duration
 	wants string // what makes an answer good; the same in two checks = the same demands
 	hold  hold
+	// sameWay: the health check goes to the same host and port. Set before the first look.
+	sameWay bool
 
 	mu         sync.Mutex // guards what follows
 	goodUntil  time.Time
@@ -32,10 +39,32 @@ type Synthetic struct {
 
 var _ Heir = (*Synthetic)(nil)
 
+// Beside says where the health checks of the same target go (URLs). What gets no answer on that same
+// host and port is no second witness: both take the same way. It is called before the first look.
+func (s *Synthetic) Beside(health ...string) {
+	way := s.call.way()
+	s.sameWay = way != "" && len(health) > 0 && !slices.ContainsFunc(health, func(h string) bool { return wayOf(h) != way })
+}
+
+// wayOf is the host and port to which a URL leads; "" when it leads nowhere. The names of this host's own
+// address are one.
+func wayOf(link string) string {
+	u, err := url.Parse(link)
+	if err != nil || u.Hostname() == "" {
+		return ""
+	}
+	host, port, _ := net.SplitHostPort(address(u))
+	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.IsLoopback() {
+		host = "localhost"
+	}
+	return strings.ToLower(net.JoinHostPort(host, port))
+}
+
 // caller performs one call of real work.
 type caller interface {
 	call(ctx context.Context) answer
 	identity() string // the same for two callers that ask the same of the same server
+	way() string      // where it goes, see wayOf
 	Close() error
 }
 
@@ -44,6 +73,7 @@ type caller interface {
 type answer struct {
 	bad     string // the service failed, and how
 	unknown string // nothing can be said about the service, and why
+	silent  bool   // bad, and nothing at all was said
 	facts   detect.Facts
 }
 
@@ -95,6 +125,9 @@ func (s *Synthetic) Look(ctx context.Context, unit detect.Facts) detect.Facts {
 		return detect.Facts{detect.SyntheticOK: detect.NotMeasured(holdSentence(left))}
 	}
 	a := s.call.call(ctx)
+	if said := startingWords(a.bad); said != "" {
+		a.bad, a.unknown = "", "the service says that it is still starting: "+said
+	}
 	f := detect.Facts{detect.SyntheticLatency: detect.Num(time.Since(start).Seconds())}
 	s.goodUntil, s.invocation = time.Time{}, id
 	switch {
@@ -103,6 +136,7 @@ func (s *Synthetic) Look(ctx context.Context, unit detect.Facts) detect.Facts {
 	case a.bad != "":
 		f[detect.SyntheticOK] = detect.Flag(false)
 		f[detect.SyntheticError] = detect.Word(clean(a.bad, maxSentence))
+		f[detect.SyntheticSameWay] = detect.Flag(a.silent && s.sameWay)
 	default:
 		f[detect.SyntheticOK] = detect.Flag(true)
 		s.goodUntil = start.Add(s.every)
@@ -115,13 +149,28 @@ func (s *Synthetic) Look(ctx context.Context, unit detect.Facts) detect.Facts {
 func fromFacts(f detect.Facts) answer {
 	a := answer{facts: f}
 	why := f.Text(detect.HTTPError)
-	switch out := f.Text(detect.HTTPOutcome); out {
-	case "":
+	status, _ := f.Num(detect.HTTPStatus)
+	switch out := f.Text(detect.HTTPOutcome); {
+	case out == "":
 		a.unknown = f[detect.HTTPOutcome].Err
-	case detect.OutcomeDNS, detect.OutcomeTLS, detect.OutcomeNotFound, detect.OutcomeDenied, detect.OutcomeLimited, detect.OutcomeRedirect:
+	case out == detect.OutcomeGateway:
+		a.unknown = "a gateway answered in the service's place: " + or(why, out)
+	case out == detect.OutcomeStarting:
+		a.unknown = "the service says that it is still starting: " + or(why, out)
+	case status >= 400 && status < 500 && !slices.Contains(aboutRequest, out):
+		a.unknown = "the service does not accept the request: " + or(why, out)
+	case slices.Contains(aboutRequest, out):
 		a.unknown = or(why, out)
+	case slices.Contains(noAnswer, out):
+		a.bad, a.silent = or(why, out), true
 	default:
 		a.bad = or(why, out)
 	}
 	return a
 }
+
+// aboutRequest are outcomes that speak of our request, noAnswer those in which nobody said anything.
+var (
+	aboutRequest = []string{detect.OutcomeDNS, detect.OutcomeTLS, detect.OutcomeNotFound, detect.OutcomeDenied, detect.OutcomeLimited, detect.OutcomeRedirect}
+	noAnswer     = []string{detect.OutcomeNoReply, detect.OutcomeReset, detect.OutcomeRefused, detect.OutcomeConnect}
+)

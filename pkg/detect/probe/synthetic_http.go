@@ -18,7 +18,7 @@ func NewSyntheticHTTP(e Endpoint, m Match, every time.Duration) (*Synthetic, err
 	if err != nil {
 		return nil, err
 	}
-	return newSynthetic(&httpCall{exchange: x, judge: m.judge}, m, every)
+	return newSynthetic(&httpCall{exchange: x, goes: wayOf(e.URL), judge: m.judge}, m, every)
 }
 
 // NewSyntheticNDJSON makes a synthetic check of one tool call on a server that takes
@@ -42,7 +42,7 @@ func NewSyntheticNDJSON(e Endpoint, tool string, input map[string]any, m Match, 
 	if err != nil {
 		return nil, err
 	}
-	return newSynthetic(&httpCall{exchange: x, judge: m.events}, m, every)
+	return newSynthetic(&httpCall{exchange: x, goes: wayOf(e.URL), judge: m.events}, m, every)
 }
 
 // withType sets the type of a request body when there is one and it has none.
@@ -62,10 +62,13 @@ func withType(e Endpoint, contentType string) Endpoint {
 // httpCall is one request whose reply is judged.
 type httpCall struct {
 	exchange *exchange
+	goes     string
 	judge    func(Reply) answer
 }
 
 func (h *httpCall) Close() error { return nil }
+
+func (h *httpCall) way() string { return h.goes }
 
 func (h *httpCall) identity() string { return h.exchange.identity() }
 
@@ -89,11 +92,7 @@ func (m Match) judge(r Reply) answer {
 	if r.Status < 300 {
 		return answer{bad: why}
 	}
-	a := fromFacts(ReadHealth(r))
-	if r.Status >= 400 && r.Status < 500 && a.bad != "" {
-		a.bad, a.unknown = "", "the service does not accept the request: "+a.bad
-	}
-	return a
+	return fromFacts(ReadHealth(r))
 }
 
 // Error codes of task-mcp-http that speak of our call.

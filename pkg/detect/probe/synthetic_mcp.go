@@ -42,6 +42,8 @@ type toolCall struct {
 
 func (t *toolCall) identity() string { return t.client.identity() + t.asked }
 
+func (t *toolCall) way() string { return wayOf(t.client.endpoint.URL) }
+
 func (t *toolCall) Close() error { return t.client.close() }
 
 func (t *toolCall) call(ctx context.Context) answer {

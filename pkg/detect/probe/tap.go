@@ -168,7 +168,7 @@ func (t *tap) keep(resp *http.Response) error {
 	if t.bad == nil {
 		t.bad = &Reply{
 			Status: resp.StatusCode, ContentType: resp.Header.Get("Content-Type"),
-			RetryAfter: resp.Header.Get("Retry-After"), Body: body, TooLarge: more, At: time.Now(),
+			RetryAfter: resp.Header.Get("Retry-After"), Server: resp.Header.Get("Server"), Body: body, TooLarge: more, At: time.Now(),
 		}
 	}
 	return nil
