@@ -62,6 +62,8 @@ type Engine struct {
 	callOff  context.CancelFunc // of all looks of these watchers; nil before the first
 	timers   map[string]*time.Timer
 
+	waiting map[string][]chan incident.Record // who waits for the next look at a target; of the loop alone
+
 	work sync.WaitGroup // actions and lookers in flight
 }
 
@@ -85,7 +87,8 @@ func New(o Options) (*Engine, error) {
 	if o.Turn <= 0 {
 		o.Turn = IdleTurn
 	}
-	e := &Engine{o: o, inbox: make(chan message, 256), watchers: map[string]*watcher{}, timers: map[string]*time.Timer{}}
+	e := &Engine{o: o, inbox: make(chan message, 256), watchers: map[string]*watcher{}, timers: map[string]*time.Timer{},
+		waiting: map[string][]chan incident.Record{}}
 	e.state.Store(&o.State)
 	e.policy.Store(o.Policy)
 	e.actuator.Store(&o.Actuator)
@@ -108,7 +111,8 @@ func (e *Engine) Post(ctx context.Context, ev incident.Event) error {
 	}
 }
 
-// Ask hands an event to the core and waits for the record of what was decided.
+// Ask hands an event to the core and waits for the record of what was decided, which for a wish to
+// recover a target comes with the next look at it.
 func (e *Engine) Ask(ctx context.Context, ev incident.Event) (incident.Record, error) {
 	m := message{ev: ev, done: make(chan incident.Record, 1)}
 	select {

@@ -77,7 +77,22 @@ func (e *Engine) handle(ctx context.Context, m message) {
 	if state.Host.Impaired != "" && next.Host.Impaired == "" {
 		e.o.Courier.Emergency(e.o.Own(Mended(e.impairedNotice(now, state.Host.Impaired), now)))
 	}
-	if m.done != nil {
+	e.reply(m, rec)
+}
+
+// reply gives the record to whoever asked with this event, and to whoever waited for what it answers.
+func (e *Engine) reply(m message, rec incident.Record) {
+	if rec.Answered {
+		for _, done := range e.waiting[rec.Target] {
+			done <- rec // has room for one
+		}
+		delete(e.waiting, rec.Target)
+	}
+	switch {
+	case m.done == nil:
+	case rec.Waits():
+		e.waiting[rec.Target] = append(e.waiting[rec.Target], m.done)
+	default:
 		m.done <- rec
 	}
 }

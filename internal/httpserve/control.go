@@ -80,10 +80,15 @@ func answerOf(rec incident.Record) Answer {
 }
 
 // rehearse takes the step that the command would take, and drops it: the core decides by the state
-// and the time alone, so that this is what would happen now, guards and all.
+// and the time alone, so that this is what would happen now, guards and all. What waits for a fresh look
+// is shown with the last one.
 func (s *Server) rehearse(ev incident.Event) Answer {
 	state, now := s.o.Daemon.State(), time.Now()
-	_, rec := s.o.Daemon.Policy().Step(state, now, ev)
+	next, rec := s.o.Daemon.Policy().Step(state, now, ev)
+	if rec.Waits() && !rec.After.Last.At.IsZero() {
+		last := rec.After.Last
+		_, rec = s.o.Daemon.Policy().Step(next, now, incident.Event{Kind: incident.Observed, Target: ev.Target, Observation: &last})
+	}
 	a := answerOf(rec)
 	if ev.Command.Verb == incident.CmdRecover {
 		a.Rungs = s.o.Daemon.Policy().Rungs(state, now, ev.Target, ev.Command.Strategy)

@@ -15,43 +15,56 @@ import (
 type Ask struct {
 	By       string    `json:"by"`
 	Strategy string    `json:"strategy,omitzero"` // "" = the whole ladder
+	Why      string    `json:"why,omitzero"`
 	At       time.Time `json:"at"`
 	Begun    bool      `json:"begun,omitzero"` // the strategy has been performed
 }
 
-// ask takes the wish, or says why it cannot be taken.
+// ask takes the wish. A fresh look answers it: see answer.
 func (tn *turn) ask(c *Command) {
-	t := tn.t
-	what := "its ladder"
-	if c.Strategy != "" {
-		what = c.Strategy
+	tn.t.Wish = &Ask{By: c.By, Strategy: c.Strategy, Why: c.Why, At: tn.now}
+	tn.note = tn.t.Wish.String() + ": it is looked at first"
+	tn.look(tn.t.Name, 0)
+}
+
+// String is the wish in words.
+func (a *Ask) String() string {
+	s := "its ladder"
+	if a.Strategy != "" {
+		s = a.Strategy
 	}
-	tn.note = fmt.Sprintf("recover it by %s, says %s", what, c.By)
-	if c.Why != "" {
-		tn.note += " (" + c.Why + ")"
+	s = fmt.Sprintf("recover it by %s, says %s", s, a.By)
+	if a.Why != "" {
+		s += " (" + a.Why + ")"
 	}
+	return s
+}
+
+// answer grants the wish that waits for a look, or says why it cannot be granted.
+func (tn *turn) answer() {
+	t, a := tn.t, tn.t.Wish
+	if a == nil {
+		return
+	}
+	t.Wish, tn.answered, tn.said = nil, true, a.String()
 	refuse := func(format string, args ...any) {
 		tn.refused = true
-		tn.note += ": refused, " + fmt.Sprintf(format, args...)
+		tn.said += ": refused, " + fmt.Sprintf(format, args...)
 	}
 	switch {
-	case t.Last.At.IsZero():
-		refuse("it was not looked at yet")
 	case t.Phase == Acting || t.Phase == Verifying:
 		refuse("it is being treated already")
 	case !t.Diagnosis.Bad():
 		refuse("nothing is known to be wrong with it (%s)", t.Diagnosis.Because)
 	case tn.culprit() != "":
 		refuse("%s is the culprit: recover that one", tn.culprit())
-	case !tn.current():
-		refuse("the last look at it is too old to act on")
 	case tn.p.targets[t.Name].External:
 		refuse("it runs on another host")
 	case t.Last.Facts.Text(detect.UnitPermission) != "":
 		refuse("the host refuses actions on it (%s)", t.Last.Facts.Text(detect.UnitPermission))
 	default:
 		before := t.Asked
-		t.Asked = &Ask{By: c.By, Strategy: c.Strategy, At: tn.now}
+		t.Asked = a
 		tn.planned = false
 		plan := tn.nextPlan()
 		h, held := tn.p.holdOf(tn)
@@ -60,10 +73,10 @@ func (tn *turn) ask(c *Command) {
 			refuse("no rung applies: %s", strings.Join(tn.skipped, "; "))
 		case held:
 			refuse("not now (%s), %s", h.reason, h.why)
-		case tn.inc != nil && c.Strategy == "":
-			clear(tn.change().Rungs)
-			return
 		default:
+			if tn.granted = true; tn.inc != nil && a.Strategy == "" {
+				clear(tn.change().Rungs)
+			}
 			return
 		}
 		t.Asked = before // now means now: a wish that a guard holds back is not kept for later
@@ -74,12 +87,6 @@ func (tn *turn) ask(c *Command) {
 func (tn *turn) asked() bool {
 	a := tn.t.Asked
 	return a != nil && (a.Strategy == "" || !a.Begun || tn.t.Phase == Acting || tn.undoing)
-}
-
-// askedNow reports whether this very step takes the wish. The person vouches for what one look saw:
-// no further one is waited for.
-func (tn *turn) askedNow() bool {
-	return tn.ev.Kind == Operator && tn.ev.Command != nil && tn.ev.Command.Verb == CmdRecover && tn.t.Asked != nil && !tn.t.Asked.Begun
 }
 
 // modeNow is the mode of a strategy on the target, unless a person asked for what is being done.

@@ -18,7 +18,7 @@ func TestAPersonsWishTakesThePlaceOfTheMode(t *testing.T) {
 		t.Run(string(mode), func(t *testing.T) {
 			s := quiet(t, func(o *Options) { o.Modes = map[string]Mode{"codebase": mode} })
 			s.sees("codebase", crashed("c1")).is(Held, hold).noAction()
-			s.in(time.Second).says("codebase", asks("")).is(Acting, Act).performed("unit.start codebase-mcp.service (reset=yes)")
+			s.in(time.Second).says("codebase", asks("")).looksAgain("codebase").is(Acting, Act).performed("unit.start codebase-mcp.service (reset=yes)")
 			require.Contains(t, s.last.Sentence, "a person said: recover it by its ladder, says ann; acting (start: ")
 			s.in(time.Second).actionEnds("codebase", ResultFailed)
 			s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
@@ -33,7 +33,7 @@ func TestAPersonsWishTakesThePlaceOfTheMode(t *testing.T) {
 		s := quiet(t, func(o *Options) { o.Modes = map[string]Mode{"codebase": Observe} })
 		s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
 		s.run(10*time.Second).heldBy("codebase", HoldObserve)
-		s.says("codebase", asks("kill-start"))
+		s.says("codebase", asks("kill-start")).looksAgain("codebase")
 		require.Equal(t, Acting, s.last.To)
 		require.Equal(t, "kill-start", s.incident("codebase").Attempts[0].Strategy)
 		s.do = func(strategy.Action) outcome { return outcome{result: ResultFailed, took: time.Second} }
@@ -62,7 +62,7 @@ func TestAWishGoesThroughEveryGuardButTheMode(t *testing.T) {
 		}, "kill-start", "not now (hold), held by bob"},
 		{"its budget is used up", func(t *testing.T) *story {
 			s := quiet(t, func(o *Options) { o.Limits.Target.Actions = 1; o.Modes = map[string]Mode{"codebase": Observe} })
-			s.sees("codebase", crashed("c1")).in(time.Second).says("codebase", asks("")).is(Acting, Act)
+			s.sees("codebase", crashed("c1")).in(time.Second).says("codebase", asks("")).looksAgain("codebase").is(Acting, Act)
 			return s.in(time.Second).actionEnds("codebase", ResultFailed).in(time.Minute).sees("codebase", crashed("c1")).
 				in(10*time.Minute).sees("codebase", crashed("c1"))
 		}, "", "not now (target-budget)"},
@@ -76,15 +76,12 @@ func TestAWishGoesThroughEveryGuardButTheMode(t *testing.T) {
 			s := quiet(t, func(o *Options) { o.Modes = map[string]Mode{"postgres": Observe} })
 			return s.sees("postgres", dead("p1")).in(time.Second).sees("codebase", but(well("c1"), "health.status", "unhealthy", "health.database", "disconnected", "pool.size", 0, "pool.free", 0))
 		}, "", "refused, postgres is the culprit: recover that one"},
-		{"the last look is old", func(t *testing.T) *story {
-			return quiet(t, func(o *Options) { o.Modes = map[string]Mode{"codebase": Observe} }).sees("codebase", crashed("c1")).in(time.Hour)
-		}, "", "refused, the last look at it is too old to act on"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := tt.make(t)
 			before := len(s.acted)
-			s.says("codebase", asks(tt.ask))
+			s.says("codebase", asks(tt.ask)).looksAgain("codebase")
 			require.Contains(t, s.last.Sentence, tt.says)
 			require.NotEqual(t, Acting, s.last.To)
 			require.Len(t, s.acted, before)
@@ -92,6 +89,7 @@ func TestAWishGoesThroughEveryGuardButTheMode(t *testing.T) {
 			if a := s.s.Targets["codebase"].Asked; a != nil {
 				require.NotEqual(t, s.now, a.At, "a refused wish is not kept for later")
 			}
+			require.Nil(t, s.s.Targets["codebase"].Wish, "it is answered")
 		})
 	}
 }
@@ -99,7 +97,11 @@ func TestAWishGoesThroughEveryGuardButTheMode(t *testing.T) {
 func TestARehearsalIsTheStepThatWouldBeTaken(t *testing.T) {
 	s := quiet(t, func(o *Options) { o.Modes = map[string]Mode{"codebase": Observe} }).sees("codebase", crashed("c1"))
 	before := asJSON(t, s.s)
-	_, rec := s.p.Step(s.s, s.now, Event{Kind: Operator, Target: "codebase", Command: &Command{Verb: CmdRecover, By: "ann"}})
+	next, rec := s.p.Step(s.s, s.now, Event{Kind: Operator, Target: "codebase", Command: &Command{Verb: CmdRecover, By: "ann"}})
+	require.True(t, rec.Waits())
+	last := next.Targets["codebase"].Last
+	_, rec = s.p.Step(next, s.now, Event{Kind: Observed, Target: "codebase", Observation: &last})
+	require.True(t, rec.Answered)
 	require.Equal(t, Acting, rec.To)
 	require.Equal(t, before, asJSON(t, s.s), "the state is as it was")
 	var lines []string

@@ -74,7 +74,7 @@ func (tn *turn) watchKept(before time.Time) {
 // nextBack is the change that is to be taken a step back now; nil = none is.
 func (tn *turn) nextBack() *strategy.Action {
 	t := tn.t
-	if len(t.Kept) == 0 || t.Easing != nil || t.Phase != Watching || t.Diagnosis.Verdict != detect.Healthy || !tn.current() {
+	if len(t.Kept) == 0 || t.Easing != nil || t.Phase != Watching || t.Diagnosis.Verdict != detect.Healthy || !tn.fresh() {
 		return nil
 	}
 	if _, held := tn.p.standing(tn); held {

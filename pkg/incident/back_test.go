@@ -124,7 +124,7 @@ func TestACureWaitsForAChangeThatIsBeingTakenBack(t *testing.T) {
 	s.step(Event{Kind: Ended, Target: "codebase", ActionID: e.ActionID, Result: ResultFailed, Detail: "no"})
 	require.Nil(t, s.s.Targets["codebase"].Easing)
 	require.Len(t, s.s.Targets["codebase"].Kept, 1, "it failed: it is tried again later")
-	s.is(Acting, Act)
+	s.looksAgain("codebase").is(Acting, Act)
 }
 
 func TestAfterOneStepBackEveryOtherChangeIsWatchedForItsQuietTimeAnew(t *testing.T) {

@@ -74,7 +74,7 @@ func TestWhatHasNotHelpedIsPassedOverUntilItIsForgotten(t *testing.T) {
 		s.sees("codebase", crashed("c9")).is(Escalated, LadderEnded)
 		s.says("codebase", Command{Verb: CmdForget, Strategy: "kill-start"})
 		require.Contains(t, s.last.Sentence, "forget by ann, 1 lessons")
-		s.is(Acting, Act)
+		s.looksAgain("codebase").is(Acting, Act)
 		require.Equal(t, "kill-start", s.s.Targets["codebase"].Plan.Strategy)
 	})
 	t.Run("another class, and another target, are not concerned", func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestAStrategyIsPromotedAfterProposalsThatHelped(t *testing.T) {
 	s := quiet(t, proposing(5*time.Minute, func(o *Options) { o.Approval.PromoteAfter = 2 }))
 	for n, run := range []string{"c2", "c3"} {
 		s.sees("codebase", crashed("c1")).is(Held, HoldApproval)
-		s.says("codebase", Command{Verb: CmdApprove, Incident: s.incident("codebase").ID}).is(Acting, Act).helps("codebase", run)
+		s.says("codebase", Command{Verb: CmdApprove, Incident: s.incident("codebase").ID}).looksAgain("codebase").is(Acting, Act).helps("codebase", run)
 		if n == 0 {
 			s.restart()
 			s.sees("codebase", well(run))

@@ -29,7 +29,7 @@ func TestAProposalIsAskedFirstAndPagedAtItsDeadline(t *testing.T) {
 	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
 	s.run(4*time.Minute + 50*time.Second).tells("change t0 codebase: needs-approval")
 	s.restart().run(11*time.Second).noAction().tells("change t0 codebase: needs-approval", "trigger t0 codebase: needs-approval")
-	s.says("codebase", Command{Verb: CmdApprove, Incident: i.ID}).is(Acting, Act).performed("unit.start")
+	s.says("codebase", Command{Verb: CmdApprove, Incident: i.ID}).looksAgain("codebase").is(Acting, Act).performed("unit.start")
 	require.Equal(t, "ann", s.incident("codebase").Attempts[0].ApprovedBy, "a late yes counts")
 }
 
@@ -87,11 +87,11 @@ func TestWhatIsEscalatedIsStillProposed(t *testing.T) {
 	s := quiet(t, proposing(5*time.Minute, func(o *Options) { o.Memory = Memory{SkipAfter: 1, Forget: time.Hour} }))
 	s.s.Targets["codebase"].Efforts = []Effort{{"down", "start", 1, s.now}, {"down", "restart", 1, s.now}, {"down", "kill-start", 1, s.now}}
 	s.sees("codebase", crashed("c1")).is(Escalated, LadderEnded)
-	s.says("codebase", Command{Verb: CmdForget})
+	s.says("codebase", Command{Verb: CmdForget}).looksAgain("codebase")
 	require.Contains(t, s.told, "update t0 codebase: needs-approval", "who was paged is told that there is something to allow")
 	s.in(time.Second).sees("codebase", crashed("c1"))
 	require.Equal(t, Escalated, s.last.To)
 	id := s.incident("codebase").ID
 	s.noAction()
-	s.says("codebase", Command{Verb: CmdApprove, Incident: id}).is(Acting, Act).performed("unit.start")
+	s.says("codebase", Command{Verb: CmdApprove, Incident: id}).looksAgain("codebase").is(Acting, Act).performed("unit.start")
 }

@@ -60,7 +60,7 @@ func TestWithABrokenJournalItOnlyPages(t *testing.T) {
 	s.step(Event{Kind: Impaired, Detail: "the journal cannot be written: no space left"})
 	s.sees("codebase", crashed("c1")).is(Held, HoldJournal).noAction().tells("trigger t0 codebase: journal-broken")
 	s.in(time.Minute).sees("codebase", crashed("c1")).noAction()
-	s.step(Event{Kind: Impaired}).wakesUp("codebase").is(Acting, Act)
+	s.step(Event{Kind: Impaired}).looksAgain("codebase").is(Acting, Act)
 }
 
 func TestABrokenJournalEndsAPlanHalfWay(t *testing.T) {

@@ -24,6 +24,10 @@ func (tn *turn) obey() {
 	}
 	word := &Standing{By: c.By, Why: c.Why, Since: tn.now, Until: c.Until}
 	switch c.Verb {
+	case CmdRelease, CmdApprove, CmdRetry, CmdForget:
+		tn.look(t.Name, 0) // what it shows decides whether there is anything left to do
+	}
+	switch c.Verb {
 	case CmdHold:
 		t.Hold = word
 	case CmdRelease:
@@ -131,6 +135,9 @@ func (p *Policy) standingWord(tn *turn, rec *Record) {
 	tn.host = &h
 	for _, t := range p.o.Targets {
 		tn.effect(Effect{Kind: Wake, Target: t.Name, At: tn.now})
+		if ts := tn.s.Targets[t.Name]; ts != nil && ts.Phase != Watching {
+			tn.look(t.Name, 0) // what was held back may be wanted no more
+		}
 	}
 }
 

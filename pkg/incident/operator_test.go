@@ -158,7 +158,7 @@ func TestAHoldSurvivesARestartAndEndsByRelease(t *testing.T) {
 	s.in(time.Second).restart()
 	s.sees("postgres", database("p1")).sees("codebase", crashed("c1")).is(Held, HoldCommand)
 	s.in(time.Hour).restart().sees("codebase", crashed("c1")).heldBy("codebase", HoldCommand).noAction().tells()
-	s.says("codebase", Command{Verb: CmdRelease}).performed("unit.start")
+	s.says("codebase", Command{Verb: CmdRelease}).looksAgain("codebase").performed("unit.start")
 }
 
 func TestAPauseStopsEverythingButWatching(t *testing.T) {
@@ -203,7 +203,7 @@ func TestAProposalWaitsForApprovalAndIsPagedMeanwhile(t *testing.T) {
 	require.Contains(t, s.last.Sentence, "waits for approval of: unit.start codebase-mcp.service")
 	id := s.incident("codebase").ID
 	s.in(time.Minute).sees("codebase", crashed("c1")).heldBy("codebase", HoldApproval)
-	s.says("codebase", Command{Verb: CmdApprove, Incident: id}).is(Acting, Act).performed("unit.start")
+	s.says("codebase", Command{Verb: CmdApprove, Incident: id}).looksAgain("codebase").is(Acting, Act).performed("unit.start")
 	s.in(time.Second).actionEnds("codebase", ResultFailed)
 	s.in(time.Second).sees("codebase", crashed("c1")).heldBy("codebase", HoldApproval)
 	s.actions("unit.start codebase-mcp.service") // one yes, one action

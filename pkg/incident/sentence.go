@@ -24,7 +24,7 @@ func (tn *turn) sentence(rec Record) string {
 		return s
 	}
 	switch {
-	case rec.Event.Kind == Operator && rec.Event.Command.Verb == CmdRecover:
+	case tn.answered:
 		return tn.askSentence(rec)
 	case rec.Event.Kind == Operator:
 		return with("a person said", tn.said)

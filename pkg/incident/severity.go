@@ -65,11 +65,11 @@ func (p *Policy) worsen(i *Incident, d detect.Diagnosis) {
 	}
 }
 
-// review brings the severity of the own incident up to date with what was confirmed just now. What
+// review brings the severity of the own incident up to date with what this look confirmed. What
 // cannot be told now neither raises nor lowers it, and ends a rest.
 func (tn *turn) review(f flags) {
 	i, d := tn.inc, tn.t.Diagnosis
-	if i == nil || !i.Open() || tn.t.Phase == Probation {
+	if i == nil || !i.Open() || tn.t.Phase == Probation || !tn.fresh() {
 		return
 	}
 	if f&(bad|confirmed) != bad|confirmed || f&masked != 0 {

@@ -94,6 +94,7 @@ type TargetState struct {
 	ProbationEnd time.Time      `json:"probation_end,omitzero"`
 	BackoffUntil time.Time      `json:"backoff_until,omitzero"`
 	Asked        *Ask           `json:"asked,omitzero"` // a person asked for what is being done
+	Wish         *Ask           `json:"wish,omitzero"`  // a person asks for it; the next look answers
 
 	// What was learned, see learn.go. The slices are never modified in place.
 	Efforts []Effort `json:"efforts,omitzero"`
@@ -213,6 +214,8 @@ type Record struct {
 	Run     *Run `json:"run,omitzero"` // of a playbook, as it stands after this record
 	// Eased is what became of taking a kept change back; "" = no such action ended.
 	Eased string `json:"eased,omitzero"`
+	// Answered says that a person's wish to recover the target, which waited for a look, is answered.
+	Answered bool `json:"answered,omitzero"`
 	// Rule is the row of the decision table that decided, and Seen the truths that it was asked with
 	// (see explain.go); of durable records only.
 	Rule string `json:"rule,omitzero"`
@@ -222,10 +225,15 @@ type Record struct {
 // Durable reports whether the record must be journaled before its effects: it changed a phase,
 // a hold or an incident, was a person's word, or asks for an action or a notice.
 func (r Record) Durable() bool {
-	if r.From != r.To || r.Incident != nil || r.Host != nil || r.Event.Kind == Operator || r.Reason == TargetLeft || r.Eased != "" {
+	if r.From != r.To || r.Incident != nil || r.Host != nil || r.Event.Kind == Operator || r.Reason == TargetLeft || r.Eased != "" || r.Answered {
 		return true
 	}
 	return slices.ContainsFunc(r.Effects, func(e Effect) bool { return e.Kind == Perform || e.Kind == Notify })
+}
+
+// Waits reports whether the record takes a person's wish that the next look at the target answers.
+func (r Record) Waits() bool {
+	return r.Event.Kind == Operator && r.After != nil && r.After.Wish != nil && r.Event.Command.Verb == CmdRecover
 }
 
 // Fold applies a journaled record to a state: the whole of replay.

@@ -72,6 +72,7 @@ func (p *Policy) Step(s State, now time.Time, ev Event) (State, Record) {
 	tn.nudgeRun()
 	tn.nudgeTroubles(from)
 	rec.Eased, rec.Refused = tn.eased, tn.refused
+	rec.Answered = tn.answered
 	rec.Sentence = strings.Join(append([]string{tn.sentence(rec)}, tn.lessons...), "; ")
 	return tn.commit(rec, true)
 }
@@ -104,12 +105,16 @@ func (tn *turn) take() {
 		}
 		tn.count(true)
 		tn.watchKept(last)
+		tn.answer()
 	case Operator:
 		tn.obey()
 		tn.said = tn.note
 		tn.rejudge()
 	default:
 		tn.rejudge()
+		if t.Phase == Probation && !tn.now.Before(t.ProbationEnd) {
+			tn.look(t.Name, 0) // one more good look ends it
+		}
 	}
 }
 

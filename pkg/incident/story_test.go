@@ -110,6 +110,23 @@ func (s *story) says(target string, c Command) *story {
 	return s.step(Event{Kind: Operator, Target: target, Command: &c})
 }
 
+// looksAgain feeds the look that a person's word asked for: the target is as it was.
+func (s *story) looksAgain(target string) *story {
+	s.t.Helper()
+	_, asked := s.lookAsked(target)
+	require.True(s.t, asked, "no fresh look was asked for: %s", s.last.Sentence)
+	s.noneBegun()
+	return s.in(time.Millisecond).sees(target, s.s.Targets[target].Last.Facts)
+}
+
+// noneBegun checks that the last step begins nothing: a person's word waits for a fresh look.
+func (s *story) noneBegun() {
+	s.t.Helper()
+	for _, e := range s.last.Effects {
+		require.NotEqual(s.t, Perform, e.Kind, "begun without a fresh look: %s", s.last.Sentence)
+	}
+}
+
 // wakes the target, as the shell does at the time that the core asked for.
 func (s *story) wakesUp(target string) *story {
 	s.t.Helper()

@@ -9,24 +9,26 @@ import (
 
 // turn is one step in the making: copies that may be modified, and what was decided so far.
 type turn struct {
-	p       *Policy
-	s       State // becomes the next state; its maps are already copies
-	was     map[string]*Incident
-	now     time.Time
-	ev      Event
-	t       *TargetState
-	inc     *Incident // the target's own incident, or nil
-	touched *Incident // incident that changed: own, or the one it joined
-	host    *Host     // set when the host part changed
-	effects []Effect
-	why     Reason
-	note    string // what the sentence adds
-	said    string // what a person said with this step
-	refused bool   // and it led to nothing
-	hand    *Run   // the run that asks, when it has the target in hand
-	row     row    // of the decision table that decided last, when one was asked
-	ruled   bool
-	seen    flags // what it was asked with
+	p        *Policy
+	s        State // becomes the next state; its maps are already copies
+	was      map[string]*Incident
+	now      time.Time
+	ev       Event
+	t        *TargetState
+	inc      *Incident // the target's own incident, or nil
+	touched  *Incident // incident that changed: own, or the one it joined
+	host     *Host     // set when the host part changed
+	effects  []Effect
+	why      Reason
+	note     string // what the sentence adds
+	said     string // what a person said with this step
+	refused  bool   // and it led to nothing
+	answered bool   // a person's wish is answered with this look
+	granted  bool   // a person's wish to recover the target is taken with this look
+	hand     *Run   // the run that asks, when it has the target in hand
+	row      row    // of the decision table that decided last, when one was asked
+	ruled    bool
+	seen     flags // what it was asked with
 
 	plan     *strategy.Plan // next rung, planned at most once
 	planRung int
@@ -119,7 +121,7 @@ func (tn *turn) view() flags {
 	set(tn.culprit() != "", masked)
 	if d.Bad() {
 		enough := t.BadLooks >= tm.Looks && tn.now.Sub(t.ClassSince) >= tm.For && tn.needsSeen()
-		set((d.Conclusive || enough || tn.askedNow()) && tn.current() && (tn.inc != nil || !tn.inHand().Live()), confirmed)
+		set((d.Conclusive || enough || tn.granted) && tn.fresh() && (tn.inc != nil || !tn.inHand().Live()), confirmed)
 		target := tn.p.targets[t.Name]
 		ladder, _ := tn.ladderNow()
 		set(target.External || len(ladder) == 0 || t.Last.Facts.Text(detect.UnitPermission) != "", pageFirst)
@@ -151,11 +153,11 @@ func (tn *turn) view() flags {
 	case Verifying:
 		run := t.Last.Facts.Text(detect.UnitInvocation)
 		set(t.Plan == nil || !t.Plan.NewRun || run != "" && run != t.RunBefore, newRun)
-		after := t.Last.At.After(t.ActionEnded) && tn.current()
+		after := t.Last.At.After(t.ActionEnded) && tn.fresh()
 		set(!tn.now.Before(t.SettleUntil), settled)
 		set(after && f&settled != 0 && (!tn.now.Before(t.VerifyUntil) || d.Bad() && d.Conclusive), verifyOver)
 	case Probation:
-		set(!tn.now.Before(t.ProbationEnd) && tn.current(), probationOver) // after an absence of recoveryd it is looked at first
+		set(!tn.now.Before(t.ProbationEnd) && tn.fresh(), probationOver)
 	}
 	return f
 }
@@ -200,19 +202,23 @@ func (tn *turn) undoPending() bool {
 	return false
 }
 
-// current reports whether the last look is recent enough to decide on. When a pause or a backoff
-// ends, or after a restart of the daemon, the target is looked at first.
+// fresh reports whether this very step takes a look. Nothing is begun or ended on an older one: whatever
+// was waited for (a person's word, the end of a pause, a hold or a backoff, a restart of the daemon, a
+// clock that was set), what is to be seen afterwards decides whether there is anything left to do.
+func (tn *turn) fresh() bool {
+	return tn.ev.Kind == Observed && tn.ev.Observation.At.Equal(tn.t.Last.At)
+}
+
+// current reports whether the last look is recent enough to be asked about by others: a drill, or what
+// needs the target.
 func (tn *turn) current() bool {
 	last := tn.t.Last
-	if tn.ev.Kind == Observed && tn.ev.Observation.At.Equal(last.At) {
-		return true // it has just been taken, however long that took
-	}
-	fresh := tn.p.o.Fresh
-	if fresh == 0 {
-		fresh = 15 * time.Second // as for neighbours, see detect.Background
+	recent := tn.p.o.Fresh
+	if recent == 0 {
+		recent = 15 * time.Second // as for neighbours, see detect.Background
 	}
 	age := tn.now.Sub(last.At) - time.Duration(last.Took*float64(time.Second))
-	return age <= fresh && age >= -fresh
+	return age <= recent && age >= -recent
 }
 
 // needsSeen reports whether everything that the target needs was looked at after its trouble
