@@ -17,7 +17,7 @@ func (c *cli) recoverCmd() *cobra.Command {
 	cmd := httpserve.Command{Verb: incident.CmdRecover}
 	cc := &cobra.Command{Use: "recover TARGET", Short: "Recover a target now, by its ladder or by one strategy, whatever its mode", Args: cobra.ExactArgs(1),
 		Long: `Asks the daemon to recover a target that it sees to be unhealthy: by its ladder from the beginning,
-or by one strategy. You take the place of the target's mode and of the looks that would still
+or by one strategy. It is looked at first: what that look shows decides. You take the place of the target's mode and of the looks that would still
 confirm the problem. Every other guard is asked as always: holds, windows, budgets, backoff, the
 second witness before what disrupts. A guard that applies refuses, and nothing is kept for later.
 

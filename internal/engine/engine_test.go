@@ -315,3 +315,24 @@ func TestAReloadThatMeetsTheEndOfTheDaemonEndsWithIt(t *testing.T) {
 		require.ErrorIs(t, <-done, context.Canceled)
 	})
 }
+
+func TestWhoAsksForARecoveryHearsWhatAFreshLookShows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{facts: healthy("run1")}
+		e := r.engine(t, incident.NewState())
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- e.Run(ctx) }()
+		time.Sleep(time.Second)
+		r.mu.Lock()
+		r.look = func(context.Context) { time.Sleep(300 * time.Millisecond) }
+		r.mu.Unlock()
+		rec, err := e.Ask(ctx, incident.Event{Kind: incident.Operator, Target: "svc", Command: &incident.Command{Verb: incident.CmdRecover, By: "ann"}})
+		require.NoError(t, err)
+		require.Equal(t, incident.Observed, rec.Event.Kind)
+		require.Contains(t, rec.Sentence, "says ann: refused, nothing is known to be wrong with it")
+		require.Equal(t, 1, r.count("append operator-said")+r.count("append no-change")-1, "the word and its answer are written")
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+	})
+}

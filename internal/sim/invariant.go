@@ -11,7 +11,7 @@ import (
 // in MUTANTS.md; the number is the promise of docs/architecture.md that each belongs to.
 const (
 	unknownIsNotDown  = "unknown-is-not-down"     // 1: every witness behind a disruptive action was measured in that very look
-	freshEvidence     = "fresh-evidence"          // 1: no action is decided on an old look, or on one of an earlier life of the daemon
+	freshEvidence     = "fresh-evidence"          // 1: every action is decided with a look that has just ended: not on an old one, nor on one of an earlier life of the daemon
 	twoWitnesses      = "two-witnesses"           // 2: a plan that disrupts has a pair of detect.Pairs that agrees
 	innocentLeftAlone = "innocent-left-alone"     // 2: one lying witness never gets a healthy target restarted
 	culpritOnly       = "culprit-only"            // 3: while only the database is broken, no server gets an incident or an action

@@ -113,6 +113,8 @@ func (w *world) judgeEvidence(a strategy.Action, rec incident.Record) {
 	switch seen := w.d.watchers[w.index[a.Target]].seen; {
 	case w.t-seen > 20*time.Second && w.clockIsSteady(time.Hour):
 		w.fail(freshEvidence, "%s is decided on a look that is %s old", a, w.t-seen)
+	case rec.Event.Kind != incident.Observed:
+		w.fail(freshEvidence, "%s is decided without a look (%s)", a, rec.Event.Kind)
 	case seen < w.d.began:
 		w.fail(freshEvidence, "%s is decided on a look of an earlier life of the daemon", a)
 	}

@@ -165,6 +165,9 @@ func (w *world) modeOf(target, name string) incident.Mode {
 // judgeLearned: what has failed too often is not done again, and what needs a yes has one.
 func (w *world) judgeLearned(a strategy.Action, rec incident.Record) {
 	name := rec.After.Plan.Strategy
+	if a0 := rec.After.Asked; a0 != nil && a0.At.Equal(w.ledger.wishes[a.Target]) {
+		return // a person wants it, whatever the mode and whatever was learned
+	}
 	switch mode := w.modeOf(a.Target, name); mode {
 	case incident.Observe:
 		w.fail(asConfigured, "%s in observe mode", a)

@@ -14,7 +14,8 @@ type ledger struct {
 	intents map[string]*intent
 
 	pause     *incident.Command
-	approvals map[string]int // yeses given, by target
+	approvals map[string]int       // yeses given, by target
+	wishes    map[string]time.Time // when somebody last wanted a target recovered
 	asked     map[string]asking
 	efforts   map[string]effort        // by target, class and strategy
 	trust     map[string]trust         // by target and strategy
@@ -93,7 +94,7 @@ type failure struct {
 }
 
 func newLedger() ledger {
-	return ledger{truths: map[string]*truth{}, intents: map[string]*intent{}, approvals: map[string]int{}, asked: map[string]asking{}, efforts: map[string]effort{}, trust: map[string]trust{}, unwritten: map[string]lessons{}, sealed: map[string]int{}, changed: map[string]time.Duration{}, stepped: -forever / 2,
+	return ledger{truths: map[string]*truth{}, intents: map[string]*intent{}, approvals: map[string]int{}, wishes: map[string]time.Time{}, asked: map[string]asking{}, efforts: map[string]effort{}, trust: map[string]trust{}, unwritten: map[string]lessons{}, sealed: map[string]int{}, changed: map[string]time.Duration{}, stepped: -forever / 2,
 		kept: map[string]bool{}, performed: map[string]bool{}, executed: map[string]bool{}, handed: map[string]handing{}, runsSeen: map[string]incident.Stage{}, stepYes: map[string]int{}, dumped: map[string]bool{}, failures: map[string]failure{},
 		pages: map[string]pageState{}, tiers: map[string]bool{}, loose: map[string]bool{}, known: map[string]time.Duration{}}
 }

@@ -314,7 +314,7 @@ func mutants() []struct {
 		})}, []string{backToNormal}},
 		{mutant{name: "shrinks-at-once", says: "takes a change back as soon as it has helped", options: everyServer(func(t *detect.Target) {
 			t.Pool.Quiet, t.Memory.Quiet = time.Minute, time.Minute
-		})}, []string{easedWhenQuiet}},
+		})}, []string{easedWhenQuiet, backToNormal}},
 		{mutant{name: "shrinks-when-full", says: "makes a pool smaller that is in use", options: everyServer(func(t *detect.Target) { t.Pool.ShrinkBelow = 0.99 })},
 			[]string{easedWhenQuiet}},
 		{mutant{name: "changes-forgotten", says: "forgets at a restart what it has changed", worlds: 1500, boot: func(s incident.State) incident.State {
@@ -336,17 +336,15 @@ func mutants() []struct {
 			}
 			return s
 		}}, []string{pageOnce}},
-		{mutant{name: "acts-on-old-looks", says: "decides on the last look, however old", worlds: 3000,
-			core: stepped(func(_ *world, s incident.State, now time.Time, ev *incident.Event) incident.State {
-				if ev.Kind == incident.Woke || ev.Kind == incident.Operator {
-					s = withTarget(s, ev.Target, func(t *incident.TargetState) {
-						if !t.Last.At.IsZero() {
-							t.Last.At = now
-						}
-					})
+		{mutant{name: "acts-on-old-looks", says: "decides on the last look, however old", worlds: 1500,
+			core: stepped(func(_ *world, s incident.State, _ time.Time, ev *incident.Event) incident.State {
+				if t := s.Targets[ev.Target]; t != nil && ev.Kind == incident.Woke && !t.Last.At.IsZero() {
+					*ev = incident.Event{Kind: incident.Observed, Target: ev.Target, Observation: &t.Last}
 				}
 				return s
-			}, nil)}, []string{freshEvidence}},
+			}, nil)}, []string{freshEvidence, isCured, tiersTold, neverSilent, noNeedlessPage, trueRecovery, innocentLeftAlone}},
+		{mutant{name: "acts-on-the-word", says: "acts on a person's word at once, on what was last seen", worlds: 1500,
+			core: func(_ *world, p *incident.Policy) core { return hasty{p} }}, []string{freshEvidence}},
 		{mutant{name: "trusts-the-job", says: "takes a finished job for a cure", core: stepped(func(w *world, s incident.State, _ time.Time, ev *incident.Event) incident.State {
 			t := s.Targets[ev.Target]
 			if ev.Observation == nil || t == nil || t.Phase != incident.Verifying && t.Phase != incident.Probation || w.things[ev.Target].server == nil {
@@ -381,6 +379,24 @@ func mutants() []struct {
 	}
 }
 
+// hasty is a core that takes the last look for a fresh one when a person says something.
+type hasty struct{ p *incident.Policy }
+
+func (h hasty) Step(s incident.State, now time.Time, ev incident.Event) (incident.State, incident.Record) {
+	next, rec := h.p.Step(s, now, ev)
+	t := next.Targets[ev.Target]
+	if ev.Kind != incident.Operator || t == nil || t.Last.At.IsZero() {
+		return next, rec
+	}
+	last := t.Last
+	after, acts := h.p.Step(next, now, incident.Event{Kind: incident.Observed, Target: ev.Target, Observation: &last})
+	if !planned(acts) {
+		return next, rec
+	}
+	acts.Event, acts.Seq, after.Seq = ev, rec.Seq, rec.Seq
+	return after, acts
+}
+
 // sleeper is a core that does nothing when it is woken.
 type sleeper struct{ p *incident.Policy }
 
@@ -398,6 +414,10 @@ func (s sleeper) Step(st incident.State, now time.Time, ev incident.Event) (inci
 func TestEveryBrokenRuleIsCaught(t *testing.T) {
 	var mu sync.Mutex
 	caught := map[string]string{}
+	from := uint64(1) // the same in every run, so that a rule which shows in few worlds fails nobody's test by chance
+	if *allMutants {
+		from = beginning(t)
+	}
 	t.Run("each", func(t *testing.T) {
 		for _, m := range mutants() {
 			t.Run(m.name, func(t *testing.T) {
@@ -407,7 +427,7 @@ func TestEveryBrokenRuleIsCaught(t *testing.T) {
 					t.Skipf("needs up to %d worlds: run with -mutants", n)
 				}
 				for s := range uint64(n) {
-					r := Run(Options{Seed: *first + s, Days: 0.5, breaks: m.mutant})
+					r := Run(Options{Seed: from + s, Days: 0.5, breaks: m.mutant})
 					if v := r.Violation; v != nil {
 						require.Contains(t, m.by, v.Invariant, "it is caught by another invariant than expected: world %d, %s", r.Seed, v)
 						mu.Lock()

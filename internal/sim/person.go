@@ -19,7 +19,7 @@ func (w *world) person() {
 	u := w.things[t.Name].u
 	i := w.ledger.intent(t.Name)
 	later := w.between(20*time.Second, 3*time.Hour)
-	switch w.rng.IntN(15) {
+	switch w.rng.IntN(17) {
 	case 0, 1:
 		w.personStops(u, later)
 	case 2:
@@ -82,6 +82,8 @@ func (w *world) person() {
 		u.start(byPerson, true, nil)
 	case 14:
 		w.d.command(t.Name, commandOf(incident.CmdForget))
+	case 15, 16:
+		w.personAsks(t.Name)
 	case 13:
 		if w.stopFile == "" {
 			w.stopFile = "change 4711"
@@ -189,6 +191,17 @@ func (w *world) personAnswers() {
 		}
 		return
 	}
+}
+
+// personAsks wants something recovered now, most of the time something that is in trouble.
+func (w *world) personAsks(target string) {
+	for _, t := range w.targets {
+		if ts := w.d.knows().Targets[t.Name]; ts != nil && ts.Diagnosis.Bad() && w.chance(0.6) {
+			target = t.Name
+		}
+	}
+	w.ledger.wishes[target] = w.now() // also when it dies with it: it is kept or lost, and no other time
+	w.d.command(target, commandOf(incident.CmdRecover))
 }
 
 // personApproves says yes to what is proposed for an incident.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
 
@@ -115,4 +116,62 @@ func TestARehearsalIsTheStepThatWouldBeTaken(t *testing.T) {
 	require.Equal(t, []string{"start: unit.start codebase-mcp.service (reset=yes)", "start: unit.start codebase-mcp.service (reset=yes)",
 		"start-dependencies: no plain dependency of it on this host is stopped or failed", "clean-start: caches is not configured",
 		"kill-start: unit.start codebase-mcp.service (reset=yes)"}, lines)
+}
+
+// What a person says is taken at once, and what a look that comes afterwards shows decides whether there is
+// anything left to do: whatever came between.
+func TestAPersonsWordIsActedOnAfterAFreshLook(t *testing.T) {
+	gaps := map[string]func(*story){
+		"at once":                      func(*story) {},
+		"after a restart":              func(s *story) { s.in(10 * time.Second).restart() },
+		"after the clock was set back": func(s *story) { s.in(-30 * time.Minute) },
+		"after the clock was set on":   func(s *story) { s.in(30 * time.Minute) },
+		"after a pause": func(s *story) {
+			s.says("", Command{Verb: CmdPause}).in(time.Second).says("", Command{Verb: CmdResume}).noneBegun()
+		},
+		"after the journal was mended":   func(s *story) { s.step(Event{Kind: Impaired, Detail: "full"}).step(Event{Kind: Impaired}).noneBegun() },
+		"after the stop file was there":  func(s *story) { s.step(Event{Kind: Stopped, Detail: "x"}).step(Event{Kind: Stopped}).noneBegun() },
+		"after something else woke it":   func(s *story) { s.in(time.Second).wakesUp("codebase").noneBegun() },
+		"after a pause whose time is up": func(s *story) { s.says("", Command{Verb: CmdPause, Until: s.now.Add(time.Second)}).in(2 * time.Second) },
+	}
+	proposed := func(t *testing.T) *story {
+		s := quiet(t, proposing(5*time.Minute))
+		return s.sees("codebase", crashed("c1")).is(Held, HoldApproval)
+	}
+	words := map[string]struct {
+		from func(*testing.T) *story
+		say  func(*story)
+	}{
+		"approve": {proposed, func(s *story) { s.says("codebase", Command{Verb: CmdApprove, Incident: s.incident("codebase").ID}) }},
+		"recover": {proposed, func(s *story) { s.says("codebase", asks("")) }},
+		"release": {func(t *testing.T) *story {
+			return quiet(t).says("codebase", Command{Verb: CmdHold}).sees("codebase", crashed("c1")).is(Held, HoldCommand)
+		}, func(s *story) { s.says("codebase", Command{Verb: CmdRelease}) }},
+		"retry": {func(t *testing.T) *story {
+			s := quiet(t, func(o *Options) { o.Memory = Memory{SkipAfter: 1, Forget: 24 * time.Hour} })
+			for _, name := range []string{"start", "restart", "kill-start"} {
+				s.s.Targets["codebase"].Efforts = append(s.s.Targets["codebase"].Efforts, Effort{detect.ClassDown, name, 1, s.now})
+			}
+			s.kept = append(s.kept, Record{Seq: s.s.Seq, At: s.now, Target: "codebase", After: s.s.Targets["codebase"]})
+			return s.sees("codebase", crashed("c1")).is(Escalated, LadderEnded)
+		}, func(s *story) { s.says("codebase", Command{Verb: CmdRetry}) }},
+	}
+	for word, w := range words {
+		for gap, after := range gaps {
+			t.Run(word+" "+gap, func(t *testing.T) {
+				said := func() *story {
+					s := w.from(t)
+					after(s)
+					w.say(s)
+					s.noneBegun()
+					require.True(t, s.last.Durable(), "the word is taken at once")
+					_, asked := s.lookAsked("codebase")
+					require.True(t, asked, "a look is asked for at once")
+					return s.in(time.Second).sees("postgres", database("p1"))
+				}
+				said().sees("codebase", well("c2")).noAction()
+				said().sees("codebase", crashed("c1")).performed("unit.start")
+			})
+		}
+	}
 }
