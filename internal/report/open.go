@@ -101,7 +101,7 @@ func kept(i incident.Incident) (out []incident.Attempt) {
 func failedAttempts(i incident.Incident) (n int) {
 	for _, a := range i.Attempts {
 		switch a.Verdict {
-		case "", incident.Verified, incident.NextStep, incident.ClearedByItself:
+		case "", incident.Verified, incident.NextStep, incident.ClearedByItself, incident.NotBegun, incident.HoldOperator:
 		default:
 			n++
 		}

@@ -86,7 +86,8 @@ type Stats struct {
 	To    time.Time `json:"to"`
 	All   Figures   `json:"all"`
 	Parts []Figures `json:"parts"` // per target and class, the most frequent first
-	// Left is the number of incidents of the period that were left out because of [Which].
+	// Left is the number of incidents of the period that were left out because of [Which], or because they
+	// were nothing but a person's doing.
 	Left int `json:"left_out,omitzero"`
 }
 
@@ -126,7 +127,7 @@ func Count(cases []Case, from, to time.Time, which Which) Stats {
 		if i.Class == ClassCanary || i.Opened.Before(from) || i.Opened.After(to) {
 			continue
 		}
-		if !which.keeps(i) {
+		if !which.keeps(i) || i.Willed {
 			left++
 			continue
 		}
@@ -163,7 +164,7 @@ func figures(list []Case) Figures {
 			f.Ended++
 			continue
 		}
-		repaired = append(repaired, c.Cleared.Sub(i.Since))
+		repaired = append(repaired, c.Cleared.Sub(i.Since)-i.Aside) // what a person does on purpose is no repair
 		switch {
 		case !i.Paged.IsZero():
 		case curedByUs(i):

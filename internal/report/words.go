@@ -73,6 +73,8 @@ func verdictWords(a incident.Attempt) string {
 		return "outcome unknown, judged by looking: did not help"
 	case incident.NotBegun:
 		return "not done: the unit had changed since it was decided"
+	case incident.HoldOperator:
+		return "a person stepped in before it could be judged"
 	case "no-effect":
 		return "did not help"
 	}

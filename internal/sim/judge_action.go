@@ -250,7 +250,7 @@ func (w *world) judgeBounds(a strategy.Action, rec incident.Record) {
 	w.judgeLearned(a, rec)
 	storm := 0
 	for _, i := range w.d.live.Incidents {
-		if i.Target != a.Target && rec.At.Sub(i.Opened) < lim.StormWindow {
+		if i.Target != a.Target && rec.At.Sub(i.Opened) < lim.StormWindow && !i.Willed {
 			storm++
 		}
 	}
@@ -292,7 +292,7 @@ func (w *world) judgeTakenBack(rec incident.Record) {
 			continue
 		case last.Strategy != "grow-pool" && last.Strategy != "raise-memory" && last.Strategy != "resize-pool":
 			return
-		case last.Verdict == incident.Verified || last.Verdict == incident.Relapse || last.Verdict == incident.ClearedByItself:
+		case last.Verdict == incident.Verified || last.Verdict == incident.Relapse || last.Verdict == incident.ClearedByItself || last.Verdict == incident.HoldOperator:
 			return
 		case last.Verb == strategy.UnitSetEnv || last.Verb == strategy.UnitSetMemoryMax || last.Verb == strategy.HTTPPoolResize:
 			if last.Result == incident.ResultFailed || last.Result == incident.ResultDenied {

@@ -92,7 +92,7 @@ func (w *world) countFailures(i *incident.Incident, at time.Time) {
 		if a.Result == incident.ResultDenied {
 			continue // the host refused it, so nothing was tried; what comes next has another reason
 		}
-		if a.Verdict != "" && a.Verdict != incident.Verified && a.Verdict != incident.NextStep && a.Verdict != incident.NotBegun && !a.Undo {
+		if a.Verdict != "" && a.Verdict != incident.Verified && a.Verdict != incident.NextStep && a.Verdict != incident.NotBegun && a.Verdict != incident.HoldOperator && !a.Undo {
 			n++
 		}
 	}

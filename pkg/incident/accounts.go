@@ -19,8 +19,12 @@ func (tn *turn) settleAccounts() {
 	worked := last.Verdict == Verified
 	switch {
 	case tn.t.Phase == Verifying && last.Verdict == "" && f&verifyOver != 0 && f&(bad|unclear) != 0 && f&masked == 0:
-		last.Verdict = LadderStep(last.Result)
-	case tn.t.Phase == Probation && last.Verdict != Relapse && last.Verdict != "" && f&(bad|confirmed) == bad|confirmed && f&masked == 0:
+		if last.Verdict = LadderStep(last.Result); f&willed != 0 {
+			last.Verdict = HoldOperator // whether it would have helped cannot be told any more
+			tn.change()
+			return
+		}
+	case tn.t.Phase == Probation && last.Verdict != Relapse && last.Verdict != "" && f&(bad|confirmed) == bad|confirmed && f&(masked|willed) == 0:
 		last.Verdict = Relapse
 		tn.inc.Relapses++
 	default:
@@ -52,20 +56,22 @@ func LadderStep(r Result) Reason {
 // outcome of the only attempt at it was lost, since the effect may never have taken place.
 func (tn *turn) repeatable(last Attempt) bool {
 	switch last.Result {
-	case ResultVoid:
-		return true
-	case ResultUnknown:
+	case ResultVoid, ResultUnknown:
 	default:
 		return false
 	}
 	n := 0
 	for _, a := range tn.inc.Attempts {
-		if a.Rung == last.Rung && a.Strategy == last.Strategy && !a.Undo {
+		if a.Rung == last.Rung && a.Strategy == last.Strategy && a.Result == last.Result && !a.Undo {
 			n++
 		}
 	}
-	return n < 2
+	return n < 2 || last.Result == ResultVoid && n < maxVoid
 }
+
+// maxVoid is how often one rung may come too late before it is given up: a unit that changes all the time
+// is never as it was when something was decided.
+const maxVoid = 5
 
 // backoff is the pause after the incident's latest failed plan. The spread is derived from the
 // incident's name and not from chance, so that a replay decides the same.
@@ -74,12 +80,7 @@ func (p *Policy) backoff(i *Incident) time.Duration {
 	if b.Initial <= 0 {
 		return 0
 	}
-	failed := 0
-	for _, a := range i.Attempts {
-		if a.Verdict != "" && a.Verdict != Verified && a.Verdict != NextStep && a.Verdict != NotBegun && !a.Undo {
-			failed++
-		}
-	}
+	failed := i.Failed() + max(i.void()-2, 0) // two that come too late are decided anew as if they had not been
 	d := float64(b.Initial) * math.Pow(max(b.Factor, 1), float64(max(failed-1, 0)))
 	if b.Max > 0 {
 		d = min(d, float64(b.Max))

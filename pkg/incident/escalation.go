@@ -53,15 +53,26 @@ func (i *Incident) Counted() time.Time {
 	return i.ours()
 }
 
-// Failed counts the cures that were tried and did not help. Taking a change back is none.
+// Failed counts the cures that were tried and did not help. Taking a change back is none, nor is what was
+// not begun, or what a person stepped into.
 func (i *Incident) Failed() (n int) {
 	for _, a := range i.Attempts {
 		switch a.Verdict {
-		case "", NextStep, Verified, ClearedByItself:
+		case "", NextStep, Verified, ClearedByItself, NotBegun, HoldOperator:
 		default:
 			if !a.Undo {
 				n++
 			}
+		}
+	}
+	return n
+}
+
+// void counts the actions that came too late: the unit had changed since they were decided.
+func (i *Incident) void() (n int) {
+	for _, a := range i.Attempts {
+		if a.Verdict == NotBegun && !a.Undo {
+			n++
 		}
 	}
 	return n

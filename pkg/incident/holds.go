@@ -268,7 +268,7 @@ func spent(actions []ActionStamp, b Budget, now time.Time, counts func(ActionSta
 
 func recentIncidents(open map[string]*Incident, now time.Time, window time.Duration) (n int) {
 	for _, i := range open {
-		if now.Sub(i.Opened) < window {
+		if now.Sub(i.Opened) < window && !i.Willed {
 			n++
 		}
 	}

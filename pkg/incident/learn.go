@@ -73,7 +73,7 @@ func (p *Policy) spent(t *TargetState, c detect.Class, strategy string, now time
 // nothing about the strategy.
 func (tn *turn) learn(a Attempt, helped bool) {
 	t, i := tn.t, tn.inc
-	if a.Undo || !helped && (a.Verdict == ActionUnknown || a.Verdict == NotBegun || a.Result == ResultDenied) {
+	if a.Undo || !helped && (a.Verdict == ActionUnknown || a.Verdict == NotBegun || a.Verdict == HoldOperator || a.Result == ResultDenied) {
 		return
 	}
 	isIt := func(e Effort) bool { return e.Class == i.Class && e.Strategy == a.Strategy }

@@ -74,6 +74,7 @@ var (
 	}}
 	probate = move{"begin the probation", func(tn *turn) {
 		i := tn.change()
+		i.aside(false, tn.now)
 		i.Held, i.HeldWhy, i.HeldSince = "", "", time.Time{}
 		if n := len(i.Attempts); n > 0 && i.Attempts[n-1].Verdict == "" {
 			i.Attempts[n-1].Verdict = ClearedByItself
@@ -92,16 +93,19 @@ var (
 		i.Closed, i.Outcome = tn.now, Closed
 		tn.reset()
 	}}
+	leave = move{"close the incident, and learn nothing", func(tn *turn) {
+		i := tn.change()
+		i.Closed, i.Outcome = tn.now, LeftToPerson
+		tn.reset()
+	}}
 	forget = move{"forget what was seen", func(tn *turn) { tn.reset() }}
 )
 
-// hold writes the present reason not to act into the incident. The time since when it is held
-// begins anew when it was a person's doing until now, of which nobody need be told.
+// hold writes the present reason not to act into the incident.
 func (tn *turn) hold(why Reason, words string) {
 	i := tn.change()
-	if byPerson(i.Held) && !byPerson(why) {
-		i.HeldSince, i.Unheld = tn.now, tn.now
-	}
+	i.aside(byPerson(why), tn.now)
+	i.Willed = why == HoldOperator && (i.Willed || tn.was[i.ID] == nil)
 	if i.Held == "" {
 		i.HeldSince = tn.now
 	}
@@ -140,11 +144,14 @@ func openIncident(tn *turn) {
 		tn.inc.Drill = tn.drillOf()
 	}
 	i := tn.change()
-	if i.Class != d.Class {
-		i.Class = d.Class
-		tn.p.worsen(i, d)
+	i.Willed = i.Willed && t.Phase != Escalated
+	if !tn.willed() || tn.was[i.ID] == nil { // what a person does to it is no evidence of what was wrong
+		if i.Class != d.Class {
+			i.Class = d.Class
+			tn.p.worsen(i, d)
+		}
+		i.Diagnosis = d
 	}
-	i.Diagnosis = d
 	if tn.nextPlan(); len(tn.skipped) > 0 {
 		i.Skipped = tn.skipped
 	}
@@ -198,10 +205,8 @@ func (tn *turn) begin(p *strategy.Plan, rungNo int, undoing bool) {
 		t.BackoffUntil = time.Time{}
 	}
 	i := tn.change()
-	if byPerson(i.Held) {
-		i.Unheld = tn.now
-	}
-	i.Held, i.HeldWhy, i.HeldSince = "", "", time.Time{}
+	i.aside(false, tn.now)
+	i.Held, i.HeldWhy, i.HeldSince, i.Willed = "", "", time.Time{}, false
 	approvedBy := ""
 	if i.approved(planWords(p)) && !undoing {
 		approvedBy = i.Proposal.By

@@ -23,6 +23,9 @@ func Next(t *TargetState, i *Incident) string {
 	case Verifying:
 		return "proving by observation that it helped"
 	case Probation:
+		if t.Intent != "" {
+			return "recovered, and " + t.Intent + " since: that is no relapse"
+		}
 		return "recovered; watched for a relapse until " + t.ProbationEnd.UTC().Format("15:04:05 MST")
 	case Escalated:
 		return nextEscalated(t, i)

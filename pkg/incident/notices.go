@@ -90,7 +90,7 @@ func (tn *turn) pageReason() Reason {
 			return i.Held
 		}
 	case t.Phase == Held && byPerson(i.Held):
-		if after.Operator > 0 && tn.now.Sub(i.HeldSince) >= after.Operator {
+		if after.Operator > 0 && i.Aside+tn.now.Sub(i.Stood) >= after.Operator {
 			return HeldTooLong
 		}
 	case t.Phase == Held && after.Held > 0 && tn.now.Sub(i.HeldSince) >= after.Held:
@@ -101,12 +101,22 @@ func (tn *turn) pageReason() Reason {
 	return ""
 }
 
-// ours is since when the incident is recoveryd's own business, and not held by a person.
-func (i *Incident) ours() time.Time {
-	if i.Unheld.After(i.Opened) {
-		return i.Unheld
+// ours is since when the incident would have been open, had it never been a person's business.
+func (i *Incident) ours() time.Time { return i.Opened.Add(i.Aside) }
+
+// aside keeps the time for which the incident is a person's business: its clocks stand still meanwhile.
+// They never begin anew: a reason that comes and goes must not put a page off for ever.
+func (i *Incident) aside(person bool, now time.Time) {
+	switch {
+	case person && i.Stood.IsZero():
+		i.Stood = now
+	case !person && !i.Stood.IsZero():
+		d := max(now.Sub(i.Stood), 0)
+		i.Aside, i.Stood = i.Aside+d, time.Time{}
+		if !i.HeldSince.IsZero() {
+			i.HeldSince = i.HeldSince.Add(d)
+		}
 	}
-	return i.Opened
 }
 
 // byPerson reports whether the reason not to act is a person's own doing: who did it knows.
@@ -146,7 +156,7 @@ func (tn *turn) noticeTimes() []time.Time {
 		add(i.ours(), after.Unresolved)
 		if i.Held != "" {
 			add(i.HeldSince, after.Held)
-			add(i.HeldSince, after.Operator)
+			add(i.Stood, after.Operator-i.Aside)
 		}
 	}
 	if !i.Milder.IsZero() {

@@ -72,6 +72,7 @@ const (
 	Closed            Reason = "closed"              // stayed clear through probation
 	ClosedByPerson    Reason = "closed-by-person"    // a person said that it is over
 	TargetLeft        Reason = "target-left"         // its target was removed from the configuration, renamed, or is another thing now
+	LeftToPerson      Reason = "left-to-person"      // was clear, and in its probation a person stopped it: not judged any further
 	PageFirst         Reason = "page-first"          // nothing that recoveryd may do can help
 	LadderEnded       Reason = "ladder-ended"        // every applicable rung was tried
 	Mended            Reason = "mended"              // clear after people were told

@@ -28,11 +28,12 @@ const (
 	more                            // the plan has another action, and nothing bars it
 	overdue                         // the action in flight has not ended in time
 	easy                            // a change that a cure made is not needed any more
+	willed                          // a person has a hand in it: stopped, masked, restarts or upgrades the unit
 	nFlags        = iota
 )
 
 var flagNames = [nFlags]string{"bad", "good", "confirmed", "cleared", "new-run", "masked", "held", "page-first", "rung",
-	"settled", "verify-over", "probation-over", "undoable", "unclear", "joined", "ended", "ended-ok", "ended-denied", "more", "overdue", "easy"}
+	"settled", "verify-over", "probation-over", "undoable", "unclear", "joined", "ended", "ended-ok", "ended-denied", "more", "overdue", "easy", "willed"}
 
 // String lists the names of the flags that are set.
 func (f flags) String() string {
@@ -111,7 +112,11 @@ func rules() [len(phaseNames)][]rule {
 		rule{unclear, 0, Escalated, UnknownTooLong, nil},
 		rule{0, bad | unclear, Verifying, CannotTell, []move{again}},
 	)
-	r[Probation] = append(decide(bad|confirmed),
+	r[Probation] = append([]rule{ // what a person does is no relapse
+		{bad | willed, probationOver, Probation, NoChange, nil},
+		{bad | willed | probationOver, 0, Watching, LeftToPerson, []move{leave}},
+	}, decide(bad|confirmed)...)
+	r[Probation] = append(r[Probation],
 		rule{bad, confirmed, Probation, Confirming, []move{again}},
 		rule{good | probationOver, 0, Watching, Closed, []move{end}},
 		rule{unclear, 0, Escalated, UnknownTooLong, nil},

@@ -76,6 +76,8 @@ func (tn *turn) sentence(rec Record) string {
 		return "paging at once, nothing that may be done can help: " + because
 	case LadderEnded:
 		return "everything that may be tried was tried: " + because
+	case LeftToPerson:
+		return "closed: it was clear, and a person has it in hand since: " + because
 	case Mended:
 		return "clear after people were told: " + because
 	case TierDue:

@@ -69,7 +69,7 @@ func (p *Policy) worsen(i *Incident, d detect.Diagnosis) {
 // cannot be told now neither raises nor lowers it, and ends a rest.
 func (tn *turn) review(f flags) {
 	i, d := tn.inc, tn.t.Diagnosis
-	if i == nil || !i.Open() || tn.t.Phase == Probation || !tn.fresh() {
+	if i == nil || !i.Open() || tn.t.Phase == Probation || !tn.fresh() || tn.willed() && tn.was[i.ID] != nil {
 		return
 	}
 	if f&(bad|confirmed) != bad|confirmed || f&masked != 0 {

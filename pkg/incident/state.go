@@ -131,7 +131,9 @@ type Incident struct {
 	Held      Reason               `json:"held,omitzero"` // present reason not to act
 	HeldWhy   string               `json:"held_why,omitzero"`
 	HeldSince time.Time            `json:"held_since,omitzero"`
-	Unheld    time.Time            `json:"unheld,omitzero"` // when a person's hold last ended: the time for a cure runs from then
+	Stood     time.Time            `json:"stood,omitzero"`  // since when it is a person's business; zero = it is not
+	Aside     time.Duration        `json:"aside,omitzero"`  // how long it was, until then: no clock of it counts that time
+	Willed    bool                 `json:"willed,omitzero"` // until now it was nothing but a person's doing
 	Paged     time.Time            `json:"paged,omitzero"`  // when the first tier was told
 	PagedWhy  Reason               `json:"paged_why,omitzero"`
 	Tier      int                  `json:"tier"`           // ordinal of the last escalation

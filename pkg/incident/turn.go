@@ -141,6 +141,7 @@ func (tn *turn) view() flags {
 	set(d.Verdict == detect.Unknown && tn.unclear(), unclear)
 	set(t.Phase == Held && tn.inc == nil, joined)
 	set(tn.nextBack() != nil, easy)
+	set(tn.willed(), willed)
 	switch t.Phase {
 	case Acting:
 		set(tn.ev.Kind == Ended && tn.ev.ActionID == t.ActionID, ended)
@@ -160,6 +161,13 @@ func (tn *turn) view() flags {
 		set(!tn.now.Before(t.ProbationEnd) && tn.fresh(), probationOver)
 	}
 	return f
+}
+
+// willed reports whether a person has a hand in what is seen now: it is no failure of anything, and
+// nothing is learned from it.
+func (tn *turn) willed() bool {
+	f := tn.t.Last.Facts
+	return (tn.wish(f) != "" || f.Text(detect.UnitMaintenance) != "") && !tn.overridden(f)
 }
 
 // culprit names the other target that explains this one's trouble; "" when none does. Besides the

@@ -120,7 +120,7 @@ func resultMood(a incident.Attempt) mood {
 	switch {
 	case a.Verdict == incident.Verified:
 		return moodOK
-	case a.Result == "" || a.Verdict == "" || a.Verdict == incident.NextStep || a.Verdict == incident.ClearedByItself || a.Verdict == incident.NotBegun:
+	case a.Result == "" || a.Verdict == "" || a.Verdict == incident.NextStep || a.Verdict == incident.ClearedByItself || a.Verdict == incident.NotBegun || a.Verdict == incident.HoldOperator:
 		return moodUnknown
 	}
 	return moodBad
