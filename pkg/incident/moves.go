@@ -280,8 +280,10 @@ func (tn *turn) finishAttempt() {
 // configured interval, each within its own bound of probes.
 func (tn *turn) lookDelay() time.Duration {
 	t := tn.t
-	switch t.Phase {
-	case Verifying:
+	switch {
+	case !tn.fresh():
+		return 0 // a time has come: what was seen last is not decided on
+	case t.Phase == Verifying:
 		// Dense at first, when a fast service comes back, then sparser: at most 1 s.
 		return min(max(tn.now.Sub(t.ActionEnded)/4, 25*time.Millisecond), time.Second)
 	default:
