@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,7 +35,7 @@ stops it after the action in flight and a last delivery of notices.`,
 			}
 			defer func() { _ = log.Sync() }() // standard error cannot be synced everywhere
 			residency.Memory("/")
-			a, err := app.New(cmd.Context(), app.Options{ConfigPath: c.config, Config: cfg, Logger: log, Version: version, Commit: commit, DryRun: dryRun,
+			a, err := started(cmd.Context(), app.Options{ConfigPath: c.config, Config: cfg, Logger: log, Version: version, Commit: commit, DryRun: dryRun,
 				Configured: func(cfg *config.Config) {
 					residency.Processors(len(cfg.Targets))
 					residency.Heap(len(cfg.Targets))
@@ -55,4 +57,33 @@ stops it after the action in flight and a last delivery of notices.`,
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "observe and page, but act on nothing")
 	return cmd
+}
+
+// patience is how long the parts of a daemon that does not run yet get to undo what they began, after they
+// were told to stop. It is well below what systemd waits (TimeoutStopSec=) before it kills.
+const patience = 10 * time.Second
+
+// started is app.New that ends when it is told to: opening a file or asking a bus can wait for ever where no
+// context reaches. Nothing acts before New has returned.
+func started(ctx context.Context, o app.Options) (*app.App, error) {
+	type result struct {
+		app *app.App
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		a, err := app.New(ctx, o)
+		done <- result{a, err}
+	}()
+	select {
+	case r := <-done:
+		return r.app, r.err
+	case <-ctx.Done():
+	}
+	select {
+	case r := <-done:
+		return r.app, r.err
+	case <-time.After(patience):
+		return nil, fmt.Errorf("told to stop during the start, which hangs: look at the disk of state_dir (%s) and at D-Bus", o.Config.StateDir)
+	}
 }

@@ -160,11 +160,13 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	a.onStop("sessions", a.endAllSessions)
 	a.alerts = alerts.NewBook()
 	a.configureAlerts(c)
-	subjects = a.withAlerts(a.children.gate(subjects))
+	subjects = discreetly(a.withAlerts(a.children.gate(subjects)), evidence.NewRedactor(c.Secrets()))
 	if a.outbox, err = outbox.New(outbox.Options{Store: a.journal, Notifiers: notifiers, Rules: rulesOf(c), Logger: a.log, Metrics: a.metrics}); err != nil {
 		return nil, err
 	}
-	a.reportSalvage()
+	if err := a.reportSalvage(ctx); err != nil {
+		return nil, err
+	}
 	a.unwritten = unwritten{path: filepath.Join(c.RuntimeDir, unwrittenName), log: a.log}
 	a.outbox.Submit(a.unwritten.takeBack(time.Now())...)
 	if err := a.newEvidence(); err != nil {

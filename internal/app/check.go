@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/evidence"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
@@ -31,6 +32,7 @@ func Check(ctx context.Context, c *config.Config) ([]incident.Glimpse, error) {
 	if err != nil {
 		return nil, err
 	}
+	subjects = discreetly(subjects, evidence.NewRedactor(c.Secrets()))
 	looks := make([]detect.Observation, len(subjects))
 	var wg sync.WaitGroup
 	for i, s := range subjects {

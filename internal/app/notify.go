@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -79,11 +80,12 @@ func rulesOf(c *config.Config) escalate.OutboxRules {
 }
 
 // reportSalvage pages when the journal was found damaged: what was lost may matter, and the
-// damaged file is kept for a person to look at.
-func (a *App) reportSalvage() {
+// damaged file is kept for a person to look at. The page is stored in one write with the word that
+// it was told, so that it is told once, whenever the process ends.
+func (a *App) reportSalvage(ctx context.Context) error {
 	s := a.journal.Salvaged()
 	if s == nil {
-		return
+		return nil
 	}
 	now := time.Now()
 	n := escalate.Notice{ID: fmt.Sprintf("recoveryd-journal-%d", now.UnixNano()), Key: fmt.Sprintf("recoveryd-journal-%d/t0", now.Unix()),
@@ -91,8 +93,13 @@ func (a *App) reportSalvage() {
 		Host: a.Config().Host, Target: "recoveryd", Class: "recoveryd",
 		Summary:  "recoveryd on " + a.Config().Host + ": its journal was damaged and has been set aside",
 		Evidence: []string{s.String()},
-		Next:     "recoveryd goes on with what could be read; budgets and incidents from the damaged part are forgotten",
-		Commands: []string{"ls -l " + a.Config().StateDir, "recoveryd incidents"}}
+		Next:     s.Forgotten(),
+		Commands: []string{"ls -l " + a.Config().StateDir, "recoveryd incidents", "recoveryd status"}}
 	a.log.Error("journal was corrupt and has been set aside", zap.String("salvage", s.String()))
-	a.outbox.Submit(a.own(n)...)
+	rows := a.own(n)
+	if err := a.journal.TellSalvage(ctx, rows); err != nil {
+		return err
+	}
+	a.outbox.Wake(rows...)
+	return nil
 }

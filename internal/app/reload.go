@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/evidence"
 	"github.com/recoveryd/recoveryd/internal/setup/host"
 )
 
@@ -68,7 +69,7 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 		return err
 	}
 	lookers := lookersOf(subjects)
-	subjects = a.withAlerts(a.children.gate(subjects))
+	subjects = discreetly(a.withAlerts(a.children.gate(subjects)), evidence.NewRedactor(c.Secrets()))
 	// Everything above is fallible and without effect on what runs. From here on nothing fails
 	// but the end of the daemon itself.
 	handOver(a.Config(), c, a.lookers, lookers)

@@ -83,6 +83,8 @@ type link struct {
 const (
 	anchorID = 0 // the last entry that retention removed
 	headID   = 1 // the last entry
+	countID  = 2 // seq is the number of commits (mark.go)
+	talesID  = 3 // link is what a salvage found, until somebody was told (salvage.go)
 )
 
 // readLink returns one end of the chain; the zero link when nothing was written yet.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/recoveryd/recoveryd/pkg/escalate"
 )
 
 // Options of [Open]. Only Dir is required.
@@ -53,10 +55,15 @@ type Journal struct {
 	lockFile *os.File
 	salvaged *Salvage
 
-	turn    chan struct{} // holds one token: whoever takes it may use w, head and closed
-	w       *writer       // nil when read-only
-	head    link
-	closed  bool
+	turn     chan struct{} // holds one token: whoever takes it may use what follows, down to closed
+	w        *writer       // nil when read-only
+	head     link
+	writes   uint64 // commits, ever
+	mark     mark   // as it was written last
+	markFile *os.File
+	unmarked bool // it could not be written, and that was said
+	closed   bool
+
 	readers *sql.DB
 	lastSeq atomic.Uint64 // head.seq, for those who have no turn
 
@@ -92,7 +99,8 @@ func Open(ctx context.Context, opts Options) (*Journal, error) {
 	return j, nil
 }
 
-// Salvaged tells what Open found damaged and carried over, or nil. The caller pages it.
+// Salvaged tells what Open found damaged and carried over, or nil. The caller pages it, by
+// [Journal.TellSalvage]; until it does so, every Open tells it again.
 func (j *Journal) Salvaged() *Salvage { return j.salvaged }
 
 // LastSeq is the Seq of the last entry, 0 when there is none. On a read-only journal it is 0.
@@ -114,7 +122,7 @@ func (j *Journal) Close() error {
 	}
 	j.closed = true
 	j.turn <- struct{}{}
-	return errors.Join(flushed, j.readers.Close(), j.w.close(), j.lockFile.Close())
+	return errors.Join(flushed, j.readers.Close(), j.w.close(), j.markFile.Close(), j.lockFile.Close())
 }
 
 // withTurn runs fn while nobody else writes. Once it has the turn it does not stop half-way for a
@@ -132,12 +140,19 @@ func (j *Journal) withTurn(ctx context.Context, fn func(context.Context) error) 
 	if j.closed {
 		return ErrClosed
 	}
+	defer j.remark()
 	return fn(context.WithoutCancel(ctx))
 }
 
-// commit runs fn in one transaction; the caller has the turn. On a full disk it gives up the
+// commit makes a change in one transaction; the caller has the turn. On a full disk it gives up the
 // ballast and tries once more.
-func (j *Journal) commit(ctx context.Context, fn func(*writer) error) error {
+func (j *Journal) commit(ctx context.Context, change func(*writer) error) error {
+	fn := func(w *writer) error {
+		if err := change(w); err != nil || !w.changed {
+			return err
+		}
+		return putLink(ctx, w, countID, link{seq: j.writes + 1, sum: []byte{}})
+	}
 	err := j.w.tx(ctx, fn)
 	if err != nil && mayBeFull(err) {
 		if broken := readOnly(j.opts.Dir, err); broken != nil {
@@ -149,6 +164,7 @@ func (j *Journal) commit(ctx context.Context, fn func(*writer) error) error {
 	}
 	if err == nil && j.w.changed {
 		j.wrote.Store(true)
+		j.writes++
 	}
 	return err
 }
@@ -170,17 +186,39 @@ func (j *Journal) giveUpBallast() bool {
 	return true
 }
 
+// TellSalvage stores the notices about a salvage, and does not tell of it again. They have their Seq then.
+func (j *Journal) TellSalvage(ctx context.Context, rows []escalate.Queued) error {
+	err := j.write(ctx, func(ctx context.Context, w *writer) error {
+		seqs, err := insertQueued(ctx, w, rows)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			rows[i].Seq = seqs[i]
+		}
+		_, err = w.exec(ctx, "DELETE FROM chain WHERE id = ?", int64(talesID))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("tell of the damage to journal %s: %w", j.path, err)
+	}
+	return nil
+}
+
 // Writable makes a durable write and returns what came of it. Readiness and heartbeat use it.
 func (j *Journal) Writable(ctx context.Context) error {
 	err := j.write(ctx, func(ctx context.Context, w *writer) error {
-		_, err := w.exec(ctx, tableHeartbeat.insert("INSERT OR REPLACE"),
-			withSum(tableHeartbeat, int64(1), time.Now().UnixNano())...)
-		return err
+		return beat(ctx, w)
 	})
 	if err != nil {
 		return fmt.Errorf("write to journal %s: %w", j.path, err)
 	}
 	return nil
+}
+
+func beat(ctx context.Context, w *writer) error {
+	_, err := w.exec(ctx, tableHeartbeat.insert("INSERT OR REPLACE"), withSum(tableHeartbeat, int64(1), time.Now().UnixNano())...)
+	return err
 }
 
 // Health is what metrics and status show of the journal.

@@ -14,6 +14,9 @@ func (j *Journal) openWriting(ctx context.Context) (err error) {
 	if err := os.MkdirAll(j.opts.Dir, 0o750); err != nil {
 		return fmt.Errorf("%w: %w", errNotWritable, err)
 	}
+	if err := regular(j.opts.Dir, false); err != nil {
+		return err
+	}
 	j.ballast.Store(true) // perhaps; giving it up says
 	if j.lockFile, err = lockDir(j.opts.Dir); err != nil && mayBeFull(err) && j.giveUpBallast() {
 		j.lockFile, err = lockDir(j.opts.Dir)
@@ -26,7 +29,19 @@ func (j *Journal) openWriting(ctx context.Context) (err error) {
 			err = errors.Join(err, j.lockFile.Close())
 		}
 	}()
-	if err := finishSalvage(j.path); err != nil {
+	if j.markFile, j.mark, err = openMark(j.opts.Dir); err != nil && mayBeFull(err) && j.giveUpBallast() {
+		j.markFile, j.mark, err = openMark(j.opts.Dir)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, j.markFile.Close())
+		}
+	}()
+	finished, err := finishSalvage(j.path)
+	if err != nil {
 		return err
 	}
 	err = j.openChecked(ctx)
@@ -36,8 +51,8 @@ func (j *Journal) openWriting(ctx context.Context) (err error) {
 	if errors.Is(err, ErrCorrupt) {
 		j.log.Error("journal is damaged, salvaging it", zap.String("file", j.path), zap.Error(err))
 		cause := err
-		if j.salvaged, err = salvage(ctx, j.path, cause, time.Now()); err != nil && mayBeFull(err) && j.giveUpBallast() {
-			j.salvaged, err = salvage(ctx, j.path, cause, time.Now())
+		if j.salvaged, err = salvage(ctx, j.path, j.mark, cause, time.Now()); err != nil && mayBeFull(err) && j.giveUpBallast() {
+			j.salvaged, err = salvage(ctx, j.path, j.mark, cause, time.Now())
 		}
 		if err != nil {
 			return err
@@ -47,6 +62,14 @@ func (j *Journal) openWriting(ctx context.Context) (err error) {
 	}
 	if err != nil {
 		return err
+	}
+	if j.salvaged == nil {
+		if j.salvaged, err = untold(ctx, j.w.conn); err != nil {
+			return errors.Join(err, j.w.close())
+		}
+		if j.salvaged != nil && finished != "" {
+			j.salvaged.MovedTo = finished
+		}
 	}
 	if j.readers, err = openDB(readerDSN(j.path), 2); err != nil {
 		return errors.Join(err, j.w.close())
@@ -60,10 +83,13 @@ func (j *Journal) openWriting(ctx context.Context) (err error) {
 // file through a reading connection first: closing a writing one would move the log into a file
 // that may be damaged.
 func (j *Journal) openChecked(ctx context.Context) (err error) {
+	if err := emptied(j.path, j.mark); err != nil {
+		return err
+	}
 	if err := createFile(j.path); err != nil {
 		return err
 	}
-	if err := inspect(ctx, j.path); err != nil {
+	if err := inspect(ctx, j.path, j.mark); err != nil {
 		return err
 	}
 	w, err := openWriter(ctx, j.path)
@@ -90,13 +116,39 @@ func (j *Journal) openChecked(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	j.w, j.head = w, head
+	count, err := readLink(ctx, w.conn, countID)
+	if err != nil {
+		return err
+	}
+	j.w, j.head, j.writes = w, head, max(count.seq, j.mark.writes)
 	j.lastSeq.Store(head.seq)
+	// A file that can be read and not written is damaged too; better now than at the first decision.
+	if err := j.commit(ctx, func(w *writer) error { return beat(ctx, w) }); err != nil {
+		return err
+	}
+	j.wrote.Store(false) // it says nothing of the next minute
+	j.remark()
 	return nil
 }
 
+// emptied notices that a file is gone in which something was written. SQLite would take it for a new one
+// and remove its log.
+func emptied(path string, m mark) error {
+	size := func(path string) int64 {
+		info, err := os.Stat(path)
+		if err != nil {
+			return 0
+		}
+		return info.Size()
+	}
+	if size(path) > 0 || m.writes == 0 && size(path+"-wal") == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s is gone or empty, and there were %d writes in it", ErrCorrupt, path, m.writes)
+}
+
 // inspect checks the structure of a file without changing it.
-func inspect(ctx context.Context, path string) (err error) {
+func inspect(ctx context.Context, path string, m mark) (err error) {
 	db, err := openDB(readerDSN(path), 1)
 	if err != nil {
 		return err
@@ -110,16 +162,26 @@ func inspect(ctx context.Context, path string) (err error) {
 	known := len(migrations())
 	version, err := checkVersion(ctx, c, known)
 	switch {
+	case m.writes > 0 && (errors.Is(err, ErrForeign) || version > known+255 || err == nil && version < m.schema): // no 255 versions were missed: flipped bits
+		return fmt.Errorf("%w: its header or its write-ahead log (-wal) is not as it was written: schema %d, and it was %d: %w", ErrCorrupt, version, m.schema, err)
 	case err != nil:
 		return err
 	case version < known: // new, or checked once it is upgraded
 		return quickCheck(ctx, c)
 	}
-	_, err = check(ctx, c)
-	return err
+	if err := sameSchema(ctx, c); err != nil {
+		return err
+	}
+	if _, err = check(ctx, c); err != nil {
+		return err
+	}
+	return m.lost(ctx, c)
 }
 
 func (j *Journal) openReading(ctx context.Context) (err error) {
+	if err := regular(j.opts.Dir, true); err != nil {
+		return err
+	}
 	if _, err := os.Stat(j.path); err != nil {
 		return err
 	}

@@ -55,8 +55,12 @@ func checkTable(ctx context.Context, q queryer, t table, where string) error {
 
 // quickCheck lets SQLite check the structure of the file.
 func quickCheck(ctx context.Context, q queryer) error {
+	return verdict(ctx, q, "PRAGMA quick_check(1)")
+}
+
+func verdict(ctx context.Context, q queryer, pragma string) error {
 	var verdict string
-	if err := q.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+	if err := q.QueryRowContext(ctx, pragma).Scan(&verdict); err != nil {
 		return classify(err)
 	}
 	if verdict != "ok" {
@@ -71,6 +75,12 @@ func quickCheck(ctx context.Context, q queryer) error {
 func check(ctx context.Context, q queryer) (link, error) {
 	if err := quickCheck(ctx, q); err != nil {
 		return link{}, err
+	}
+	// An index that misses a row, or has one too many, loses a notice or sends it twice.
+	for _, t := range []table{tableOutbox, tableIncidents} {
+		if err := verdict(ctx, q, "PRAGMA integrity_check("+t.name+")"); err != nil {
+			return link{}, err
+		}
 	}
 	for _, c := range []struct {
 		t     table

@@ -78,9 +78,13 @@ func (t table) primaryKey() []string {
 
 // relink finds the gaps among the entries that were carried over, records them, and sets the
 // ends of the chain so that no Seq is ever given twice.
-func (s *Salvage) relink(ctx context.Context, src *sql.DB, w *writer, now time.Time) error {
+func (s *Salvage) relink(ctx context.Context, src *sql.DB, w *writer, m mark, now time.Time) error {
 	anchor, anchorErr := readLink(ctx, src, anchorID)
 	head, headErr := readLink(ctx, src, headID)
+	count, countErr := readLink(ctx, src, countID)
+	if countErr != nil {
+		count = link{}
+	}
 	if anchorErr != nil {
 		anchor = link{}
 	}
@@ -109,7 +113,7 @@ func (s *Salvage) relink(ctx context.Context, src *sql.DB, w *writer, now time.T
 		return err
 	}
 	end := last
-	if top := max(head.seq, uint64(snapshot)); top > last.seq {
+	if top := max(head.seq, uint64(snapshot), m.head.seq); top > last.seq {
 		s.Gaps = append(s.Gaps, Gap{After: last.seq, Before: top + 1})
 		end.seq = top
 	}
@@ -119,7 +123,11 @@ func (s *Salvage) relink(ctx context.Context, src *sql.DB, w *writer, now time.T
 			return fmt.Errorf("%w: %w", errWriting, err)
 		}
 	}
-	for id, l := range map[int64]link{anchorID: anchor, headID: end} {
+	if countErr == nil && m.writes > count.seq {
+		s.Writes = m.writes - count.seq
+	}
+	count.seq = max(count.seq, m.writes) + 1
+	for id, l := range map[int64]link{anchorID: anchor, headID: end, countID: count} {
 		if l.seq == 0 {
 			continue
 		}

@@ -127,13 +127,64 @@ func checkVersion(ctx context.Context, c *sql.Conn, known int) (version int, err
 	switch {
 	case app == 0 && version == 0 && objects == 0: // new
 		return 0, nil
+	case app == applicationID && version == 0:
+		return 0, fmt.Errorf("%w: its header has lost the version of the schema", ErrCorrupt)
 	case app != applicationID:
 		return 0, fmt.Errorf("%w (application id %#x): move it away or choose another state directory", ErrForeign, app)
 	case version > known:
-		return 0, fmt.Errorf("%w: its schema is %d and this one knows up to %d: upgrade recoveryd, or move the file aside to start anew",
+		return version, fmt.Errorf("%w: its schema is %d and this one knows up to %d: upgrade recoveryd, or move the file aside to start anew",
 			ErrNewer, version, known)
 	}
 	return version, nil
+}
+
+// sameSchema checks that the tables and indexes are those of the migrations, to the letter: a row that is
+// read by another definition is another row. What an operator added is left alone.
+func sameSchema(ctx context.Context, q queryer) (err error) {
+	db, err := openDB("file::memory:", 1)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	if err := migrate(ctx, c, 0, migrations()); err != nil {
+		return err
+	}
+	want, err := schemaOf(ctx, c)
+	if err != nil {
+		return err
+	}
+	is, err := schemaOf(ctx, q)
+	if err != nil {
+		return err
+	}
+	for name, text := range want {
+		if is[name] != text {
+			return fmt.Errorf("%w: the definition of %s is not as it was written", ErrCorrupt, name)
+		}
+	}
+	return nil
+}
+
+func schemaOf(ctx context.Context, q queryer) (map[string]string, error) {
+	rows, err := q.QueryContext(ctx, "SELECT name, type || coalesce(tbl_name, '') || coalesce(sql, '') FROM sqlite_schema")
+	if err != nil {
+		return nil, classify(err)
+	}
+	defer rows.Close() //nolint:errcheck // Err tells
+	out := map[string]string{}
+	for rows.Next() {
+		var name, text string
+		if err := rows.Scan(&name, &text); err != nil {
+			return nil, fmt.Errorf("%w: its schema: %w", ErrCorrupt, err)
+		}
+		out[name] = text
+	}
+	return out, classify(rows.Err())
 }
 
 // migrate brings the schema up to date in one transaction, so that a crash leaves the old one.
