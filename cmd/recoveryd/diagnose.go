@@ -27,6 +27,8 @@ type diagnoseFlags struct {
 	unit      string
 	witnesses []string
 	target    string
+	manifests []string
+	at        string
 }
 
 // transportWords maps the words of --transport-error to outcomes.
@@ -39,12 +41,20 @@ func (c *cli) diagnoseCmd() *cobra.Command {
 		Use:   "diagnose [FILE...]",
 		Short: "Judge captured health replies offline, to try the rules",
 		Long: `Judge captured health replies by the rules that the daemon uses, without touching anything.
-Several files make a table. Without a file, the situation is what the flags say.`,
+Several files make a table. Without a file, the situation is what the flags say.
+
+With --manifest the files are objects of a Kubernetes cluster, as kubectl get -o yaml or -o json prints them: workloads,
+ReplicaSets, pods, events, services, endpoint slices, autoscalers, disruption budgets, quotas, nodes, in any mix. Every
+workload is judged; nothing is asked of a cluster.`,
 		Example: `  recoveryd diagnose --body reply.json --status 200 --latency 1001ms --unit-state active --witness postgres=ok
   recoveryd diagnose --latency 5s --unit-state active --witness postgres=frozen
   recoveryd diagnose --transport-error refused --unit-state failed
-  recoveryd diagnose captures/*.json -o json`,
+  recoveryd diagnose captures/*.json -o json
+  kubectl get deploy,rs,pods,svc,endpointslices,events,hpa,pdb,quota -n task-mcp -o yaml | recoveryd diagnose --manifest -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(f.manifests) > 0 {
+				return c.diagnoseManifests(cmd.InOrStdin(), append(f.manifests, args...), f.at)
+			}
 			return c.diagnose(f, append(f.bodies, args...), cmd.Flags().Changed("status"))
 		},
 	}
@@ -58,6 +68,8 @@ Several files make a table. Without a file, the situation is what the flags say.
 	fl.StringVar(&f.transport, "transport-error", "", "why there is no reply: refused, timeout, reset, no-connect, dns or tls")
 	fl.StringVar(&f.unit, "unit-state", "", "state of the unit: "+strings.Join(app.UnitStates, ", "))
 	fl.StringArrayVar(&f.witnesses, "witness", nil, "what a database dependency says, as NAME=STATE; STATE is one of "+strings.Join(app.WitnessStates, ", "))
+	fl.StringArrayVar(&f.manifests, "manifest", nil, "file or folder with objects of a Kubernetes cluster, - for standard input (may be repeated; further arguments are manifests, too)")
+	fl.StringVar(&f.at, "at", "", "with --manifest: the moment of the objects, as 2026-11-30T03:12:00Z (default: the latest time that they name)")
 	fl.StringVar(&f.target, "target", "service", "name of the service in the output")
 	return cmd
 }

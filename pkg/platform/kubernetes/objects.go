@@ -1,0 +1,355 @@
+package kubernetes
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+// Objects is what is known of a cluster, as somebody read it from the API server: in any mix and order, of one or
+// several namespaces. A kind that is not there was not shown, which is not the same as "there is none": see [Objects.Shown].
+// The zero value holds nothing. It is not changed after [Read] and may be used concurrently.
+type Objects struct {
+	Deployments  []appsv1.Deployment
+	StatefulSets []appsv1.StatefulSet
+	DaemonSets   []appsv1.DaemonSet
+	ReplicaSets  []appsv1.ReplicaSet
+	Jobs         []batchv1.Job
+	CronJobs     []batchv1.CronJob
+	Pods         []corev1.Pod
+	Services     []corev1.Service
+	Slices       []discoveryv1.EndpointSlice
+	Nodes        []corev1.Node
+	Namespaces   []corev1.Namespace
+	Claims       []corev1.PersistentVolumeClaim
+	Quotas       []corev1.ResourceQuota
+	Budgets      []policyv1.PodDisruptionBudget
+	Autoscalers  []autoscalingv2.HorizontalPodAutoscaler
+	Resizers     []resizer
+	Events       []event
+
+	// Unused names what was in the files and says nothing to the judgement, each once: "ConfigMap".
+	Unused []string
+
+	shown  map[string]bool // kinds that were in the files, also as an empty list
+	newest time.Time
+}
+
+// event is an Event of either API group.
+type event struct {
+	kind, namespace, name string // the object that it is about
+	reason, note          string
+	last                  time.Time
+	count                 int32
+}
+
+// resizer is a VerticalPodAutoscaler, whose API is no part of Kubernetes itself.
+type resizer struct {
+	Metadata metav1.ObjectMeta `json:"metadata"`
+	Spec     struct {
+		TargetRef    autoscalingv2.CrossVersionObjectReference `json:"targetRef"`
+		UpdatePolicy struct {
+			UpdateMode string `json:"updateMode"`
+		} `json:"updatePolicy"`
+	} `json:"spec"`
+}
+
+// Shown reports whether objects of that kind ("Pod", "ReplicaSet") were among what was read, an empty list included.
+func (o *Objects) Shown(kind string) bool { return o.shown[kind] }
+
+// Newest is the latest moment that any of the objects names: when the files were made, as nearly as they tell. The zero
+// time when they name none.
+func (o *Objects) Newest() time.Time { return o.newest }
+
+// maxFile bounds one file: the pods of a cluster of 5,000 take some 60 MB.
+const maxFile = 256 << 20
+
+// Read adds the objects of one file to o: what `kubectl get ... -o yaml` or `-o json` prints, one object, a list, or
+// several documents one after the other. The name is for errors, which say what is wrong with which document and what
+// to do; objects read before an error stay.
+func (o *Objects) Read(name string, r io.Reader) error {
+	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("read %s: %w", name, err)
+	case len(text) > maxFile:
+		return fmt.Errorf("%s is larger than %d MiB: give the objects of one namespace (kubectl get ... -n NAMESPACE -o yaml)", name, maxFile>>20)
+	}
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	if len(bytes.TrimSpace(text)) == 0 {
+		return fmt.Errorf("%s is empty: nothing was found, or kubectl wrote its error elsewhere", name)
+	}
+	docs := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
+	for n := 1; ; n++ {
+		var doc json.RawMessage
+		err := docs.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: document %d is neither YAML nor JSON: %w%s", name, n, err, tableHint(text))
+		}
+		if len(doc) == 0 || string(doc) == "null" {
+			continue
+		}
+		if err := o.add(doc); err != nil {
+			return fmt.Errorf("%s: document %d: %w%s", name, n, err, tableHint(text))
+		}
+	}
+}
+
+// tableHint helps somebody who gave what kubectl prints for people.
+func tableHint(text []byte) string {
+	first, _, _ := strings.Cut(string(text), "\n")
+	if strings.HasPrefix(first, "NAME") || strings.HasPrefix(first, "Name:") || strings.HasPrefix(first, "LAST SEEN") {
+		return " (this is kubectl's output for people: give what -o yaml or -o json prints)"
+	}
+	return ""
+}
+
+// add takes one object or a list of them.
+func (o *Objects) add(doc json.RawMessage) error {
+	var head struct {
+		metav1.TypeMeta `json:",inline"`
+		Items           []json.RawMessage `json:"items"`
+	}
+	if err := json.Unmarshal(doc, &head); err != nil {
+		return fmt.Errorf("no Kubernetes object: %w", err)
+	}
+	if head.Kind == "" || head.APIVersion == "" {
+		return errors.New("no Kubernetes object: it has no apiVersion and kind")
+	}
+	if kind, isList := strings.CutSuffix(head.Kind, "List"); isList {
+		o.show(kind)
+		for i, item := range head.Items {
+			// Items of a typed list (PodList) may leave out their own kind.
+			if typed, err := withKind(item, head.APIVersion, kind); err != nil {
+				return fmt.Errorf("item %d of the list: %w", i+1, err)
+			} else if err := o.add(typed); err != nil {
+				return fmt.Errorf("item %d of the list: %w", i+1, err)
+			}
+		}
+		return nil
+	}
+	if head.Kind == "Status" {
+		var s metav1.Status
+		_ = json.Unmarshal(doc, &s)
+		return fmt.Errorf("the API server's error, not an object: %s", s.Message)
+	}
+	group, _, hasGroup := strings.Cut(head.APIVersion, "/")
+	if !hasGroup {
+		group = ""
+	}
+	return o.take(group, head.Kind, doc)
+}
+
+// withKind adds kind and apiVersion to an item that has none.
+func withKind(item json.RawMessage, apiVersion, kind string) (json.RawMessage, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(item, &fields); err != nil {
+		return nil, err
+	}
+	if fields["kind"] != nil || kind == "" {
+		return item, nil
+	}
+	fields["kind"], _ = json.Marshal(kind)
+	fields["apiVersion"], _ = json.Marshal(apiVersion)
+	return json.Marshal(fields)
+}
+
+func (o *Objects) show(kind string) {
+	if kind == "" {
+		return
+	}
+	if o.shown == nil {
+		o.shown = map[string]bool{}
+	}
+	o.shown[kind] = true
+}
+
+// take decodes one object of a kind that is judged; other kinds are named in Unused. An object that was given twice (the
+// same file twice, or two `get`s) counts once, the later one.
+func (o *Objects) take(group, kind string, doc json.RawMessage) error {
+	o.show(kind)
+	o.date(doc)
+	switch group + "/" + kind {
+	case "apps/Deployment":
+		return decodeInto(doc, &o.Deployments, func(d *appsv1.Deployment) *metav1.ObjectMeta { return &d.ObjectMeta })
+	case "apps/StatefulSet":
+		return decodeInto(doc, &o.StatefulSets, func(s *appsv1.StatefulSet) *metav1.ObjectMeta { return &s.ObjectMeta })
+	case "apps/DaemonSet":
+		return decodeInto(doc, &o.DaemonSets, func(d *appsv1.DaemonSet) *metav1.ObjectMeta { return &d.ObjectMeta })
+	case "apps/ReplicaSet":
+		return decodeInto(doc, &o.ReplicaSets, func(r *appsv1.ReplicaSet) *metav1.ObjectMeta { return &r.ObjectMeta })
+	case "batch/Job":
+		return decodeInto(doc, &o.Jobs, func(j *batchv1.Job) *metav1.ObjectMeta { return &j.ObjectMeta })
+	case "batch/CronJob":
+		return decodeInto(doc, &o.CronJobs, func(c *batchv1.CronJob) *metav1.ObjectMeta { return &c.ObjectMeta })
+	case "/Pod":
+		return decodeInto(doc, &o.Pods, func(p *corev1.Pod) *metav1.ObjectMeta { return &p.ObjectMeta })
+	case "/Service":
+		return decodeInto(doc, &o.Services, func(s *corev1.Service) *metav1.ObjectMeta { return &s.ObjectMeta })
+	case "/Node":
+		return decodeInto(doc, &o.Nodes, func(n *corev1.Node) *metav1.ObjectMeta { return &n.ObjectMeta })
+	case "/Namespace":
+		return decodeInto(doc, &o.Namespaces, func(n *corev1.Namespace) *metav1.ObjectMeta { return &n.ObjectMeta })
+	case "/PersistentVolumeClaim":
+		return decodeInto(doc, &o.Claims, func(c *corev1.PersistentVolumeClaim) *metav1.ObjectMeta { return &c.ObjectMeta })
+	case "/ResourceQuota":
+		return decodeInto(doc, &o.Quotas, func(q *corev1.ResourceQuota) *metav1.ObjectMeta { return &q.ObjectMeta })
+	case "policy/PodDisruptionBudget":
+		return decodeInto(doc, &o.Budgets, func(b *policyv1.PodDisruptionBudget) *metav1.ObjectMeta { return &b.ObjectMeta })
+	case "autoscaling/HorizontalPodAutoscaler": // v1 and v2 have scaleTargetRef, minReplicas and maxReplicas in the same places
+		return decodeInto(doc, &o.Autoscalers, func(h *autoscalingv2.HorizontalPodAutoscaler) *metav1.ObjectMeta { return &h.ObjectMeta })
+	case "autoscaling.k8s.io/VerticalPodAutoscaler":
+		return decodeInto(doc, &o.Resizers, func(r *resizer) *metav1.ObjectMeta { return &r.Metadata })
+	case "discovery.k8s.io/EndpointSlice":
+		return decodeInto(doc, &o.Slices, func(s *discoveryv1.EndpointSlice) *metav1.ObjectMeta { return &s.ObjectMeta })
+	case "/Endpoints":
+		return o.takeEndpoints(doc)
+	case "/Event", "events.k8s.io/Event":
+		return o.takeEvent(doc)
+	default:
+		if !slices.Contains(o.Unused, kind) {
+			o.Unused = append(o.Unused, kind)
+		}
+		return nil
+	}
+}
+
+func decodeInto[T any](doc json.RawMessage, list *[]T, meta func(*T) *metav1.ObjectMeta) error {
+	var v T
+	if err := json.Unmarshal(doc, &v); err != nil {
+		return err
+	}
+	m := meta(&v)
+	if m.Name == "" {
+		return errors.New("the object has no metadata.name: give what the API server returned (kubectl get), not a file that is still to be applied")
+	}
+	for i := range *list {
+		if old := meta(&(*list)[i]); old.Namespace == m.Namespace && old.Name == m.Name {
+			(*list)[i] = v
+			return nil
+		}
+	}
+	*list = append(*list, v)
+	return nil
+}
+
+// takeEndpoints reads the older form of an EndpointSlice.
+func (o *Objects) takeEndpoints(doc json.RawMessage) error {
+	var e corev1.Endpoints //nolint:staticcheck // deprecated, and still what `kubectl get endpoints` prints
+	if err := json.Unmarshal(doc, &e); err != nil {
+		return err
+	}
+	s := discoveryv1.EndpointSlice{ObjectMeta: e.ObjectMeta}
+	s.Labels = map[string]string{discoveryv1.LabelServiceName: e.Name}
+	for _, subset := range e.Subsets {
+		for _, p := range subset.Ports {
+			s.Ports = append(s.Ports, discoveryv1.EndpointPort{Name: &p.Name, Port: &p.Port})
+		}
+		for ready, list := range map[bool][]corev1.EndpointAddress{true: subset.Addresses, false: subset.NotReadyAddresses} {
+			for _, a := range list {
+				s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Addresses: []string{a.IP}, TargetRef: a.TargetRef,
+					Conditions: discoveryv1.EndpointConditions{Ready: &ready}})
+			}
+		}
+	}
+	o.show("EndpointSlice")
+	o.Slices = append(o.Slices, s)
+	return nil
+}
+
+// takeEvent reads an Event of core/v1 (involvedObject, message, lastTimestamp) or of events.k8s.io/v1 (regarding, note,
+// series), which the API server serves as two views of one thing.
+func (o *Objects) takeEvent(doc json.RawMessage) error {
+	var e struct {
+		InvolvedObject, Regarding corev1.ObjectReference
+		Reason, Message, Note     string
+		LastTimestamp             *metav1.Time      `json:"lastTimestamp"`
+		DeprecatedLastTimestamp   *metav1.Time      `json:"deprecatedLastTimestamp"`
+		EventTime                 *metav1.MicroTime `json:"eventTime"`
+		Count, DeprecatedCount    int32
+		Series                    *struct {
+			Count            int32
+			LastObservedTime metav1.MicroTime `json:"lastObservedTime"`
+		}
+	}
+	if err := json.Unmarshal(doc, &e); err != nil {
+		return err
+	}
+	about, note := e.InvolvedObject, e.Message
+	if about.Name == "" {
+		about = e.Regarding
+	}
+	if note == "" {
+		note = e.Note
+	}
+	got := event{kind: about.Kind, namespace: about.Namespace, name: about.Name, reason: e.Reason, note: note, count: max(e.Count, e.DeprecatedCount, 1)}
+	for _, t := range []*metav1.Time{e.LastTimestamp, e.DeprecatedLastTimestamp} {
+		if t != nil && t.After(got.last) {
+			got.last = t.Time
+		}
+	}
+	if e.EventTime != nil && e.EventTime.After(got.last) {
+		got.last = e.EventTime.Time
+	}
+	if e.Series != nil {
+		got.count = max(got.count, e.Series.Count)
+		if e.Series.LastObservedTime.After(got.last) {
+			got.last = e.Series.LastObservedTime.Time
+		}
+	}
+	o.Events = append(o.Events, got)
+	return nil
+}
+
+// date remembers the latest moment that the object names. A time that is planned (deletionTimestamp is the end of the
+// grace, not its begin) says nothing about now; nor does what people wrote into annotations.
+func (o *Objects) date(doc json.RawMessage) {
+	var any map[string]json.RawMessage
+	if json.Unmarshal(doc, &any) != nil {
+		return
+	}
+	delete(any, "spec")
+	rest, _ := json.Marshal(any)
+	dec := json.NewDecoder(bytes.NewReader(rest))
+	key := ""
+	for {
+		tok, err := dec.Token()
+		if err != nil {
+			return
+		}
+		text, ok := tok.(string)
+		if !ok {
+			key = ""
+			continue
+		}
+		if t, err := time.Parse(time.RFC3339Nano, text); err == nil && timeKeys[key] && t.After(o.newest) {
+			o.newest = t
+		}
+		key = text
+	}
+}
+
+// timeKeys are the fields whose value is a moment that has passed.
+var timeKeys = map[string]bool{
+	"creationTimestamp": true, "time": true, "lastTransitionTime": true, "lastUpdateTime": true, "lastProbeTime": true, "lastHeartbeatTime": true,
+	"startTime": true, "startedAt": true, "finishedAt": true, "completionTime": true, "lastTimestamp": true, "firstTimestamp": true, "eventTime": true,
+	"lastObservedTime": true, "lastScaleTime": true, "lastScheduleTime": true, "lastSuccessfulTime": true, "renewTime": true,
+	"deprecatedLastTimestamp": true,
+}

@@ -1,0 +1,427 @@
+package kubernetes
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// Kinds of target, in the words of the API.
+const (
+	kindDeployment  = "Deployment"
+	kindStatefulSet = "StatefulSet"
+	kindDaemonSet   = "DaemonSet"
+	kindReplicaSet  = "ReplicaSet"
+	kindJob         = "Job"
+	kindPod         = "Pod"
+	kindService     = "Service"
+)
+
+// workload is one target with everything that hangs on it, whatever its kind. Numbers are what its controller reports;
+// known says that the controller's object was shown, and not only its pods.
+type workload struct {
+	kind string
+	metav1.ObjectMeta
+	known      bool
+	template   *corev1.PodTemplateSpec // nil when the controller was not shown
+	selector   labels.Selector
+	wanted     int32
+	ready      int32
+	updated    int32
+	available  int32
+	observed   int64
+	paused     bool
+	conditions []condition
+	pods       []*corev1.Pod
+	revisions  []revision // of a Deployment, newest first
+	services   []service
+	maxSurge   bool // a rollout makes additional pods first
+	manual     bool // a person rolls updates on: OnDelete, or a partition that holds some pods back
+	job        *batchv1.Job
+	set        *appsv1.StatefulSet
+}
+
+// condition is one condition of a workload's status, of whatever kind.
+type condition struct{ kind, status, reason, message string }
+
+// revision is one version of a Deployment's template: a ReplicaSet.
+type revision struct {
+	number int64
+	name   string
+	hash   string
+	ready  int32
+	since  time.Time
+}
+
+// service is a Service that is meant for a workload, with the endpoints that stand behind it.
+type service struct {
+	*corev1.Service
+	matches   bool // its selector matches the workload's template
+	shown     bool // its endpoints were shown
+	ready     int  // addresses that get traffic
+	waiting   int  // addresses that are known and not ready
+	noPort    bool // the slices list addresses but no port
+	addresses int
+}
+
+// id names the target as people do: NAMESPACE/KIND/NAME.
+func (w *workload) id() string {
+	return namespaced(w.Namespace, strings.ToLower(w.kind)+"/"+w.Name)
+}
+
+func namespaced(namespace, name string) string {
+	if namespace == "" {
+		return name
+	}
+	return namespace + "/" + name
+}
+
+func (w *workload) condition(kind string) (condition, bool) {
+	i := slices.IndexFunc(w.conditions, func(c condition) bool { return c.kind == kind })
+	if i < 0 {
+		return condition{}, false
+	}
+	return w.conditions[i], true
+}
+
+// current is the newest revision's hash; "" when it cannot be told.
+func (w *workload) current() string {
+	if len(w.revisions) == 0 {
+		return ""
+	}
+	return w.revisions[0].hash
+}
+
+// isNew reports that the pod is of the newest revision while an older one is still there: a rollout is under way.
+func (w *workload) isNew(p *corev1.Pod) bool {
+	switch w.kind {
+	case kindDeployment:
+		return w.olderServing() != nil && p.Labels[appsv1.DefaultDeploymentUniqueLabelKey] == w.current()
+	case kindStatefulSet:
+		st := w.set.Status
+		return st.UpdateRevision != st.CurrentRevision && p.Labels[appsv1.ControllerRevisionHashLabelKey] == st.UpdateRevision
+	case kindDaemonSet:
+		return w.known && w.updated < w.wanted && p.Labels[appsv1.ControllerRevisionHashLabelKey] == w.current()
+	}
+	return false
+}
+
+// olderServing returns the older revision with the most ready pods; nil when none has any.
+func (w *workload) olderServing() *revision {
+	var best *revision
+	for i := 1; i < len(w.revisions); i++ {
+		if r := &w.revisions[i]; r.ready > 0 && (best == nil || r.ready > best.ready) {
+			best = r
+		}
+	}
+	return best
+}
+
+// workloads makes one view per target, in the order of namespace, kind and name.
+func workloads(o *Objects) []*workload {
+	var list []*workload
+	owners := map[string]*workload{} // by uid
+	add := func(w *workload, meta metav1.ObjectMeta, conditions []condition) {
+		w.ObjectMeta, w.conditions = meta, conditions
+		list = append(list, w)
+		if meta.UID != "" {
+			owners[string(meta.UID)] = w
+		}
+		owners[w.id()] = w
+	}
+	for i := range o.Deployments {
+		d := &o.Deployments[i]
+		w := &workload{kind: kindDeployment, known: true, template: &d.Spec.Template, selector: selectorOf(d.Spec.Selector), wanted: orOne(d.Spec.Replicas),
+			ready: d.Status.ReadyReplicas, updated: d.Status.UpdatedReplicas, available: d.Status.AvailableReplicas, observed: d.Status.ObservedGeneration,
+			paused: d.Spec.Paused, maxSurge: d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType && !zeroSurge(d)}
+		add(w, d.ObjectMeta, mapConditions(d.Status.Conditions, func(c appsv1.DeploymentCondition) condition {
+			return condition{string(c.Type), string(c.Status), c.Reason, c.Message}
+		}))
+	}
+	for i := range o.StatefulSets {
+		s := &o.StatefulSets[i]
+		w := &workload{kind: kindStatefulSet, known: true, template: &s.Spec.Template, selector: selectorOf(s.Spec.Selector), wanted: orOne(s.Spec.Replicas),
+			ready: s.Status.ReadyReplicas, updated: s.Status.UpdatedReplicas, available: s.Status.AvailableReplicas, observed: s.Status.ObservedGeneration, set: s}
+		if u := s.Spec.UpdateStrategy; u.Type == appsv1.OnDeleteStatefulSetStrategyType ||
+			u.RollingUpdate != nil && u.RollingUpdate.Partition != nil && *u.RollingUpdate.Partition > 0 {
+			w.manual = true
+		}
+		add(w, s.ObjectMeta, nil)
+	}
+	for i := range o.DaemonSets {
+		d := &o.DaemonSets[i]
+		w := &workload{kind: kindDaemonSet, known: true, template: &d.Spec.Template, selector: selectorOf(d.Spec.Selector), wanted: d.Status.DesiredNumberScheduled,
+			ready: d.Status.NumberReady, updated: d.Status.UpdatedNumberScheduled, available: d.Status.NumberAvailable, observed: d.Status.ObservedGeneration,
+			manual: d.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType}
+		add(w, d.ObjectMeta, nil)
+	}
+	for i := range o.Jobs {
+		j := &o.Jobs[i]
+		add(&workload{kind: kindJob, known: true, template: &j.Spec.Template, selector: labels.Nothing(), wanted: 1, job: j}, j.ObjectMeta,
+			mapConditions(j.Status.Conditions, func(c batchv1.JobCondition) condition {
+				return condition{string(c.Type), string(c.Status), c.Reason, c.Message}
+			}))
+	}
+	placeReplicaSets(o, owners, add)
+	placePods(o, owners, &list)
+	for _, w := range list {
+		w.nameRevisions(o)
+	}
+	placeServices(o, &list)
+	slices.SortStableFunc(list, func(a, b *workload) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.kind, b.kind), cmp.Compare(a.Name, b.Name))
+	})
+	return list
+}
+
+// placeReplicaSets gives each ReplicaSet to its Deployment as a revision; one without an owner is a target itself, and
+// one whose Deployment was not shown stands for it.
+func placeReplicaSets(o *Objects, owners map[string]*workload, add func(*workload, metav1.ObjectMeta, []condition)) {
+	for i := range o.ReplicaSets {
+		r := &o.ReplicaSets[i]
+		conditions := mapConditions(r.Status.Conditions, func(c appsv1.ReplicaSetCondition) condition {
+			return condition{string(c.Type), string(c.Status), c.Reason, c.Message}
+		})
+		owner := metav1.GetControllerOf(r)
+		if owner == nil {
+			add(&workload{kind: kindReplicaSet, known: true, template: &r.Spec.Template, selector: selectorOf(r.Spec.Selector), wanted: orOne(r.Spec.Replicas),
+				ready: r.Status.ReadyReplicas, updated: r.Status.Replicas, available: r.Status.AvailableReplicas, observed: r.Status.ObservedGeneration}, r.ObjectMeta, conditions)
+			continue
+		}
+		w := ownerOf(owner, r.Namespace, owners)
+		if w == nil {
+			w = &workload{kind: owner.Kind, selector: selectorOf(r.Spec.Selector)}
+			add(w, metav1.ObjectMeta{Name: owner.Name, Namespace: r.Namespace, UID: owner.UID}, nil)
+		}
+		number, _ := strconv.ParseInt(r.Annotations["deployment.kubernetes.io/revision"], 10, 64)
+		w.revisions = append(w.revisions, revision{number, r.Name, r.Labels[appsv1.DefaultDeploymentUniqueLabelKey], r.Status.ReadyReplicas, r.CreationTimestamp.Time})
+		if !w.known {
+			w.wanted, w.ready = w.wanted+orOne(r.Spec.Replicas), w.ready+r.Status.ReadyReplicas
+		}
+		if r.Spec.Replicas == nil || *r.Spec.Replicas > 0 {
+			w.conditions = append(w.conditions, conditions...) // ReplicaFailure stands here first
+		}
+		if w.template == nil {
+			w.template = &r.Spec.Template
+		}
+	}
+}
+
+func ownerOf(ref *metav1.OwnerReference, namespace string, owners map[string]*workload) *workload {
+	if w := owners[string(ref.UID)]; w != nil && ref.UID != "" {
+		return w
+	}
+	return owners[namespaced(namespace, strings.ToLower(ref.Kind)+"/"+ref.Name)]
+}
+
+// placePods gives each pod to the target that owns it. Who owns it stands in its owner references; a ReplicaSet that was
+// not shown is named after its Deployment and the template's hash.
+func placePods(o *Objects, owners map[string]*workload, list *[]*workload) {
+	sets := map[string]*workload{}
+	for i := range o.ReplicaSets {
+		if ref := metav1.GetControllerOf(&o.ReplicaSets[i]); ref != nil {
+			sets[namespaced(o.ReplicaSets[i].Namespace, o.ReplicaSets[i].Name)] = ownerOf(ref, o.ReplicaSets[i].Namespace, owners)
+		}
+	}
+	for i := range o.Pods {
+		p := &o.Pods[i]
+		kind, name := kindPod, p.Name
+		var w *workload
+		if ref := metav1.GetControllerOf(p); ref != nil {
+			kind, name = ref.Kind, ref.Name
+			w = ownerOf(ref, p.Namespace, owners)
+			if w == nil && ref.Kind == kindReplicaSet {
+				if w = sets[namespaced(p.Namespace, ref.Name)]; w == nil {
+					if hash := p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]; hash != "" {
+						kind, name = kindDeployment, strings.TrimSuffix(ref.Name, "-"+hash)
+						w = owners[namespaced(p.Namespace, "deployment/"+name)]
+					}
+				}
+			}
+			if kind == "Node" { // a static pod of the kubelet's
+				kind, name = kindPod, p.Name
+			}
+		}
+		if w == nil {
+			w = &workload{kind: kind, ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: p.Namespace}, selector: labels.SelectorFromSet(p.Labels)}
+			if kind == kindPod {
+				w.ObjectMeta, w.known = p.ObjectMeta, true
+				w.template = &corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}
+			}
+			owners[w.id()] = w
+			*list = append(*list, w)
+		}
+		if !w.known || w.kind == kindPod {
+			if p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodSucceeded {
+				w.wanted++
+			}
+			if podReady(p) {
+				w.ready++
+			}
+		}
+		w.pods = append(w.pods, p)
+	}
+}
+
+// nameRevisions sorts the revisions, newest first. Without ReplicaSets the hashes of the pods serve, by age.
+func (w *workload) nameRevisions(o *Objects) {
+	switch {
+	case w.kind == kindDeployment && len(w.revisions) == 0, w.kind == kindDaemonSet:
+		key := appsv1.DefaultDeploymentUniqueLabelKey
+		if w.kind == kindDaemonSet {
+			key = appsv1.ControllerRevisionHashLabelKey
+		}
+		byHash := map[string]*revision{}
+		for _, p := range w.pods {
+			hash := p.Labels[key]
+			r := byHash[hash]
+			if r == nil {
+				r = &revision{hash: hash}
+				byHash[hash] = r
+			}
+			if p.CreationTimestamp.After(r.since) {
+				r.since = p.CreationTimestamp.Time
+			}
+			if podReady(p) {
+				r.ready++
+			}
+		}
+		for _, r := range byHash {
+			w.revisions = append(w.revisions, *r)
+		}
+	}
+	slices.SortFunc(w.revisions, func(a, b revision) int {
+		return cmp.Or(cmp.Compare(b.number, a.number), b.since.Compare(a.since), cmp.Compare(a.name, b.name))
+	})
+}
+
+// placeServices finds for every Service the workload that it is meant for: the one whose pods its selector matches; else,
+// since a wrong selector is what is looked for, the one that shares labels with it or bears its name.
+func placeServices(o *Objects, list *[]*workload) {
+	for i := range o.Services {
+		s := &o.Services[i]
+		if len(s.Spec.Selector) == 0 || s.Spec.Type == corev1.ServiceTypeExternalName {
+			continue // whoever made it without a selector keeps its endpoints by hand
+		}
+		view := service{Service: s, shown: o.Shown("EndpointSlice")}
+		for j := range o.Slices {
+			slice := &o.Slices[j]
+			if slice.Namespace != s.Namespace || slice.Labels["kubernetes.io/service-name"] != s.Name {
+				continue
+			}
+			view.noPort = view.noPort || len(slice.Ports) == 0 && len(slice.Endpoints) > 0
+			for _, e := range slice.Endpoints {
+				view.addresses++
+				if e.Conditions.Ready == nil || *e.Conditions.Ready {
+					view.ready++
+				} else {
+					view.waiting++
+				}
+			}
+		}
+		selector := labels.SelectorFromSet(s.Spec.Selector)
+		var best *workload
+		score := 0
+		for _, w := range *list {
+			if w.Namespace != s.Namespace || w.kind == kindJob || w.kind == kindService {
+				continue
+			}
+			podLabels := w.podLabels()
+			if podLabels != nil && selector.Matches(labels.Set(podLabels)) {
+				matched := view
+				matched.matches = true
+				w.services = append(w.services, matched)
+				best, score = nil, -1
+				continue
+			}
+			if score < 0 {
+				continue
+			}
+			points := 0
+			if w.Name == s.Name {
+				points += 10
+			}
+			for k, v := range s.Spec.Selector {
+				if podLabels[k] == v {
+					points += 2
+				} else if _, has := podLabels[k]; has {
+					points++
+				}
+			}
+			if points > score {
+				best, score = w, points
+			}
+		}
+		switch {
+		case score < 0:
+		case best != nil:
+			best.services = append(best.services, view)
+		case o.Shown(kindPod) || o.Shown(kindDeployment):
+			w := &workload{kind: kindService, ObjectMeta: s.ObjectMeta, known: true, selector: selector, services: []service{view}}
+			*list = append(*list, w)
+		}
+	}
+}
+
+// podLabels are the labels that the workload's pods bear.
+func (w *workload) podLabels() map[string]string {
+	if w.template != nil {
+		return w.template.Labels
+	}
+	if len(w.pods) > 0 {
+		return w.pods[0].Labels
+	}
+	return nil
+}
+
+func selectorOf(s *metav1.LabelSelector) labels.Selector {
+	selector, err := metav1.LabelSelectorAsSelector(s)
+	if err != nil {
+		return labels.Nothing()
+	}
+	return selector
+}
+
+func mapConditions[T any](list []T, f func(T) condition) []condition {
+	out := make([]condition, len(list))
+	for i, c := range list {
+		out[i] = f(c)
+	}
+	return out
+}
+
+// zeroSurge: the Deployment replaces pods in place and needs no room for more.
+func zeroSurge(d *appsv1.Deployment) bool {
+	r := d.Spec.Strategy.RollingUpdate
+	return r != nil && r.MaxSurge != nil && (r.MaxSurge.IntVal == 0 && r.MaxSurge.StrVal == "" || r.MaxSurge.StrVal == "0%")
+}
+
+func orOne(n *int32) int32 {
+	if n == nil {
+		return 1 // the API's default for replicas
+	}
+	return *n
+}
+
+func podReady(p *corev1.Pod) bool {
+	c := podCondition(p, corev1.PodReady)
+	return c != nil && c.Status == corev1.ConditionTrue && p.DeletionTimestamp == nil
+}
+
+func podCondition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
+	i := slices.IndexFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == kind })
+	if i < 0 {
+		return nil
+	}
+	return &p.Status.Conditions[i]
+}
+
+func labelSet(m map[string]string) labels.Set { return m }
