@@ -163,7 +163,7 @@ func inspect(ctx context.Context, path string, m mark) (err error) {
 	version, err := checkVersion(ctx, c, known)
 	switch {
 	case m.writes > 0 && (errors.Is(err, ErrForeign) || version > known+255 || err == nil && version < m.schema): // no 255 versions were missed: flipped bits
-		return fmt.Errorf("%w: its header or its write-ahead log (-wal) is not as it was written: schema %d, and it was %d: %w", ErrCorrupt, version, m.schema, err)
+		return errors.Join(fmt.Errorf("%w: its header or its write-ahead log (-wal) is not as it was written: schema %d, and it was %d", ErrCorrupt, version, m.schema), err)
 	case err != nil:
 		return err
 	case version < known: // new, or checked once it is upgraded
