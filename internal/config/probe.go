@@ -39,7 +39,7 @@ type HealthCheck struct {
 	// Time that an answer may take. It must be shorter than interval. A server whose pool is full
 	// takes a second to say so: less than 1.5s makes it look hung.
 	Timeout time.Duration `yaml:"timeout" default:"3s" want:"min=10ms,max=10m"`
-	// MCP resource to read. Only for type mcp.
+	// MCP resource to read. A server that does not offer it is judged by ping and tools/list. Only for type mcp.
 	Resource string `yaml:"resource" default:"health://status" want:"nonempty"`
 }
 

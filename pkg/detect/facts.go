@@ -16,6 +16,7 @@ const (
 	HealthStatus      = "health.status"       // word: healthy, degraded, unhealthy, or the server's own unknown word
 	HealthDatabase    = "health.database"     // word: connected, degraded, disconnected, or the server's own word
 	HealthError       = "health.error"        // word: error/message text (evidence only; texts lie)
+	HealthInstead     = "health.instead"      // word: what an MCP server is judged by that has no such health resource
 	HealthUptime      = "health.uptime"       // seconds
 	PoolSize          = "pool.size"           // connections open now
 	PoolMin           = "pool.min"            // configured

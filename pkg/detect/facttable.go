@@ -54,6 +54,7 @@ func FactTable() []Fact {
 		word(HealthStatus, "the service's own word: healthy, degraded, unhealthy, or another"),
 		word(HealthDatabase, "the service's word for its database: connected, degraded, disconnected, or another"),
 		word(HealthError, "error text of the reply; such texts lie"),
+		word(HealthInstead, "what an MCP server is judged by that has no such health resource"),
 		number(HealthUptime, "seconds that the service says it has been up"),
 		number(PoolSize, "connections of the pool that are open now"),
 		number(PoolMin, "configured minimum of the pool"),

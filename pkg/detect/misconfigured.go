@@ -34,8 +34,7 @@ var misconfiguredCondition = Condition{
 			return unknown(ClassMisconfigured, "TLS failed: "+orNone(f.Text(HTTPError)),
 				"check http or https in the health url, and the certificate")
 		case OutcomeRedirect:
-			return unknown(ClassMisconfigured, fmt.Sprintf("the health url answers with a redirect (HTTP %s), which is not followed", status(f)),
-				"configure the final url")
+			return unknown(ClassMisconfigured, elsewhere(f), "configure the final url, if that place is yours")
 		case OutcomeDNS:
 			return unknown(ClassMisconfigured, "the name in the health url cannot be resolved: "+orNone(f.Text(HTTPError)),
 				"correct the host name, or mend the resolver")
@@ -68,6 +67,19 @@ var misconfiguredCondition = Condition{
 		}
 		return Finding{}
 	},
+}
+
+// elsewhere tells of a server that would have the probe ask another place: by a redirect, or by the address that an MCP
+// server of the older transport names for messages.
+func elsewhere(f Facts) string {
+	if s, ok := f.Num(HTTPStatus); ok && s < 300 {
+		return "the server sends the probe elsewhere, where it does not go: " + orNone(f.Text(HTTPError))
+	}
+	because := fmt.Sprintf("the health url answers with a redirect (HTTP %s), which is not followed", status(f))
+	if e := f.Text(HTTPError); e != "" {
+		because += ": " + e
+	}
+	return because
 }
 
 // rejected reports an HTTP status that speaks of the request and not of the server. 408 is the

@@ -15,6 +15,9 @@ func healthySentence(o Observation, b Background) string {
 	if s := f.Text(HealthStatus); s != "" {
 		parts = append(parts, "health reply says "+s+latencyNote(f))
 	}
+	if s := f.Text(HealthInstead); s != "" && f.Text(HTTPOutcome) == OutcomeReply {
+		parts = append(parts, "the MCP server answers"+latencyNote(f)+"; "+s)
+	}
 	if n, max, ok := poolUse(f); ok {
 		parts = append(parts, "pool "+whole(n)+" of "+whole(max)+" in use")
 	}

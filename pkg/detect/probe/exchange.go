@@ -162,7 +162,7 @@ func (x *exchange) receive(conn io.Reader) (r Reply, err error) {
 	}
 	defer resp.Body.Close() //nolint:errcheck // the connection is closed anyway
 	r = Reply{Status: resp.StatusCode, ContentType: resp.Header.Get("Content-Type"), RetryAfter: resp.Header.Get("Retry-After"),
-		Server: resp.Header.Get("Server")}
+		Server: resp.Header.Get("Server"), Location: resp.Header.Get("Location")}
 	limited.N = int64(x.maxBody) + maxHeader // chunk lines and trailers come on top of the body
 	body := io.Reader(resp.Body)
 	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/egress"
 )
 
 // failure is the one classification of transport errors; each witness maps it to its own words.
@@ -30,6 +31,7 @@ const (
 	failNoReply             // accepted, and no complete answer in time
 	failDNS                 // the name could not be resolved
 	failTLS                 // the other side speaks no TLS, or its certificate is not accepted
+	failElsewhere           // it would have us ask another place
 	failProtocol            // it answered with something that is not the protocol
 	failOther
 )
@@ -43,6 +45,7 @@ var outcomes = map[failure]string{
 	failNoReply:     detect.OutcomeNoReply,
 	failDNS:         detect.OutcomeDNS,
 	failTLS:         detect.OutcomeTLS,
+	failElsewhere:   detect.OutcomeRedirect,
 	failProtocol:    detect.OutcomeGarbage,
 }
 
@@ -104,6 +107,9 @@ func classify(err error) (failure, string) {
 	}
 	if h, ok := errors.AsType[hurriedError](err); ok {
 		return failOurs, h.Error()
+	}
+	if r, ok := errors.AsType[*egress.RefusedError](err); ok {
+		return failElsewhere, r.Error()
 	}
 	if s, ok := tlsSentence(err); ok {
 		return failTLS, s

@@ -2,9 +2,11 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/egress"
 )
 
 // MCPEndpoint says where and how to speak MCP.
@@ -33,8 +36,9 @@ const protocolVersion = "2025-06-18"
 type mcpClient struct {
 	endpoint Endpoint
 	sse      bool
+	to       *url.URL
+	secure   *tls.Config // nil for plain http
 	header   http.Header
-	base     *http.Transport
 	client   *mcp.Client
 
 	mu      sync.Mutex // one call at a time; guards what follows
@@ -50,9 +54,11 @@ func newMCPClient(e MCPEndpoint) (*mcpClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	base, err := newTransport(ep, u.Hostname(), u.Scheme == "https")
-	if err != nil {
-		return nil, err
+	var secure *tls.Config
+	if u.Scheme == "https" {
+		if secure, err = ep.TLS.config(u.Hostname()); err != nil {
+			return nil, err
+		}
 	}
 	header := ep.header(u)
 	u.User, u.Fragment = nil, ""
@@ -60,7 +66,7 @@ func newMCPClient(e MCPEndpoint) (*mcpClient, error) {
 	impl := &mcp.Implementation{Name: "recoveryd", Version: "1"}
 	// No capabilities: we only ask.
 	client := mcp.NewClient(impl, &mcp.ClientOptions{Capabilities: &mcp.ClientCapabilities{}})
-	return &mcpClient{endpoint: ep, sse: e.SSE, header: header, base: base, client: client}, nil
+	return &mcpClient{endpoint: ep, sse: e.SSE, to: u, secure: secure, header: header, client: client}, nil
 }
 
 // identity is the same for two clients that ask the same server in the same way and as the same
@@ -79,7 +85,7 @@ func (c *mcpClient) do(ctx context.Context, call func(context.Context, *mcp.Clie
 		kept := c.session != nil
 		if err := c.connect(ctx); err != nil {
 			c.drop()
-			c.abandon(c.tap.begun())
+			c.abandon()
 			return err
 		}
 		c.tap.reset()
@@ -126,11 +132,12 @@ func (c *mcpClient) connect(ctx context.Context) error {
 	if c.session != nil {
 		return nil
 	}
-	c.tap = newTap(c.base, c.header, c.endpoint.MaxBody)
-	hc := &http.Client{
-		Transport:     c.tap,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	line, err := newTap(c.endpoint, c.sse, c.to, c.secure, c.header)
+	if err != nil {
+		return err
 	}
+	c.tap = line
+	hc := egress.Client(line)
 	var transport mcp.Transport = &mcp.StreamableClientTransport{
 		Endpoint: c.endpoint.URL, HTTPClient: hc, MaxRetries: -1, DisableStandaloneSSE: true, MaxEventSize: c.endpoint.MaxBody,
 	}
@@ -141,9 +148,8 @@ func (c *mcpClient) connect(ctx context.Context) error {
 	c.end = end
 	// When the time is up the SDK tells the server that it gives up, and closing waits for that to be
 	// heard, five seconds with a server that hears nothing. So the line is cut first.
-	line := c.tap
 	detach := context.AfterFunc(ctx, func() { line.drop(); end() })
-	session, err := c.client.Connect(life, transport, &mcp.ClientSessionOptions{ProtocolVersion: protocolVersion})
+	session, err := c.client.Connect(life, guarded{transport, line}, &mcp.ClientSessionOptions{ProtocolVersion: protocolVersion})
 	if !detach() && err == nil { // ctx ended in the last moment, and took the session with it
 		c.session = session
 		return ctx.Err()
@@ -171,8 +177,9 @@ func (c *mcpClient) drop() {
 
 // abandon tells the server that a session is not wanted whose set-up was not finished in time: a
 // server that is slow would else keep one more of them after each look. It does not wait; close does.
-func (c *mcpClient) abandon(id string) {
-	if id == "" {
+func (c *mcpClient) abandon() {
+	line := c.tap
+	if line == nil || line.sessionID() == "" {
 		return
 	}
 	c.goodbyes.Go(func() {
@@ -183,8 +190,8 @@ func (c *mcpClient) abandon(id string) {
 			return
 		}
 		req.Header = c.header.Clone()
-		req.Header.Set(sessionHeader, id)
-		if resp, err := c.base.RoundTrip(req); err == nil {
+		req.Header.Set(sessionHeader, line.sessionID())
+		if resp, err := line.base.RoundTrip(req); err == nil {
 			_ = resp.Body.Close()
 		}
 	})
@@ -227,7 +234,16 @@ func (c *mcpClient) failure(ctx context.Context, err, hurried error) Reply {
 	}
 	r.Status = c.tap.status
 	rpc, isRPC := errors.AsType[*jsonrpc.Error](err)
+	tooMuch, isTooMuch := errors.AsType[tooMuchError](c.tap.err)
 	switch {
+	case isTooMuch:
+		r.Outcome, r.Error = detect.OutcomeGarbage, string(tooMuch)
+	case errors.Is(c.tap.err, errOtherTransport):
+		r.Outcome, r.Error = detect.OutcomeGarbage, errOtherTransport.Error()
+	case isTimeout(err) && c.tap.asked != "":
+		r.Outcome, r.Error = detect.OutcomeGarbage, fmt.Sprintf("the server asks for %s instead of answering; a probe answers no request", c.tap.asked)
+	case isTimeout(err) && c.session == nil && c.tap.begun:
+		r.Outcome, r.Error = detect.OutcomeGarbage, "the server began to answer, and no session of MCP came of it in time"
 	case errors.Is(c.tap.err, errTooLarge):
 		r.Outcome, r.Error = detect.OutcomeTooLarge, fmt.Sprintf("the body is larger than %d bytes", c.endpoint.MaxBody)
 	case isTimeout(err) && !c.tap.connected:

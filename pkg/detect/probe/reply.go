@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type Reply struct {
 	ContentType string // header Content-Type
 	RetryAfter  string // header Retry-After: seconds, or a date
 	Server      string // header Server: who says that it answers
+	Location    string // header Location: where a redirect points
 	Body        []byte // at most the bound; it is not kept
 	TooLarge    bool   // the body went on beyond the bound
 	// Latency is how long it took until the reply was complete or we gave up; 0 = not known.
@@ -101,7 +103,7 @@ func (r Reply) read(f detect.Facts) (outcome, why string) {
 		}
 		return detect.OutcomeNotFound, because(message)
 	case s >= 300 && s < 400:
-		return detect.OutcomeRedirect, because("redirects are not followed")
+		return detect.OutcomeRedirect, because(r.pointing())
 	case s == http.StatusBadRequest && plainToTLS(r.Body):
 		return detect.OutcomeTLS, "the server expects https, and was asked in plain http"
 	}
@@ -145,6 +147,16 @@ func (r Reply) read(f detect.Facts) (outcome, why string) {
 // header is what was kept of the header.
 func (r Reply) header() http.Header {
 	return http.Header{"Content-Type": {r.ContentType}, "Retry-After": {r.RetryAfter}, "Server": {r.Server}}
+}
+
+// pointing says where a redirect points, without what may be secret in it.
+func (r Reply) pointing() string {
+	u, err := url.Parse(r.Location)
+	if err != nil || r.Location == "" {
+		return "redirects are not followed"
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return "it points to " + clean(u.String(), 120) + " and is not followed"
 }
 
 func statusReading(status int) detect.Reading {
