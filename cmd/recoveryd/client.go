@@ -7,20 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/egress"
 )
 
 // call asks the daemon over its control socket and decodes the answer.
 func (c *cli) call(ctx context.Context, method, path string, body, into any) error {
 	socket := c.socketPath()
-	client := &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		}}}
+	client := egress.Unix(socket)
+	client.Timeout = 15 * time.Second
 	var rd io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/egress"
 	"github.com/recoveryd/recoveryd/pkg/platform"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -56,8 +57,11 @@ func askURL(ctx context.Context, address, want string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the address cannot be asked")
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := client.Do(req)
+	to, err := egress.NewTransport(egress.Way{}, req.URL)
+	if err != nil {
+		return "", fmt.Errorf("the address cannot be asked: %w", err)
+	}
+	resp, err := egress.Client(to).Do(req)
 	if err != nil {
 		return "", fmt.Errorf("it does not answer: %w", err)
 	}

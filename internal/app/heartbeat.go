@@ -184,7 +184,7 @@ func (b *beater) send(ctx context.Context, c config.Heartbeat) error {
 		if u.User != nil {
 			secrets = append(secrets, u.User.String())
 		}
-		client, err := wire.New("heartbeat", wire.Config{Timeout: c.Timeout}, secrets...)
+		client, err := wire.New("heartbeat", wire.Config{Timeout: c.Timeout}, []*url.URL{u}, secrets...)
 		if err != nil {
 			return err
 		}

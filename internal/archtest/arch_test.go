@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -22,6 +23,7 @@ type pkg struct {
 	doc     string
 	clock   []string // uses of the clock, by file
 	delays  []string // files that set an exec.Cmd's WaitDelay
+	dials   []string // what makes a client or a connection, by file
 }
 
 // packages reads every package of the module.
@@ -70,6 +72,7 @@ func packages(t *testing.T) map[string]*pkg {
 		if strings.Contains(string(src), ".WaitDelay =") {
 			p.delays = append(p.delays, filepath.Base(path))
 		}
+		p.dials = append(p.dials, dials(filepath.Base(path), f)...)
 		for _, word := range []string{"time.Now(", "time.Since(", "time.Until(", "time.Sleep(", "time.After(", "time.NewTimer("} {
 			if strings.Contains(string(src), word) {
 				p.clock = append(p.clock, filepath.Base(path)+": "+word)
@@ -79,6 +82,49 @@ func packages(t *testing.T) map[string]*pkg {
 	})
 	require.NoError(t, err)
 	return out
+}
+
+// ways are the names of the standard library that make an HTTP client or a connection.
+var ways = map[string][]string{
+	"net/http":   {"Transport", "DefaultClient", "DefaultTransport", "Get", "Head", "Post", "PostForm"},
+	"net":        {"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialUnix", "DialIP", "Dialer"},
+	"crypto/tls": {"Dial", "DialWithDialer", "Dialer"}, "net/smtp": {"Dial", "SendMail"}, "net/rpc": {"Dial", "DialHTTP"},
+}
+
+// dials lists what in a file makes a client or a connection: a way, or an http.Client other than a pointer to one that
+// somebody else made.
+func dials(name string, f *ast.File) (found []string) {
+	local := map[string]string{} // the name of a package in this file -> its path
+	for _, i := range f.Imports {
+		path := strings.Trim(i.Path.Value, `"`)
+		local[filepath.Base(path)] = path
+		if i.Name != nil {
+			local[i.Name.Name] = path
+			if i.Name.Name == "." && ways[path] != nil {
+				found = append(found, name+": a dot import of "+path)
+			}
+		}
+	}
+	pointed := map[ast.Expr]bool{}
+	ast.Inspect(f, func(n ast.Node) bool {
+		if star, ok := n.(*ast.StarExpr); ok {
+			pointed[star.X] = true
+		}
+		s, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		x, ok := s.X.(*ast.Ident)
+		if !ok || x.Obj != nil { // a variable of that name
+			return true
+		}
+		path := local[x.Name]
+		if slices.Contains(ways[path], s.Sel.Name) || path == "net/http" && s.Sel.Name == "Client" && !pointed[s] {
+			found = append(found, name+": "+x.Name+"."+s.Sel.Name)
+		}
+		return true
+	})
+	return found
 }
 
 // under reports whether a package lies at or below a path.
@@ -116,6 +162,27 @@ func TestNoProgramsOutputIsCutByAWaitDelay(t *testing.T) {
 	}
 }
 
+func TestOnePlaceMakesRequests(t *testing.T) {
+	for path, p := range packages(t) {
+		if path == "pkg/egress" || under(path, "test") {
+			continue
+		}
+		require.Empty(t, p.dials, "%s: connections and HTTP clients are made by pkg/egress, which refuses what would go to another place than the configured one", path)
+	}
+	// The test itself sees each way, also under another name.
+	for _, body := range []string{
+		"var c http.Client", "var c = &http.Client{}", "var c = new(http.Client)", "type c struct{ http.Client }", "var c = web.DefaultClient", "var c = &web.Transport{}",
+		"var _, _ = http.Get(`x`)", "var d net.Dialer", "var _, _ = net.DialTimeout(``, ``, 0)", "var _, _ = tls.Dial(``, ``, nil)",
+	} {
+		f, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x\nimport (\"crypto/tls\"; \"net\"; \"net/http\"; web \"net/http\")\n"+body, 0)
+		require.NoError(t, err)
+		require.NotEmpty(t, dials("x.go", f), body)
+	}
+	f, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x\nimport \"net/http\"\ntype c struct{ http *http.Client }\nfunc (c c) f() { c.http.Get(`x`) }", 0)
+	require.NoError(t, err)
+	require.Empty(t, dials("x.go", f))
+}
+
 func TestRightsAreDerivedWithoutLookingAtTheHost(t *testing.T) {
 	p := packages(t)["internal/setup"]
 	require.NotNil(t, p)
@@ -134,22 +201,22 @@ func TestImportsGoOneWay(t *testing.T) {
 		"pkg/strategy":       {"pkg/detect"},
 		"pkg/incident":       {"pkg/detect", "pkg/strategy"},
 		"pkg/capture":        {},
-		"pkg/platform":       {"pkg/detect", "pkg/strategy", "pkg/platform", "pkg/capture"},
-		"pkg/escalate":       {"pkg/escalate", "pkg/capture"},
+		"pkg/platform":       {"pkg/detect", "pkg/strategy", "pkg/platform", "pkg/capture", "pkg/egress"},
+		"pkg/escalate":       {"pkg/escalate", "pkg/capture", "pkg/egress"},
 		"internal/config":    {"internal/config"},
 		"internal/residency": {},
 		"internal/journal":   {"pkg/incident", "pkg/escalate", "internal/residency"},
 		"internal/outbox":    {"pkg/escalate"},
-		"internal/evidence":  {"pkg/capture", "pkg/detect", "pkg/detect/probe", "pkg/platform/procview"},
+		"internal/evidence":  {"pkg/capture", "pkg/detect", "pkg/detect/probe", "pkg/platform/procview", "pkg/egress"},
 		"internal/replay":    {"pkg/detect", "pkg/incident"},
 		"internal/alerts":    {"pkg/detect"},
 		"internal/setup":     {"internal/config", "pkg/detect", "pkg/strategy", "pkg/platform"},
 		"internal/routing":   {"pkg/incident", "pkg/escalate"},
-		"internal/drill":     {"pkg/detect", "pkg/incident", "pkg/escalate", "pkg/platform/cgroup"},
+		"internal/drill":     {"pkg/detect", "pkg/incident", "pkg/escalate", "pkg/platform/cgroup", "pkg/egress"},
 		"internal/engine":    {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate", "internal/residency"},
 		"internal/metrics":   {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
-		"internal/tracing":   {"pkg/incident", "pkg/escalate"},
-		"internal/httpserve": {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
+		"internal/tracing":   {"pkg/incident", "pkg/escalate", "pkg/egress"},
+		"internal/httpserve": {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate", "pkg/egress"},
 		"internal/report":    {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 	}
 	for path, p := range packages(t) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/setup"
+	"github.com/recoveryd/recoveryd/pkg/egress"
 )
 
 // grants is what the cluster says about the role that is logged in.
@@ -68,6 +69,7 @@ func ask(ctx context.Context, dsn string, t config.Target) (g grants, err error)
 	if err != nil {
 		return g, errors.New("the connection string cannot be understood") // the library's text may quote it
 	}
+	c.DialFunc = egress.Dial
 	c.RuntimeParams["application_name"] = "recoveryd"
 	conn, err := pgx.ConnectConfig(ctx, c)
 	if err != nil {

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/egress"
 )
 
 // socketName is the control socket in the runtime directory.
@@ -76,10 +77,7 @@ func (o Options) socket(ctx context.Context, n *notes) {
 	if m := info.Mode().Perm(); m&0o007 != 0 {
 		n.add("socket", path, Fail, "systemctl restart recoveryd", "is open to every user of this host (%04o)", m)
 	}
-	client := &http.Client{Timeout: askLimit, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", path)
-	}}}
-	if err := get(ctx, client, "http://recoveryd/livez"); err != nil {
+	if err := get(ctx, egress.Unix(path), "http://recoveryd/livez"); err != nil {
 		n.add("socket", path, Warn, "systemctl status recoveryd", "the daemon does not answer on it: %v", err)
 		return
 	}

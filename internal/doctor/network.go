@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
 	"net/url"
 	"slices"
 	"syscall"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/setup"
 	"github.com/recoveryd/recoveryd/internal/setup/host"
+	"github.com/recoveryd/recoveryd/pkg/egress"
 )
 
 // dialLimit bounds one connection to a port. On this host it takes microseconds.
@@ -26,7 +26,9 @@ func (o Options) ports(ctx context.Context, n *notes) {
 			return
 		}
 		seen = append(seen, address)
-		conn, err := (&net.Dialer{Timeout: dialLimit}).DialContext(ctx, "tcp", address)
+		limited, cancel := context.WithTimeout(ctx, dialLimit)
+		defer cancel()
+		conn, err := egress.Dial(limited, "tcp", address)
 		switch {
 		case err == nil:
 			_ = conn.Close() // nothing was said on it
@@ -83,7 +85,15 @@ func (o Options) ownPort(ctx context.Context, n *notes) {
 		n.ok("http", listen, "is in use, with TLS or passwords by %s", o.Config.HTTP.WebConfigFile)
 		return
 	}
-	if err := get(ctx, &http.Client{Timeout: dialLimit}, "http://"+listen+"/livez"); err != nil {
+	ours := &url.URL{Scheme: "http", Host: listen, Path: "/livez"}
+	if host, port, err := net.SplitHostPort(listen); err == nil && host == "" {
+		ours.Host = net.JoinHostPort("localhost", port) // it listens on every address
+	}
+	to, err := egress.NewTransport(egress.Way{}, ours)
+	if err == nil {
+		err = get(ctx, egress.Client(to), ours.String())
+	}
+	if err != nil {
 		n.add("http", listen, Fail, "who holds it: ss -ltnp; or choose another http.listen", "is in use, and it is not recoveryd that answers: %v", err)
 		return
 	}

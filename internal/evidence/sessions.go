@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/recoveryd/recoveryd/pkg/egress"
 )
 
 const (
@@ -50,6 +52,7 @@ func sessionsOf(ctx context.Context, db Database, redact Redactor, p *page) erro
 	if err != nil {
 		return errors.New("its DSN cannot be parsed")
 	}
+	cfg.DialFunc = egress.Dial
 	cfg.RuntimeParams["application_name"] = "recoveryd"
 	cfg.RuntimeParams["default_transaction_read_only"] = "on"
 	cfg.RuntimeParams["statement_timeout"] = "1000" // ms; ours is shorter, this one outlives us

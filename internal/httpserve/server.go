@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/recoveryd/recoveryd/internal/httpserve/live"
+	"github.com/recoveryd/recoveryd/pkg/egress"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
@@ -224,7 +225,9 @@ func (s *Server) openSocket() error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return fmt.Errorf("control socket: %w (set runtime_dir to a directory that recoveryd may write)", err)
 	}
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if c, err := egress.Dial(ctx, "unix", path); err == nil {
 		_ = c.Close()
 		return fmt.Errorf("control socket %s: another recoveryd answers on it (stop it first, or use another runtime_dir)", path)
 	}

@@ -13,6 +13,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/recoveryd/recoveryd/pkg/egress"
 )
 
 // TraceID is the id of an incident's trace, in hexadecimal: the beginning of the SHA-256 of the
@@ -91,7 +93,13 @@ func send(ctx context.Context, s Settings, spans []sdk.ReadOnlySpan) error {
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/v1/traces" // where OTLP/HTTP has them
 	}
-	o := []otlptracehttp.Option{otlptracehttp.WithEndpointURL(u.String()), otlptracehttp.WithTimeout(s.Timeout)}
+	to, err := egress.NewTransport(egress.Way{ProxyFromEnvironment: true}, u)
+	if err != nil {
+		return fmt.Errorf("tracing.endpoint: %w", err)
+	}
+	client := egress.Client(to)
+	client.Timeout = s.Timeout
+	o := []otlptracehttp.Option{otlptracehttp.WithEndpointURL(u.String()), otlptracehttp.WithHTTPClient(client)}
 	if s.Authorization != "" {
 		o = append(o, otlptracehttp.WithHeaders(map[string]string{"Authorization": s.Authorization}))
 	}

@@ -43,7 +43,12 @@ func OriginOf(u *url.URL) (Origin, error) {
 }
 
 // String is the origin as an address, such as https://example.org:443.
-func (o Origin) String() string { return o.scheme + "://" + net.JoinHostPort(o.host, o.port) }
+func (o Origin) String() string {
+	if o == (Origin{}) {
+		return "no place"
+	}
+	return o.scheme + "://" + net.JoinHostPort(o.host, o.port)
+}
 
 // RefusedError says that a request was not sent, because it would have gone to another place than the configured one.
 type RefusedError struct {
@@ -165,4 +170,9 @@ var dialer = net.Dialer{KeepAlive: -1}
 // Dial connects to a configured address. A name is asked for each time.
 func Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return dialer.DialContext(ctx, network, address)
+}
+
+// DialTLS connects to a configured address with TLS from the first byte.
+func DialTLS(ctx context.Context, network, address string, c *tls.Config) (net.Conn, error) {
+	return (&tls.Dialer{NetDialer: &dialer, Config: c}).DialContext(ctx, network, address)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/recoveryd/recoveryd/internal/drill"
+	"github.com/recoveryd/recoveryd/pkg/egress"
 )
 
 // Filling is what fill-pool opens.
@@ -27,7 +28,7 @@ func Fill(ctx context.Context, f Filling, ready func(string)) error {
 	if err != nil {
 		return errors.New("the dsn of the database cannot be understood") // the library's text may quote it
 	}
-	c.ConnectTimeout = 5 * time.Second
+	c.ConnectTimeout, c.DialFunc = 5*time.Second, egress.Dial
 	c.RuntimeParams["application_name"] = "recoveryd-drill"
 	first, err := pgx.ConnectConfig(ctx, c)
 	if err != nil {

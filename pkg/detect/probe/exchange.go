@@ -8,12 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/egress"
 )
 
 // exchange performs one HTTP request after another, each on a connection of its own.
@@ -29,7 +30,6 @@ type exchange struct {
 	req     *http.Request
 	raw     []byte // the rendered request
 	numeric bool   // the address needs no name server
-	dialer  net.Dialer
 
 	mu   sync.Mutex // one exchange at a time; guards what follows
 	in   *bufio.Reader
@@ -42,7 +42,6 @@ func newExchange(e Endpoint) (*exchange, error) {
 		return nil, err
 	}
 	x := &exchange{timeout: e.Timeout, maxBody: e.MaxBody, addr: address(u)}
-	x.dialer.KeepAlive = -1 // the connection lives for one request
 	_, err = netip.ParseAddrPort(x.addr)
 	x.numeric = err == nil
 	if u.Scheme == "https" {
@@ -99,7 +98,7 @@ func (x *exchange) roundTrip(ctx context.Context, deadline time.Time) (Reply, er
 		dialCtx, cancel = context.WithDeadline(ctx, deadline)
 	}
 	defer cancel()
-	conn, err := x.dialer.DialContext(dialCtx, "tcp", x.addr)
+	conn, err := egress.Dial(dialCtx, "tcp", x.addr)
 	if err != nil {
 		return Reply{}, err
 	}

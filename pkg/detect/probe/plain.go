@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/egress"
 )
 
 // Words of plain.outcome.
@@ -224,8 +225,7 @@ func dial(ctx context.Context, addr string, timeout time.Duration) (net.Conn, fu
 		}
 		return err
 	}
-	d := net.Dialer{KeepAlive: -1}
-	conn, err := d.DialContext(ctx, "tcp", addr)
+	conn, err := egress.Dial(ctx, "tcp", addr)
 	if err != nil {
 		return nil, judge, judge(err)
 	}

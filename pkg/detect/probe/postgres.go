@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/egress"
 )
 
 // PostgresConfig says how to log in.
@@ -125,9 +126,8 @@ func (p *Postgres) login(ctx context.Context) (*pgconn.PgConn, error) {
 	defer cancel()
 	var accepted atomic.Bool
 	config := p.config.Copy()
-	dialer := net.Dialer{KeepAlive: -1}
 	config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := dialer.DialContext(ctx, network, addr)
+		conn, err := egress.Dial(ctx, network, addr)
 		accepted.Store(err == nil)
 		return conn, err
 	}

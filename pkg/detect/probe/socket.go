@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/egress"
 )
 
 // Socket asks the kernel about a TCP port: does it accept a connection, does anybody listen, how
@@ -142,8 +143,7 @@ func prefer4(addrs []netip.Addr) netip.Addr {
 
 func (s *Socket) connect(ctx context.Context, addr netip.Addr, hurried error, f detect.Facts) {
 	start := time.Now()
-	d := net.Dialer{KeepAlive: -1}
-	conn, err := d.DialContext(ctx, "tcp", netip.AddrPortFrom(addr, s.port).String())
+	conn, err := egress.Dial(ctx, "tcp", netip.AddrPortFrom(addr, s.port).String())
 	if err == nil {
 		f[detect.SocketLatency] = detect.Num(time.Since(start).Seconds())
 		f[detect.SocketConnect] = detect.Word("ok")
@@ -374,7 +374,7 @@ func isLocal(addr netip.Addr, port uint16) bool {
 	if addr.IsLoopback() || addr.IsUnspecified() {
 		return true
 	}
-	c, err := net.Dial("udp", netip.AddrPortFrom(addr, port).String())
+	c, err := egress.Dial(context.Background(), "udp", netip.AddrPortFrom(addr, port).String())
 	if err != nil {
 		return false
 	}

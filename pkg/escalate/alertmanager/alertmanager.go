@@ -121,7 +121,7 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 	var err error
 	n.messages, err = escalate.NewMessages(cfg.Templates)
 	errs = append(errs, err)
-	n.client, err = wire.New("alertmanager", cfg.HTTP, secrets...)
+	n.client, err = wire.New("alertmanager", cfg.HTTP, n.urls, secrets...)
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -123,7 +123,7 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 	var err error
 	n.messages, err = escalate.NewMessages(cfg.Templates)
 	errs = append(errs, err)
-	n.client, err = wire.New("command", wire.Config{}, secrets...)
+	n.client, err = wire.New("command", wire.Config{}, nil, secrets...)
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -59,7 +59,7 @@ type Config struct {
 	// Username and Password log in; the mechanism is chosen from what the server offers.
 	Username string `yaml:"username"`
 	Password string `yaml:"password" secret:"true"`
-	// PlaintextAuth allows a password to be sent without TLS.
+	// PlaintextAuth allows a password to be sent without TLS, to a server on this host.
 	PlaintextAuth bool `yaml:"plaintext_auth"`
 	// Helo is the name given in EHLO. Empty: the host name.
 	Helo string `yaml:"helo"`
@@ -141,7 +141,7 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 	}
 	n.messages, err = escalate.NewMessages(cfg.Templates)
 	errs = append(errs, err)
-	n.client, err = wire.New("email", wire.Config{}, cfg.Password)
+	n.client, err = wire.New("email", wire.Config{}, nil, cfg.Password)
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -192,7 +192,13 @@ func (n *Notifier) security(cfg Config) error {
 	case cfg.Username == "" || cfg.Password == "":
 		return errors.New("username: a login needs both username and password")
 	default:
-		n.login = &login{user: cfg.Username, password: wire.NewSecret(cfg.Password), host: n.host, plaintext: cfg.PlaintextAuth}
+		n.login = &login{user: cfg.Username, password: wire.NewSecret(cfg.Password), host: n.host, plaintext: cfg.PlaintextAuth, local: local}
+		if cfg.PlaintextAuth && !local {
+			return errors.New("plaintext_auth: a password is sent without TLS to a server on this host only; set tls: starttls or implicit")
+		}
+		if n.mode == TLSNone && !local {
+			return errors.New("tls: nobody logs in without TLS over a network; set tls: starttls or implicit")
+		}
 		if n.mode == TLSNone && !cfg.PlaintextAuth {
 			return errors.New("plaintext_auth: the password would be sent without TLS; set tls, or allow it with plaintext_auth: true")
 		}

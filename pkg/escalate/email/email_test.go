@@ -312,6 +312,8 @@ func TestWrongConfigurations(t *testing.T) {
 		"no sender":               {"server: a:25\nto: [a@b.c]", "from: want an address"},
 		"another mode":            {ok + "tls: ssl", "tls: want starttls, implicit, opportunistic or none"},
 		"half a login":            {ok + "username: a", "username: a login needs both"},
+		"an open password afar":   {"server: mail.example.org:25\ntls: opportunistic\nplaintext_auth: true\n" + people + "username: a\npassword: secretsecret", "plaintext_auth:"},
+		"a login without TLS":     {"server: mail.example.org:25\ntls: none\n" + people + "username: a\npassword: secretsecret", "tls:"},
 		"an open password":        {"server: localhost:25\n" + people + "username: a\npassword: secretsecret", "plaintext_auth:"},
 		"no such CA file":         {ok + "ca_file: /nonexistent", "ca_file:"},
 		"a kind that is none":     {ok + "kinds: [page]", "kinds[0]"},

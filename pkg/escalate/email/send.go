@@ -14,6 +14,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
 
+	"github.com/recoveryd/recoveryd/pkg/egress"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
 )
@@ -24,12 +25,16 @@ type login struct {
 	user      string
 	password  wire.Secret
 	host      string
-	plaintext bool
+	plaintext bool // also without TLS
+	local     bool // the server is on this host: what is sent leaves it not
 	chosen    smtp.Auth
 }
 
 // Start implements smtp.Auth.
 func (l *login) Start(server *smtp.ServerInfo) (string, []byte, error) {
+	if !server.TLS && !l.local {
+		return "", nil, fmt.Errorf("%w: %s offers no TLS, and nobody logs in without it over a network", errNoMechanism, l.host)
+	}
 	open := server.TLS || l.plaintext
 	password := l.password.Reveal()
 	switch has := func(m string) bool { return slices.Contains(server.Auth, m) }; {
@@ -220,9 +225,9 @@ const serviceClosing = 421
 // dial connects, with TLS from the first byte when that is the mode.
 func (n *Notifier) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if n.mode == TLSImplicit {
-		return (&tls.Dialer{Config: n.tls}).DialContext(ctx, network, address)
+		return egress.DialTLS(ctx, network, address, n.tls)
 	}
-	return (&net.Dialer{}).DialContext(ctx, network, address)
+	return egress.Dial(ctx, network, address)
 }
 
 // stage is where in the dialogue something failed, as far as it changes the meaning.

@@ -110,8 +110,10 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 		n.endpoint = DefaultEndpoint
 	}
 	var errs []error
-	if u, err := url.Parse(n.endpoint); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+	u, err := url.Parse(n.endpoint)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		errs = append(errs, errors.New("endpoint: not a URL such as "+DefaultEndpoint))
+		u = new(url.URL)
 	}
 	keys, secrets, err := routingKeys(cfg)
 	errs = append(errs, err)
@@ -120,7 +122,7 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 	errs = append(errs, err)
 	n.messages, err = escalate.NewMessages(cfg.Templates)
 	errs = append(errs, err)
-	n.client, err = wire.New("pagerduty", cfg.HTTP, secrets...)
+	n.client, err = wire.New("pagerduty", cfg.HTTP, []*url.URL{u}, secrets...)
 	errs = append(errs, err)
 	if len(keys) > 0 {
 		ruleset := strings.HasPrefix(keys[0].key.Reveal(), "R")

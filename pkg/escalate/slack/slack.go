@@ -66,7 +66,8 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 	if cfg.APIURL == "" {
 		cfg.APIURL = DefaultAPIURL
 	}
-	if u, err := url.Parse(cfg.APIURL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+	api, err := url.Parse(cfg.APIURL)
+	if err != nil || api.Host == "" || (api.Scheme != "https" && api.Scheme != "http") {
 		errs = append(errs, errors.New("api_url: not a URL such as "+DefaultAPIURL))
 	}
 	if m := cfg.Mention; m != "" && (!strings.HasPrefix(m, "<") || !strings.HasSuffix(m, ">")) {
@@ -74,7 +75,11 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 	}
 	messages, err := escalate.NewMessages(cfg.Templates)
 	errs = append(errs, err)
-	client, err := wire.New("slack", cfg.HTTP, secretsOf(cfg)...)
+	place := api
+	if hook {
+		place, _ = url.Parse(cfg.WebhookURL) // told above
+	}
+	client, err := wire.New("slack", cfg.HTTP, []*url.URL{place}, secretsOf(cfg)...)
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

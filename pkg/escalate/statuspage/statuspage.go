@@ -123,7 +123,7 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 	}
 	n.messages, err = escalate.NewMessages(cfg.Templates)
 	errs = append(errs, err)
-	n.client, err = wire.New("statuspage", cfg.HTTP, cfg.APIKey)
+	n.client, err = wire.New("statuspage", cfg.HTTP, []*url.URL{u}, cfg.APIKey)
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

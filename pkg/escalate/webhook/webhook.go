@@ -149,7 +149,7 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 	errs = append(errs, err)
 	n.body, err = bodyOf(cfg)
 	errs = append(errs, err)
-	n.client, err = wire.New("webhook", cfg.HTTP, secrets...)
+	n.client, err = wire.New("webhook", cfg.HTTP, []*url.URL{u}, secrets...)
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -112,9 +113,9 @@ func accept(t *testing.T, status int, kind, body string, by wire.Acceptance) err
 		_, _ = w.Write([]byte(body))
 	}))
 	defer srv.Close()
-	c, err := wire.New("vendor", wire.Config{})
-	require.NoError(t, err)
 	req := request(t, srv.URL)
+	c, err := wire.New("vendor", wire.Config{}, []*url.URL{req.URL})
+	require.NoError(t, err)
 	reply, err := c.Do(t.Context(), req)
 	require.NoError(t, err)
 	return c.Accept(req.URL, reply, by)

@@ -20,8 +20,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
+	"github.com/recoveryd/recoveryd/pkg/egress"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 )
 
@@ -43,8 +45,8 @@ const (
 type Config struct {
 	// Timeout bounds one whole attempt, from dialling to the last byte of the reply. 0: 10s.
 	Timeout time.Duration `yaml:"timeout"`
-	// Proxy is the proxy's URL; empty takes HTTPS_PROXY and NO_PROXY from the environment;
-	// "none" goes direct. It may carry a password.
+	// Proxy is the proxy's URL; empty takes HTTPS_PROXY and NO_PROXY from the environment, for https
+	// only: over plain http a proxy would see everything. "none" goes direct. It may carry a password.
 	Proxy string `yaml:"proxy" secret:"true"`
 	// CAFile is a PEM file of certificates to trust beside the system's.
 	CAFile string `yaml:"ca_file"`
@@ -61,24 +63,17 @@ type Client struct {
 	redact  redactor
 }
 
-// New makes a client. The vendor's name starts every error; the secrets are replaced in each.
-func New(vendor string, cfg Config, secrets ...string) (*Client, error) {
+// New makes a client of the configured addresses, whose scheme, host and port are the only ones that anything is sent to;
+// none sends nothing. The vendor's name starts every error; the secrets are replaced in each.
+func New(vendor string, cfg Config, to []*url.URL, secrets ...string) (*Client, error) {
 	if cfg.Timeout < 0 || cfg.RetryAfterCap < 0 {
 		return nil, errors.New("http: timeout and retry_after_cap must not be negative")
 	}
-	transport, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		return nil, errors.New("http: the default transport was replaced; recoveryd needs Go's own")
-	}
-	transport = transport.Clone()
-	transport.MaxIdleConnsPerHost = 2
-	// A reload drops the client without a word; its idle connections end by themselves.
-	transport.IdleConnTimeout = 30 * time.Second
-	transport.MaxResponseHeaderBytes = 64 << 10
+	way := egress.Way{Keep: true}
 	switch cfg.Proxy {
 	case "":
+		way.ProxyFromEnvironment = true
 	case "none":
-		transport.Proxy = nil
 	default:
 		u, err := url.Parse(cfg.Proxy)
 		if err != nil || u.Host == "" {
@@ -87,7 +82,7 @@ func New(vendor string, cfg Config, secrets ...string) (*Client, error) {
 		if p, has := u.User.Password(); has {
 			secrets = append(secrets, p)
 		}
-		transport.Proxy = http.ProxyURL(u)
+		way.Proxy = u
 	}
 	if cfg.CAFile != "" {
 		pool, err := x509.SystemCertPool()
@@ -101,17 +96,19 @@ func New(vendor string, cfg Config, secrets ...string) (*Client, error) {
 		if !pool.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("http.ca_file: no certificate in %s", cfg.CAFile)
 		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		way.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	to = slices.DeleteFunc(slices.Clone(to), func(u *url.URL) bool { return u == nil || u.Host == "" }) // the caller names that problem
+	transport, err := egress.NewTransport(way, to...)
+	if err != nil {
+		return nil, err
 	}
 	c := &Client{
 		vendor:  vendor,
 		timeout: cfg.Timeout,
 		cap:     cfg.RetryAfterCap,
 		redact:  newRedactor(secrets),
-		http: &http.Client{
-			Transport:     transport,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		http:    egress.Client(transport),
 	}
 	if c.timeout == 0 {
 		c.timeout = DefaultTimeout
@@ -188,6 +185,9 @@ func (c *Client) transportError(ctx context.Context, u *url.URL, err error) erro
 			reason = escalate.ReasonTimeout
 		}
 		return c.Retry(reason, 0, fmt.Errorf("%s: given up before an answer: %w", hostOf(u), cause))
+	}
+	if r, ok := errors.AsType[*egress.RefusedError](err); ok {
+		return c.Retry(escalate.ReasonConfig, 0, r)
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return c.Retry(escalate.ReasonConfig, 0, fmt.Errorf("%s: certificate is not trusted (see http.ca_file): %w", hostOf(u), err))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,7 +31,7 @@ func request(t testing.TB, url string) *http.Request {
 
 func TestRedaction(t *testing.T) {
 	secret := `p"w /ü+<x>`
-	c, err := wire.New("vendor", wire.Config{}, secret, "", "abc", "supersecret", "super")
+	c, err := wire.New("vendor", wire.Config{}, nil, secret, "", "abc", "supersecret", "super")
 	require.NoError(t, err)
 	for _, text := range []string{
 		secret, `{"password":"p\"w /ü+\u003cx\u003e"}`, "p%22w+%2F%C3%BC%2B%3Cx%3E", "p%22w%20%2F%C3%BC+%3Cx%3E",
@@ -66,7 +67,7 @@ func TestProxy(t *testing.T) {
 		w.WriteHeader(http.StatusProxyAuthRequired)
 		_, _ = io.WriteString(w, "wrong password proxysecret")
 	}))
-	c, err := wire.New("vendor", wire.Config{Proxy: strings.Replace(proxy, "://", "://user:proxysecret@", 1)})
+	c, err := wire.New("vendor", wire.Config{Proxy: strings.Replace(proxy, "://", "://user:proxysecret@", 1)}, []*url.URL{request(t, "http://vendor.example/").URL})
 	require.NoError(t, err)
 	req := request(t, "http://vendor.example/hook")
 	reply, err := c.Do(t.Context(), req)
@@ -75,6 +76,19 @@ func TestProxy(t *testing.T) {
 	err = c.Verdict(req.URL, reply, wire.Rules{Accept: []int{200}})
 	require.ErrorContains(t, err, "407")
 	require.NotContains(t, err.Error(), "proxysecret")
+}
+
+func TestNothingIsSentToAnotherPlaceThanTheConfiguredOne(t *testing.T) {
+	asked := 0
+	vendor := escalatetest.Serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	for _, to := range [][]*url.URL{nil, {request(t, "http://vendor.example/").URL}, {request(t, "https"+strings.TrimPrefix(vendor, "http")).URL}} {
+		c, err := wire.New("vendor", wire.Config{}, to, "hunter2hunter2")
+		require.NoError(t, err)
+		_, err = c.Do(t.Context(), request(t, vendor+"/hunter2hunter2"))
+		require.ErrorContains(t, err, "as configured")
+		require.NotContains(t, err.Error(), "hunter2")
+	}
+	require.Zero(t, asked)
 }
 
 func TestWrongConfig(t *testing.T) {
@@ -86,26 +100,26 @@ func TestWrongConfig(t *testing.T) {
 		"http.ca_file: ope": {CAFile: "/nonexistent"},
 		"no certificate in": {CAFile: empty},
 	} {
-		_, err := wire.New("vendor", cfg)
+		_, err := wire.New("vendor", cfg, nil)
 		require.ErrorContains(t, err, want)
 		require.NotContains(t, err.Error(), "secretpassword")
 	}
 }
 
 func TestRetryAfterCapIsConfigurable(t *testing.T) {
-	url := escalatetest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	vendor := escalatetest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "3600")
 		w.WriteHeader(http.StatusTooManyRequests)
 	}))
-	c, err := wire.New("vendor", wire.Config{RetryAfterCap: 2 * time.Minute})
+	c, err := wire.New("vendor", wire.Config{RetryAfterCap: 2 * time.Minute}, []*url.URL{request(t, vendor).URL})
 	require.NoError(t, err)
-	reply, err := c.Do(t.Context(), request(t, url))
+	reply, err := c.Do(t.Context(), request(t, vendor))
 	require.NoError(t, err)
 	require.Equal(t, 2*time.Minute, c.RetryAfter(reply))
 }
 
 func TestSnippetIsOneShortLine(t *testing.T) {
-	c, err := wire.New("vendor", wire.Config{}, "supersecret")
+	c, err := wire.New("vendor", wire.Config{}, nil, "supersecret")
 	require.NoError(t, err)
 	got := c.Snippet([]byte("a\nb\x1b[2J " + strings.Repeat("x", 220) + " supersecret tail " + strings.Repeat("y", 1000)))
 	require.LessOrEqual(t, len([]rune(got)), 240)

@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -63,14 +62,13 @@ type Adapter struct {
 	dirs     []string
 	commands []Command
 	said     func(string, []byte)
-	client   *http.Client
 }
 
 var _ platform.Adapter = (*Adapter)(nil)
 
 // New checks the lists and reports everything that is wrong with them.
 func New(opt Options) (*Adapter, error) {
-	a := &Adapter{pools: map[string]Pool{}, commands: slices.Clone(opt.Commands), said: opt.Said, client: newClient()}
+	a := &Adapter{pools: map[string]Pool{}, commands: slices.Clone(opt.Commands), said: opt.Said}
 	var problems []error
 	for _, p := range opt.Pools {
 		u, err := url.Parse(p.URL)

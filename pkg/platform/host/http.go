@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"sync/atomic"
 
+	"github.com/recoveryd/recoveryd/pkg/egress"
 	"github.com/recoveryd/recoveryd/pkg/platform"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -23,15 +24,6 @@ const (
 	// maxPool is the largest pool that is believed to be meant.
 	maxPool = 10000
 )
-
-// newClient makes a client that goes straight to the service: no proxy, no redirect, and no
-// connection kept, since the next call is hours away.
-func newClient() *http.Client {
-	return &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
 
 // resizePool asks a service for another pool size.
 func (a *Adapter) resizePool(ctx context.Context, act strategy.Action) (platform.Report, error) {
@@ -62,7 +54,11 @@ func (a *Adapter) resizePool(ctx context.Context, act strategy.Action) (platform
 	if pool.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+pool.Token)
 	}
-	resp, err := a.client.Do(req)
+	straight, err := egress.NewTransport(egress.Way{}, req.URL)
+	if err != nil {
+		return failed(act, "nothing was done", err)
+	}
+	resp, err := egress.Client(straight).Do(req)
 	if err != nil {
 		return lostReply(ctx, act, err, connected.Load())
 	}

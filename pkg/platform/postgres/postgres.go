@@ -23,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/egress"
 	"github.com/recoveryd/recoveryd/pkg/platform"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -79,7 +80,7 @@ func New(opt Options) (*Adapter, error) {
 			problems = append(problems, fmt.Errorf("database %s: its connection string cannot be understood (want postgres://user:password@host:port/db or key=value pairs)", d.Name))
 			continue
 		}
-		c.ConnectTimeout = opt.ConnectTimeout
+		c.ConnectTimeout, c.DialFunc = opt.ConnectTimeout, egress.Dial
 		c.RuntimeParams["application_name"] = applicationName
 		c.RuntimeParams["statement_timeout"] = strconv.FormatInt(opt.StatementTimeout.Milliseconds(), 10)
 		c.DefaultQueryExecMode = pgx.QueryExecModeExec // nothing is prepared: every statement runs once
