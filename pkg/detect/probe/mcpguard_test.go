@@ -36,7 +36,7 @@ type handMade struct {
 	*httptest.Server
 	mu   sync.Mutex
 	seen []asked
-	// stream is the open event stream of the older transport; nil in the streamable one.
+	// stream is the newest event stream of the older transport; nil in the streamable one.
 	stream chan string
 }
 
@@ -58,23 +58,27 @@ func byHand(t testing.TB, answer func(w http.ResponseWriter, a asked)) *handMade
 // byHandSSE starts a server of the older transport; endpoint is what it names for messages, and answer gives the events
 // that follow a message.
 func byHandSSE(t testing.TB, endpoint string, answer func(a asked) string) *handMade {
-	h := &handMade{stream: make(chan string, 10)}
+	h := &handMade{}
 	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			a := h.take(r)
 			w.WriteHeader(http.StatusAccepted)
 			select {
-			case h.stream <- answer(a):
+			case h.newest() <- answer(a):
 			case <-r.Context().Done():
 			}
 			return
 		}
+		events := make(chan string, 10) // of this session alone: an older one may not have noticed its end yet
+		h.mu.Lock()
+		h.stream = events
+		h.mu.Unlock()
 		w.Header().Set("Content-Type", "text/event-stream")
 		fmt.Fprintf(w, "event: endpoint\ndata: %s\n\n", endpoint)
 		w.(http.Flusher).Flush()
 		for {
 			select {
-			case s := <-h.stream:
+			case s := <-events:
 				_, _ = io.WriteString(w, s)
 				w.(http.Flusher).Flush()
 			case <-r.Context().Done():
@@ -84,6 +88,12 @@ func byHandSSE(t testing.TB, endpoint string, answer func(a asked) string) *hand
 	}))
 	t.Cleanup(func() { h.CloseClientConnections(); h.Close() })
 	return h
+}
+
+func (h *handMade) newest() chan string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.stream
 }
 
 func (h *handMade) take(r *http.Request) asked {
@@ -454,7 +464,7 @@ func TestAnIdleStreamThatFloodsIsGivenUpAndTheNextLookBeginsAnew(t *testing.T) {
 	})
 	p := h.probe(t, true)
 	require.Equal(t, detect.OutcomeReply, p.Look(t.Context(), nil).Text(detect.HTTPOutcome))
-	h.stream <- flood("notifications/message", 2000)
+	h.newest() <- flood("notifications/message", 2000)
 	require.Eventually(t, func() bool { p.client.tap.mu.Lock(); defer p.client.tap.mu.Unlock(); return p.client.tap.err != nil }, waitFor, tick)
 	f := p.Look(t.Context(), nil)
 	require.Equal(t, detect.OutcomeReply, f.Text(detect.HTTPOutcome), "%v", f)
