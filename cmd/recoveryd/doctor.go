@@ -106,6 +106,7 @@ func (c *cli) doctorOptions(file string, s host.Service) (doctor.Options, error)
 		}
 	}
 	o.Peers = app.Peers(o.Config)
+	o.Instead = func(ctx context.Context) map[string]string { return app.Instead(ctx, o.Config) }
 	o.Parts = func() error { return app.CheckParts(o.Config) }
 	o.Warnings = app.Warnings(o.Config, time.Now())
 	var err error

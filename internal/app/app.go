@@ -160,7 +160,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	a.onStop("sessions", a.endAllSessions)
 	a.alerts = alerts.NewBook()
 	a.configureAlerts(c)
-	subjects = discreetly(a.withAlerts(a.children.gate(subjects)), evidence.NewRedactor(c.Secrets()))
+	subjects = withWord(discreetly(a.withAlerts(a.children.gate(subjects)), evidence.NewRedactor(c.Secrets())), a.log)
 	if a.outbox, err = outbox.New(outbox.Options{Store: a.journal, Notifiers: notifiers, Rules: rulesOf(c), Logger: a.log, Metrics: a.metrics}); err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 		return err
 	}
 	lookers := lookersOf(subjects)
-	subjects = discreetly(a.withAlerts(a.children.gate(subjects)), evidence.NewRedactor(c.Secrets()))
+	subjects = withWord(discreetly(a.withAlerts(a.children.gate(subjects)), evidence.NewRedactor(c.Secrets())), a.log)
 	// Everything above is fallible and without effect on what runs. From here on nothing fails
 	// but the end of the daemon itself.
 	handOver(a.Config(), c, a.lookers, lookers)

@@ -13,6 +13,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/recoveryd/recoveryd/internal/config"
@@ -64,7 +65,9 @@ type Options struct {
 	Warnings   []config.Problem // what is legal but risky in it
 	Peers      []setup.Peer     // whom recoveryd talks to by this configuration
 	Parts      func() error     // builds what the configuration names (notifiers, rules) and throws it away
-	AsRoot     bool             // Outside looks too: leave to it what only root can tell
+	// Instead asks the MCP servers and says what targets are judged by whose server has no such health resource; may be nil.
+	Instead func(context.Context) map[string]string
+	AsRoot  bool // Outside looks too: leave to it what only root can tell
 }
 
 // notes collects findings.
@@ -102,6 +105,12 @@ func Inside(ctx context.Context, o Options) []Finding {
 		}
 	}
 	o.ports(ctx, n)
+	if o.Instead != nil {
+		found := o.Instead(ctx)
+		for _, target := range slices.Sorted(maps.Keys(found)) {
+			n.ok("mcp", target, "the server answers; %s", found[target])
+		}
+	}
 	if !o.AsRoot {
 		machine(ctx, n)
 	}

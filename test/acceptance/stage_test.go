@@ -39,10 +39,11 @@ type stage struct {
 
 // setting changes what a stage starts with.
 type setting struct {
-	config string              // whole configuration; "" = the usual one
-	files  map[string]lab.File // put into the lab before boot
-	before func(*stage)        // runs before recoveryd starts
-	memory bool                // a working MemoryMax
+	config   string              // whole configuration; "" = the usual one
+	files    map[string]lab.File // put into the lab before boot
+	before   func(*stage)        // runs before recoveryd starts
+	memory   bool                // a working MemoryMax
+	programs string              // lab.Options.Programs
 }
 
 // config is the usual configuration: fast looks, short probation, both vendors.
@@ -122,7 +123,7 @@ func newStage(t *testing.T, s setting) *stage {
 	for k, v := range s.files {
 		files[k] = v
 	}
-	l := labtest.Start(t, lab.Options{Binaries: labtest.Build(t, "mcp-target", "recoveryd"), Files: files, V1Memory: s.memory})
+	l := labtest.Start(t, lab.Options{Binaries: labtest.Build(t, "mcp-target", "recoveryd"), Files: files, V1Memory: s.memory, Programs: s.programs})
 	st := &stage{Lab: l, t: t, runs: map[string]string{}, started: time.Now(),
 		pd:    escalatetest.NewPagerDuty(escalatetest.PagerDutyOptions{Keys: []string{pdKey}}),
 		slack: escalatetest.NewSlack(escalatetest.SlackOptions{})}

@@ -54,6 +54,9 @@ func (l *Lab) nspawnArgs(root string, opts Options) []string {
 	if opts.Binaries != "" {
 		args = append(args, "--bind-ro="+opts.Binaries+":"+BinDir)
 	}
+	if opts.Programs != "" {
+		args = append(args, "--bind-ro="+opts.Programs+":"+ProgramsDir)
+	}
 	args = append(args, "/usr/local/sbin/lab-init")
 	if opts.Bare {
 		args = append(args, "--unit=lab-bare.target")

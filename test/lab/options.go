@@ -35,6 +35,8 @@ const (
 	EnvDir = "/run/recoveryd/env"
 	// BinDir is where Options.Binaries is seen in the lab.
 	BinDir = "/opt/lab/bin"
+	// ProgramsDir is where Options.Programs is seen.
+	ProgramsDir = "/opt/lab/programs"
 )
 
 // File is put into a lab before its systemd starts.
@@ -52,6 +54,8 @@ type Options struct {
 	// Binaries is a directory on the host, seen read-only as /opt/lab/bin. It must hold mcp-target
 	// unless Bare is set. A file that is replaced there is seen at once.
 	Binaries string
+	// Programs is a directory on the host, seen read-only as /opt/lab/programs; empty for none.
+	Programs string
 	// Bare leaves PostgreSQL and the servers stopped, which saves two seconds. They can be started.
 	Bare bool
 	// V1Memory makes MemoryMax and MemoryCurrent work on a host with cgroup v1 memory (see MemoryV1).
