@@ -66,6 +66,9 @@ func DepartureOf(e UnitEnd) (departure, because string) {
 	case e.InactiveExit == 0 && !e.Live:
 		return whyNeverStarted(e)
 	}
+	if e.Live && e.Job == "stop" && e.JobEnd == "done" && !e.JobOurs && e.With == "" && e.From == FromAutoRestart {
+		return DepartureStopped, "a person stopped it before its automatic restart, or after it had ended" + e.lastEnd()
+	}
 	if d, why := whyRetryEnded(e); d != "" {
 		return d, why
 	}

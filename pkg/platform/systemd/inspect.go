@@ -51,12 +51,18 @@ func (a *Adapter) Inspect(ctx context.Context, unit string) (detect.Facts, error
 
 // facts are what the properties tell, with the job on the unit and why it does not run.
 func (a *Adapter) facts(ctx context.Context, unit string, p unitProps, v view, watched bool) detect.Facts {
-	job := ""
-	if p.job != 0 {
+	job, auto := "", watched && p.job != 0 && v.jobID == p.job && v.jobAuto
+	if p.job != 0 && !auto {
 		job = a.jobType(ctx, p.job, v, watched)
+		if !watched && job == "restart" && stateOf(p) == detect.FromAutoRestart {
+			job = "" // systemd's own, as far as can be told without its signals
+		}
 	}
 	f := unitFacts(p, job)
-	if p.job != 0 {
+	if auto {
+		restarting(f)
+	}
+	if job != "" {
 		f[detect.UnitJobOurs] = detect.Flag(a.own.ours(unit, p.job, true))
 	}
 	end := endOf(p)
@@ -121,7 +127,7 @@ func unitFacts(p unitProps, job string) detect.Facts {
 	f := detect.Facts{
 		detect.UnitLoad:     detect.Word(p.load),
 		detect.UnitActive:   detect.Word(p.active),
-		detect.UnitSub:      detect.Word(p.sub),
+		detect.UnitSub:      detect.Word(strings.TrimSuffix(p.sub, "-queued")), // auto-restart-queued is the same delay
 		detect.UnitResult:   detect.Word(p.result),
 		detect.UnitMainPID:  detect.Num(float64(p.mainPID)),
 		detect.UnitRestarts: detect.Num(float64(p.restarts)),

@@ -155,7 +155,7 @@ func (s *session) view(unit string) (view, bool) {
 	}
 	v := view{props: t.props, end: t.end(maxDepth), heard: t.heard}
 	if t.cur != nil {
-		v.jobID, v.jobType = t.cur.id, t.cur.typ
+		v.jobID, v.jobType, v.jobAuto = t.cur.id, t.cur.typ, t.cur.auto
 	}
 	return v, true
 }

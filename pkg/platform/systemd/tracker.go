@@ -43,6 +43,7 @@ type job struct {
 	with    string // unit that took this one along
 	withWhy string
 	running bool // the unit was running when the job was first seen
+	auto    bool // systemd's own restart of a unit that has ended: nobody's word
 }
 
 type episode struct {
@@ -125,7 +126,9 @@ func (t *tracker) move(before unitProps, now time.Time) {
 		t.tries = t.props.restarts
 	}
 	if from == detect.FromAutoRestart && t.cur != nil && t.cur.typ != "stop" && t.props.restarts > t.tries {
-		t.cur.typ = "restart" // systemd counts its own restart when it queues the job for it
+		// systemd counts its own restart when it queues the job for it. A job that comes after that, in the
+		// same delay, has taken its place and is somebody else's.
+		t.cur.typ, t.cur.auto, t.tries = "restart", true, t.props.restarts
 	}
 	switch {
 	case isUp(from) && isUp(to):
@@ -176,6 +179,9 @@ func (t *tracker) jobSeen(id uint32, running bool, now time.Time) {
 func (t *tracker) jobType(id uint32, typ string) {
 	t.heard++
 	for _, j := range []*job{t.cur, t.episodeJob()} {
+		if j != nil && j.id == id && j.auto && typ == "stop" {
+			j.typ, j.auto = typ, false // it was counted together with the restart that it has replaced
+		}
 		if j == nil || j.id != id || (j.typ != "" && j.typ != detect.JobUnknown) {
 			continue
 		}
@@ -202,11 +208,29 @@ func (t *tracker) jobRemoved(id uint32, result string) {
 		}
 	}
 	if t.cur != nil && t.cur.id == id {
+		t.stopped(t.cur)
 		t.cur = nil
 		t.props.job = 0
 	}
 	if t.by != nil && t.by.id == id {
 		t.by = nil // reported while the job ran
+	}
+}
+
+// stopped takes the end of a stop of a unit that did not run at that moment: one that had ended already,
+// or that was between two lives of its automatic restart. Nothing of the unit changes then, but it was
+// said. A restart that is done leaves no unit inactive, so that was a stop, too.
+func (t *tracker) stopped(j *job) {
+	state := stateOf(t.props)
+	down := state == "inactive" || state == "failed"
+	unheard := t.ep == nil || t.ep.job != j
+	if j.end == "done" && down && unheard && (j.typ == "stop" || t.trying && (j.auto || j.typ == "" || j.typ == detect.JobUnknown)) {
+		failed := ""
+		if t.ep != nil {
+			failed = t.ep.failed
+		}
+		j.typ, j.auto, t.trying = "stop", false, false
+		t.ep = &episode{from: detect.FromAutoRestart, job: j, failed: failed, at: j.seen}
 	}
 }
 
@@ -248,18 +272,28 @@ func (t *tracker) end(depth int) detect.UnitEnd {
 // facts are the unit.* facts as the signals tell them.
 func (t *tracker) facts() detect.Facts {
 	typ := ""
-	if t.cur != nil {
+	if t.cur != nil && !t.cur.auto {
 		if typ = t.cur.typ; typ == "" {
 			typ = detect.JobUnknown
 		}
 	}
 	f := unitFacts(t.props, typ)
-	if t.cur != nil {
+	if t.cur != nil && t.cur.auto {
+		restarting(f)
+	}
+	if typ != "" {
 		f[detect.UnitJobOurs] = detect.Flag(t.own.ours(t.unit, t.cur.id, t.cur.during))
 	}
 	addDeparture(f, t.end(maxDepth))
 	f[detect.UnitWatched] = detect.Flag(t.synced)
 	return f
+}
+
+// restarting shows a unit that its own automatic restart takes through inactive as still waiting for it.
+func restarting(f detect.Facts) {
+	if f.Text(detect.UnitActive) == "inactive" {
+		f[detect.UnitSub] = detect.Word(detect.FromAutoRestart)
+	}
 }
 
 // maxDepth bounds the search for the unit that took others along.
@@ -271,6 +305,7 @@ type view struct {
 	end     detect.UnitEnd
 	jobID   uint32
 	jobType string
+	jobAuto bool // it is systemd's own automatic restart
 	heard   uint64
 }
 

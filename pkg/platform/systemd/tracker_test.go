@@ -81,6 +81,15 @@ func to(active, sub string, more ...props) props {
 
 func left(at uint64) props { return props{"ActiveExitTimestampMonotonic": at} }
 
+// between brings a unit that flaps into the delay before its automatic restart, with systemd's own job on it.
+func between(t *tape) {
+	t.props.policy = "always"
+	t.sig(killedBy(9, 200, "exit-code"), to("failed", "failed", left(200)))
+	t.sig(nil, to("activating", "auto-restart", props{"InactiveExitTimestampMonotonic": uint64(201)}))
+	t.jobSeen(5, false, t.now)
+	t.sig(props{"NRestarts": uint32(1)}, to("activating", "auto-restart", props{"Job": jobProp(5)}))
+}
+
 func TestTrackerTellsTheStory(t *testing.T) {
 	tests := []struct {
 		name string
@@ -97,8 +106,8 @@ func TestTrackerTellsTheStory(t *testing.T) {
 			t.sig(props{"MainPID": uint32(8)}, to("active", "running", props{"InvocationID": []byte{0xbb}, "Job": jobProp(0)}))
 			t.jobRemoved(5, "done")
 			t.note()
-		}, []string{"failed/failed: crash", "activating/auto-restart: crash", "activating/auto-restart restart: crash",
-			"inactive/dead restart: crash", "active/running restart", "active/running"}},
+		}, []string{"failed/failed: crash", "activating/auto-restart: crash", "activating/auto-restart: crash",
+			"inactive/auto-restart: crash", "active/running", "active/running"}},
 		{"a person's stop, whose job ends before its type is known", func(t *tape) {
 			t.jobSeen(5, true, t.now)
 			t.sig(nil, to("deactivating", "stop-sigterm", left(190), props{"Job": jobProp(5)}))
@@ -174,8 +183,46 @@ func TestTrackerTellsTheStory(t *testing.T) {
 			t.sig(nil, to("failed", "failed"))
 			t.jobRemoved(5, "failed")
 			t.note()
-		}, []string{"failed/failed: crash", "activating/auto-restart: crash", "activating/auto-restart restart: crash",
-			"inactive/dead restart: crash", "failed/failed restart: start-limit-hit", "failed/failed: start-limit-hit"}},
+		}, []string{"failed/failed: crash", "activating/auto-restart: crash", "activating/auto-restart: crash",
+			"inactive/auto-restart: crash", "failed/failed: start-limit-hit", "failed/failed: start-limit-hit"}},
+		{"a person's stop that takes the place of the automatic restart", func(t *tape) {
+			between(t)
+			t.jobSeen(6, false, t.now)
+			t.sig(nil, to("activating", "auto-restart", props{"Job": jobProp(6)}))
+			t.sig(nil, to("inactive", "dead"))
+			t.jobRemoved(6, "done")
+			t.jobType(6, detect.JobUnknown)
+			t.note()
+		}, []string{"failed/failed: crash", "activating/auto-restart: crash", "activating/auto-restart: crash",
+			"activating/auto-restart unknown: crash", "inactive/dead unknown: crash", "inactive/dead: stopped"}},
+		{"the same, told in one signal with the restart that it replaced", func(t *tape) {
+			t.props.policy = "always"
+			t.sig(killedBy(9, 200, "exit-code"), to("failed", "failed", left(200)))
+			t.sig(nil, to("activating", "auto-restart"))
+			t.jobSeen(6, false, t.now)
+			t.sig(props{"NRestarts": uint32(1)}, to("activating", "auto-restart", props{"Job": jobProp(6)}))
+			t.sig(nil, to("inactive", "dead"))
+			t.jobRemoved(6, "done")
+			t.note()
+		}, []string{"failed/failed: crash", "activating/auto-restart: crash", "activating/auto-restart: crash",
+			"inactive/auto-restart: crash", "inactive/dead: stopped"}},
+		{"a person's stop while the automatic restart is on its way through inactive", func(t *tape) {
+			between(t)
+			t.sig(nil, to("inactive", "dead"))
+			t.jobRemoved(5, "canceled")
+			t.jobSeen(6, false, t.now)
+			t.jobType(6, "stop")
+			t.jobRemoved(6, "done")
+			t.note()
+		}, []string{"failed/failed: crash", "activating/auto-restart: crash", "activating/auto-restart: crash",
+			"inactive/auto-restart: crash", "inactive/dead: stopped"}},
+		{"a person's stop of what has failed already", func(t *tape) {
+			t.sig(killedBy(9, 200, "exit-code"), to("failed", "failed", left(200)))
+			t.jobSeen(6, false, t.now)
+			t.jobType(6, "stop")
+			t.jobRemoved(6, "done")
+			t.note()
+		}, []string{"failed/failed: crash", "failed/failed: stopped"}},
 		{"a killed PostgreSQL postmaster", func(t *tape) {
 			t.sig(killedBy(9, 200, "success"), to("deactivating", "stop", left(201)))
 			t.sig(props{"Result": "exit-code"}, to("failed", "failed"))
