@@ -33,8 +33,8 @@ var gatewayCondition = Condition{
 			// It speaks of the request: a path or a host name that leads nowhere.
 			fd.Verdict, fd.Advice = Unknown, "correct the health url, or the route in the gateway"
 		default:
-			if dep, what := troubledNeed(o, b); dep != "" {
-				return Finding{Verdict: Unhealthy, Class: ClassDependency, Culprit: dep, Witnesses: []Witness{by},
+			if dep, what, seen := troubledNeed(o, b); dep != "" {
+				return Finding{Verdict: Unhealthy, Class: ClassDependency, Culprit: dep, Witnesses: []Witness{by, seen},
 					Because: fmt.Sprintf("%s; %s, which it needs, %s", said, dep, what)}
 			}
 		}

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -35,6 +36,10 @@ func refusal(f Facts) (what, advice string) {
 	said := sqlSaid(f)
 	switch f.Text(SQLOutcome) {
 	case SQLPoolerFull:
+		if strings.Contains(f.Text(SQLError), "query_wait_timeout") { // PgBouncer says the same when it reaches no server
+			return "cannot be reached through its pooler, which had no server connection free in time (" + said + "): they are used up, or it reaches no server",
+				"ask the pooler (SHOW POOLS, SHOW SERVERS), and look at PostgreSQL behind it; let the dsn of recoveryd lead to PostgreSQL itself, so that it can tell which of the two it is"
+		}
 		return "cannot be reached through its pooler, whose connections are used up (" + said + "): saturated, not dead",
 			"ask the pooler (SHOW POOLS, SHOW CLIENTS) who holds the connections, or raise max_client_conn or the pool size there; let the dsn of recoveryd lead to PostgreSQL itself, so that it can look behind the pooler"
 	case SQLPoolerOnly:

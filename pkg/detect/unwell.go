@@ -63,8 +63,8 @@ var unwellCondition = Condition{
 			}
 			return Finding{}
 		}
-		if dep, why := troubledNeed(o, b); dep != "" {
-			return Finding{Verdict: Unhealthy, Class: ClassDependency, Culprit: dep, Witnesses: append(ws, ByPlain),
+		if dep, why, by := troubledNeed(o, b); dep != "" {
+			return Finding{Verdict: Unhealthy, Class: ClassDependency, Culprit: dep, Witnesses: append(ws, by),
 				Because: strings.Join(what, "; ") + fmt.Sprintf("; %s, which it needs, %s", dep, why)}
 		}
 		return Finding{Verdict: Unhealthy, Witnesses: ws, Because: strings.Join(what, "; ")}
@@ -131,23 +131,23 @@ func reason(f Facts) string {
 }
 
 // troubledNeed names something that the target needs and that was seen recently to serve nobody, with what
-// is wrong with it. A database that is dead or frozen is judged in database.go.
-func troubledNeed(o Observation, b Background) (name, what string) {
+// is wrong with it and by which witness. A database that is dead or frozen is judged in database.go.
+func troubledNeed(o Observation, b Background) (name, what string, by Witness) {
 	for _, n := range b.Needs {
 		if !b.fresh(n, o.At) {
 			continue
 		}
 		if why, _ := refusal(n.Observation.Facts); why != "" {
-			return n.Target.Name, why
+			return n.Target.Name, why, BySQL
 		}
-		switch d := n.Diagnosis; {
-		case d.Class == ClassStarting:
-			return n.Target.Name, "is still starting"
-		case n.Target.Kind == KindPlain && d.Bad():
-			return n.Target.Name, "does not answer"
+		if said, by := saysStarting(n.Observation.Facts); said != "" {
+			return n.Target.Name, "is still starting", by
+		}
+		if n.Target.Kind == KindPlain && n.Diagnosis.Bad() {
+			return n.Target.Name, "does not answer", ByPlain
 		}
 	}
-	return "", ""
+	return "", "", ""
 }
 
 // plainCondition: a plain dependency (Redis, Ollama, a TCP port) does not serve.

@@ -88,6 +88,9 @@ func TestWhatSpeaksOfTheProbeIsPagedOnceAfterConfirmationAndNeverActedOn(t *test
 		"it has lost a database that answers us":  {but(well("c1"), detect.HealthStatus, "unhealthy", detect.HealthDatabase, "disconnected", detect.PoolSize, 0, detect.PoolFree, 0), "unknown-too-long", 11 * time.Minute},
 		"the unit does not exist on this host":    {but(none, detect.UnitLoad, "not-found", detect.UnitActive, "inactive", detect.HTTPOutcome, detect.OutcomeRefused), "unknown-too-long", 30 * time.Second},
 		"its port is held by a stranger":          {but(crashed("c1"), detect.SocketListening, true, detect.SocketOwnerOurs, false), "page-first", 30 * time.Second},
+		"a gateway answers 502 in its place":      {but(none, detect.HTTPOutcome, detect.OutcomeGateway, detect.HTTPStatus, 502), "page-first", 45 * time.Second},
+		"it says that it loads its model":         {but(none, detect.HTTPOutcome, detect.OutcomeStarting, detect.SyntheticOK, false), "unknown-too-long", 11 * time.Minute},
+		"a stranger hangs on its port":            {but(none, detect.SocketListening, true, detect.SocketOwnerOurs, false, detect.SocketOwner, "python3"), "page-first", 30 * time.Second},
 		"the disk is full":                        {but(well("c1"), detect.DiskShare+"/var", 0.99), "page-first", 30 * time.Second},
 		"the platform says it lacks a permission": {but(crashed("c1"), detect.UnitPermission, "polkit refuses org.freedesktop.systemd1.manage-units"), "page-first", 30 * time.Second},
 	}
@@ -107,6 +110,14 @@ func TestWhatSpeaksOfTheProbeIsPagedOnceAfterConfirmationAndNeverActedOn(t *test
 			s.tells("trigger t0 codebase: "+c.page, "resolve t0 codebase: closed")
 		})
 	}
+}
+
+func TestAStartThatItTellsOfItselfIsToldAfterItsOwnTime(t *testing.T) {
+	after := PageAfter{Unknown: 10 * time.Minute}
+	require.Equal(t, 10*time.Minute, after.unclear(detect.ClassStarting), "not set: as unknown")
+	after.Starting = time.Hour
+	require.Equal(t, time.Hour, after.unclear(detect.ClassStarting))
+	require.Equal(t, 10*time.Minute, after.unclear(detect.ClassGateway))
 }
 
 func TestAnUnknownThatKeepsChangingItsFaceIsPagedToo(t *testing.T) {

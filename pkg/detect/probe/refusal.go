@@ -21,7 +21,7 @@ var (
 		`route limit|connection limit|emaxconn|echeckouttimeout|no memory for pool|bouncer resources exhaustion`)
 	poolerOnly = regexp.MustCompile(`cannot connect to server|server login (?:has been )?fail(?:ing|ed)|allserversdown|all servers (?:are )?down|server conn(?:ection)? crashed|` +
 		`could not get connection from the pool|connect(?:ion)? (?:to (?:the )?(?:server|database) )?(?:failed|timeout)|failed to (?:connect to|find) (?:remote )?server|` +
-		`database (?:is )?(?:paused|disabled)|does not allow connections|econnrefused|edbhandlerexited|server_login_retry|no (?:working|available) (?:server|node)s?|dns (?:lookup )?failed`)
+		`database .{0,80}\bis (?:paused|disabled)|does not allow connections|econnrefused|edbhandlerexited|server_login_retry|no (?:working|available) (?:server|node)s?|dns (?:lookup )?failed`)
 )
 
 // judgeState maps what a server said to an outcome. Whoever answers is alive; whether it lets anybody in is the
