@@ -18,7 +18,7 @@ var gatewayCondition = Condition{
 	Match: func(o Observation, b Background) Finding {
 		f := o.Facts
 		by, said := gatewaySaid(f)
-		if by == "" || notRunning(f) || f.False(SyntheticOK) {
+		if by == "" || notRunning(f) || f.False(SyntheticOK) && !f.True(SyntheticSameWay) {
 			return Finding{} // another kind of evidence accuses the service as well
 		}
 		fd := Finding{Verdict: Unhealthy, Witnesses: []Witness{by}, Because: said + ": the way to the service is in doubt, the service itself was not heard",

@@ -46,6 +46,8 @@ var unwellCondition = Condition{
 		}
 		switch {
 		case !f.False(SyntheticOK):
+		case f.Text(HTTPOutcome) == OutcomeGateway && f.True(SyntheticSameWay):
+			return Finding{} // the silence is that of the gateway as well: judged in gateway.go
 		case len(ws) > 0 && silentOutcome(f) && sameWay(f):
 			what = append(what, "a call of real work is not answered either, on the same way")
 		default:
