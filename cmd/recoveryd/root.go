@@ -57,7 +57,7 @@ arguments, or (check) it cannot be told. Colours only on a terminal, and not whe
 	root.AddCommand(c.evidenceCmd(), c.replayCmd(), c.recoverCmd(), c.playbookCmd(), c.drillCmd())
 	root.AddCommand(c.initCmd(), c.setupCmd(), c.doctorCmd())
 	root.AddCommand(c.operatorCmds()...)
-	root.AddCommand(procviewCmd())
+	root.AddCommand(procviewCmd(), passNumberCmd())
 	usageErrors(root)
 	c.completeFlags(root)
 	return root

@@ -64,6 +64,9 @@ func (c *cli) wanted(s host.Service) (setup.Wanted, error) {
 	if err != nil {
 		return setup.Wanted{}, &exitError{exitUsage, err}
 	}
+	if in.Program, err = os.Executable(); err != nil {
+		return setup.Wanted{}, fmt.Errorf("name the program: %w", err)
+	}
 	in.DeniesIP, in.AllowsLocal, in.Loaded = s.DeniesIP, s.AllowsLocal, s.Loaded
 	return setup.Derive(in), nil
 }

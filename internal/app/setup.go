@@ -23,9 +23,10 @@ func SetupInput(c *config.Config, configFile, user, group string) (setup.Input, 
 	if err != nil {
 		return setup.Input{}, err
 	}
-	in := setup.Input{User: user, Group: group, ConfigFile: configFile, StateDir: c.StateDir, RuntimeDir: c.RuntimeDir, Places: c.Places(), Peers: Peers(c)}
+	in := setup.Input{User: user, Group: group, ConfigFile: configFile, StateDir: c.StateDir, RuntimeDir: c.RuntimeDir, Places: c.Places(), Peers: Peers(c), Caps: map[string]int{}}
 	for _, t := range c.Targets {
 		in.Powers = append(in.Powers, policy.Powers(t.Name)...)
+		in.Caps[t.Pool.EnvFile] = max(in.Caps[t.Pool.EnvFile], t.Pool.Cap)
 		if t.Postgres != nil {
 			in.Clusters = append(in.Clusters, clusterOf(t, user))
 		}

@@ -114,8 +114,8 @@ type Pool struct {
 	// its holds, take everybody's connections. 0: they are not judged.
 	Sessions int `yaml:"sessions" default:"0" want:"min=0,max=10000" unit:"sessions"`
 	// Environment file by which the pool is enlarged, such as /run/recoveryd/env/NAME.env: it must
-	// be in the directory env of runtime_dir. recoveryd writes it, and the unit must read it with
-	// EnvironmentFile=-. Empty: the pool is never enlarged.
+	// be in the directory env of runtime_dir. recoveryd writes it, and root passes the number in it
+	// on to the unit when that starts: "recoveryd setup" writes the drop-in. Empty: the pool is never enlarged.
 	EnvFile string `yaml:"env_file" form:"path"`
 	// Variable in that file which holds the size of the pool.
 	EnvKey string `yaml:"env_key" form:"env" default:"DB_POOL_SIZE"`

@@ -11,6 +11,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/setup/host"
+	"github.com/recoveryd/recoveryd/pkg/platform/envfile"
 )
 
 const (
@@ -123,8 +124,14 @@ func (o Options) unit(ctx context.Context, n *notes, b *bus, t config.Target) {
 	if stale, _ := u["NeedDaemonReload"].Value().(bool); stale {
 		n.add("unit", t.Unit, Warn, "systemctl daemon-reload", "its files have changed since systemd read them")
 	}
-	if f := t.Pool.EnvFile; f != "" && t.Mode != config.Observe && !slices.Contains(environmentFiles(s), f) {
-		n.add("unit", t.Unit, Fail, "recoveryd setup --apply", "does not read %s, by which its pool would be enlarged", f)
+	if f := t.Pool.EnvFile; f != "" && t.Mode != config.Observe {
+		files := environmentFiles(s)
+		switch {
+		case slices.Contains(files, f):
+			n.add("unit", t.Unit, Fail, "recoveryd setup --apply", "reads %s itself: whoever takes over recoveryd could run code in the service by it (LD_PRELOAD)", f)
+		case !slices.Contains(files, envfile.Passed(f)):
+			n.add("unit", t.Unit, Fail, "recoveryd setup --apply", "does not read %s, by which its pool would be enlarged", envfile.Passed(f))
+		}
 	}
 	if len(n.list) == before {
 		n.ok("unit", t.Unit, "is there (%s/%s)", text(u, "ActiveState"), text(u, "SubState"))

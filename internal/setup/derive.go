@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/recoveryd/recoveryd/pkg/platform/envfile"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
 
@@ -51,22 +52,31 @@ func head(in Input, sign, what string) string {
 	return fmt.Sprintf("%s %s from %s. Do not edit: change that, and run it again.\n%s %s\n", sign, Mark, in.ConfigFile, sign, what)
 }
 
-// envDropIns let each unit read the environment file by which its pool is enlarged. The file need
-// not exist: then the service runs with its own settings.
+// mostPool bounds a pool whose configuration names no cap; no pool is that large.
+const mostPool = 10000
+
+// envDropIns let each unit take the size of its pool from the environment file that recoveryd writes, and
+// nothing else: what is in that file would be root's where the service runs as root (LD_PRELOAD). So root
+// passes one number on, as the unit starts. Variables that are unset by name (UnsetEnvironment=) would be a
+// list that is never complete, and would take the service's own. The file need not exist: then the
+// service runs with its own settings.
 func envDropIns(in Input) (out []File) {
 	files := map[string][]string{}
+	keys := map[string]string{}
 	for _, a := range in.Powers {
 		if f := a.Args[strategy.ArgFile]; a.Verb == strategy.UnitSetEnv && !slices.Contains(files[a.Object], f) {
 			files[a.Object] = append(files[a.Object], f)
+			keys[f] = a.Args[strategy.ArgKey]
 		}
 	}
 	for unit, list := range files {
 		slices.Sort(list)
-		text := head(in, "#", "recoveryd may enlarge the pool of this service: it writes this file, and the service reads it when it starts.") + "[Service]\n"
+		text := head(in, "#", "recoveryd may enlarge the pool of this service: root passes the number on that it asks for, when the service starts.") + "[Service]\n"
 		for _, f := range list {
-			text += "EnvironmentFile=-" + plain(f) + "\n"
+			text += fmt.Sprintf("ExecStartPre=-+%s pass-number --key %s --most %d %s\n", plain(cmp.Or(in.Program, "/usr/bin/recoveryd")), keys[f], cmp.Or(in.Caps[f], mostPool), plain(f)) +
+				"EnvironmentFile=-" + plain(envfile.Passed(f)) + "\n"
 		}
-		out = append(out, File{Path: path.Join(UnitDir, unit+".d", EnvDropIn), Mode: 0o644, Content: text, Why: "the service reads the environment file that recoveryd writes"})
+		out = append(out, File{Path: path.Join(UnitDir, unit+".d", EnvDropIn), Mode: 0o644, Content: text, Why: "the service gets the size of its pool that recoveryd asks for"})
 	}
 	slices.SortFunc(out, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
 	return out

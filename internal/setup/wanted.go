@@ -44,6 +44,8 @@ type Input struct {
 	Peers       []Peer            // whom recoveryd talks to
 	DeniesIP    bool              // recoveryd.service has IPAddressDeny=: what is needed must be allowed
 	AllowsLocal bool              // and it allows localhost by itself
+	Program     string            // path of recoveryd; "" = /usr/bin/recoveryd
+	Caps        map[string]int    // the largest pool of each environment file
 	Loaded      []string          // credentials that somebody else's settings of recoveryd.service provide
 }
 

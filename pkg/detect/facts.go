@@ -43,6 +43,7 @@ const (
 	UnitSince        = "unit.since"         // Unix seconds (with fraction): left inactive at (InactiveExitTimestamp); see NPD #444
 	UnitExitCode     = "unit.exit_code"     // ExecMainStatus of the last exit
 	UnitExitKind     = "unit.exit_kind"     // word: exited, killed, dumped
+	UnitUnable       = "unit.unable"        // word: why its program never ran, by its own settings
 	UnitRestarts     = "unit.restarts"      // NRestarts
 	UnitPolicy       = "unit.policy"        // word: Restart= of the unit: no, always, on-failure, ...
 	UnitRestartSec   = "unit.restart_sec"   // seconds

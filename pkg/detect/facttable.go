@@ -77,6 +77,7 @@ func FactTable() []Fact {
 		number(UnitSince, "Unix seconds at which the unit left inactive; age() is easier"),
 		number(UnitExitCode, "exit status or signal of the last end"),
 		word(UnitExitKind, "how the main process ended: exited, killed, dumped"),
+		word(UnitUnable, "why the program of the unit never ran: it does not exist, its user does not exist, ..."),
 		number(UnitRestarts, "automatic restarts so far (NRestarts)"),
 		word(UnitPolicy, "Restart= of the unit: no, always, on-failure, ..."),
 		number(UnitRestartSec, "seconds that systemd waits before an automatic restart"),

@@ -58,7 +58,7 @@ func understood(f Facts) bool { return f.Text(HTTPOutcome) == OutcomeReply }
 var unitCondition = Condition{
 	Class: ClassMisconfigured, Kinds: []Kind{KindService, KindPostgres, KindPlain}, Severity: P3,
 	Looks: 3, Clear: 0,
-	Summary: "the unit named in the configuration does not exist",
+	Summary: "the unit named in the configuration does not exist, or its own settings keep its program from running",
 	Match: func(o Observation, b Background) Finding {
 		f := o.Facts
 		if f.Text(UnitLoad) == "not-found" && !serves(f) {
@@ -66,6 +66,13 @@ var unitCondition = Condition{
 				Verdict: Unknown, Final: true, Witnesses: []Witness{ByUnit},
 				Because: fmt.Sprintf("the unit %s does not exist on this host", b.Target.Unit),
 				Advice:  "correct `unit:` in the configuration, or install the unit; on Debian a cluster is postgresql@<version>-<name>.service",
+			}
+		}
+		if why := f.Text(UnitUnable); why != "" && notRunning(f) && !serves(f) && f.Text(UnitDeparture) != DepartureStopped {
+			return Finding{
+				Verdict: Unhealthy, Final: true, Witnesses: []Witness{ByUnit},
+				Because: fmt.Sprintf("the unit %s cannot run: %s", b.Target.Unit, why),
+				Advice:  "mend that, then start the unit: starting it as it is ends the same way",
 			}
 		}
 		return Finding{}

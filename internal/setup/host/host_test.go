@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -48,7 +49,7 @@ func newPlace(t *testing.T) *place {
 	p.put("/etc/polkit-1/rules.d/00-somebody.rules", "// theirs\n", 0o644)
 	p.put("/etc/rescue/recoveryd.yaml", "version: 1\n", 0o644)
 	restart := strategy.Action{Verb: strategy.UnitRestart, Object: "web.service", Args: map[string]string{strategy.ArgPlatform: "systemd"}}
-	env := strategy.Action{Verb: strategy.UnitSetEnv, Object: "web.service", Args: map[string]string{strategy.ArgPlatform: "systemd", strategy.ArgFile: "/run/rescue/env/web.env"}}
+	env := strategy.Action{Verb: strategy.UnitSetEnv, Object: "web.service", Args: map[string]string{strategy.ArgPlatform: "systemd", strategy.ArgFile: "/run/rescue/env/web.env", strategy.ArgKey: "DB_POOL_SIZE"}}
 	idle := strategy.Action{Verb: strategy.PGTerminateIdle, Object: "db"}
 	p.wants = setup.Derive(setup.Input{User: me.Username, Group: group.Name, ConfigFile: "/etc/rescue/recoveryd.yaml", StateDir: "/var/lib/rescue", RuntimeDir: "/run/rescue",
 		Powers: []strategy.Action{restart, env, idle}, Clusters: []setup.Cluster{{Target: "db", Role: "recoveryd", Host: "/run/postgresql", Port: 5432, Local: true}}})
@@ -110,7 +111,7 @@ func TestTheDifferenceIsShownThenWrittenAndThenNothingIsLeftToDo(t *testing.T) {
 	require.Contains(t, plan.Steps[8].Diff, "+member of pg_signal_backend")
 	p.apply(plan)
 	require.Contains(t, p.read(setup.PolkitRule), `"web.service": ["restart"]`)
-	require.Contains(t, p.read(webDropIn), "EnvironmentFile=-/run/rescue/env/web.env\n")
+	require.Contains(t, p.read(webDropIn), "ExecStartPre=-+/usr/bin/recoveryd pass-number --key DB_POOL_SIZE --most 10000 /run/rescue/env/web.env\nEnvironmentFile=-/run/recoveryd-env/web.env\n")
 	info, err := os.Stat(p.path("/run/rescue/env"))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
@@ -214,4 +215,23 @@ User=rescue
 	}}
 	require.Equal(t, Service{Installed: true, User: "rescue", Group: "rescue", DeniesIP: true, AllowsLocal: true, Loaded: []string{"a"}, Settings: []string{
 		"User=recoveryd", "IPAddressDeny=any", "IPAddressAllow=localhost", "LoadCredential=a:/etc/credstore/a", "SystemCallFilter=@system-service    @file-system", "LoadCredential=b:/etc/credstore/b", "IPAddressAllow=any", "User=rescue"}}, h.Service(t.Context()))
+}
+
+func TestNothingIsGivenAwayThroughALinkOfTheServiceUser(t *testing.T) {
+	p := newPlace(t)
+	p.apply(p.look())
+	victim := filepath.Join(t.TempDir(), "etc")
+	require.NoError(t, os.Mkdir(victim, 0o755))
+	env := p.path("/run/rescue/env")
+	require.NoError(t, os.Chmod(filepath.Dir(env), 0o770), "the directory is the user's, who does this")
+	require.NoError(t, os.Remove(env))
+	require.NoError(t, os.Symlink(victim, env))
+	plan := p.look()
+	require.Contains(t, fmt.Sprint(plan.Problems), "is a symbolic link that root did not make")
+	require.NotContains(t, paths(plan), "directory /run/rescue/env")
+	d := setup.Dir{Path: "/run/rescue/env", Mode: 0o700}
+	require.ErrorContains(t, p.ownDir(d, os.Getuid(), os.Getgid()), "a symbolic link is not followed", "also when it came between two calls")
+	info, err := os.Stat(victim)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o755), info.Mode().Perm())
 }

@@ -7,8 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/recoveryd/recoveryd/internal/setup"
 )
@@ -41,7 +44,14 @@ func (h Host) lookAtDir(p *Plan, ids idents, d setup.Dir) error {
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(h.path(d.Path))
+	info, err := os.Lstat(h.path(d.Path))
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		// root's own link may lead elsewhere; one of anybody else would have root give away what it leads to
+		if st := info.Sys().(*syscall.Stat_t); st.Uid != 0 || !h.rootOwns(filepath.Dir(d.Path)) {
+			return errors.New("is a symbolic link that root did not make: remove it")
+		}
+		info, err = os.Stat(h.path(d.Path))
+	}
 	have := "(none)"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -58,16 +68,44 @@ func (h Host) lookAtDir(p *Plan, ids idents, d setup.Dir) error {
 	}
 	p.Steps = append(p.Steps, Step{Kind: "directory", Path: d.Path, Why: "owner and mode as recoveryd needs them, and no wider",
 		Diff: permissions(d.Path, have, fmt.Sprintf("%s:%s %04o", d.Owner, d.Group, d.Mode)),
-		do: func(context.Context) error {
-			if err := os.MkdirAll(h.path(d.Path), d.Mode); err != nil {
-				return err
-			}
-			if err := os.Chown(h.path(d.Path), uid, gid); err != nil {
-				return err
-			}
-			return os.Chmod(h.path(d.Path), d.Mode) // past the umask
-		}})
+		do:   func(context.Context) error { return h.ownDir(d, uid, gid) }})
 	return nil
+}
+
+// ownDir makes a directory and gives it away. The parent may be a service user's, who can put a link in its
+// place between two calls: so what is opened is what is changed.
+func (h Host) ownDir(d setup.Dir, uid, gid int) error {
+	name := h.path(d.Path)
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(name, d.Mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if h.rootOwns(filepath.Dir(d.Path)) {
+		real, err := filepath.EvalSymlinks(name)
+		if err != nil {
+			return err
+		}
+		name = real
+	}
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("%s: %w (a symbolic link is not followed)", d.Path, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()                                        //nolint:errcheck // nothing is written through it
+	return errors.Join(f.Chown(uid, gid), f.Chmod(d.Mode)) // past the umask
+}
+
+// rootOwns reports that nobody but root can put something into a directory.
+func (h Host) rootOwns(dir string) bool {
+	info, err := os.Lstat(h.path(dir))
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	return st.Uid == 0 && info.Mode().Perm()&0o022 == 0
 }
 
 // lookAtAccess gives the group of recoveryd read permission where it has none, and takes it from

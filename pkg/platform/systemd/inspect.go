@@ -143,6 +143,9 @@ func unitFacts(p unitProps, job string) detect.Facts {
 		f[detect.UnitExitKind] = detect.Word(k)
 		f[detect.UnitExitCode] = detect.Num(float64(p.exitStatus))
 	}
+	if why := p.unable(); why != "" {
+		f[detect.UnitUnable] = detect.Word(why)
+	}
 	seconds := func(name string, usec uint64) {
 		if usec != notSet {
 			f[name] = detect.Num(float64(usec) / 1e6)

@@ -24,6 +24,8 @@ type unitProps struct {
 	leftInactive                      uint64 // wall clock, InactiveExitTimestamp
 	activeEnter, activeExit           uint64 // monotonic
 	inactiveExit, mainExit            uint64 // monotonic
+	mainStart                         uint64 // monotonic
+	program                           string // path of the first ExecStart=; of the last GetAll
 	changed                           uint64 // monotonic, StateChangeTimestamp; 0 = freshly loaded
 	condition, assert                 bool   // ConditionResult, AssertResult
 	conditionAt, assertAt             uint64 // monotonic; 0 = never asked
@@ -87,6 +89,12 @@ func (p *unitProps) set(name string, v any) {
 		set(&p.activeExit, v)
 	case "InactiveExitTimestampMonotonic":
 		set(&p.inactiveExit, v)
+	case "ExecMainStartTimestampMonotonic":
+		set(&p.mainStart, v)
+	case "ExecStart":
+		if commands, ok := v.([][]any); ok && len(commands) > 0 && len(commands[0]) > 0 {
+			set(&p.program, commands[0][0])
+		}
 	case "ExecMainExitTimestampMonotonic":
 		set(&p.mainExit, v)
 	case "StateChangeTimestampMonotonic":
