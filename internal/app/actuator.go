@@ -39,3 +39,11 @@ func (a actuator) Do(ctx context.Context, act strategy.Action) (incident.Result,
 	}
 	return incident.ResultUnknown, detail
 }
+
+// Finish implements [engine.Finisher] for platforms that can.
+func (a actuator) Finish(ctx context.Context, act strategy.Action) string {
+	if f, ok := a[act.Args[strategy.ArgPlatform]].(platform.Finisher); ok {
+		return f.Finish(ctx, act)
+	}
+	return ""
+}

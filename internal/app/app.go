@@ -22,11 +22,8 @@ import (
 	"github.com/recoveryd/recoveryd/internal/metrics"
 	"github.com/recoveryd/recoveryd/internal/outbox"
 	"github.com/recoveryd/recoveryd/internal/replay"
-	"github.com/recoveryd/recoveryd/internal/routing"
 	"github.com/recoveryd/recoveryd/internal/setup/host"
 	"github.com/recoveryd/recoveryd/internal/tracing"
-	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/detect/probe"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/platform"
@@ -35,8 +32,7 @@ import (
 // SocketName is the control socket's name in the runtime directory.
 const SocketName = "control.sock"
 
-// stopLimit bounds an orderly stop: the actions in flight have bounds of their own and are found
-// again by the next process if this is not enough.
+// stopLimit bounds what a stop takes besides the actions in flight, which have bounds of their own.
 const stopLimit = 20 * time.Second
 
 // Options is what an App is made of.
@@ -65,24 +61,17 @@ type App struct {
 	recorder *replay.Recorder
 	alerts   *alerts.Book
 	feed     *live.Feed
-	adapters map[string]platform.Adapter
-	lookers  map[string]*probe.Looker // by target; of the configuration in force
-	children *children                // nil: nothing runs as a child
-	config   atomic.Pointer[config.Config]
-	routing  atomic.Pointer[routing.Routing]
-	// fingerprint is that of the configuration in force.
-	fingerprint atomic.Pointer[string]
-	cleanups    []cleanup
-	damaged     chan error // capacity 1: the journal is corrupt, see ledger
-	beats       *heartbeat
-	canary      *canary
-	cycles      *cycles
-	tracer      *tracing.Tracer
-	reach       reach
-	unwritten   unwritten
+	children *children // nil: nothing runs as a child
+	inForce  atomic.Pointer[generation]
 
-	mu        sync.Mutex // guards what follows
-	stopWatch context.CancelFunc
+	cleanups  []cleanup
+	damaged   chan error // capacity 1: the journal is corrupt, see ledger
+	beats     *heartbeat
+	canary    *canary
+	cycles    *cycles
+	tracer    *tracing.Tracer
+	reach     reach
+	unwritten unwritten
 }
 
 // cleanup is one named thing to undo at the end.
@@ -108,21 +97,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if o.DryRun {
 		observeOnly(o.Config)
 	}
-	a.config.Store(o.Config)
 	c := o.Config
-	policy, err := PolicyOf(c)
-	if err != nil {
-		return nil, &ConfigError{err}
-	}
-	route, err := routingOf(c)
-	if err != nil {
-		return nil, &ConfigError{err}
-	}
-	a.routing.Store(route)
-	notifiers, err := notifiersOf(c, a.log)
-	if err != nil {
-		return nil, &ConfigError{err}
-	}
 	if err := os.MkdirAll(filepath.Join(c.RuntimeDir, "env"), 0o750); err != nil {
 		return nil, fmt.Errorf("runtime_dir: %w (let recoveryd create it: RuntimeDirectory=recoveryd in the unit)", err)
 	}
@@ -134,34 +109,26 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.metrics = metrics.New(o.Version, o.Commit)
-	a.metrics.Targets(names(c))
-	a.metrics.Limits(policy.Targets())
-	a.metrics.Restore(state)
-	a.metrics.Reloaded(true, time.Now())
-	if a.adapters, err = adaptersOf(ctx, c, a.log); err != nil {
-		return nil, &ConfigError{err}
-	}
 	if a.children, err = newChildren(c, a.log); err != nil {
 		return nil, &ConfigError{err}
 	}
 	if a.children != nil {
-		a.adapters[platformProcess] = a.children.adapter
 		a.onStop("child processes", a.children.close)
 	}
-	for name, ad := range o.Adapters {
-		a.adapters[name] = ad
-	}
-	subjects, err := subjectsOf(c, a.adapters)
+	a.alerts = alerts.NewBook()
+	a.configureAlerts(c)
+	g, err := a.generationOf(ctx, c)
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
-	a.lookers = lookersOf(subjects)
-	a.onStop("sessions", a.endAllSessions)
-	a.alerts = alerts.NewBook()
-	a.configureAlerts(c)
-	subjects = withWord(discreetly(a.withAlerts(a.children.gate(subjects)), evidence.NewRedactor(c.Secrets())), a.log)
-	if a.outbox, err = outbox.New(outbox.Options{Store: a.journal, Notifiers: notifiers, Rules: rulesOf(c), Logger: a.log, Metrics: a.metrics}); err != nil {
+	a.inForce.Store(g)
+	a.onStop("configuration", func(context.Context) error { a.inForce.Load().close(); return nil })
+	a.metrics = metrics.New(o.Version, o.Commit)
+	a.metrics.Targets(names(c))
+	a.metrics.Limits(g.policy.Targets())
+	a.metrics.Restore(state)
+	a.metrics.Reloaded(true, time.Now())
+	if a.outbox, err = outbox.New(outbox.Options{Store: a.journal, Notifiers: g.notifiers, Rules: rulesOf(c), Logger: a.log, Metrics: a.metrics}); err != nil {
 		return nil, err
 	}
 	if err := a.reportSalvage(ctx); err != nil {
@@ -173,8 +140,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onStop("evidence", a.evidence.Close)
-	a.configureEvidence(c, a.adapters)
-	a.setFingerprint(c)
+	a.configureEvidence(c, g.adapters)
 	if err := a.newRecorder(); err != nil {
 		return nil, err
 	}
@@ -183,7 +149,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.cycles = newCycles(tracedMeter{a.feed.Tap(a.metrics), a.tracer}, a.log)
-	a.engine, err = engine.New(engine.Options{Turn: a.cycles.turn, Policy: policy, Subjects: subjects, State: state, Actuator: actuator(a.adapters),
+	a.engine, err = engine.New(engine.Options{Turn: a.cycles.turn, Policy: g.policy, Subjects: g.subjects, State: state, Actuator: actuator(g.adapters),
 		Journal: ledger{a.journal, a.giveUp}, Courier: courier{a}, Broken: a.journal.Broken(), Brake: a.brake, Evidence: a.evidence, Tape: a.recorder, Meter: a.cycles, Render: a.render, Own: a.own, Logger: a.log})
 	if err != nil {
 		return nil, err
@@ -250,7 +216,7 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	part("snapshots", func() error { return a.snapshots(ctx) })
 	wg.Go(func() { a.recallMinutes(ctx) })
 	wg.Go(func() { a.reach.look(ctx, a.Config(), a.log, host.OwnSandbox) })
-	a.watchUnits(ctx, &wg)
+	a.inForce.Load().watchUnits(a.engine.LookNow)
 	a.log.Info("recoveryd is running", zap.String("version", a.o.Version), zap.String("commit", a.o.Commit),
 		zap.Int("targets", len(a.Config().Targets)), zap.String("config", a.o.ConfigPath), zap.String("mode", string(a.Config().Mode)))
 	for done := false; !done; {
@@ -267,13 +233,32 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	a.log.Info("stopping", zap.Error(cause))
 	a.notifyStopping()
 	stopErr := a.stopServers()
-	wg.Wait()
+	a.await(&wg)
 	stopOutbox()
 	<-outDone
 	if errors.Is(cause, errEnded) {
 		return errors.Join(cause, stopErr, a.Stop())
 	}
 	return errors.Join(stopErr, a.Stop())
+}
+
+// await waits for the parts. What an action in flight may still take is asked of the service manager, whose
+// own patience may be shorter: killed in the middle of a restart, recoveryd would leave a service stopped.
+func (a *App) await(wg *sync.WaitGroup) {
+	over := make(chan struct{})
+	go func() { wg.Wait(); close(over) }()
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		if left := a.engine.Busy(time.Now()); left > 0 {
+			a.notifyBusy(left + stopLimit)
+		}
+		select {
+		case <-over:
+			return
+		case <-t.C:
+		}
+	}
 }
 
 // giveUp asks Run to end because the journal is damaged.
@@ -308,7 +293,7 @@ func (a *App) Stop() error {
 }
 
 // Config is the configuration in force.
-func (a *App) Config() *config.Config { return a.config.Load() }
+func (a *App) Config() *config.Config { return a.inForce.Load().config }
 
 // Addr is the address of the HTTP server, "" when there is none.
 func (a *App) Addr() string {
@@ -316,45 +301,6 @@ func (a *App) Addr() string {
 		return ad.String()
 	}
 	return ""
-}
-
-// watchUnits starts one watcher per adapter that can tell of changes; each change makes the
-// target be looked at at once.
-func (a *App) watchUnits(ctx context.Context, wg *sync.WaitGroup) {
-	wctx, stop := context.WithCancel(ctx)
-	a.mu.Lock()
-	if a.stopWatch != nil {
-		a.stopWatch()
-	}
-	a.stopWatch = stop
-	a.mu.Unlock()
-	for name, ad := range a.adapters {
-		w, ok := ad.(platform.Watcher)
-		if !ok {
-			continue
-		}
-		byUnit := map[string][]string{}
-		var units []string
-		for _, t := range a.Config().Targets {
-			if u := targetOf(t).Unit; t.Platform == name && u != "" && !t.External {
-				byUnit[u] = append(byUnit[u], t.Name)
-				units = append(units, u)
-			}
-		}
-		wg.Go(func() {
-			err := w.Watch(wctx, units, func(c platform.Change) {
-				if c.Facts.True(detect.UnitJobOurs) {
-					return // on its way by our own action: the end of that is looked at, and looks slow it down
-				}
-				for _, target := range byUnit[c.Unit] {
-					a.engine.LookNow(target, "signal")
-				}
-			})
-			if err != nil && wctx.Err() == nil {
-				a.log.Error("unit changes are not watched; polls go on", zap.String("platform", name), zap.Error(err))
-			}
-		})
-	}
 }
 
 // snapshots stores the state now and then, so that a restart replays little.
@@ -385,7 +331,7 @@ func (a *App) own(n escalate.Notice) []escalate.Queued {
 		n.Host = a.Config().Host
 		n.Key += "/" + n.Host
 	}
-	return a.routing.Load().Own(n)
+	return a.inForce.Load().route.Own(n)
 }
 
 // courier connects the engine to the outbox.

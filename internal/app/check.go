@@ -18,28 +18,19 @@ import (
 // Check looks once at every target, all at the same time, and says what it sees and would do. It
 // acts on nothing.
 func Check(ctx context.Context, c *config.Config) ([]incident.Glimpse, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	policy, err := PolicyOf(c)
+	g, err := newGeneration(ctx, c, nil, zap.NewNop())
 	if err != nil {
 		return nil, err
 	}
-	adapters, err := adaptersOf(ctx, c, zap.NewNop())
-	if err != nil {
-		return nil, err
-	}
-	subjects, err := subjectsOf(c, adapters)
-	if err != nil {
-		return nil, err
-	}
-	subjects = discreetly(subjects, evidence.NewRedactor(c.Secrets()))
+	defer g.close()
+	subjects := discreetly(g.subjects, evidence.NewRedactor(c.Secrets()))
 	looks := make([]detect.Observation, len(subjects))
 	var wg sync.WaitGroup
 	for i, s := range subjects {
 		wg.Go(func() { looks[i] = s.Looker.Look(ctx, "asked") })
 	}
 	wg.Wait()
-	return policy.Glance(looks, time.Now()), nil
+	return g.policy.Glance(looks, time.Now()), nil
 }
 
 // CheckParts builds everything that a configuration asks for and throws it away: what only the

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"reflect"
 	"sync"
 
@@ -49,20 +48,14 @@ func samePlace(a, b config.Target) bool {
 
 // endSessions ends what lookers keep between looks, all at the same time: a server that does not
 // answer costs its own goodbye only.
-func (a *App) endSessions(lookers map[string]*probe.Looker) {
+func endSessions(lookers map[string]*probe.Looker, log *zap.Logger) {
 	var wg sync.WaitGroup
 	for name, l := range lookers {
 		wg.Go(func() {
 			if err := l.Close(); err != nil { // it is down, or was restarted: nothing is left there either
-				a.log.Debug("a session could not be ended", zap.String("target", name), zap.Error(err))
+				log.Debug("a session could not be ended", zap.String("target", name), zap.Error(err))
 			}
 		})
 	}
 	wg.Wait()
-}
-
-// endAllSessions is the last thing done with the lookers in force.
-func (a *App) endAllSessions(context.Context) error {
-	a.endSessions(a.lookers)
-	return nil
 }

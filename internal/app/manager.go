@@ -114,6 +114,11 @@ func (a *App) notifyReady(status string) {
 func (a *App) notifyReloading() { _, _ = daemon.SdNotify(false, daemon.SdNotifyReloading) }
 func (a *App) notifyStopping()  { _, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) }
 
+// notifyBusy asks the service manager for time while an action in flight comes to its end.
+func (a *App) notifyBusy(limit time.Duration) {
+	_, _ = daemon.SdNotify(false, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d\nSTATUS=stopping: waits for the end of the action in flight", limit.Microseconds()))
+}
+
 // fixedParts refuses a reload that changes what only a restart can change.
 func (a *App) fixedParts(c *config.Config) error {
 	old := a.Config()

@@ -118,8 +118,7 @@ func (n *night) begin() {
 		notifiers[x.Name] = line{n, x.Name}
 	}
 	a := &App{journal: j, log: zap.NewNop()}
-	a.config.Store(n.c)
-	a.routing.Store(route)
+	a.inForce.Store(&generation{config: n.c, route: route})
 	a.outbox, err = outbox.New(outbox.Options{Store: j, Notifiers: notifiers, Rules: rulesOf(n.c), Jitter: func() float64 { return 0.5 }})
 	require.NoError(t, err)
 	if n.run != "" {

@@ -9,7 +9,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/config"
-	"github.com/recoveryd/recoveryd/internal/evidence"
 	"github.com/recoveryd/recoveryd/internal/setup/host"
 )
 
@@ -42,55 +41,9 @@ func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
 	if err := errors.Join(a.fixedParts(c), a.children.same(c)); err != nil {
 		return err
 	}
-	policy, err := PolicyOf(c)
+	g, err := a.generationOf(ctx, c)
 	if err != nil {
 		return err
 	}
-	route, err := routingOf(c)
-	if err != nil {
-		return err
-	}
-	notifiers, err := notifiersOf(c, a.log)
-	if err != nil {
-		return err
-	}
-	adapters, err := adaptersOf(ctx, c, a.log)
-	if err != nil {
-		return err
-	}
-	if a.children != nil {
-		adapters[platformProcess] = a.children.adapter
-	}
-	for name, ad := range a.o.Adapters {
-		adapters[name] = ad
-	}
-	subjects, err := subjectsOf(c, adapters)
-	if err != nil {
-		return err
-	}
-	lookers := lookersOf(subjects)
-	subjects = withWord(discreetly(a.withAlerts(a.children.gate(subjects)), evidence.NewRedactor(c.Secrets())), a.log)
-	// Everything above is fallible and without effect on what runs. From here on nothing fails
-	// but the end of the daemon itself.
-	handOver(a.Config(), c, a.lookers, lookers)
-	a.config.Store(c)
-	a.configured(c)
-	a.routing.Store(route)
-	a.metrics.Targets(names(c))
-	a.metrics.Limits(policy.Targets())
-	a.feed.Keep(names(c))
-	a.outbox.Replace(notifiers, rulesOf(c))
-	a.configureEvidence(c, adapters)
-	a.configureAlerts(c)
-	a.beats.follow()
-	a.setFingerprint(c)
-	if err := a.engine.Reload(ctx, policy, subjects, actuator(adapters)); err != nil {
-		return err // only when recoveryd is being stopped
-	}
-	old := a.lookers
-	a.lookers = lookers
-	wg.Go(func() { a.endSessions(old) })
-	a.adapters = adapters
-	a.watchUnits(ctx, wg)
-	return nil
+	return a.replace(ctx, g, wg)
 }

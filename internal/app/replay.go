@@ -21,14 +21,11 @@ func Fingerprint(c *config.Config) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// setFingerprint is called at the start and at each reload: working it out takes milliseconds.
-func (a *App) setFingerprint(c *config.Config) { a.fingerprint.Store(new(Fingerprint(c))) }
-
 // newRecorder builds what records incidents for recoveryd replay.
 func (a *App) newRecorder() (err error) {
 	a.recorder, err = replay.New(replay.Options{Logger: a.log,
 		Policy: func() *incident.Policy { return a.engine.Policy() },
-		Config: func() string { return *a.fingerprint.Load() },
+		Config: func() string { return a.inForce.Load().fingerprint },
 		Save: func(ctx context.Context, id, name string, at time.Time, body []byte) error {
 			return a.journal.SaveEvidence(ctx, journal.EvidenceRow{Incident: id, Name: name, At: at, Body: body})
 		}})

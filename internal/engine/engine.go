@@ -50,12 +50,16 @@ type Options struct {
 
 // Engine runs the loop. Its methods are safe for concurrent use.
 type Engine struct {
-	o        Options
-	inbox    chan message
-	state    atomic.Pointer[incident.State]
-	policy   atomic.Pointer[incident.Policy]
-	actuator atomic.Pointer[Actuator]
-	lastLoop atomic.Int64 // Unix nanoseconds of the last handled event or idle turn
+	o         Options
+	inbox     chan message
+	state     atomic.Pointer[incident.State]
+	policy    atomic.Pointer[incident.Policy]
+	parts     atomic.Pointer[parts]
+	lastLoop  atomic.Int64 // Unix nanoseconds of the last handled event or idle turn
+	busyUntil atomic.Int64 // Unix nanoseconds by when the actions in flight are over; 0 = none is
+
+	acting   int  // actions in flight whose end was not taken yet; of the loop's goroutine alone
+	stopping bool // Run is to end: nothing begins any more; of the loop's goroutine alone
 
 	mu       sync.Mutex // guards what follows
 	watchers map[string]*watcher
@@ -67,11 +71,18 @@ type Engine struct {
 	work sync.WaitGroup // actions and lookers in flight
 }
 
+// parts is what the configuration in force gave the engine to act with.
+type parts struct {
+	actuator Actuator
+	work     sync.WaitGroup // what is in flight and uses it, or the lookers that came with it
+}
+
 // message is an event, or a function to run between two events; done, when set, is closed after.
 type message struct {
 	ev   incident.Event
 	fn   func()
 	done chan incident.Record
+	ends bool // an action in flight is over
 }
 
 // New checks the options and builds an Engine that does nothing until Run.
@@ -91,7 +102,7 @@ func New(o Options) (*Engine, error) {
 		waiting: map[string][]chan incident.Record{}}
 	e.state.Store(&o.State)
 	e.policy.Store(o.Policy)
-	e.actuator.Store(&o.Actuator)
+	e.parts.Store(&parts{actuator: o.Actuator})
 	return e, nil
 }
 
@@ -143,13 +154,15 @@ func (e *Engine) LookNow(target, cause string) {
 }
 
 // Reload swaps rule set, subjects and actuator between two events. Open incidents keep their state; that
-// of a target which is not configured any more, or is another thing now, is ended. The error
-// is non-nil only when ctx, which must be the one given to Run or end with it, has ended.
-func (e *Engine) Reload(ctx context.Context, p *incident.Policy, subjects []Subject, act Actuator) error {
+// of a target which is not configured any more, or is another thing now, is ended. unused waits until
+// nothing in flight uses the former actuator and lookers any more. The error is non-nil only when ctx,
+// which must be the one given to Run or end with it, has ended.
+func (e *Engine) Reload(ctx context.Context, p *incident.Policy, subjects []Subject, act Actuator) (unused func(), err error) {
 	done := make(chan struct{})
+	former := e.parts.Load()
 	m := message{fn: func() {
 		e.policy.Store(p)
-		e.actuator.Store(&act)
+		e.parts.Store(&parts{actuator: act})
 		e.o.Subjects = subjects
 		e.startWatchers(ctx)
 		e.leave(ctx)
@@ -158,13 +171,46 @@ func (e *Engine) Reload(ctx context.Context, p *incident.Policy, subjects []Subj
 	select {
 	case e.inbox <- m:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	select {
 	case <-done:
-		return nil
+		return former.work.Wait, nil
 	case <-ctx.Done(): // the loop may have ended with the message still in its inbox
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Busy returns how much longer the actions in flight may take; 0 when none is in flight, or all are overdue.
+func (e *Engine) Busy(now time.Time) time.Duration {
+	until := e.busyUntil.Load()
+	if until == 0 {
+		return 0
+	}
+	return max(time.Unix(0, until).Sub(now), 0)
+}
+
+// use runs something that uses the parts, beside the loop.
+func (e *Engine) use(p *parts, work func()) {
+	p.work.Add(1)
+	e.work.Go(func() {
+		defer p.work.Done()
+		work()
+	})
+}
+
+// act runs an action to its end beside the loop, which takes that end even when it is being stopped. limit
+// is how long it may take. Called by the loop only.
+func (e *Engine) act(p *parts, limit time.Duration, run func() incident.Event) {
+	e.acting++
+	e.busyUntil.Store(max(e.busyUntil.Load(), time.Now().Add(limit).UnixNano()))
+	e.use(p, func() { e.inbox <- message{ev: run(), ends: true} })
+}
+
+// ended notes that an action in flight is over. Called by the loop only.
+func (e *Engine) ended() {
+	if e.acting--; e.acting == 0 {
+		e.busyUntil.Store(0)
 	}
 }
 

@@ -198,13 +198,13 @@ func TestAnActionFoundInFlightAfterARestartIsVerifiedAndNotRepeated(t *testing.T
 		go func() { _ = e.Run(ctx) }()
 		time.Sleep(time.Second)
 		synctest.Wait()
+		state := incident.NewState()
+		for _, rec := range first.records { // what the journal holds at its death
+			state = incident.Fold(state, rec)
+		}
 		cancel()
 		close(die)
 		synctest.Wait()
-		state := incident.NewState()
-		for _, rec := range first.records { // what the journal holds
-			state = incident.Fold(state, rec)
-		}
 		require.Equal(t, incident.Acting, state.Targets["svc"].Phase)
 
 		second := &rig{facts: healthy("run2")} // the start did take place
@@ -309,7 +309,7 @@ func TestAReloadThatMeetsTheEndOfTheDaemonEndsWithIt(t *testing.T) {
 		e := r.engine(t, incident.NewState())
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- e.Reload(ctx, e.Policy(), e.o.Subjects, r) }() // the loop is over and takes no message any more
+		go func() { _, err := e.Reload(ctx, e.Policy(), e.o.Subjects, r); done <- err }() // the loop is over and takes no message any more
 		synctest.Wait()
 		stop()
 		require.ErrorIs(t, <-done, context.Canceled)

@@ -14,7 +14,7 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
 
-// Run turns until ctx ends, then waits for the work in flight. Before the first look it settles
+// Run turns until ctx ends; then it waits for the actions in flight and writes down how they ended. At first it settles
 // what an earlier process left behind: an action without an end has an unknown result, is judged
 // by observation and never repeated blindly.
 func (e *Engine) Run(ctx context.Context) error {
@@ -28,8 +28,12 @@ func (e *Engine) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			e.stopTimers()
+			e.finish(ctx)
 			return context.Cause(ctx)
 		case m := <-e.inbox:
+			if m.ends {
+				e.ended()
+			}
 			if m.fn != nil {
 				m.fn()
 			} else {
@@ -55,6 +59,29 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 }
 
+// finish takes the ends of the actions in flight. Each has a bound of its own. A plan that has begun goes
+// on to its end, since half of it may leave a service stopped; nothing else begins.
+func (e *Engine) finish(ctx context.Context) {
+	e.stopping = true
+	ctx = context.WithoutCancel(ctx)
+	for e.acting > 0 {
+		if m := <-e.inbox; m.ends {
+			e.ended()
+			e.handle(ctx, m)
+		}
+	}
+}
+
+// begins reports whether a record wants something to be done that is no part of a plan under way.
+func begins(before incident.State, rec incident.Record) bool {
+	for _, eff := range rec.Effects {
+		if t := before.Targets[eff.Target]; eff.Kind == incident.Perform && (t == nil || t.Phase != incident.Acting) {
+			return true
+		}
+	}
+	return false
+}
+
 // handle is the promise "write first, then act" in code.
 func (e *Engine) handle(ctx context.Context, m message) {
 	if m.ev.Kind != incident.Stopped {
@@ -63,6 +90,9 @@ func (e *Engine) handle(ctx context.Context, m message) {
 	now := time.Now()
 	state := e.State()
 	next, rec := e.Policy().Step(state, now, m.ev)
+	if e.stopping && begins(state, rec) {
+		return // the next process decides it anew, after a look
+	}
 	if rec.Durable() {
 		if err := e.o.Journal.Append(ctx, rec, e.render(next, rec)); err != nil {
 			e.journalBroken(ctx, state, m, err)
@@ -119,7 +149,7 @@ func (e *Engine) accept(ctx context.Context, next incident.State, rec incident.R
 		case incident.Wake:
 			e.wakeAt(ctx, eff.Target, eff.At)
 		case incident.Conclude:
-			e.conclude(ctx, eff)
+			e.conclude(eff)
 		case incident.Notify:
 			queued = true
 		}
@@ -129,7 +159,7 @@ func (e *Engine) accept(ctx context.Context, next incident.State, rec incident.R
 	}
 	if e.o.Evidence != nil && rec.To == incident.Escalated && rec.From != rec.To && rec.Incident != nil {
 		// Nothing more is done: what there is to see is for the person who was called.
-		e.work.Go(func() { e.gather(ctx, rec.Target, rec.Incident.ID, nil) })
+		e.use(e.parts.Load(), func() { e.gather(ctx, rec.Target, rec.Incident.ID, nil) })
 	}
 }
 
@@ -210,35 +240,37 @@ func (e *Engine) perform(ctx context.Context, eff incident.Effect, rec incident.
 	if rec.Incident != nil {
 		inc = rec.Incident.ID
 	}
-	e.work.Go(func() {
+	p := e.parts.Load()
+	e.act(p, evidenceLimit+a.Timeout+actionRoom, func() incident.Event {
 		// An action outlives a stop of the daemon by its own bound: abandoning a restart half-way
 		// would leave a service stopped. Evidence takes none of that time.
 		over := make(chan struct{})
 		defer close(over)
-		e.collect(ctx, a, inc, over)
+		e.collect(ctx, p, a, inc, over)
 		if why := e.braked(); why != "" { // it came while evidence was collected
 			e.o.Logger.Warn("action not begun", zap.String("action_id", id), zap.String("target", a.Target), zap.Stringer("action", a), zap.String("stopped", why))
-			_ = e.Post(ctx, incident.Event{Kind: incident.Ended, Target: eff.Target, ActionID: id, Result: incident.ResultUnknown,
-				Detail: "not begun: the stop file came first"})
-			return
+			return incident.Event{Kind: incident.Ended, Target: eff.Target, ActionID: id, Result: incident.ResultUnknown,
+				Detail: "not begun: the stop file came first"}
 		}
 		bound, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), a.Timeout, fmt.Errorf("%s: no end within %s", a, a.Timeout))
 		defer cancel()
 		began := time.Now()
-		result, detail := (*e.actuator.Load()).Do(bound, a)
+		result, detail := p.actuator.Do(bound, a)
 		e.o.Meter.Acted(a, result, time.Since(began))
 		e.o.Logger.Info("action ended", zap.String("action_id", id), zap.String("target", a.Target), zap.Stringer("action", a),
 			zap.String("result", string(result)), zap.String("detail", detail), zap.Duration("took", time.Since(began)))
-		// When the loop is gone, the missing end is found in flight by the next process.
-		_ = e.Post(ctx, incident.Event{Kind: incident.Ended, Target: eff.Target, ActionID: id, Result: result, Detail: detail})
+		return incident.Event{Kind: incident.Ended, Target: eff.Target, ActionID: id, Result: result, Detail: detail}
 	})
 }
+
+// actionRoom is what an action may take beyond its own timeout, to notice that it is over.
+const actionRoom = time.Second
 
 // collect gathers evidence. Before a disruptive action it goes first, since the action destroys
 // it; it is bounded, and never delays the cure beyond that bound. A start destroys nothing and is the
 // cure of a service that is down: evidence waits until it is over and the service had a moment for its
 // own start, and holds the facts from before it. Otherwise it runs beside.
-func (e *Engine) collect(ctx context.Context, a strategy.Action, inc string, over <-chan struct{}) {
+func (e *Engine) collect(ctx context.Context, p *parts, a strategy.Action, inc string, over <-chan struct{}) {
 	if e.o.Evidence == nil || inc == "" {
 		return
 	}
@@ -250,7 +282,7 @@ func (e *Engine) collect(ctx context.Context, a strategy.Action, inc string, ove
 	if ts := e.State().Targets[a.Target]; ts != nil && a.Verb == strategy.UnitStart {
 		before = ts.Last.Facts
 	}
-	e.work.Go(func() {
+	e.use(p, func() {
 		if a.Verb == strategy.UnitStart {
 			<-over
 			select {
@@ -284,6 +316,9 @@ func (e *Engine) wakeAt(ctx context.Context, target string, at time.Time) {
 	defer e.mu.Unlock()
 	if t := e.timers[target]; t != nil {
 		t.Stop()
+	}
+	if e.stopping {
+		return
 	}
 	e.timers[target] = time.AfterFunc(time.Until(at), func() {
 		_ = e.Post(ctx, incident.Event{Kind: incident.Woke, Target: target}) // only fails at shutdown

@@ -77,13 +77,13 @@ func TestARunFoundAfterARestartGoesOnByLooking(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(time.Second)
 		synctest.Wait()
+		state := incident.NewState()
+		for _, rec := range first.records { // what the journal holds at its death
+			state = incident.Fold(state, rec)
+		}
 		cancel()
 		close(die)
 		synctest.Wait()
-		state := incident.NewState()
-		for _, rec := range first.records {
-			state = incident.Fold(state, rec)
-		}
 		require.Equal(t, incident.StageActing, state.Host.Run.Stage)
 
 		second := &rig{facts: dead("run1")} // the stop did take place

@@ -22,6 +22,13 @@ type Actuator interface {
 	Do(ctx context.Context, a strategy.Action) (result incident.Result, detail string)
 }
 
+// Finisher is an Actuator that can see an action through which an earlier process began.
+type Finisher interface {
+	// Finish blocks until nothing of the action is under way, or ctx ends, and does what the action's own
+	// bounds ask for meanwhile; it begins nothing. The detail is one sentence, "" when nothing was under way.
+	Finish(ctx context.Context, a strategy.Action) (detail string)
+}
+
 // Journal makes a record and its notices durable in one transaction. When Append returns nil,
 // both survive a crash at any later instant.
 type Journal interface {

@@ -13,6 +13,7 @@ import (
 // does not look it is a timer and no goroutine, so that a thousand targets cost no thousand stacks.
 type watcher struct {
 	s     Subject
+	parts *parts    // that the subject came with
 	began time.Time // of watching
 	beat  beat
 
@@ -38,7 +39,7 @@ func (e *Engine) startWatchers(ctx context.Context) {
 	places := map[time.Duration]int{}
 	for i, s := range e.o.Subjects {
 		// The first looks are a few milliseconds apart, so that thousands do not start together.
-		w := &watcher{s: s, began: now, beat: beat{s.Interval, places[s.Interval] / together}, due: now.Add(time.Duration(i) * time.Millisecond), cause: "start", done: now}
+		w := &watcher{s: s, parts: e.parts.Load(), began: now, beat: beat{s.Interval, places[s.Interval] / together}, due: now.Add(time.Duration(i) * time.Millisecond), cause: "start", done: now}
 		places[s.Interval]++
 		e.watchers[s.Name] = w
 		w.mu.Lock() // the timer may fire at once
@@ -71,6 +72,8 @@ func (e *Engine) look(ctx context.Context, w *watcher) {
 	w.looking = true
 	e.work.Add(1) // not over, so nobody waits for the work yet
 	defer e.work.Done()
+	w.parts.work.Add(1)
+	defer w.parts.work.Done()
 	residency.GrowStack()
 	for !w.over && time.Until(w.due) <= 0 {
 		w.mu.Unlock()

@@ -73,6 +73,15 @@ type Watcher interface {
 	Watch(ctx context.Context, units []string, changed func(Change)) error
 }
 
+// Finisher is an Adapter that can see an action through which another process began and did not see
+// the end of.
+type Finisher interface {
+	// Finish blocks until nothing of the action is under way any more, or ctx ends. It begins nothing,
+	// and does only what the action itself was bound to: a stop is cut short by its stop grace. The
+	// detail is one sentence without secrets; "" means that nothing of it was under way.
+	Finish(ctx context.Context, a strategy.Action) (detail string)
+}
+
 // Glancer is an Adapter that can say again what it said a moment ago.
 type Glancer interface {
 	// Glance returns facts that Inspect returned at most ten seconds ago, when nothing has told of a

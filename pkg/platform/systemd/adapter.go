@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -63,10 +64,13 @@ var (
 	_ platform.Adapter = (*Adapter)(nil)
 	_ platform.Watcher = (*Adapter)(nil)
 	_ platform.Glancer = (*Adapter)(nil)
+
+	_ platform.Finisher = (*Adapter)(nil)
 )
 
-// New makes an adapter; its connections end with ctx or Close. A bus that cannot be reached is
-// not an error: every Inspect tries again and says that it could not measure.
+// New makes an adapter, which holds connections until Close; ctx bounds nothing but the first attempt to
+// connect. A bus that cannot be reached is not an error: every Inspect tries again and says that it
+// could not measure.
 func New(ctx context.Context, opt Options) (*Adapter, error) {
 	if opt.InspectTimeout <= 0 {
 		opt.InspectTimeout = defaultInspectTimeout
@@ -86,7 +90,7 @@ func New(ctx context.Context, opt Options) (*Adapter, error) {
 		a.env = env
 	}
 	a.own = newLedger(a.recheck)
-	a.link = newDialer(ctx, opt.BusAddress, opt.Logger)
+	a.link = newDialer(opt.BusAddress, opt.Logger)
 	a.host.locks = watchLocks(a.link.ctx, a.host.path(packageDir))
 	first, cancel := context.WithTimeout(ctx, opt.InspectTimeout)
 	defer cancel()
@@ -96,9 +100,24 @@ func New(ctx context.Context, opt Options) (*Adapter, error) {
 	return a, nil
 }
 
-// Close ends the connections. Actions in flight end as unknown; Watch calls end with their own
-// context.
-func (a *Adapter) Close() { a.link.close() }
+// Close ends the connections and everything else that New began. Actions in flight end as unknown: who
+// wants their ends closes after them. Watch calls end too.
+func (a *Adapter) Close() error {
+	a.link.close()
+	return nil
+}
+
+// Inherit takes over what an adapter that this one replaces knows of our own actions, which may still be
+// in flight there, and of refusals: a job of ours is no person's doing because the adapter is another.
+func (a *Adapter) Inherit(from *Adapter) {
+	a.own.inherit(from.own)
+	from.mu.Lock()
+	denied := maps.Clone(from.denied)
+	from.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.Copy(a.denied, denied)
+}
 
 // Verbs implements [platform.Adapter].
 func (a *Adapter) Verbs() []strategy.Verb {

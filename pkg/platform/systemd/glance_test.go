@@ -42,7 +42,7 @@ func TestAGlanceRepeatsWhatWasSaidUntilSomethingIsHeard(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := &Adapter{link: newDialer(t.Context(), "", nil), own: newLedger(func(string) {}), denied: map[string]string{},
+				a := &Adapter{link: newDialer("", nil), own: newLedger(func(string) {}), denied: map[string]string{},
 					read: map[string]whole{}, told: map[string]told{}}
 				_, known := a.Glance(unit)
 				require.False(t, known, "nothing was said yet")
@@ -65,7 +65,7 @@ func TestAGlanceRepeatsWhatWasSaidUntilSomethingIsHeard(t *testing.T) {
 		})
 	}
 	t.Run("half of the memory limit is in use", func(t *testing.T) {
-		a := &Adapter{link: newDialer(t.Context(), "", nil), own: newLedger(func(string) {}), denied: map[string]string{},
+		a := &Adapter{link: newDialer("", nil), own: newLedger(func(string) {}), denied: map[string]string{},
 			read: map[string]whole{}, told: map[string]told{}}
 		s := newSession(a, []string{unit})
 		a.addSession(s)
@@ -78,7 +78,7 @@ func TestAGlanceRepeatsWhatWasSaidUntilSomethingIsHeard(t *testing.T) {
 		}
 	})
 	t.Run("an answer about another state than the signals tell is not repeated", func(t *testing.T) {
-		a := &Adapter{link: newDialer(t.Context(), "", nil), told: map[string]told{}}
+		a := &Adapter{link: newDialer("", nil), told: map[string]told{}}
 		a.wasTold(unit, said, running, view{props: with(func(p *unitProps) { p.invocation = "r2" })}, true)
 		_, known := a.Glance(unit)
 		require.False(t, known)

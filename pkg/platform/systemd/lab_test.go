@@ -156,7 +156,7 @@ func newAdapter(t *testing.T, l *lab.Lab, change ...func(*Options)) *Adapter {
 	}
 	a, err := New(t.Context(), opt)
 	require.NoError(t, err)
-	t.Cleanup(a.Close)
+	t.Cleanup(func() { _ = a.Close() })
 	return a
 }
 

@@ -1,6 +1,7 @@
 package systemd
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -124,4 +125,16 @@ func (l *ledger) killed(unit string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return time.Now().Before(l.kills[unit])
+}
+
+// inherit takes over what another ledger knows. An action that is under way there counts until its limit.
+func (l *ledger) inherit(from *ledger) {
+	from.mu.Lock()
+	acting, jobs, kills := maps.Clone(from.acting), slices.Clone(from.jobs), maps.Clone(from.kills)
+	from.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.Copy(l.acting, acting)
+	l.jobs = append(jobs, l.jobs...)
+	maps.Copy(l.kills, kills)
 }

@@ -133,9 +133,11 @@ type dialer struct {
 	up  bool // what the log said last
 }
 
-func newDialer(ctx context.Context, address string, log *zap.Logger) *dialer {
+// newDialer makes a dialer whose connections live until close: no signal to the process ends them, since
+// an action in flight outlives that.
+func newDialer(address string, log *zap.Logger) *dialer {
 	d := &dialer{address: address, log: log}
-	d.ctx, d.cancel = context.WithCancel(ctx)
+	d.ctx, d.cancel = context.WithCancel(context.Background())
 	return d
 }
 
