@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/recoveryd/recoveryd/pkg/egress"
 )
 
@@ -44,6 +46,9 @@ func (c *cli) call(ctx context.Context, method, path string, body, into any) err
 	if resp.StatusCode != http.StatusOK {
 		var e struct{ Error string }
 		if json.Unmarshal(data, &e) == nil && e.Error != "" {
+			if resp.StatusCode == http.StatusUnprocessableEntity {
+				return &exitError{exitUsage, errors.New(e.Error)}
+			}
 			return errors.New(e.Error)
 		}
 		return fmt.Errorf("the daemon answers HTTP %d: %s", resp.StatusCode, bytes.TrimSpace(data))
@@ -65,6 +70,13 @@ func (c *cli) unreachable(socket string, err error) error {
 		return fmt.Errorf("the daemon closed the connection on %s: only root and its own user may command it", socket)
 	}
 	return fmt.Errorf("ask the daemon on %s: %w", socket, err)
+}
+
+// whoSays adds the flag with the name under which a command is recorded. Its default is in no help text: the
+// manual pages of a package are the same whoever builds them.
+func whoSays(f *pflag.FlagSet, by *string) {
+	f.StringVar(by, "by", caller(), "who says so (unless given: the user who calls)")
+	f.Lookup("by").DefValue = ""
 }
 
 // caller is the name under which a command is recorded.

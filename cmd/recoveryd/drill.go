@@ -68,7 +68,7 @@ Ends with 0 when the drill passed (or the target came back by itself), 1 when no
 	f.StringVar(&target, "target", "", "target to break")
 	f.StringVar(&plan, "plan", "", "run the drills of this plan of the configuration, one after the other")
 	f.DurationVar(&timeout, "timeout", 0, "time from the fault until the target must be well (default: drills.timeout)")
-	f.StringVar(&by, "by", caller(), "who says so")
+	whoSays(f, &by)
 	cmd.PersistentFlags().StringVar(&dir, "dir", reportsDir(), "directory of the reports")
 	cmd.AddCommand(c.drillReportCmd(&dir), c.drillMendCmd(&dir), drillGuardCmd(), c.drillSessionsCmd(), drillHogCmd())
 	return cmd

@@ -43,7 +43,7 @@ installs, which is kept beside it. Run it as root: others cannot see who listens
 			}
 			text, err := found.Config()
 			if errors.Is(err, discover.ErrNothing) {
-				return fmt.Errorf("%w (no PostgreSQL, Redis, Ollama, and no server with a health reply whose unit says mcp); write one by hand, from configs/minimal.yaml%s", err, others(found))
+				return fmt.Errorf("%w (no PostgreSQL, Redis, Ollama, and no server with a health reply whose unit says mcp); write one by hand, from /usr/share/doc/recoveryd/examples/minimal.yaml%s", err, others(found))
 			}
 			if err != nil {
 				return err
@@ -121,7 +121,7 @@ func (c *cli) writeConfig(found discover.Found, text string) error {
 			fmt.Fprintf(c.out, "  %s looks like an MCP server, and no health reply was found: it is in the file as a comment\n", s.Unit)
 		}
 	}
-	_, err = fmt.Fprintf(c.out, "Read it, then: recoveryd setup --apply && recoveryd doctor\n")
+	_, err = fmt.Fprintf(c.out, "Read it, then: recoveryd setup --apply && systemctl restart recoveryd && recoveryd doctor\n")
 	return err
 }
 

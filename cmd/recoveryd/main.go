@@ -12,8 +12,11 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // on-call schedules and windows need their zones on hosts without tzdata too
+
+	"github.com/coreos/go-systemd/v22/journal"
 )
 
 // version and commit are set by the linker (see Makefile).
@@ -43,6 +46,15 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
+// lastWords is an error as it is printed at the end. systemd's journal takes each line with the priority
+// that stands in front of it.
+func lastWords(text string) string {
+	if direct, err := journal.StderrIsJournalStream(); err != nil || !direct {
+		return text
+	}
+	return "<3>" + strings.ReplaceAll(text, "\n", "\n<3>")
+}
+
 func main() {
 	// Nobody can read a profile of the heap here, and taking its samples costs most of a megabyte.
 	runtime.MemProfileRate = 0
@@ -57,7 +69,7 @@ func main() {
 		code = e.code
 	}
 	if msg := err.Error(); msg != "" {
-		fmt.Fprintln(os.Stderr, "recoveryd:", msg)
+		fmt.Fprintln(os.Stderr, lastWords("recoveryd: "+msg))
 	}
 	os.Exit(code)
 }

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -24,6 +25,7 @@ func TestEveryCommandHasAManualPageAndEveryShellItsCompletion(t *testing.T) {
 	if dir == "" {
 		dir = t.TempDir()
 	}
+	t.Setenv("SUDO_USER", "a-builder-nobody-knows")
 	root := newRoot(&bytes.Buffer{}, &bytes.Buffer{})
 	root.DisableAutoGenTag = true
 	root.Version = "" // one page less to change with each build
@@ -34,6 +36,7 @@ func TestEveryCommandHasAManualPageAndEveryShellItsCompletion(t *testing.T) {
 		page, err := os.ReadFile(filepath.Join(dir, strings.ReplaceAll(c.CommandPath(), " ", "-")+".1"))
 		require.NoError(t, err)
 		require.Contains(t, string(page), strings.SplitN(c.Short, "-", 2)[0][:4], c.CommandPath())
+		namesWhatIsInstalled(t, string(page))
 		seen++
 	})
 	require.Greater(t, seen, 10)
@@ -45,6 +48,7 @@ func TestEveryCommandHasAManualPageAndEveryShellItsCompletion(t *testing.T) {
 		require.Contains(t, strings.ReplaceAll(string(page), "\\", ""), want)
 	}
 	require.NotContains(t, string(page), "| ")
+	namesWhatIsInstalled(t, string(page))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "recoveryd.yaml.5"), page, 0o644))
 
 	for name, write := range map[string]func(string) error{
@@ -59,6 +63,21 @@ func TestEveryCommandHasAManualPageAndEveryShellItsCompletion(t *testing.T) {
 		require.Contains(t, string(text), "__complete", "it asks the program itself for names of targets and incidents")
 	}
 }
+
+// ofTheRepository finds names of files that only somebody with the sources has.
+var ofTheRepository = regexp.MustCompile(`(^|[^/\w])(configs|docs|deploy|scripts|internal|pkg)/\w+`)
+
+// namesWhatIsInstalled wants every file that a page names to be where a package puts it, and nothing in it
+// that depends on who built it.
+func namesWhatIsInstalled(t *testing.T, page string) {
+	t.Helper()
+	require.Empty(t, ofTheRepository.FindAllString(page, -1))
+	require.NotContains(t, page, caller())
+}
+
+// installed says where the package puts what the reference names by its place in the sources.
+var installed = strings.NewReplacer("configs/recoveryd.schema.json", "/usr/share/recoveryd/recoveryd.schema.json",
+	"configs/", "/usr/share/doc/recoveryd/examples/", "docs/", "/usr/share/doc/recoveryd/docs/")
 
 // walk visits the commands that a person sees.
 func walk(c *cobra.Command, visit func(*cobra.Command)) {
@@ -102,7 +121,7 @@ func manual(reference []byte) []byte {
 			}
 			line = "\n**" + strings.Trim(key, " `") + "**\n: " + about + ".\n  " + strings.TrimSpace(effect) + "\n"
 		}
-		out.WriteString(withoutLinks(line))
+		out.WriteString(installed.Replace(withoutLinks(line)))
 	}
 	return out.Bytes()
 }

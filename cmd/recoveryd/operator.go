@@ -39,7 +39,7 @@ func (c *cli) operatorCmds() []*cobra.Command {
 		case "incident":
 			cc.ValidArgsFunction = first(c.openIncidents)
 		}
-		cc.Flags().StringVar(&cmd.By, "by", caller(), "who says so")
+		whoSays(cc.Flags(), &cmd.By)
 		if x.why {
 			cc.Flags().StringVar(&cmd.Why, "why", "", "the reason, for the record; --reason is the same")
 		}

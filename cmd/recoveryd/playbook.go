@@ -39,7 +39,7 @@ func (c *cli) playbookListCmd() *cobra.Command {
 			return c.json(p)
 		}
 		if len(p.Playbooks) == 0 {
-			fmt.Fprintln(c.out, "no playbooks are configured (see docs/playbooks.md)")
+			fmt.Fprintln(c.out, "no playbooks are configured (see /usr/share/doc/recoveryd/docs/playbooks.md)")
 		}
 		for _, b := range p.Playbooks {
 			note := ""
@@ -149,7 +149,7 @@ Exit code 1: it was refused (or would be), or it failed.`,
 		}}
 	cc.Flags().BoolVar(&cmd.DryRun, "dry-run", false, "say what would be done and what would refuse it; do nothing")
 	cc.Flags().BoolVar(&detach, "detach", false, "do not wait for its end")
-	cc.Flags().StringVar(&cmd.By, "by", caller(), "who says so")
+	whoSays(cc.Flags(), &cmd.By)
 	cc.Flags().StringVar(&cmd.Why, "why", "", "the reason, for the record; --reason is the same")
 	return cc
 }
@@ -179,7 +179,7 @@ func (c *cli) playbookWordCmd(verb incident.CommandVerb, use, short string) *cob
 		}
 		return c.answered(a)
 	}}
-	cc.Flags().StringVar(&cmd.By, "by", caller(), "who says so")
+	whoSays(cc.Flags(), &cmd.By)
 	return cc
 }
 

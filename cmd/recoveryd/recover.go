@@ -43,7 +43,7 @@ Exit code 1: it was refused, or would be.`,
 		}}
 	cc.Flags().StringVar(&cmd.Strategy, "strategy", "", "this strategy instead of the ladder")
 	cc.Flags().BoolVar(&cmd.DryRun, "dry-run", false, "say what would be done and what would stop it; do nothing")
-	cc.Flags().StringVar(&cmd.By, "by", caller(), "who says so")
+	whoSays(cc.Flags(), &cmd.By)
 	cc.Flags().StringVar(&cmd.Why, "why", "", "the reason, for the record; --reason is the same")
 	return cc
 }

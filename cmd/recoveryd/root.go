@@ -55,7 +55,7 @@ arguments, or (check) it cannot be told. Colours only on a terminal, and not whe
 	root.AddCommand(c.runCmd(), c.validateCmd(), c.checkCmd(), c.diagnoseCmd(), c.statusCmd(), c.topCmd(), c.incidentsCmd(), c.showCmd(), c.logsCmd(), c.explainCmd(), c.versionCmd())
 	root.AddCommand(c.reportCmd(), c.statsCmd(), c.notifyCmd(), c.escalationCmd())
 	root.AddCommand(c.evidenceCmd(), c.replayCmd(), c.recoverCmd(), c.playbookCmd(), c.drillCmd())
-	root.AddCommand(c.initCmd(), c.setupCmd(), c.doctorCmd())
+	root.AddCommand(c.initCmd(), c.setupCmd(), c.doctorCmd(), c.reloadCmd())
 	root.AddCommand(c.operatorCmds()...)
 	root.AddCommand(procviewCmd(), passNumberCmd())
 	usageErrors(root)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/app"
 	"github.com/recoveryd/recoveryd/internal/config"
@@ -25,9 +26,9 @@ func (c *cli) runCmd() *cobra.Command {
 stops it after the action in flight and a last delivery of notices.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := c.load()
+			cfg, err := config.Load(c.config, app.Known())
 			if err != nil {
-				return err
+				return &exitError{exitUsage, err}
 			}
 			log, err := app.NewLogger(cfg.Log)
 			if err != nil {
@@ -35,6 +36,9 @@ stops it after the action in flight and a last delivery of notices.`,
 			}
 			defer func() { _ = log.Sync() }() // standard error cannot be synced everywhere
 			residency.Memory("/")
+			for _, w := range app.Warnings(cfg, time.Now()) {
+				log.Warn("the configuration is risky", zap.Stringer("warning", w))
+			}
 			a, err := started(cmd.Context(), app.Options{ConfigPath: c.config, Config: cfg, Logger: log, Version: version, Commit: commit, DryRun: dryRun,
 				Configured: func(cfg *config.Config) {
 					residency.Processors(len(cfg.Targets))

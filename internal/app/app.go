@@ -66,6 +66,8 @@ type App struct {
 
 	cleanups  []cleanup
 	damaged   chan error // capacity 1: the journal is corrupt, see ledger
+	orders    chan reloadOrder
+	file      *fileCheck
 	beats     *heartbeat
 	canary    *canary
 	cycles    *cycles
@@ -88,7 +90,8 @@ func (a *App) onStop(name string, do func(context.Context) error) {
 // New builds a daemon and starts nothing that acts. When a step fails, the steps before it are
 // undone. A *ConfigError says that the configuration is to blame.
 func New(ctx context.Context, o Options) (_ *App, err error) {
-	a := &App{o: o, log: o.Logger, damaged: make(chan error, 1)}
+	a := &App{o: o, log: o.Logger, damaged: make(chan error, 1), orders: make(chan reloadOrder)}
+	a.file = &fileCheck{path: o.ConfigPath, force: a.inForce.Load}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Stop())
@@ -161,6 +164,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.beats, a.canary = newHeartbeat(a), newCanary(a)
 	a.server, err = httpserve.New(httpserve.Options{Daemon: daemonView{a}, Gatherer: a.metrics.Registry, Logger: a.log, Feed: a.feed, Pages: pages, Drills: a.mayDrill, Notices: a.journal.Notices, Alerts: a.takeAlerts,
+		Reload: func(ctx context.Context) (any, error) { return a.Reload(ctx) },
 		Listen: c.HTTP.Listen, Names: a.names, WebFile: c.HTTP.WebConfigFile, Socket: filepath.Join(c.RuntimeDir, SocketName)})
 	if err != nil {
 		return nil, err
@@ -224,7 +228,9 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 		case <-ctx.Done():
 			done = true
 		case <-reload:
-			a.reload(ctx, &wg)
+			_ = a.reload(ctx, &wg) // the verdict is in the log, and everywhere where the daemon tells of itself
+		case o := <-a.orders:
+			o.verdict <- a.reload(ctx, &wg)
 		case err := <-a.damaged:
 			cancel(fmt.Errorf("%w: %w (the next start sets the damaged file aside)", errEnded, err))
 		}

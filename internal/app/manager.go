@@ -141,7 +141,9 @@ func (d daemonView) State() incident.State    { return d.a.engine.State() }
 func (d daemonView) Policy() *incident.Policy { return d.a.engine.Policy() }
 func (d daemonView) Version() string          { return d.a.o.Version }
 func (d daemonView) Channels() any            { return d.a.telling() }
-func (d daemonView) Warnings() []string       { return d.a.reach.warnings() }
+func (d daemonView) Warnings() []string {
+	return append(d.a.file.warnings(), d.a.reach.warnings()...)
+}
 
 func (d daemonView) Ask(ctx context.Context, ev incident.Event) (incident.Record, error) {
 	return d.a.engine.Ask(ctx, ev)

@@ -14,20 +14,23 @@ import (
 
 // reload reads the configuration anew, all or nothing: everything that can fail is built first
 // and touches nothing that runs; from the swap on nothing can fail. On any error the old
-// configuration stays in force, and the error is in the log, in a metric and in systemd's STATUS.
-func (a *App) reload(ctx context.Context, wg *sync.WaitGroup) {
+// configuration stays in force, and the error is returned, in the log, in a metric, in systemd's STATUS,
+// and among the warnings of status and the page.
+func (a *App) reload(ctx context.Context, wg *sync.WaitGroup) error {
 	a.notifyReloading()
 	err := a.tryReload(ctx, wg)
+	a.file.verdict(err, time.Now())
 	a.metrics.Reloaded(err == nil, time.Now())
 	if err != nil {
 		a.log.Error("reload refused, the old configuration stays in force", zap.String("config", a.o.ConfigPath), zap.Error(err))
-		a.notifyReady("reload refused, the old configuration stays in force: see the log")
-		return
+		a.notifyReady("reload refused, the old configuration stays in force: recoveryd status says why")
+		return err
 	}
 	c := a.Config()
 	a.log.Info("configuration reloaded", zap.String("config", a.o.ConfigPath), zap.Int("targets", len(c.Targets)))
 	a.notifyReady("")
 	wg.Go(func() { a.reach.look(ctx, c, a.log, host.OwnSandbox) })
+	return nil
 }
 
 func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {

@@ -10,6 +10,7 @@ import (
 // for delivery.
 func (a *App) readAtScrape() {
 	a.metrics.Registry.MustRegister(
+		metrics.ConfigFile(a.file.differs),
 		metrics.Standing(metrics.Sources{State: a.engine.State, Policy: a.engine.Policy, Stalled: a.engine.Stalled}),
 		metrics.Outbox(func() metrics.Queue {
 			s := a.outbox.Stats()

@@ -93,6 +93,7 @@ type Config struct {
 	Warnings []Problem `yaml:"-"`
 
 	source source
+	digest string // of the text that it was read from
 }
 
 // source knows where in the file each key stands.

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -92,7 +94,7 @@ func Parse(name string, data []byte, known Known) (*Config, error) {
 		r.problem(place{1, 1}, Problem{What: "cannot be decoded: " + strings.ReplaceAll(err.Error(), "\n", " ")})
 		return nil, &ProblemsError{Problems: inOrder(r.problems)}
 	}
-	c.source = r.source
+	c.source, c.digest = r.source, digest(data)
 	c.compute()
 	(&checker{reader: r, c: c, known: known}).all()
 	if len(r.problems) > 0 {
@@ -193,6 +195,23 @@ func (s source) item(list string, i int) string {
 		return items[i]
 	}
 	return fmt.Sprintf("%s[%d]", list, i)
+}
+
+// Digest identifies the text that the configuration was read from.
+func (c *Config) Digest() string { return c.digest }
+
+// DigestOf is what Digest of the file would be if it were loaded now.
+func DigestOf(path string) (string, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return "", err
+	}
+	return digest(data), nil
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // File is the name under which the configuration was loaded.

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -77,29 +78,36 @@ func (o Options) socket(ctx context.Context, n *notes) {
 	if m := info.Mode().Perm(); m&0o007 != 0 {
 		n.add("socket", path, Fail, "systemctl restart recoveryd", "is open to every user of this host (%04o)", m)
 	}
-	if err := get(ctx, egress.Unix(path), "http://recoveryd/livez"); err != nil {
+	client := egress.Unix(path)
+	if _, err := get(ctx, client, "http://recoveryd/livez"); err != nil {
 		n.add("socket", path, Warn, "systemctl status recoveryd", "the daemon does not answer on it: %v", err)
 		return
+	}
+	var running struct{ Warnings []string }
+	if body, err := get(ctx, client, "http://recoveryd/api/v1/status"); err == nil && json.Unmarshal(body, &running) == nil {
+		for _, w := range running.Warnings { // such as a configuration that is not the one of the file
+			n.add("daemon", "warning", Warn, "", "%s", w)
+		}
 	}
 	n.ok("socket", path, "the daemon answers; only root and its own user are listened to (%04o)", info.Mode().Perm())
 }
 
 // get asks for a page and wants it without an error.
-func get(ctx context.Context, client *http.Client, url string) error {
+func get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 1024))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("HTTP %d: %.200s", resp.StatusCode, body)
 	}
-	return err
+	return body, err
 }

@@ -91,7 +91,7 @@ func (o Options) ownPort(ctx context.Context, n *notes) {
 	}
 	to, err := egress.NewTransport(egress.Way{}, ours)
 	if err == nil {
-		err = get(ctx, egress.Client(to), ours.String())
+		_, err = get(ctx, egress.Client(to), ours.String())
 	}
 	if err != nil {
 		n.add("http", listen, Fail, "who holds it: ss -ltnp; or choose another http.listen", "is in use, and it is not recoveryd that answers: %v", err)

@@ -349,6 +349,7 @@ func (e *Engine) log(rec incident.Record) {
 		fields = append(fields, zap.String("incident", rec.Incident.ID))
 	}
 	fields = append(fields, zap.String("because", rec.Sentence))
+	called := false // somebody is called
 	for _, eff := range rec.Effects {
 		switch eff.Kind {
 		case incident.Perform:
@@ -359,9 +360,10 @@ func (e *Engine) log(rec incident.Record) {
 				to = append(to, a.Channel)
 			}
 			fields = append(fields, zap.String("notice", string(eff.Notice.Kind)), zap.Strings("to", to))
+			called = called || eff.Notice.Kind == incident.NoticeTrigger
 		}
 	}
-	if rec.To == incident.Escalated && rec.From != rec.To {
+	if called || rec.To == incident.Escalated && rec.From != rec.To {
 		e.o.Logger.Warn("decision", fields...)
 		return
 	}

@@ -74,6 +74,16 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 	reply(w, answerOf(rec))
 }
 
+// reload answers 422 when the configuration is refused: the error has a line for everything that is wrong.
+func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
+	done, err := s.o.Reload(r.Context())
+	if err != nil {
+		refuse(w, http.StatusUnprocessableEntity, "%v", err)
+		return
+	}
+	reply(w, done)
+}
+
 func answerOf(rec incident.Record) Answer {
 	begun := slices.ContainsFunc(rec.Effects, func(e incident.Effect) bool { return e.Kind == incident.Perform })
 	return Answer{Sentence: rec.Sentence, Target: rec.Target, Phase: rec.To, Reason: string(rec.Reason), Refused: rec.Refused, Done: begun || rec.Run != nil || rec.Reason == incident.Mended, Run: rec.Run}

@@ -61,6 +61,9 @@ type Options struct {
 	Feed     *live.Feed                     // what GET /api/v1/events and /api/v1/history tell; nil = neither is served
 	// Drills says why the configuration allows no such drill now; nil = no drill is taken at all.
 	Drills func(target string, fault incident.Fault, length time.Duration, now time.Time) error
+	// Reload reads the configuration anew and says what came of it, or everything that is wrong with it;
+	// nil = not served.
+	Reload func(context.Context) (any, error)
 	// Notices lists what was told of an incident; nil = not served.
 	Notices func(ctx context.Context, incident string) ([]escalate.Queued, error)
 }
@@ -171,6 +174,9 @@ func (s *Server) routes(control bool) http.Handler {
 	}
 	if control {
 		answer("POST /api/v1/command", s.command)
+		if s.o.Reload != nil {
+			answer("POST /api/v1/reload", s.reload)
+		}
 		if s.o.Drills != nil {
 			answer("POST /api/v1/drill", s.drill)
 		}

@@ -190,6 +190,13 @@ func (m *Metrics) Reloaded(ok bool, at time.Time) {
 	}
 }
 
+// ConfigFile says whether the file and the configuration in force differ, by asking at each scrape.
+func ConfigFile(differs func() bool) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "recoveryd", Name: "config_file_differs",
+		Help: "1 while the configuration in force is not that of the file: it was changed and not reloaded, or refused."},
+		func() float64 { return one(differs()) })
+}
+
 func one(b bool) float64 {
 	if b {
 		return 1

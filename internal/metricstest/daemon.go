@@ -64,6 +64,7 @@ func Daemon(tb testing.TB) *metrics.Metrics {
 	m.Settled("slack", escalate.Update, escalate.Refused)
 	m.Beat(metrics.BeatSent, now)
 	m.Canary("pagerduty", metrics.CanaryAccepted, now)
+	m.Registry.MustRegister(metrics.ConfigFile(func() bool { return false }))
 	m.Registry.MustRegister(metrics.Standing(metrics.Sources{State: h.State, Policy: h.Policy, Stalled: func(time.Time) []string { return []string{"ollama"} },
 		Now: func() time.Time { return now }}))
 	m.Registry.MustRegister(metrics.Outbox(func() metrics.Queue {

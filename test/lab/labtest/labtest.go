@@ -44,9 +44,12 @@ func Start(t testing.TB, opts lab.Options) *lab.Lab {
 	return l
 }
 
-// Require skips the test, with the exact reason, when labs cannot be started here.
+// Require skips the test, with the exact reason, when labs cannot be started here, and with -short.
 func Require(t testing.TB) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a lab, which -short leaves out")
+	}
 	if err := lab.Supported(); err != nil {
 		t.Skipf("needs a lab: %v", err)
 	}
