@@ -59,4 +59,3 @@ func TestTheDaemonSaysWhenItsConfigurationIsNotThatOfTheFile(t *testing.T) {
 	require.NoError(t, os.Remove(path))
 	says("1", "is gone, and a restart would fail")
 }
-
