@@ -93,14 +93,14 @@ type Config struct {
 	Warnings []Problem `yaml:"-"`
 
 	source source
-	digest string // of the text that it was read from
 }
 
 // source knows where in the file each key stands.
 type source struct {
-	file  string
-	at    map[string]place
-	items map[string][]string // path of a list -> paths of its items
+	digest string // of the text
+	file   string
+	at     map[string]place
+	items  map[string][]string // path of a list -> paths of its items
 }
 
 // Mode says what recoveryd may do by itself.

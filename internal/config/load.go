@@ -94,7 +94,8 @@ func Parse(name string, data []byte, known Known) (*Config, error) {
 		r.problem(place{1, 1}, Problem{What: "cannot be decoded: " + strings.ReplaceAll(err.Error(), "\n", " ")})
 		return nil, &ProblemsError{Problems: inOrder(r.problems)}
 	}
-	c.source, c.digest = r.source, digest(data)
+	c.source = r.source
+	c.source.digest = digest(data)
 	c.compute()
 	(&checker{reader: r, c: c, known: known}).all()
 	if len(r.problems) > 0 {
@@ -198,7 +199,7 @@ func (s source) item(list string, i int) string {
 }
 
 // Digest identifies the text that the configuration was read from.
-func (c *Config) Digest() string { return c.digest }
+func (c *Config) Digest() string { return c.source.digest }
 
 // DigestOf is what Digest of the file would be if it were loaded now.
 func DigestOf(path string) (string, error) {
