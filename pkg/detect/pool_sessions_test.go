@@ -32,3 +32,27 @@ func TestSessionsThatThePoolDoesNotAccountForAreFoundAtTheDatabase(t *testing.T)
 	fd = judge(40, 42, func(f Facts) { delete(f, PoolMax); delete(f, PoolSize); delete(f, PoolFree) })
 	require.Equal(t, "PostgreSQL counts 42 sessions of codebase, and 40 are its limit", fd.Because, "the reply need not speak of a pool")
 }
+
+func TestAFewSessionsAtTheDatabaseDoNotConfirmThatAPoolIsFull(t *testing.T) {
+	at := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	for sessions, want := range map[float64][]Witness{3: {ByHTTP}, 27: {ByHTTP}, 30: {ByHTTP, BySQL}} {
+		f := Facts{HTTPOutcome: Word(OutcomeReply), HTTPStatus: Num(503), HealthStatus: Word("unhealthy"), HealthDatabase: Word("disconnected"),
+			PoolMax: Num(30), PoolSize: Num(30), PoolFree: Num(0), UnitActive: Word("active")}
+		db := Neighbour{Target: Target{Name: "postgres", Kind: KindPostgres}, Observation: Observation{Target: "postgres", At: at,
+			Facts: Facts{SQLOutcome: Word(SQLOK), SQLAppSessions + "codebase": Num(sessions)}}}
+		target := Target{Name: "codebase", Kind: KindService, DependsOn: []string{"postgres"}, Pool: Pool{Application: "codebase", Database: "postgres"}}
+		fd := poolCondition.Match(Observation{Target: "codebase", At: at, Facts: f}, Background{Target: target, Needs: []Neighbour{db}, Fresh: time.Minute})
+		require.Equal(t, want, fd.Witnesses, "%.0f sessions", sessions)
+	}
+}
+
+func TestAHealthPortThatAcceptsAndIsSilentIsNotRefused(t *testing.T) {
+	for outcome, want := range map[string]bool{OutcomeRefused: true, "": true, OutcomeConnect: true, OutcomeDNS: true,
+		OutcomeNoReply: false, OutcomeReset: false, OutcomeReply: false, OutcomeGarbage: false} {
+		f := Facts{SocketConnect: Word("refused")}
+		if outcome != "" {
+			f[HTTPOutcome] = Word(outcome)
+		}
+		require.Equal(t, want, refused(f), "health request %q, socket refused", outcome)
+	}
+}

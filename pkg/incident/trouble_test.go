@@ -112,3 +112,33 @@ func TestARungTellsByItsIncidentAlone(t *testing.T) {
 		require.NotContains(t, n, "playbook-failed")
 	}
 }
+
+func TestALookThatCannotTellBeginsTheGoodOnesAnew(t *testing.T) {
+	s := quiet(t)
+	s.sees("codebase", but(well("c1"), detect.HTTPOutcome, "", detect.HealthStatus, "")).sees("codebase", well("c1"))
+	require.Equal(t, 1, s.s.Targets["codebase"].GoodLooks)
+	require.Equal(t, s.now, s.s.Targets["codebase"].GoodSince)
+}
+
+func TestThePageOfWhatAPersonHeldCountsFromThenOnForItsLaterTiers(t *testing.T) {
+	s := quiet(t, func(o *Options) {
+		o.PageAfter = PageAfter{Operator: 3 * time.Hour}
+		o.Escalation = allDue{Ages{0, 15 * time.Minute}}
+	})
+	s.says("codebase", Command{Verb: CmdHold})
+	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
+	s.run(3*time.Hour + 10*time.Minute)
+	require.Len(t, s.incident("codebase").Told, 1, "%v", s.told)
+	s.run(20 * time.Minute)
+	require.Len(t, s.incident("codebase").Told, 2, "%v", s.told)
+}
+
+// allDue tells everybody at once whose time has come, as a real escalation does.
+type allDue struct{ Ages }
+
+func (a allDue) Due(i *Incident, needed bool, now time.Time) (out []Told) {
+	for n := len(i.Told); n < len(a.Ages) && !now.Before(i.Counted().Add(a.Ages[n])) && (needed || n > 0); n++ {
+		out = append(out, Told{Address: Address{Key: i.ID + string(rune('0'+n))}, N: n, Tiers: []string{"tier"}, At: now})
+	}
+	return out
+}
