@@ -213,7 +213,7 @@ func stateFor(s incident.State, names []string) State {
 	}
 	for id, i := range s.Incidents {
 		if !slices.Contains(names, i.Target) {
-			i = &incident.Incident{ID: id, Target: i.Target, Opened: i.Opened}
+			i = seenOfIncident(i)
 		}
 		out.Incidents[id] = i
 	}
@@ -233,7 +233,12 @@ func folded(r incident.Record) incident.Record {
 		f.After = seenByOthers(r.After)
 	}
 	if i := r.Incident; i != nil {
-		f.Incident = &incident.Incident{ID: i.ID, Target: i.Target, Opened: i.Opened, Closed: i.Closed}
+		f.Incident = seenOfIncident(i)
 	}
 	return f
+}
+
+// seenOfIncident is what the core looks at of an incident of an unconnected target: whether it counts as one of a storm.
+func seenOfIncident(i *incident.Incident) *incident.Incident {
+	return &incident.Incident{ID: i.ID, Target: i.Target, Opened: i.Opened, Closed: i.Closed, Willed: i.Willed}
 }
