@@ -66,13 +66,17 @@ func (d *Disk) Break() {
 	require.NoError(d.t, os.WriteFile(d.fault(), []byte("disktest"), 0))
 }
 
-// Repair is what a person does when nobody uses the disk any more: check it and mount it again.
+// Repair is what a person does when nobody uses the disk any more: check it and mount it again. It mounts a copy: a
+// mount namespace that was made meanwhile (a container's, a lab's) holds the broken file system, and the kernel would
+// give the same one, read-only, for the same image.
 func (d *Disk) Repair() {
 	d.t.Helper()
 	image := d.image()
 	d.run("umount", d.Dir)
-	_ = exec.Command("fsck.ext4", "-p", image).Run() // 1: it has mended something
-	d.run("mount", "-t", "ext4", "-o", "loop,errors=remount-ro", image, d.Dir)
+	mended := image + ".mended"
+	d.run("cp", "--sparse=always", image, mended)
+	_ = exec.Command("fsck.ext4", "-p", mended).Run() // 1: it has mended something
+	d.run("mount", "-t", "ext4", "-o", "loop,errors=remount-ro", mended, d.Dir)
 }
 
 // image is the file behind the device.
