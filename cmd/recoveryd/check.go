@@ -34,6 +34,9 @@ func (c *cli) checkCmd() *cobra.Command {
 					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", g.Target, g.Diagnosis.Verdict, dash(string(g.Diagnosis.Class)), dash(g.Diagnosis.Culprit), g.Diagnosis.Because, g.Would)
 				}
 				err = w.Flush()
+				for _, g := range list {
+					c.advise(g.Target, g.Diagnosis.Advice)
+				}
 			}
 			if err != nil {
 				return err

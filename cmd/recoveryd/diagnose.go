@@ -29,6 +29,9 @@ type diagnoseFlags struct {
 	target    string
 	manifests []string
 	at        string
+	words     map[string]string
+	required  []string
+	ignored   []string
 }
 
 // transportWords maps the words of --transport-error to outcomes.
@@ -70,6 +73,9 @@ workload is judged; nothing is asked of a cluster.`,
 	fl.StringArrayVar(&f.witnesses, "witness", nil, "what a database dependency says, as NAME=STATE; STATE is one of "+strings.Join(app.WitnessStates, ", "))
 	fl.StringArrayVar(&f.manifests, "manifest", nil, "file or folder with objects of a Kubernetes cluster, - for standard input (may be repeated; further arguments are manifests, too)")
 	fl.StringVar(&f.at, "at", "", "with --manifest: the moment of the objects, as 2026-11-30T03:12:00Z (default: the latest time that they name)")
+	fl.StringToStringVar(&f.words, "word", nil, "what a word of the reply means, as WORD=healthy, degraded or unhealthy (like words of a health check)")
+	fl.StringSliceVar(&f.required, "required-part", nil, "part of the reply without which the service is unhealthy")
+	fl.StringSliceVar(&f.ignored, "ignored-part", nil, "part of the reply that counts for nothing")
 	fl.StringVar(&f.target, "target", "service", "name of the service in the output")
 	return cmd
 }
@@ -88,6 +94,11 @@ func (c *cli) diagnose(f diagnoseFlags, files []string, statusGiven bool) error 
 	}
 	if f.latency < 0 || f.timeout <= 0 {
 		return usage("--latency and --timeout must be positive")
+	}
+	for word, means := range f.words {
+		if !slices.Contains([]string{"healthy", "degraded", "unhealthy"}, means) {
+			return usage("--word %s=%s is unknown (want healthy, degraded or unhealthy)", word, means)
+		}
 	}
 	witnesses := map[string]string{}
 	for _, w := range f.witnesses {
@@ -119,7 +130,14 @@ func (c *cli) diagnose(f diagnoseFlags, files []string, statusGiven bool) error 
 
 // reply makes the captured reply; nil when the flags describe none.
 func (c *cli) reply(f diagnoseFlags, body []byte, answered bool) *probe.Reply {
-	r := &probe.Reply{Status: f.status, ContentType: f.ctype, RetryAfter: f.retry, Body: body, Latency: f.latency}
+	r := &probe.Reply{Status: f.status, ContentType: f.ctype, RetryAfter: f.retry, Body: body, NoBody: answered && len(body) == 0, Latency: f.latency,
+		Terms: probe.Terms{Required: f.required, Ignored: f.ignored}}
+	for word, means := range f.words {
+		if r.Terms.Words == nil {
+			r.Terms.Words = map[string]probe.State{}
+		}
+		r.Terms.Words[word] = probe.State(means)
+	}
 	switch {
 	case f.transport != "":
 		return &probe.Reply{Latency: f.latency, Outcome: transportWords[f.transport], Error: "as given by --transport-error"}
@@ -142,6 +160,9 @@ func (c *cli) printVerdicts(list []app.Verdict) error {
 		fmt.Fprintf(w, "culprit\t%s\n", dash(v.Culprit))
 		fmt.Fprintf(w, "because\t%s\n", v.Because)
 		fmt.Fprintf(w, "would\t%s\n", v.Would)
+		if v.Advice != "" {
+			fmt.Fprintf(w, "advice\t%s\n", v.Advice)
+		}
 		return w.Flush()
 	}
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
@@ -149,7 +170,20 @@ func (c *cli) printVerdicts(list []app.Verdict) error {
 	for _, v := range list {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", v.File, v.Verdict, dash(string(v.Class)), dash(v.Culprit), v.Because, v.Would)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, v := range list {
+		c.advise(v.File, v.Advice)
+	}
+	return nil
+}
+
+// advise prints what a person can do about one row of a table.
+func (c *cli) advise(who, advice string) {
+	if advice != "" {
+		fmt.Fprintf(c.out, "%s: %s\n", who, advice)
+	}
 }
 
 func dash(s string) string {

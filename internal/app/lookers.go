@@ -180,6 +180,13 @@ func deadlineOf(t config.Target) time.Duration {
 // healthOf builds the witness of one health check.
 func healthOf(h config.HealthCheck) (probe.Witness, error) {
 	e := endpointOf(h.Call, h.Timeout)
+	e.Terms = probe.Terms{Required: h.RequiredParts, Ignored: h.IgnoredParts}
+	for word, means := range h.Words {
+		if e.Terms.Words == nil {
+			e.Terms.Words = map[string]probe.State{}
+		}
+		e.Terms.Words[word] = probe.State(fmt.Sprint(means))
+	}
 	if h.Type == config.TypeMCP {
 		return probe.NewMCPHealth(probe.MCPEndpoint{Endpoint: e, SSE: h.Transport == "sse"}, h.Resource)
 	}

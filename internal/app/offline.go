@@ -29,6 +29,7 @@ type Verdict struct {
 	Culprit string         `json:"culprit"`
 	Because string         `json:"because"`
 	Would   string         `json:"would"`
+	Advice  string         `json:"advice,omitzero"`
 }
 
 // WitnessStates are the words that a dependency may be given.
@@ -68,7 +69,7 @@ func Diagnose(c Captured) Verdict {
 	}
 	b.Target = service
 	d := detect.Diagnose(self.Observation, b)
-	v := Verdict{File: c.File, Verdict: d.Verdict, Class: d.Class, Culprit: d.Culprit, Because: d.Because}
+	v := Verdict{File: c.File, Verdict: d.Verdict, Class: d.Class, Culprit: d.Culprit, Because: d.Because, Advice: d.Advice}
 	v.Would = would(d, service, facts, b.Needs)
 	return v
 }

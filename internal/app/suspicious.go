@@ -96,7 +96,7 @@ func (s suspicious) Close() error {
 // fine reports whether the first answer leaves no question.
 func (s suspicious) fine(f, unit detect.Facts) bool {
 	good := f.Text(detect.SQLOutcome) == detect.SQLOK || f.Text(detect.PlainOutcome) == "ok" ||
-		f.Text(detect.HTTPOutcome) == detect.OutcomeReply && (f.Text(detect.HealthStatus) == "healthy" || f.Text(detect.HealthStatus) == "") // an MCP server without a health resource states none
+		f.Text(detect.HTTPOutcome) == detect.OutcomeReply && (f.Text(detect.HealthStatus) == "healthy" || f.Text(detect.HealthStatus) == "") && f.Text(detect.HealthParts) == "" && f[detect.HealthRequired] == (detect.Reading{}) // an MCP server without a health resource states none
 	limit, ok := unit.Num(detect.MemoryMax)
 	if !ok {
 		limit = float64(s.memory)

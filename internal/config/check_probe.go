@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ func (k *checker) health(path string, t Target) {
 		if h.Timeout < slowestFullPool {
 			k.risk(p+".timeout", "a server whose pool is full takes a second to say so, and would look hung", "use 3s")
 		}
+		k.terms(p, h)
 		if h.Type != TypeMCP && k.source.has(p+".resource") {
 			k.noEffect(p+".resource", "type "+h.Type, "type mcp")
 		}
@@ -44,6 +46,20 @@ func (k *checker) health(path string, t Target) {
 		if n >= pollAllowance {
 			k.risk(path+".interval", fmt.Sprintf("%.0f health checks a minute: some servers answer more than %d with an error and look down", n, pollAllowance), "use 5s, or give recoveryd a bearer_token of its own")
 			break
+		}
+	}
+}
+
+// terms judges what is taught about a health reply.
+func (k *checker) terms(p string, h HealthCheck) {
+	for _, w := range slices.Sorted(maps.Keys(h.Words)) {
+		if means, ok := h.Words[w].(string); !ok || !slices.Contains([]string{"healthy", "degraded", "unhealthy"}, means) {
+			k.fail(Problem{Path: p + ".words", What: fmt.Sprintf("says something else of %q", w), Got: fmt.Sprint(h.Words[w]), Want: "healthy, degraded or unhealthy"})
+		}
+	}
+	for _, part := range h.RequiredParts {
+		if slices.Contains(h.IgnoredParts, part) {
+			k.fail(Problem{Path: p + ".ignored_parts", What: "contradicts required_parts", Got: part, Want: "each part in one of them"})
 		}
 	}
 }

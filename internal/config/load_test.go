@@ -84,7 +84,7 @@ maintenance: [{name: night, start: "02:00", duration: 1h}]
 	require.Equal(t, []time.Duration{30 * time.Second, 5 * time.Second, 5 * time.Second, 0}, []time.Duration{web.StartGrace, web.StopGrace, web.Interval, web.Latency})
 	require.Equal(t, Pool{EnvKey: "DB_POOL_SIZE", Cap: 50, Factor: 1.5, ShrinkBelow: 0.3, ShrinkFactor: 0.7, Quiet: 30 * time.Minute, IdleAfter: 5 * time.Minute, LongAfter: 10 * time.Minute, Full: 0.95, High: 0.8}, web.Pool)
 	require.Equal(t, Memory{Factor: 1.5, Quiet: time.Hour, Full: 0.95, High: 0.8}, web.Memory)
-	require.Equal(t, HealthCheck{TypeHTTP, Call{URL: "http://127.0.0.1/", Method: "GET", MaxBody: 1 << 20, Transport: "streamable"}, 3 * time.Second, "health://status"}, web.Health[0])
+	require.Equal(t, HealthCheck{Type: TypeHTTP, Call: Call{URL: "http://127.0.0.1/", Method: "GET", MaxBody: 1 << 20, Transport: "streamable"}, Timeout: 3 * time.Second, Resource: "health://status"}, web.Health[0])
 	require.Empty(t, web.Health[1].Method)
 	require.Equal(t, []string{"POST", "GET"}, []string{web.Synthetic[0].Method, web.Synthetic[1].Method})
 	require.Nil(t, web.Check)

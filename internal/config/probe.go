@@ -41,6 +41,15 @@ type HealthCheck struct {
 	Timeout time.Duration `yaml:"timeout" default:"3s" want:"min=10ms,max=10m"`
 	// MCP resource to read. A server that does not offer it is judged by ping and tools/list. Only for type mcp.
 	Resource string `yaml:"resource" default:"health://status" want:"nonempty"`
+	// What the service's own words mean: healthy, degraded or unhealthy, as in {sunny: healthy}. They go
+	// before the words that recoveryd knows (docs/dialects.md), for the reply as a whole and for its parts.
+	Words Values `yaml:"words"`
+	// Parts of the reply without which the service is unhealthy, named as the reply does, alone or with
+	// their path: database, or checks.redis. A part that is missing makes the service unknown.
+	RequiredParts []string `yaml:"required_parts"`
+	// Parts of the reply that count for nothing, named in the same way. A reply that calls itself bad
+	// for them alone is healthy.
+	IgnoredParts []string `yaml:"ignored_parts"`
 }
 
 // SyntheticCheck is one call of real work.

@@ -14,6 +14,10 @@ const (
 
 	// health: what the reply said (all variants normalised). Same witness as http.
 	HealthStatus      = "health.status"       // word: healthy, degraded, unhealthy, or the server's own unknown word
+	HealthWord        = "health.word"         // word: the server's own word for it, when that is another one
+	HealthParts       = "health.parts"        // word: the parts that the reply calls bad, with their paths
+	HealthRequired    = "health.required"     // word: the required parts that it calls bad; not measured when one could not be read
+	HealthIgnored     = "health.ignored"      // word: the parts that it calls bad, and that the operator ignores
 	HealthDatabase    = "health.database"     // word: connected, degraded, disconnected, or the server's own word
 	HealthError       = "health.error"        // word: error/message text (evidence only; texts lie)
 	HealthInstead     = "health.instead"      // word: what an MCP server is judged by that has no such health resource
@@ -30,6 +34,7 @@ const (
 	// synthetic: a configured call of real work.
 	SyntheticOK      = "synthetic.ok"       // truth
 	SyntheticError   = "synthetic.error"    // word
+	SyntheticPart    = "synthetic.part"     // truth: a part of an answer came and not its end, so the service lives
 	SyntheticLatency = "synthetic.latency"  // seconds
 	SyntheticSameWay = "synthetic.same_way" // truth: it got no answer, over the host and port of the health check; only then
 
@@ -135,7 +140,9 @@ const (
 // Outcomes of a health request (HTTPOutcome).
 const (
 	OutcomeReply     = "reply"      // a reply that we understood as a health payload
-	OutcomeNoReply   = "no-reply"   // the connection was accepted, no complete reply within the timeout
+	OutcomeNoReply   = "no-reply"   // the connection was accepted, and nothing of a reply came within the timeout
+	OutcomePartial   = "partial"    // a part of a reply came and not its end: it lives, and what it would say is not known
+	OutcomeStream    = "stream"     // an event stream without a reply in it, not a page with an end
 	OutcomeRefused   = "refused"    // nothing listens
 	OutcomeReset     = "reset"      // the connection was closed before a reply
 	OutcomeConnect   = "no-connect" // connecting timed out or there is no route
@@ -145,7 +152,7 @@ const (
 	OutcomeDenied    = "denied"     // 401, 403, 407: the probe lacks a credential
 	OutcomeLimited   = "limited"    // 429, or RATE_LIMIT_EXCEEDED at any status
 	OutcomeHTML      = "html"       // an HTML page instead of a payload
-	OutcomeGarbage   = "garbage"    // not JSON, truncated, or JSON without any known field
+	OutcomeGarbage   = "garbage"    // another protocol, not JSON, or JSON without any known field
 	OutcomeTooLarge  = "too-large"  // the body exceeds the bound
 	OutcomeRedirect  = "redirect"   // a redirect that we do not follow
 	OutcomeRPC       = "rpc-error"  // an MCP/JSON-RPC error instead of a result

@@ -42,7 +42,7 @@ func FactTable() []Fact {
 	}
 	each := func(f Fact) Fact { f.Prefix = true; return f }
 	return []Fact{
-		word(HTTPOutcome, "how the health request ended", OutcomeReply, OutcomeNoReply, OutcomeRefused, OutcomeReset, OutcomeConnect,
+		word(HTTPOutcome, "how the health request ended", OutcomeReply, OutcomeNoReply, OutcomePartial, OutcomeStream, OutcomeRefused, OutcomeReset, OutcomeConnect,
 			OutcomeDNS, OutcomeTLS, OutcomeNotFound, OutcomeDenied, OutcomeLimited, OutcomeHTML, OutcomeGarbage, OutcomeTooLarge,
 			OutcomeRedirect, OutcomeRPC, OutcomeHTTPError, OutcomeGateway, OutcomeStarting),
 		number(HTTPStatus, "HTTP status code"),
@@ -51,7 +51,11 @@ func FactTable() []Fact {
 		word(HTTPError, "what went wrong with the health request"),
 		truth(HTTPAnswered, "this process has given a health reply before"),
 		truth(HTTPPing, "after a health call without a reply, the MCP server still answered a ping: it lives, and waits for something that it needs"),
-		word(HealthStatus, "the service's own word: healthy, degraded, unhealthy, or another"),
+		word(HealthStatus, "what the service calls itself: healthy, degraded, unhealthy, or a word that is not known"),
+		word(HealthWord, "the service's own word for that, when it is another one"),
+		word(HealthParts, "parts that the reply calls bad, with their paths"),
+		word(HealthRequired, "required parts that the reply calls bad (required_parts)"),
+		word(HealthIgnored, "parts that the reply calls bad and that are ignored (ignored_parts)"),
 		word(HealthDatabase, "the service's word for its database: connected, degraded, disconnected, or another"),
 		word(HealthError, "error text of the reply; such texts lie"),
 		word(HealthInstead, "what an MCP server is judged by that has no such health resource"),
@@ -66,6 +70,7 @@ func FactTable() []Fact {
 		share(HealthMemoryShare, "share of its memory limit, when the reply carries memory"),
 		truth(SyntheticOK, "the last call of real work succeeded"),
 		word(SyntheticError, "why the call of real work failed"),
+		truth(SyntheticPart, "the call of real work failed because only a part of its answer came in time: the service lives"),
 		number(SyntheticLatency, "seconds that the call of real work took"),
 		truth(SyntheticSameWay, "the call of real work got no answer, over the host and port of the health check: it then says no more than that check does"),
 		word(UnitLoad, "load state of the unit: loaded, not-found, masked, ..."),

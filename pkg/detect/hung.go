@@ -23,7 +23,7 @@ var hungCondition = Condition{
 		switch {
 		case f.False(SyntheticOK) && sameWay(f):
 			fd.Because += ", nor is a call of real work answered on the same way"
-		case f.False(SyntheticOK):
+		case f.False(SyntheticOK) && !f.True(SyntheticPart):
 			fd.Witnesses = append(fd.Witnesses, BySynthetic)
 			fd.Because += ", a call of real work fails too"
 		}

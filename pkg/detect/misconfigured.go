@@ -22,19 +22,25 @@ var misconfiguredCondition = Condition{
 		}
 		switch f.Text(HTTPOutcome) {
 		case OutcomeNotFound:
-			return unknown(ClassMisconfigured, fmt.Sprintf("the server answers, but has no such page (HTTP %s)", status(f)),
+			return unknown(ClassMisconfigured, fmt.Sprintf("the server answers, but has no such page (HTTP %s)%s", status(f), serverSaid(f)),
 				"correct the health url (path, port, method) of this target")
 		case OutcomeDenied:
-			return unknown(ClassMisconfigured, fmt.Sprintf("the server answers, but refuses the probe (HTTP %s)", status(f)),
+			return unknown(ClassMisconfigured, fmt.Sprintf("the server answers, but refuses the probe (HTTP %s)%s", status(f), serverSaid(f)),
 				"give the probe a valid token, or correct the url")
 		case OutcomeHTML:
-			return unknown(ClassMisconfigured, fmt.Sprintf("an HTML page came instead of a health reply (HTTP %s): a proxy or another server answers", status(f)),
-				"correct the health url of this target")
+			return unknown(ClassMisconfigured, fmt.Sprintf("an HTML page came instead of a health reply (HTTP %s): a proxy or another server answers%s", status(f), pageSaid(f)),
+				"correct the health url of this target; a page that asks for a login wants a path without one")
 		case OutcomeTLS:
 			return unknown(ClassMisconfigured, "TLS failed: "+orNone(f.Text(HTTPError)),
 				"check http or https in the health url, and the certificate")
 		case OutcomeRedirect:
 			return unknown(ClassMisconfigured, elsewhere(f), "configure the final url, if that place is yours")
+		case OutcomeStream:
+			return unknown(ClassMisconfigured, fmt.Sprintf("the health url is an event stream, not a page with an end (HTTP %s): %s", status(f), orNone(f.Text(HTTPError))),
+				"if it is an MCP server, use `type: mcp` (with `transport: sse` for a url that ends in /sse); otherwise give the url of its health page")
+		case OutcomePartial:
+			return unknown(ClassUnknown, "a part of the health reply came, and not its end: "+orNone(f.Text(HTTPError)),
+				"the server lives: raise the `timeout` of this check if it is slow, or use a url whose reply ends; look for a wrong Content-Length or a proxy that cuts replies")
 		case OutcomeDNS:
 			return unknown(ClassMisconfigured, "the name in the health url cannot be resolved: "+orNone(f.Text(HTTPError)),
 				"correct the host name, or mend the resolver")
@@ -45,7 +51,7 @@ var misconfiguredCondition = Condition{
 			}
 			return unknown(ClassUnknown, because, "give the probe its own token, or poll less often")
 		case OutcomeGarbage, OutcomeTooLarge:
-			return unknown(ClassUnknown, fmt.Sprintf("the reply is not a health payload (HTTP %s): %s", status(f), orNone(f.Text(HTTPError))),
+			return unknown(ClassUnknown, fmt.Sprintf("the reply is not a health payload%s: %s", inStatus(f), orNone(f.Text(HTTPError))),
 				"look at what the health url returns; a reply that cannot be read proves nothing about the service")
 		case OutcomeConnect:
 			return unknown(ClassUnknown, "the connection could not be made: "+orNone(f.Text(HTTPError)),
@@ -59,8 +65,8 @@ var misconfiguredCondition = Condition{
 			}
 		case OutcomeHTTPError:
 			if rejected(f) {
-				return unknown(ClassMisconfigured, fmt.Sprintf("the server answers, but rejects the probe's request (HTTP %s): %s", status(f), orNone(f.Text(HTTPError))),
-					"correct the method, headers or body of this health check")
+				return unknown(ClassMisconfigured, fmt.Sprintf("the server answers, but rejects the probe's request (HTTP %s)%s", status(f), serverSaid(f)),
+					"correct the method, headers or body of this health check; the endpoint of an MCP server wants `type: mcp`")
 			}
 		case OutcomeReply:
 			return settled(f, unknown)
@@ -107,6 +113,31 @@ func settled(f Facts, unknown func(Class, string, string) Finding) Finding {
 		return unknown(ClassUnknown, fmt.Sprintf("the service's own health check failed (%q)", text), "look at the service's log")
 	}
 	return Finding{}
+}
+
+// serverSaid quotes the server's own words behind a sentence that has named the status.
+func serverSaid(f Facts) string {
+	said := strings.TrimLeft(strings.TrimPrefix(f.Text(HTTPError), status(f)), ": ")
+	if said == "" {
+		return ""
+	}
+	return ": " + said
+}
+
+// pageSaid quotes the title of a web page behind a sentence that has called it one.
+func pageSaid(f Facts) string {
+	if _, title, ok := strings.Cut(f.Text(HTTPError), `: "`); ok {
+		return `: "` + title
+	}
+	return ""
+}
+
+// inStatus is the status in brackets, where there was one.
+func inStatus(f Facts) string {
+	if _, ok := f.Num(HTTPStatus); ok {
+		return " (HTTP " + status(f) + ")"
+	}
+	return ""
 }
 
 func status(f Facts) string {

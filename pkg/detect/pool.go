@@ -36,7 +36,7 @@ var poolCondition = Condition{
 		if share >= full {
 			fd := Finding{Verdict: Unhealthy, Witnesses: []Witness{ByHTTP},
 				Because: fmt.Sprintf("the connection pool is used up: %s%s", poolWords(used, max, share, counted), said)}
-			if f.False(SyntheticOK) {
+			if f.False(SyntheticOK) && !f.True(SyntheticPart) {
 				fd.Witnesses = append(fd.Witnesses, BySynthetic)
 				fd.Because += "; a call of real work fails"
 			}

@@ -210,7 +210,7 @@ func TestAnsweringSQLIsNeverADeadDatabase(t *testing.T) {
 
 func TestEvidenceAboutTheProbeIsNeverAWitnessAgainstTheService(t *testing.T) {
 	aboutUs := []string{OutcomeNotFound, OutcomeDenied, OutcomeLimited, OutcomeHTML, OutcomeTLS, OutcomeDNS, OutcomeRedirect,
-		OutcomeGarbage, OutcomeTooLarge, OutcomeRPC}
+		OutcomeGarbage, OutcomeTooLarge, OutcomeRPC, OutcomePartial, OutcomeStream}
 	rapid.Check(t, func(t *rapid.T) {
 		o, b := someLook(t, KindService)
 		o.Facts[HTTPOutcome] = Word(rapid.SampledFrom(aboutUs).Draw(t, "outcome"))

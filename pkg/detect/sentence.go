@@ -13,7 +13,13 @@ func healthySentence(o Observation, b Background) string {
 	f := o.Facts
 	var parts []string
 	if s := f.Text(HealthStatus); s != "" {
-		parts = append(parts, "health reply says "+s+latencyNote(f))
+		parts = append(parts, "health reply says "+s+ownWord(f)+latencyNote(f))
+	}
+	if ignored := f.Text(HealthIgnored); ignored != "" {
+		parts = append(parts, "ignored as configured: "+ignored)
+	}
+	if endless := f.Text(HTTPError); endless != "" && understood(f) {
+		parts = append(parts, endless)
 	}
 	if s := f.Text(HealthInstead); s != "" && f.Text(HTTPOutcome) == OutcomeReply {
 		parts = append(parts, "the MCP server answers"+latencyNote(f)+"; "+s)
@@ -43,6 +49,14 @@ func healthySentence(o Observation, b Background) string {
 		return "nothing is known to be wrong"
 	}
 	return sentence(strings.Join(parts, ", "))
+}
+
+// ownWord quotes the server's own word for its state, where it is another one.
+func ownWord(f Facts) string {
+	if w := f.Text(HealthWord); w != "" {
+		return fmt.Sprintf(" (%q)", w)
+	}
+	return ""
 }
 
 // whole prints a count.

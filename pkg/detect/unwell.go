@@ -25,7 +25,7 @@ var unwellCondition = Condition{
 		switch f.Text(HTTPOutcome) {
 		case OutcomeHTTPError:
 			if !rejected(f) {
-				ws, what = append(ws, ByHTTP), append(what, fmt.Sprintf("the server answers HTTP %s without a health payload", status(f)))
+				ws, what = append(ws, ByHTTP), append(what, fmt.Sprintf("the server answers HTTP %s without a health payload%s", status(f), serverSaid(f)))
 			}
 		case OutcomeReset:
 			ws, what = append(ws, ByHTTP), append(what, "the server closes the connection without a reply")
@@ -40,8 +40,11 @@ var unwellCondition = Condition{
 			}
 			ws, what = append(ws, ByHTTP), append(what, said)
 		case OutcomeReply:
-			if f.Text(HealthStatus) == "unhealthy" && !explained(o, b) {
-				ws, what = append(ws, ByHTTP), append(what, "the service calls itself unhealthy"+reason(f))
+			switch {
+			case f.Text(HealthRequired) != "":
+				ws, what = append(ws, ByHTTP), append(what, "a required part is bad: "+f.Text(HealthRequired)+", while the service calls itself "+calls(f))
+			case f.Text(HealthStatus) == "unhealthy" && !explained(o, b):
+				ws, what = append(ws, ByHTTP), append(what, "the service calls itself unhealthy"+ownWord(f)+reason(f))
 			}
 		}
 		switch {
@@ -54,14 +57,21 @@ var unwellCondition = Condition{
 			if by, said := gatewaySaid(f); by == ByHTTP {
 				ws, what = append(ws, by), append(what, said)
 			}
-			ws, what = append(ws, BySynthetic), append(what, "a call of real work fails: "+orNone(f.Text(SyntheticError)))
+			what = append(what, "a call of real work fails: "+orNone(f.Text(SyntheticError)))
+			if len(ws) == 0 || !f.True(SyntheticPart) { // an answer that began is no second witness for a restart
+				ws = append(ws, BySynthetic)
+			}
 		}
 		if len(ws) == 0 {
 			switch {
 			case unclear:
-				return Finding{Verdict: Unknown, Because: words}
-			case f.Text(HTTPOutcome) == OutcomeReply && f.Text(HealthStatus) == "degraded":
-				return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP}, Because: "the service calls itself degraded" + degradedWords(f) + reason(f)}
+				return Finding{Verdict: Unknown, Because: words, Advice: teach(f)}
+			case f.Text(HTTPOutcome) != OutcomeReply:
+			case f.Text(HealthStatus) == "degraded":
+				return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP}, Because: "the service calls itself degraded" + ownWord(f) + degradedWords(f) + reason(f)}
+			case contradiction(f) != "":
+				return Finding{Verdict: Degraded, Witnesses: []Witness{ByHTTP}, Because: "the reply contradicts itself: the service calls itself " + calls(f) + contradiction(f),
+					Advice: "look at what it names; `ignored_parts` of this health check leaves out what does not matter, `required_parts` names what the service cannot do without"}
 			}
 			return Finding{}
 		}
@@ -71,6 +81,39 @@ var unwellCondition = Condition{
 		}
 		return Finding{Verdict: Unhealthy, Witnesses: ws, Because: strings.Join(what, "; ")}
 	},
+}
+
+// calls is what the service calls itself.
+func calls(f Facts) string {
+	if s := f.Text(HealthStatus); s != "" {
+		return s + ownWord(f)
+	}
+	return "nothing"
+}
+
+// contradiction says what in a reply is at odds with its good word: a part of it, its database, or the
+// HTTP status above it, which a load balancer takes for down. "" when nothing is.
+func contradiction(f Facts) string {
+	status, _ := f.Num(HTTPStatus)
+	db := f.Text(HealthDatabase)
+	switch parts := f.Text(HealthParts); {
+	case parts != "":
+		return ", and its parts: " + parts
+	case (db == "degraded" || db == "disconnected") && f.Text(HealthStatus) == "healthy":
+		return ", and its database " + db
+	case status >= 400 && f.Text(HealthIgnored) == "" && f.Text(HealthStatus) == "healthy":
+		return fmt.Sprintf(", under HTTP %.0f", status)
+	}
+	return ""
+}
+
+// teach says how an unknown word is made known.
+func teach(f Facts) string {
+	st := f.Text(HealthStatus)
+	if f.Text(HTTPOutcome) != OutcomeReply || st == "" || f[HealthRequired].Err != "" {
+		return ""
+	}
+	return fmt.Sprintf("if you know what it means, teach it: `words: {%q: healthy}` in this health check (or degraded, unhealthy)", st)
 }
 
 // wordsOf reports whether the reply, or the lack of one, leaves the service's health unclear, and
@@ -88,13 +131,16 @@ func wordsOf(f Facts) (why string, unclear bool) {
 		return "the service's health is not known: " + r.Err, true
 	case OutcomeReply:
 	case OutcomeNoReply, OutcomeRefused, OutcomeReset, OutcomeConnect, OutcomeDNS, OutcomeTLS, OutcomeNotFound, OutcomeDenied,
-		OutcomeLimited, OutcomeHTML, OutcomeGarbage, OutcomeTooLarge, OutcomeRedirect, OutcomeRPC, OutcomeHTTPError, OutcomeGateway, OutcomeStarting:
+		OutcomeLimited, OutcomeHTML, OutcomeGarbage, OutcomeTooLarge, OutcomeRedirect, OutcomeRPC, OutcomeHTTPError, OutcomeGateway, OutcomeStarting,
+		OutcomePartial, OutcomeStream:
 		return "", false // judged by the conditions of the process and of the probe
 	default:
 		return fmt.Sprintf("the health request ended as %q, which is no known word", out), true
 	}
 	st, db := f[HealthStatus], f[HealthDatabase]
 	switch {
+	case f[HealthRequired].Err != "":
+		return "a required part could not be read: " + f[HealthRequired].Err, true
 	case st.Err != "":
 		return "the service's own word for its state could not be read: " + st.Err, true
 	case !slices.Contains([]string{"", "healthy", "degraded", "unhealthy"}, st.Text):
@@ -123,6 +169,9 @@ func explained(o Observation, b Background) bool {
 }
 
 func reason(f Facts) string {
+	if parts := f.Text(HealthParts); parts != "" {
+		return ": " + parts
+	}
 	if t := f.Text(HealthError); t != "" {
 		return fmt.Sprintf(" (%q)", t)
 	}

@@ -36,6 +36,7 @@ type Endpoint struct {
 	TLS     TLS           // for https
 	Timeout time.Duration // of one whole request; DefaultTimeout when 0
 	MaxBody int           // bytes; DefaultMaxBody when 0
+	Terms   Terms         // what was taught about its health replies
 }
 
 // TLS says how the other side proves who it is, and how we do.

@@ -2,7 +2,8 @@ package probe
 
 import (
 	"bufio"
-	"compress/gzip"
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -10,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +34,16 @@ type exchange struct {
 	mu   sync.Mutex // one exchange at a time; guards what follows
 	in   *bufio.Reader
 	body []byte // reused; a Reply's Body points into it
+	seen arrival
+}
+
+// arrival is what came of a reply: a server that has sent anything is not silent.
+type arrival struct {
+	io.Reader
+	bytes  int
+	last   time.Time // when the last of them came
+	head   [16]byte  // the first of them
+	failed error     // the error of the connection
 }
 
 func newExchange(e Endpoint) (*exchange, error) {
@@ -62,7 +72,7 @@ func (x *exchange) identity() string {
 }
 
 // do sends the request and gives use what came of it: the reply, whose body use must not keep,
-// and the error that made it incomplete. Outcome and Error of the reply are filled in. It ends at the
+// and the error that made it incomplete: a partialError where a part of it came. Outcome and Error of the reply are filled in. It ends at the
 // endpoint's timeout, by a moment (zero = none) and with ctx, whichever comes first.
 func (x *exchange) do(ctx context.Context, by time.Time, use func(Reply, error)) {
 	x.mu.Lock()
@@ -84,8 +94,11 @@ func (x *exchange) do(ctx context.Context, by time.Time, use func(Reply, error))
 		err = context.Canceled // the connection failed under the reader because we cut it
 	case isTimeout(err) && deadline.Sub(start) < x.timeout*9/10:
 		err = hurriedError{deadline.Sub(start), x.timeout}
-	case errors.Is(err, io.ErrUnexpectedEOF) && r.Status != 0:
-		err = protocolError(fmt.Sprintf("the reply was cut short after %d bytes of its body", len(r.Body)))
+	case r.Status == 0 && x.seen.speaks() != nil:
+		r.Latency, err = x.seen.last.Sub(start), x.seen.speaks()
+	case x.seen.bytes > 0 && isCut(err):
+		r.Latency = x.seen.last.Sub(start) // a reply without an end is not a slow one
+		err = partialError{status: r.Status, bytes: x.seen.bytes, body: len(r.Body), waited: deadline.Sub(start), cut: err}
 	}
 	r.Outcome, r.Error = FactsFromError(err)
 	use(r, err)
@@ -98,6 +111,7 @@ func (x *exchange) roundTrip(ctx context.Context, deadline time.Time) (Reply, er
 		dialCtx, cancel = context.WithDeadline(ctx, deadline)
 	}
 	defer cancel()
+	x.seen = arrival{}
 	conn, err := egress.Dial(dialCtx, "tcp", x.addr)
 	if err != nil {
 		return Reply{}, err
@@ -142,19 +156,20 @@ func handshakeError(err error) error {
 }
 
 func (x *exchange) receive(conn io.Reader) (r Reply, err error) {
-	watched := &watchedReader{Reader: conn}
-	limited := &io.LimitedReader{R: watched, N: maxHeader}
+	x.seen.Reader = conn
 	defer func() {
-		if err != nil && watched.failed != nil {
-			err = watched.failed
+		x.seen.Reader = nil // hold no closed connection
+		if err != nil && x.seen.failed != nil {
+			err = x.seen.failed
 		}
 	}()
+	limited := &io.LimitedReader{R: &x.seen, N: maxHeader}
 	if x.in == nil {
 		x.in = bufio.NewReaderSize(limited, readAtOnce)
 	} else {
 		x.in.Reset(limited)
 	}
-	defer x.in.Reset(nil) // hold no closed connection
+	defer x.in.Reset(nil)
 	resp, err := x.response(limited)
 	if err != nil {
 		return Reply{}, err
@@ -163,36 +178,57 @@ func (x *exchange) receive(conn io.Reader) (r Reply, err error) {
 	r = Reply{Status: resp.StatusCode, ContentType: resp.Header.Get("Content-Type"), RetryAfter: resp.Header.Get("Retry-After"),
 		Server: resp.Header.Get("Server"), Location: resp.Header.Get("Location")}
 	limited.N = int64(x.maxBody) + maxHeader // chunk lines and trailers come on top of the body
-	body := io.Reader(resp.Body)
-	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
-		zip, err := gzip.NewReader(body)
-		if err != nil {
-			return r, asProtocol(err)
-		}
-		body = zip // the bound below is for what comes out
-	}
-	x.body, r.TooLarge, err = readBound(body, x.body[:0], x.maxBody)
+	x.body, r.TooLarge, err = readBound(resp.Body, x.body[:0], x.maxBody)
 	r.Body = x.body
 	if limited.N <= 0 {
 		r.TooLarge, err = true, nil
 	}
+	// An empty body that nothing ends but the connection may as well be the end of the server.
+	r.NoBody = err == nil && len(r.Body) == 0 && (resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0)
+	if r.TooLarge || len(r.Body) == 0 {
+		return r, asProtocol(err)
+	}
+	var damaged error
+	r.Body, r.TooLarge, damaged = unpack(r.Body, resp.Header.Values("Content-Encoding"), x.maxBody)
+	if err == nil || !errors.Is(damaged, io.ErrUnexpectedEOF) {
+		err = cmp.Or(damaged, err)
+	}
 	return r, asProtocol(err)
 }
 
-// watchedReader keeps the error of a connection. The parser of a header line forgets it when part
-// of the line had come, and would call a slow server malformed.
-type watchedReader struct {
-	io.Reader
-	failed error
-}
-
-func (w *watchedReader) Read(p []byte) (int, error) {
-	n, err := w.Reader.Read(p)
+// Read keeps what the parser of a header forgets when part of a line had come: the error of the
+// connection. It would call a slow server malformed.
+func (a *arrival) Read(p []byte) (int, error) {
+	n, err := a.Reader.Read(p)
+	if n > 0 {
+		if a.bytes < len(a.head) {
+			copy(a.head[a.bytes:], p[:n])
+		}
+		a.bytes, a.last = a.bytes+n, time.Now()
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		w.failed = err
+		a.failed = err
 	}
 	return n, err
 }
+
+// speaks recognises by its first bytes a server that answers in another protocol, and says which.
+func (a *arrival) speaks() error {
+	switch h := a.head[:min(a.bytes, len(a.head))]; {
+	case len(h) >= 9 && h[3] == 4 && bytes.Equal(h[5:9], []byte{0, 0, 0, 0}) && h[0] == 0: // a SETTINGS frame, RFC 9113 section 6.5
+		return protocolError("the server speaks only HTTP/2 on this port: give the url of one that speaks HTTP/1.1")
+	case len(h) >= 3 && (h[0] == 21 || h[0] == 22) && h[1] == 3: // an alert or a handshake of TLS, RFC 8446 section 5.1
+		return plainToTLSError{}
+	}
+	return nil
+}
+
+// plainToTLSError says that a server wants TLS, and was asked without.
+type plainToTLSError struct{}
+
+func (plainToTLSError) Error() string { return wantsTLS }
+
+const wantsTLS = "the server expects https, and was asked in plain http"
 
 // response reads the header of the final response; informational ones before it are skipped.
 func (x *exchange) response(limited *io.LimitedReader) (*http.Response, error) {

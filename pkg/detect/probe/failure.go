@@ -33,6 +33,7 @@ const (
 	failTLS                 // the other side speaks no TLS, or its certificate is not accepted
 	failElsewhere           // it would have us ask another place
 	failProtocol            // it answered with something that is not the protocol
+	failPartial             // a part of an answer came, and not its end
 	failOther
 )
 
@@ -47,6 +48,7 @@ var outcomes = map[failure]string{
 	failTLS:         detect.OutcomeTLS,
 	failElsewhere:   detect.OutcomeRedirect,
 	failProtocol:    detect.OutcomeGarbage,
+	failPartial:     detect.OutcomePartial,
 }
 
 // FactsFromError says what a transport error means for http.outcome, and describes it in a
@@ -61,6 +63,33 @@ func FactsFromError(err error) (outcome, sentence string) {
 type protocolError string
 
 func (e protocolError) Error() string { return "protocol error: " + string(e) }
+
+// partialError says that a part of a reply came and not its end. Whoever sent it lives.
+type partialError struct {
+	status, bytes, body int // status 0 = not even the header was complete
+	waited              time.Duration
+	cut                 error // what came instead of the end
+}
+
+func (e partialError) Error() string {
+	what := fmt.Sprintf("%d bytes came, which are no complete HTTP header", e.bytes)
+	if e.status != 0 {
+		what = fmt.Sprintf("the header and %d bytes of the body came", e.body)
+	}
+	switch {
+	case isTimeout(e.cut):
+		return fmt.Sprintf("%s, and no end within %v", what, e.waited.Round(time.Millisecond))
+	case isAny(e.cut, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED):
+		return what + ", then the connection was reset"
+	}
+	return what + ", then the connection was closed"
+}
+
+// isCut reports an error that ended a reply before its end.
+func isCut(err error) bool {
+	return isTimeout(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		isAny(err, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED)
+}
 
 // hurriedError says that a request was given up before its own timeout, because somebody else's
 // deadline was shorter. Not having waited is no proof of silence.
@@ -110,6 +139,9 @@ func classify(err error) (failure, string) {
 	}
 	if r, ok := errors.AsType[*egress.RefusedError](err); ok {
 		return failElsewhere, r.Error()
+	}
+	if p, ok := errors.AsType[partialError](err); ok {
+		return failPartial, p.Error()
 	}
 	if s, ok := tlsSentence(err); ok {
 		return failTLS, s
@@ -175,6 +207,9 @@ func tlsSentence(err error) (string, bool) {
 	if errors.Is(err, http.ErrSchemeMismatch) {
 		return "https was asked, and the server speaks plain http", true
 	}
+	if e, ok := errors.AsType[plainToTLSError](err); ok {
+		return e.Error(), true
+	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "https was asked, and the server does not speak TLS", true
 	}
@@ -182,6 +217,9 @@ func tlsSentence(err error) (string, bool) {
 		return "the certificate is not accepted: " + clean(certificateText(err), 150), true
 	}
 	if a, ok := errors.AsType[tls.AlertError](err); ok {
+		if a == noApplicationProtocol {
+			return "the server speaks only HTTP/2 here, and HTTP/1.1 was asked: give the url of a port that speaks HTTP/1.1", true
+		}
 		return "the server refused the TLS handshake: " + a.Error(), true
 	}
 	var remote *net.OpError
@@ -190,6 +228,10 @@ func tlsSentence(err error) (string, bool) {
 	}
 	return "", false
 }
+
+// noApplicationProtocol is the alert of a server that speaks none of the protocols offered: RFC 7301
+// section 3.2.
+const noApplicationProtocol = tls.AlertError(120)
 
 func certificateText(err error) string {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {

@@ -14,6 +14,7 @@ import (
 // minutes, or until a new process runs) and reports http.outcome as not measured.
 type HTTPHealth struct {
 	exchange *exchange
+	terms    Terms
 	hold     hold
 }
 
@@ -28,7 +29,7 @@ func NewHTTPHealth(e Endpoint) (*HTTPHealth, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &HTTPHealth{exchange: x, hold: hold{asks: x.identity()}}, nil
+	return &HTTPHealth{exchange: x, terms: e.Terms, hold: hold{asks: x.identity()}}, nil
 }
 
 // Name is "http".
@@ -59,7 +60,10 @@ func (h *HTTPHealth) look(ctx context.Context, by time.Time, unit detect.Facts) 
 		return h.hold.facts(left)
 	}
 	var f detect.Facts
-	h.exchange.do(ctx, by, func(r Reply, _ error) { f = ReadHealth(r) })
+	h.exchange.do(ctx, by, func(r Reply, _ error) {
+		r.Terms = h.terms
+		f = ReadHealth(r)
+	})
 	h.hold.note(f, unit, time.Now())
 	return f
 }

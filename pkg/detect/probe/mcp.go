@@ -99,7 +99,7 @@ func (m *MCPHealth) Look(ctx context.Context, unit detect.Facts) detect.Facts {
 		m.hold.note(f, unit, time.Now())
 		return f
 	}
-	r.Status = c.tap.last()
+	r.Status, r.Terms = c.tap.last(), c.endpoint.Terms
 	f := ReadHealth(stamp(r, start))
 	if m.without == c.session {
 		f[detect.HealthInstead] = detect.Word(clean("it has no resource "+m.resource+" and is judged by ping and tools/list", maxSentence))

@@ -1,6 +1,8 @@
 package probe
 
 import (
+	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -22,21 +24,15 @@ import (
 const maxWord = 40
 
 // readPayload adds the health.* and pool.* facts of a document and reports whether it is a
-// health payload at all. failed says that it came with an HTTP error: then a status word that we
-// do not know is not enough, because error bodies have a "status" too.
-func readPayload(doc node, f detect.Facts, failed bool) bool {
-	if doc.kind != object {
-		return false
-	}
-	status := stateWord(doc.get("status"), "healthy", "degraded", "unhealthy")
-	database := databaseState(doc)
+// health payload at all.
+func readPayload(doc node, r Reply, f detect.Facts) bool {
+	s := takeSurvey(doc, r.Terms)
+	database := databaseState(doc, r.Terms)
 	pool := poolObject(doc)
-
-	known := slices.Contains([]string{"healthy", "degraded", "unhealthy"}, status.Text)
-	if !known && database.Text == "" && !poolKnown(pool) && (failed || status.Text == "") {
+	if !s.says(r) && database.Text == "" && !poolKnown(pool) {
 		return false
 	}
-	put(f, detect.HealthStatus, doc.get("status"), status)
+	s.tell(f, r.Terms, doc.get("status"))
 	if database != (detect.Reading{}) {
 		f[detect.HealthDatabase] = database
 	}
@@ -47,6 +43,115 @@ func readPayload(doc node, f detect.Facts, failed bool) bool {
 		f[detect.HealthError] = detect.Word(s)
 	}
 	return true
+}
+
+// says reports whether a survey found a statement about health. An HTTP error is a reply of its own, and its
+// body may have a "status" as well: then a number or a word that nobody knows is none; and one of the
+// 4xx is a statement about the request, unless the word is one that only a health page uses.
+func (s *survey) says(r Reply) bool {
+	known := s.overall == StateHealthy || s.overall == StateDegraded || s.overall == StateUnhealthy
+	switch {
+	case r.Status == http.StatusTooManyRequests: // of Vault and Consul; see standsBy
+		return known
+	case r.Status >= 400 && r.Status < 500 && r.Status != http.StatusRequestTimeout:
+		return slices.Contains([]string{"healthy", "degraded", "unhealthy"}, plainWord(s.word))
+	case s.word != "" && r.Status >= 400:
+		return known && strings.Trim(s.word, "0123456789") != ""
+	case s.word != "":
+		return true
+	}
+	return slices.ContainsFunc(s.parts, func(p part) bool { return p.sure && (p.bad() || p.state == StateHealthy) }) ||
+		s.overall != StateUnknown
+}
+
+// standsBy reports a reply to which Vault and Consul give the status of a rate limit, and mean a state.
+func standsBy(doc node) bool {
+	return doc.get("sealed").kind == truth && doc.get("standby").kind == truth || doc.get("AggregatedStatus").kind == word
+}
+
+// tell adds the facts of a survey: the verdict on the whole, and the parts that contradict it.
+func (s *survey) tell(f detect.Facts, t Terms, status node) {
+	var bad, ignored []part
+	good := 0
+	for _, p := range s.parts {
+		switch {
+		case p.state == StateHealthy && p.sure:
+			good++
+		case !p.bad() || p.soft || s.overall != StateHealthy && p.path == "error":
+		case p.named(t.Ignored):
+			ignored = append(ignored, p)
+		default:
+			bad = append(bad, p)
+		}
+	}
+	overall := s.overall
+	switch {
+	case s.word == "" && overall == StateUnknown && len(bad) > 0: // no verdict of its own
+		overall = StateDegraded
+		if good == 0 && len(ignored) == 0 {
+			overall = StateUnhealthy
+		}
+	case s.word == "" && overall == StateUnknown && good > 0:
+		overall = StateHealthy
+	case (overall == StateDegraded || overall == StateUnhealthy) && len(ignored) > 0 && len(bad) == 0:
+		overall = StateHealthy // what it complains of is to be ignored
+	}
+	switch {
+	case status.twice:
+		f[detect.HealthStatus] = stateWord(status)
+	case overall == StateHealthy || overall == StateDegraded || overall == StateUnhealthy:
+		f[detect.HealthStatus] = detect.Word(string(overall))
+		if said := clean(s.word, maxWord); said != "" && !strings.EqualFold(said, string(overall)) {
+			f[detect.HealthWord] = detect.Word(said)
+		}
+	case s.word != "":
+		f[detect.HealthStatus] = detect.Word(clean(s.word, maxWord))
+	default:
+		put(f, detect.HealthStatus, status, stateWord(status))
+	}
+	put := func(fact string, parts []part) {
+		var shown []string
+		for _, p := range parts {
+			if p.path != "database_status" { // a fact of its own
+				shown = append(shown, p.show())
+			}
+		}
+		if len(shown) > 0 {
+			f[fact] = detect.Word(cut(strings.Join(shown[:min(len(shown), 8)], "; "), maxSentence))
+		}
+	}
+	put(detect.HealthParts, bad)
+	put(detect.HealthIgnored, ignored)
+	s.require(f, t.Required)
+}
+
+// require adds what is wrong with the parts that the operator calls required.
+func (s *survey) require(f detect.Facts, names []string) {
+	var bad, unclear []string
+	for _, name := range names {
+		found := false
+		for _, p := range s.parts {
+			if !p.named([]string{name}) {
+				continue
+			}
+			found = true
+			switch {
+			case p.bad():
+				bad = append(bad, p.show())
+			case p.state != StateHealthy:
+				unclear = append(unclear, fmt.Sprintf("%s says %q, which is no known word", clean(p.path, maxWord), clean(p.said, maxWord)))
+			}
+		}
+		if !found {
+			unclear = append(unclear, clean(name, maxWord)+" is not in the reply")
+		}
+	}
+	switch {
+	case len(bad) > 0:
+		f[detect.HealthRequired] = detect.Word(cut(strings.Join(bad, "; "), maxSentence))
+	case len(unclear) > 0:
+		f[detect.HealthRequired] = detect.NotMeasured(cut(strings.Join(unclear, "; "), maxSentence))
+	}
 }
 
 // put sets a fact when the reply has the key at all.
@@ -76,13 +181,25 @@ func stateWord(n node, known ...string) detect.Reading {
 	return detect.Word(s)
 }
 
-// databaseState reads database_status (A, B, C, E) or database.status (D).
-func databaseState(doc node) detect.Reading {
+// databaseState reads database_status (A, B, C, E) or database.status (D). Other words for good and bad are
+// left to the survey, which takes the database for a part like any other.
+func databaseState(doc node, t Terms) detect.Reading {
 	words := []string{"connected", "degraded", "disconnected"}
-	if n := doc.get("database_status"); n.kind != absent {
-		return stateWord(n, words...)
+	read := func(n node) detect.Reading {
+		r := stateWord(n, words...)
+		switch {
+		case r.Err != "" || slices.Contains(words, r.Text):
+		case t.phrase(r.Text) == StateHealthy:
+			return detect.Word("connected")
+		case t.phrase(r.Text) != StateUnknown:
+			return detect.Reading{}
+		}
+		return r
 	}
-	r := stateWord(doc.get("database", "status"), words...)
+	if n := doc.get("database_status"); n.kind != absent {
+		return read(n)
+	}
+	r := read(doc.get("database", "status"))
 	if r.Text == "connected" && doc.get("database", "pool").kind == object {
 		// Variant D never asks the database: it went on to say "connected" with PostgreSQL
 		// stopped. Its other words do mean something.
@@ -135,37 +252,11 @@ func complaint(doc node) string {
 	var parts []string
 	for _, n := range [...]node{
 		doc.get("error"), doc.get("message"), doc.get("details", "error"), doc.get("details", "warning"),
-		doc.get("database", "last_error"),
+		doc.get("database", "last_error"), doc.get("reason"), doc.get("output"), doc.get("description"), doc.get("detail"),
 	} {
 		if s := clean(n.str(), maxSentence); s != "" && !slices.Contains(parts, s) {
 			parts = append(parts, s)
 		}
 	}
-	parts = append(parts, failedChecks(doc)...)
 	return cut(strings.Join(parts, "; "), maxSentence)
-}
-
-// failedChecks names the checks that do not pass, in order, with their message when there is one.
-func failedChecks(doc node) []string {
-	checks := doc.get("checks")
-	names := make([]string, 0, len(checks.fields))
-	for name, c := range checks.fields {
-		w := c.str()
-		if w == "" {
-			w = c.get("status").str()
-		}
-		if w != "" && !slices.Contains([]string{"pass", "ok", "healthy", "up"}, strings.ToLower(w)) {
-			message := doc.get("details", "checks", name, "message").str()
-			if message == "" {
-				message = c.get("message").str()
-			}
-			s := clean(name, maxWord) + " " + clean(w, maxWord)
-			if message != "" {
-				s += " (" + clean(message, 100) + ")"
-			}
-			names = append(names, s)
-		}
-	}
-	slices.Sort(names)
-	return names[:min(len(names), 8)]
 }

@@ -194,21 +194,31 @@ func (h *HTTPPlain) look(ctx context.Context, by time.Time) detect.Facts {
 }
 
 func (h *HTTPPlain) judge(r Reply, err error) detect.Facts {
-	if err != nil {
+	_, part := errors.AsType[partialError](err)
+	if err != nil && !part {
 		return plainFailure(err)
 	}
-	why := h.match.check(r.Status, r.Body)
-	if why == "" {
-		return plainFacts(plainOK, "")
+	why := "no complete HTTP header came"
+	if r.Status != 0 {
+		why = h.match.check(r.Status, r.Body)
 	}
-	// A wrong path, a missing credential or a rate limit is the probe's fault, not the server's.
-	switch facts := ReadHealth(r); facts.Text(detect.HTTPOutcome) {
-	case detect.OutcomeDenied, detect.OutcomeNotFound, detect.OutcomeRedirect, detect.OutcomeLimited, detect.OutcomeTLS:
+	if why == "" && (err == nil || h.match.Excludes == "") {
+		return plainFacts(plainOK, "") // what is wanted came, whether or not the reply has an end
+	}
+	// A wrong path, a missing credential, a rate limit or a part of a reply says nothing against the server.
+	facts := ReadHealth(r)
+	switch facts.Text(detect.HTTPOutcome) {
+	case detect.OutcomeDenied, detect.OutcomeNotFound, detect.OutcomeRedirect, detect.OutcomeLimited, detect.OutcomeTLS, detect.OutcomePartial:
 		return plainFacts(plainUnknown, facts.Text(detect.HTTPError))
 	case detect.OutcomeStarting:
 		return plainFacts(plainStarting, facts.Text(detect.HTTPError))
 	case detect.OutcomeGateway:
 		return plainFacts(plainGateway, facts.Text(detect.HTTPError))
+	}
+	if said := facts.Text(detect.HTTPError); said != "" && r.Status >= 400 {
+		why = "HTTP status " + said
+	} else if said := excerpt(r.Body, r.ContentType); said != "" {
+		why += ": " + said
 	}
 	return plainFacts(plainError, why)
 }

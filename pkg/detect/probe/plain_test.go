@@ -83,11 +83,11 @@ func TestHTTPPlainAndOllama(t *testing.T) {
 	}
 	require.Equal(t, "ok", plain("/ok", Match{}))
 	require.Equal(t, "ok", plain("/ok", Match{Contains: "pong", Excludes: "error"}))
-	require.Equal(t, `error the answer does not contain "ping"`, plain("/ok", Match{Contains: "ping"}))
-	require.Equal(t, `error the answer contains "pong"`, plain("/ok", Match{Excludes: "pong"}))
+	require.Equal(t, `error the answer does not contain "ping": "pong"`, plain("/ok", Match{Contains: "ping"}))
+	require.Equal(t, `error the answer contains "pong": "pong"`, plain("/ok", Match{Excludes: "pong"}))
 	require.Equal(t, "ok", plain("/teapot", Match{Status: []int{200, 418}}))
-	require.Equal(t, "error HTTP status 418", plain("/teapot", Match{}))
-	require.Equal(t, "error HTTP status 500", plain("/sick", Match{}))
+	require.Equal(t, "error HTTP status 418 I'm a teapot", plain("/teapot", Match{}))
+	require.Equal(t, `error HTTP status 500 Internal Server Error: "no disk"`, plain("/sick", Match{}))
 	require.Equal(t, "unknown 401 Unauthorized", plain("/secret", Match{}), "the probe lacks a credential; the server answers")
 	require.Equal(t, "ok", plain("/secret", Match{Status: []int{401}}))
 	require.Contains(t, plain("/nothing", Match{}), "unknown 404", "a wrong path says nothing about the server")
@@ -97,9 +97,20 @@ func TestHTTPPlainAndOllama(t *testing.T) {
 	require.Equal(t, "ok", plain("/ok", m))
 	m, err = NewMatch(`^p.g$`)
 	require.NoError(t, err)
-	require.Equal(t, `error the answer does not match "^p.g$"`, plain("/ok", m))
+	require.Equal(t, `error the answer does not match "^p.g$": "pong"`, plain("/ok", m))
 	_, err = NewMatch("(")
 	require.ErrorContains(t, err, "the pattern of the answer")
+
+	cut := func(sent string, m Match) string {
+		w, err := NewHTTPPlain(Endpoint{URL: raw(t, request1(func(c *net.TCPConn) { _, _ = io.WriteString(c, sent); silence(c) })), Timeout: brief}, m)
+		require.NoError(t, err)
+		return plainWords(w.Look(t.Context(), nil))
+	}
+	require.Equal(t, "ok", cut("HTTP/1.1 200 OK\r\n\r\npo", Match{}), "a 2xx answer was wanted, and one came")
+	require.Equal(t, "ok", cut("HTTP/1.1 200 OK\r\n\r\npong", Match{Contains: "pong"}))
+	require.Contains(t, cut("HTTP/1.1 200 OK\r\n\r\npo", Match{Contains: "pong"}), "unknown 200 OK: the header and 2 bytes of the body came, and no end within", "it may still come")
+	require.Contains(t, cut("HTTP/1.1 200 OK\r\n\r\npo", Match{Excludes: "error"}), "unknown 200", "it may still come")
+	require.Contains(t, cut("HTTP/1.1 2", Match{}), "unknown 10 bytes came, which are no complete HTTP header")
 
 	ollama := func(url string, timeout time.Duration) string {
 		w, err := NewOllama(Endpoint{URL: url, Timeout: timeout})

@@ -91,6 +91,15 @@ func (b block) reply(t *testing.T) Reply {
 			r.Latency, err = time.ParseDuration(v)
 		case "too-large":
 			r.TooLarge = true
+		case "no-body":
+			r.NoBody = true
+		case "ignored":
+			r.Terms.Ignored = strings.Split(v, ",")
+		case "required":
+			r.Terms.Required = strings.Split(v, ",")
+		case "teach":
+			said, means, _ := strings.Cut(v, ":")
+			r.Terms.Words = map[string]State{said: State(means)}
 		case "outcome":
 			r.Outcome = v
 		case "error":

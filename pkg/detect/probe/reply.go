@@ -2,12 +2,14 @@ package probe
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
 )
@@ -22,10 +24,13 @@ type Reply struct {
 	Location    string // header Location: where a redirect points
 	Body        []byte // at most the bound; it is not kept
 	TooLarge    bool   // the body went on beyond the bound
+	NoBody      bool   // the server said that there is no body: status 204, Content-Length: 0, a HEAD request
 	// Latency is how long it took until the reply was complete or we gave up; 0 = not known.
 	Latency time.Duration
 	// At is when the reply came, to make seconds out of a date in RetryAfter; may be zero.
 	At time.Time
+	// Terms are what the operator taught about this service's replies.
+	Terms Terms
 	// Outcome and Error say why there is no complete reply, as FactsFromError returns them. An
 	// Error without an Outcome means that nothing was learnt about the server.
 	Outcome, Error string
@@ -62,8 +67,11 @@ func ReadHealth(r Reply) detect.Facts {
 		return f
 	}
 	outcome, why := r.Outcome, r.Error
-	if outcome == "" {
+	switch outcome {
+	case "":
 		outcome, why = r.read(f)
+	case detect.OutcomePartial:
+		outcome, why = r.readPart(f)
 	}
 	f[detect.HTTPOutcome] = detect.Word(outcome)
 	if why = clean(why, maxSentence); why != "" {
@@ -72,14 +80,74 @@ func ReadHealth(r Reply) detect.Facts {
 	return f
 }
 
+// readPart judges what came of a reply that has no end, and adds the facts of its payload. A status that
+// speaks of the request is complete in itself, and so is a JSON document; anything else may go on.
+func (r Reply) readPart(f detect.Facts) (outcome, why string) {
+	outcome, why = r.read(f)
+	switch {
+	case outcome == detect.OutcomeReply:
+		return outcome, "the reply is complete and has no end: " + r.Error
+	case r.Status >= 300 && r.Status < 500, outcome == detect.OutcomeStream, outcome == detect.OutcomeRPC, outcome == detect.OutcomeStarting,
+		outcome == detect.OutcomeGateway && r.Status != http.StatusServiceUnavailable: // 503 may be the service, about to say more
+		return outcome, why
+	}
+	if r.Status != 0 {
+		why = r.statusWords() + ": " + r.Error
+		if said := excerpt(r.Body, r.ContentType); said != "" {
+			why += ": " + said
+		}
+		return detect.OutcomePartial, why
+	}
+	return detect.OutcomePartial, r.Error
+}
+
+// textReply reads a body that is no JSON. An error may come with any text, much of it from what stands in
+// between: there only words count that nothing but a health page says.
+func (r Reply) textReply(text []byte) (node, bool) {
+	s := string(text)
+	switch page := looksHTML(text, r.ContentType); {
+	case r.Outcome == detect.OutcomePartial, r.TooLarge, r.Status >= 400 && page, r.Status >= 400 && r.Status < 500, !utf8.Valid(text):
+		return node{}, false
+	case strings.HasPrefix(strings.TrimSpace(s), "{"): // broken JSON, or more than one document
+		return node{}, false
+	case r.Status >= 400 && r.Terms.state(s) == StateUnknown && !strings.Contains("\n"+s, "\n[-]"):
+		return node{}, false
+	case page: // a page that says one word, as that of HAProxy does
+		if s = pageText(text); len(s) > 2*maxWord {
+			return node{}, false
+		}
+	}
+	return r.Terms.text(s)
+}
+
+// statusWords is the status as people know it: 503 Service Unavailable.
+func (r Reply) statusWords() string {
+	if r.Status == 0 {
+		return ""
+	}
+	return strings.TrimSpace(strconv.Itoa(r.Status) + " " + http.StatusText(r.Status))
+}
+
 // read judges a reply that was received, and adds the facts of its payload.
 func (r Reply) read(f detect.Facts) (outcome, why string) {
-	doc, form, parseErr := unwrap(r.Body, r.ContentType)
-	message, code := errorText(doc)
-	status := ""
-	if r.Status != 0 {
-		status = strings.TrimSpace(strconv.Itoa(r.Status) + " " + http.StatusText(r.Status))
+	if noContent := r.Status == http.StatusNoContent || r.Status == http.StatusResetContent; noContent || r.NoBody && r.Status >= 200 && r.Status < 300 {
+		f[detect.HealthStatus], f[detect.HealthWord] = detect.Word(string(StateHealthy)), detect.Word(r.statusWords()+" without a body")
+		return detect.OutcomeReply, ""
 	}
+	doc, form, text, parseErr := unwrap(r.Body, r.ContentType)
+	if r.Terms.taught(string(text)) != StateUnknown && r.Outcome == "" {
+		doc, form, parseErr = wordNode(string(text)), formPlain, nil
+	}
+	if parseErr != nil && !errors.Is(parseErr, errEventStream) {
+		if d, ok := r.textReply(text); ok {
+			doc, parseErr = d, nil
+		}
+	}
+	message, code := errorText(doc)
+	if message == "" && parseErr != nil {
+		message = excerpt(text, r.ContentType)
+	}
+	status := r.statusWords()
 	because := func(s string) string { // status and the server's own message, whichever there are
 		switch {
 		case s == "":
@@ -93,7 +161,7 @@ func (r Reply) read(f detect.Facts) (outcome, why string) {
 	// What the status code or the error code says comes first: these are statements about the
 	// request, whatever the body looks like.
 	switch s := r.Status; {
-	case s == http.StatusTooManyRequests, code == codeLimited:
+	case s == http.StatusTooManyRequests && !standsBy(doc), code == codeLimited:
 		return detect.OutcomeLimited, because(message)
 	case s == http.StatusUnauthorized, s == http.StatusForbidden, s == http.StatusProxyAuthRequired, code == codeDenied:
 		return detect.OutcomeDenied, because(message)
@@ -102,10 +170,14 @@ func (r Reply) read(f detect.Facts) (outcome, why string) {
 			return detect.OutcomeGateway, because("a page of " + who)
 		}
 		return detect.OutcomeNotFound, because(message)
+	case s == http.StatusNotModified: // not asked for: no If-None-Match is sent
+		return detect.OutcomeGarbage, because("a cache answers, not the service")
+	case s == http.StatusSwitchingProtocols:
+		return detect.OutcomeGarbage, because("it changes to another protocol, which was not asked for")
 	case s >= 300 && s < 400:
 		return detect.OutcomeRedirect, because(r.pointing())
 	case s == http.StatusBadRequest && plainToTLS(r.Body):
-		return detect.OutcomeTLS, "the server expects https, and was asked in plain http"
+		return detect.OutcomeTLS, wantsTLS
 	}
 	failed := r.Status >= 400
 	switch {
@@ -117,7 +189,7 @@ func (r Reply) read(f detect.Facts) (outcome, why string) {
 		}
 		return detect.OutcomeRPC, message
 	}
-	if parseErr == nil && !r.TooLarge && readPayload(doc, f, failed) {
+	if parseErr == nil && !r.TooLarge && readPayload(doc, r, f) {
 		if said := payloadStarting(f); said != "" {
 			return detect.OutcomeStarting, because(said)
 		}
@@ -131,15 +203,22 @@ func (r Reply) read(f detect.Facts) (outcome, why string) {
 	}
 	switch {
 	case failed && parseErr != nil && looksHTML(r.Body, r.ContentType):
-		return detect.OutcomeHTTPError, because("an HTML page")
+		return detect.OutcomeHTTPError, because(strings.TrimSuffix("an HTML page: "+message, ": "))
 	case failed:
 		return detect.OutcomeHTTPError, because(message)
+	case errors.Is(parseErr, errEventStream):
+		return detect.OutcomeStream, strings.TrimSuffix("an event stream: "+message, ": ")
+	case looksHTML(r.Body, r.ContentType) && parseErr != nil:
+		return detect.OutcomeHTML, strings.TrimSuffix("an HTML page instead of a health reply: "+message, ": ")
 	case parseErr == nil && message != "":
 		return detect.OutcomeGarbage, "an error without a health status: " + message
 	case parseErr == nil:
-		return detect.OutcomeGarbage, "JSON without any known field of a health reply"
-	case looksHTML(r.Body, r.ContentType):
-		return detect.OutcomeHTML, "an HTML page instead of a health reply"
+		return detect.OutcomeGarbage, "JSON without any known field of a health reply: " + excerpt(text, r.ContentType)
+	case message != "":
+		if t := bytes.TrimSpace(text); len(t) > 0 && t[0] != '{' && t[0] != '[' {
+			return detect.OutcomeGarbage, "neither JSON nor a known word: " + message
+		}
+		return detect.OutcomeGarbage, fmt.Sprintf("%v: %s", parseErr, message)
 	}
 	return detect.OutcomeGarbage, parseErr.Error()
 }

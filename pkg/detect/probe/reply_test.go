@@ -53,7 +53,8 @@ var limits = map[string][2]float64{
 	detect.PoolUtilization: {0, 1}, detect.PoolReported: {0, 1},
 }
 
-var words = []string{detect.HTTPOutcome, detect.HTTPError, detect.HealthStatus, detect.HealthDatabase, detect.HealthError, detect.HealthInstead}
+var words = []string{detect.HTTPOutcome, detect.HTTPError, detect.HealthStatus, detect.HealthDatabase, detect.HealthError, detect.HealthInstead,
+	detect.HealthWord, detect.HealthParts, detect.HealthRequired, detect.HealthIgnored}
 
 func checkFacts(t *testing.T, facts detect.Facts) {
 	for name, r := range facts {

@@ -74,8 +74,11 @@ type answer struct {
 	bad     string // the service failed, and how
 	unknown string // nothing can be said about the service, and why
 	silent  bool   // bad, and nothing at all was said
+	part    bool   // a part of an answer came and not its end: the service lives, whatever is wrong with it
 	facts   detect.Facts
 }
+
+func (a answer) good() bool { return a.bad == "" && a.unknown == "" }
 
 func newSynthetic(c caller, m Match, every time.Duration) (*Synthetic, error) {
 	if every < 0 {
@@ -137,6 +140,9 @@ func (s *Synthetic) Look(ctx context.Context, unit detect.Facts) detect.Facts {
 		f[detect.SyntheticOK] = detect.Flag(false)
 		f[detect.SyntheticError] = detect.Word(clean(a.bad, maxSentence))
 		f[detect.SyntheticSameWay] = detect.Flag(a.silent && s.sameWay)
+		if a.part {
+			f[detect.SyntheticPart] = detect.Flag(true)
+		}
 	default:
 		f[detect.SyntheticOK] = detect.Flag(true)
 		s.goodUntil = start.Add(s.every)
@@ -171,6 +177,6 @@ func fromFacts(f detect.Facts) answer {
 
 // aboutRequest are outcomes that speak of our request, noAnswer those in which nobody said anything.
 var (
-	aboutRequest = []string{detect.OutcomeDNS, detect.OutcomeTLS, detect.OutcomeNotFound, detect.OutcomeDenied, detect.OutcomeLimited, detect.OutcomeRedirect}
+	aboutRequest = []string{detect.OutcomeDNS, detect.OutcomeTLS, detect.OutcomeNotFound, detect.OutcomeDenied, detect.OutcomeLimited, detect.OutcomeRedirect, detect.OutcomeStream}
 	noAnswer     = []string{detect.OutcomeNoReply, detect.OutcomeReset, detect.OutcomeRefused, detect.OutcomeConnect}
 )

@@ -18,7 +18,7 @@ func NewSyntheticHTTP(e Endpoint, m Match, every time.Duration) (*Synthetic, err
 	if err != nil {
 		return nil, err
 	}
-	return newSynthetic(&httpCall{exchange: x, goes: wayOf(e.URL), judge: m.judge}, m, every)
+	return newSynthetic(&httpCall{exchange: x, match: m, goes: wayOf(e.URL), judge: m.judge}, m, every)
 }
 
 // NewSyntheticNDJSON makes a synthetic check of one tool call on a server that takes
@@ -42,7 +42,7 @@ func NewSyntheticNDJSON(e Endpoint, tool string, input map[string]any, m Match, 
 	if err != nil {
 		return nil, err
 	}
-	return newSynthetic(&httpCall{exchange: x, goes: wayOf(e.URL), judge: m.events}, m, every)
+	return newSynthetic(&httpCall{exchange: x, match: m, goes: wayOf(e.URL), judge: m.events}, m, every)
 }
 
 // withType sets the type of a request body when there is one and it has none.
@@ -63,6 +63,7 @@ func withType(e Endpoint, contentType string) Endpoint {
 type httpCall struct {
 	exchange *exchange
 	goes     string
+	match    Match
 	judge    func(Reply) answer
 }
 
@@ -74,13 +75,27 @@ func (h *httpCall) identity() string { return h.exchange.identity() }
 
 func (h *httpCall) call(ctx context.Context) (a answer) {
 	h.exchange.do(ctx, time.Time{}, func(r Reply, err error) {
-		if err != nil {
-			a = fromFacts(ReadHealth(r))
-			return
+		_, part := errors.AsType[partialError](err)
+		if a = h.judge(r); err == nil || part && r.Status != 0 && a.good() && (h.match.Pattern != nil || complete(r.Body)) {
+			return // all that was wanted came, whether or not the connection then stayed open
 		}
-		a = h.judge(r)
+		a = fromFacts(ReadHealth(r))
+		a.part = part
 	})
 	return a
+}
+
+// complete reports a body in which nothing is missing though the reply has no end: JSON, or a JSON event on each line.
+func complete(body []byte) bool {
+	if _, err := parseJSON(body); err == nil {
+		return true
+	}
+	for _, err := range readEvents(body) {
+		if err != nil {
+			return false
+		}
+	}
+	return len(body) > 0
 }
 
 // judge compares a reply with what is wanted.

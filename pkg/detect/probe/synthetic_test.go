@@ -87,6 +87,42 @@ func TestSyntheticHTTP(t *testing.T) {
 	}
 }
 
+func TestSyntheticAnswersWithoutAnEnd(t *testing.T) {
+	pattern, err := NewMatch("found")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		name, sent string
+		match      Match
+		ndjson     bool
+		want       string
+		part       bool // a sign of life
+	}{
+		{"all of the JSON", `{"results":[]}`, Match{}, false, "ok", false},
+		{"the JSON, without what is wanted", `{"error":1}`, Match{Contains: "results"}, false, "bad: ", true},
+		{"what is wanted of a text", "3 found", pattern, false, "ok", false},
+		{"a text that may go on", "3 fou", pattern, false, "bad: 200 OK: the header and 5 bytes", true},
+		{"a part of the JSON", `{"resu`, Match{}, false, "bad: 200 OK: the header and 6 bytes", true},
+		{"all the events", `{"type":"start"}` + "\n" + `{"type":"result","ok":1}` + "\n" + `{"type":"end"}` + "\n", Match{}, true, "ok", false},
+		{"a call that began", `{"type":"start"}` + "\n", Match{}, true, "bad: ", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			e := Endpoint{Timeout: brief, URL: raw(t, request1(func(tcp *net.TCPConn) {
+				_, _ = io.WriteString(tcp, "HTTP/1.1 200 OK\r\n\r\n"+c.sent)
+				silence(tcp)
+			}))}
+			w, err := NewSyntheticHTTP(e, c.match, 0)
+			if c.ndjson {
+				w, err = NewSyntheticNDJSON(e, "search", nil, c.match, 0)
+			}
+			require.NoError(t, err)
+			f := w.Look(t.Context(), nil)
+			require.Contains(t, syntheticWords(f), c.want)
+			require.Equal(t, c.part, f.True(detect.SyntheticPart))
+		})
+	}
+}
+
 func TestSyntheticRestsAfterAGoodAnswerOnly(t *testing.T) {
 	status, asked := 500, 0
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -1,6 +1,8 @@
 package probe
 
 import (
+	"bytes"
+	"html"
 	"regexp"
 	"strings"
 	"unicode"
@@ -37,6 +39,43 @@ func clean(s string, limit int) string {
 		s = strings.Join(strings.Fields(s), " ")
 	}
 	return cut(scrub(s), limit)
+}
+
+// maxExcerpt bounds what is quoted of a body that is not understood.
+const maxExcerpt = 120
+
+var (
+	invisible = regexp.MustCompile(`(?is)<(script|style)\b.*?</(script|style)>|<!--.*?-->|<[^>]*>`)
+)
+
+// excerpt is what a body says to people: its beginning, in quotes; of a web page the title, or the text
+// between its marks. It is empty for an empty body and for one that is no text.
+func excerpt(body []byte, contentType string) string {
+	body = body[:min(len(body), 4096)]
+	if text := bytes.ToValidUTF8(body, nil); len(text) < len(body)*9/10 {
+		return ""
+	}
+	s := string(body)
+	if looksHTML(body, contentType) {
+		if m := pageTitle.FindStringSubmatch(s); m != nil && strings.TrimSpace(m[1]) != "" {
+			s = html.UnescapeString(m[1])
+		} else {
+			s = pageText(body)
+		}
+	}
+	switch s = clean(s, maxExcerpt); {
+	case s == "":
+		return ""
+	case strings.Contains(s, `"`):
+		return "'" + s + "'" // JSON is easier to read without a backslash at each quote
+	}
+	return `"` + s + `"`
+}
+
+// pageText is the text of a web page between its marks.
+func pageText(page []byte) string {
+	s := html.UnescapeString(invisible.ReplaceAllString(string(page[:min(len(page), 4096)]), " "))
+	return strings.Join(strings.Fields(s), " ")
 }
 
 // scrub hides what looks like a credential.

@@ -14,42 +14,45 @@ const (
 	formRPCError      // a JSON-RPC error instead of a result; the document is the whole reply
 )
 
+// errEventStream is a stream of server-sent events that brought no reply.
+var errEventStream = errors.New("an event stream without a reply in it")
+
 // unwrap finds the document inside a body: the body itself, JSON in a JSON string, the text of
-// an MCP result, or one of these inside server-sent events.
-func unwrap(body []byte, contentType string) (node, form, error) {
+// an MCP result, or one of these inside server-sent events. text is the innermost text that it got to.
+func unwrap(body []byte, contentType string) (doc node, f form, text []byte, err error) {
 	if isEventStream(body, contentType) {
 		data := replyEvent(body)
 		if data == nil {
-			return node{}, formPlain, errors.New("an event stream without a reply in it")
+			return node{}, formPlain, body, errEventStream
 		}
 		body = data
 	}
-	doc, err := parseJSON(body)
+	doc, err = parseJSON(body)
 	if err != nil {
-		return node{}, formPlain, err
+		return node{}, formPlain, body, err
 	}
 	if doc.get("jsonrpc").kind != absent {
 		if doc.get("error").kind == object {
-			return doc, formRPCError, nil
+			return doc, formRPCError, body, nil
 		}
 		doc = doc.get("result")
 	}
 	// resources/read answers {contents:[{text}]}, a tool {content:[{type,text}]}; and a handler
 	// that returns JSON text through a framework that encodes it again gives a JSON string.
-	text, wrapped := "", false
+	inner, wrapped := "", false
 	if doc.kind == word {
-		text, wrapped = doc.text, true
+		inner, wrapped = doc.text, true
 	} else if items := doc.first("contents", "content"); items.kind == list && len(items.items) > 0 {
-		text, wrapped = items.items[0].get("text").str(), true
+		inner, wrapped = items.items[0].get("text").str(), true
 	}
 	if !wrapped {
-		return doc, formPlain, nil
+		return doc, formPlain, body, nil
 	}
-	inner, err := parseJSON([]byte(text))
+	doc, err = parseJSON([]byte(inner))
 	if err != nil {
-		return node{}, formPlain, errors.New("the text inside the result: " + err.Error())
+		return node{}, formPlain, []byte(inner), errors.New("the text inside the result: " + err.Error())
 	}
-	return inner, formPlain, nil
+	return doc, formPlain, []byte(inner), nil
 }
 
 func isEventStream(body []byte, contentType string) bool {
