@@ -76,6 +76,9 @@ func (w *world) followIncident(rec incident.Record) {
 	if len(i.Attempts) > 0 && i.Paged.IsZero() {
 		w.report.Cures++
 	}
+	if i.Outcome == incident.LeftToPerson && w.upgrading == i.Target {
+		return // nobody says that it has recovered: who upgrades it sees to that
+	}
 	is := w.truth(i.Target)
 	switch is.kind {
 	case "down", "hung", "full", "memory", "unwell", "frozen", "saturated", "stuck":

@@ -44,6 +44,20 @@ func TestAPersonsWishTakesThePlaceOfTheMode(t *testing.T) {
 	})
 }
 
+// Ann asks for the ladder, and restarts the service herself while its next rung is on the way.
+func TestWhatIsDoneByHandAfterAWishIsSeenByItsActionsToo(t *testing.T) {
+	s := quiet(t, func(o *Options) { o.Modes = map[string]Mode{"codebase": Observe} })
+	s.sees("codebase", crashed("c1")).heldBy("codebase", HoldObserve)
+	s.in(time.Second).says("codebase", asks("")).looksAgain("codebase").performed("unit.start")
+	for _, e := range s.last.Effects {
+		if e.Kind == Perform {
+			require.Equal(t, strategy.SeenIn(crashed("c1")), e.Action.Seen)
+			require.Equal(t, "somebody queued a restart job for the unit",
+				e.Action.Seen.Outdated(e.Action.Verb, but(crashed("c1"), detect.UnitJob, "restart", detect.UnitJobOurs, false)))
+		}
+	}
+}
+
 func TestAWishGoesThroughEveryGuardButTheMode(t *testing.T) {
 	tests := []struct {
 		name string

@@ -245,11 +245,11 @@ func (tn *turn) launch(rungNo int, approvedBy string) {
 }
 
 // decidedOn is what the target's unit was like at the last look, for an action that starts, stops or
-// kills it; nil for any other, and when a person asked for the action, whatever there is to see. After
+// kills it; nil for any other. Who asked for the ladder may do the rest by hand: that counts as well. After
 // an earlier action of the plan it is another anyway, and only somebody else's job counts.
 func (tn *turn) decidedOn(a strategy.Action) *strategy.Seen {
 	t := tn.t
-	if a.Object != tn.p.targets[t.Name].Unit || !actsOnUnit(a.Verb) || tn.asked() {
+	if a.Object != tn.p.targets[t.Name].Unit || !actsOnUnit(a.Verb) {
 		return nil
 	}
 	if slices.ContainsFunc(t.Plan.Actions[:t.Step], func(x strategy.Action) bool { return x.Object == a.Object && actsOnUnit(x.Verb) }) {
