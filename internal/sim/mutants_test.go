@@ -342,7 +342,7 @@ func mutants() []struct {
 					*ev = incident.Event{Kind: incident.Observed, Target: ev.Target, Observation: &t.Last}
 				}
 				return s
-			}, nil)}, []string{freshEvidence, isCured, tiersTold, neverSilent, noNeedlessPage, trueRecovery, innocentLeftAlone}},
+			}, nil)}, []string{freshEvidence, isCured, tiersTold, neverSilent, noNeedlessPage, trueRecovery, innocentLeftAlone, easedWhenQuiet}},
 		{mutant{name: "acts-on-the-word", says: "acts on a person's word at once, on what was last seen", worlds: 1500,
 			core: func(_ *world, p *incident.Policy) core { return hasty{p} }}, []string{freshEvidence}},
 		{mutant{name: "trusts-the-job", says: "takes a finished job for a cure", core: stepped(func(w *world, s incident.State, _ time.Time, ev *incident.Event) incident.State {
@@ -360,7 +360,7 @@ func mutants() []struct {
 			ev.Observation = &o
 			return s
 		}, nil)}, []string{trueRecovery, isCured, noNeedlessPage}},
-		{mutant{name: "never-closes", says: "keeps every incident open for ever", options: timing(incident.Timing{Probation: 1000 * time.Hour})}, []string{comesToRest}},
+		{mutant{name: "never-closes", says: "keeps every incident open for ever", options: timing(incident.Timing{Probation: 1000 * time.Hour})}, []string{comesToRest, noNeedlessPage}},
 		{mutant{name: "never-pages", says: "tells nobody", core: telling(never)}, []string{neverSilent, tiersTold}},
 		{mutant{name: "never-resolves", says: "never takes a page back", core: telling(func(n incident.Notice) bool { return n.Kind != incident.NoticeResolve })}, []string{pageResolved}},
 		{mutant{name: "no-tiers", says: "tells the first tier only", options: func(o *incident.Options) { o.Escalation = escalation(tiers()[:1]) }}, []string{tiersTold}},
