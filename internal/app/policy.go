@@ -62,7 +62,7 @@ func PolicyOf(c *config.Config) (*incident.Policy, error) {
 			StallMemory: float64(c.HostStall.Memory), StallIO: float64(c.HostStall.IO),
 		},
 		PageAfter: incident.PageAfter{Held: c.PageAfter.Held, Unknown: c.PageAfter.Unknown, Unresolved: c.PageAfter.Unresolved,
-			Operator: c.PageAfter.Operator, Starting: c.PageAfter.Starting},
+			Operator: c.PageAfter.Operator, Starting: c.PageAfter.Starting, Confirmed: c.PageAfter.Confirmed},
 		Probation: c.Probation,
 	}
 	o.StrategyModes = strategyModesOf(c.Modes)
@@ -126,6 +126,9 @@ func overridesOf(list []config.ClassOverride) (out []incident.Override) {
 			}
 			if c.Clear != nil {
 				o.Timing.Clear = max(*c.Clear, instant)
+			}
+			if c.PageAfter != nil {
+				o.Timing.Lasts = max(*c.PageAfter, instant)
 			}
 			if c.Probation != nil {
 				o.Timing.Probation = *c.Probation

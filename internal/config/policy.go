@@ -14,6 +14,8 @@ type ClassOverride struct {
 	Clear *time.Duration `yaml:"clear" want:"max=1d" shown:"as built in"`
 	// Time that a cured target is watched for a relapse before the incident is closed.
 	Probation *time.Duration `yaml:"probation" want:"min=1s,max=1d" shown:"probation at the top of the file"`
+	// Time that the problem must have lasted before anybody is told of it, when nothing was tried and nothing can be.
+	PageAfter *time.Duration `yaml:"page_after" want:"max=1h" shown:"confirmed of page_after"`
 	// Severity of its incidents, P1 (highest) to P4.
 	Severity string `yaml:"severity" enum:"P1|P2|P3|P4" shown:"as built in"`
 	// What is tried, mildest first. Each name is a strategy.
@@ -169,13 +171,17 @@ type HostStall struct {
 }
 
 // PageAfter is how long a problem may stay as it is before a person is told. The page that ends
-// a ladder comes at once and is not affected.
+// a ladder of which something was tried comes at once and is not affected.
 type PageAfter struct {
 	// Recovery is held back (by a dependency, an operator, a budget) for this long.
 	Held time.Duration `yaml:"held" default:"5m" want:"min=10s,max=1d"`
 	// Recovery is held back by what a person did (a stop, a hold, a maintenance window) for this
 	// long. 0s: never, since who did it knows.
 	Operator time.Duration `yaml:"operator" default:"0s" want:"max=7d"`
+	// A problem must have lasted for this long, and be seen again, before anybody is told of it, when nothing was
+	// tried and nothing can be: a target that is only watched or observed, on another host, without a right or a rung
+	// that applies. 0s: as soon as it is confirmed.
+	Confirmed time.Duration `yaml:"confirmed" default:"10s" want:"max=1h"`
 	// The state of a target could not be told for this long.
 	Unknown time.Duration `yaml:"unknown" default:"10m" want:"min=10s,max=1d"`
 	// A target says itself that it is still starting (loading, recovering) for this long. 0s: as unknown.

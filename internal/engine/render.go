@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) e
 		Target: i.Target, Class: string(i.Class), Summary: r.summary(n, i), Since: i.Since,
 		Affected: i.Affected, Evidence: evidence(n, i, at), Next: n.Next, Commands: r.commands(n.Kind, i),
 	}
+	out.Evidence = slices.DeleteFunc(out.Evidence, func(s string) bool { return saidIn(n.Next, s) })
 	if d := i.Drill; d != nil {
 		out.Drill, out.Real = d.ID, !i.Exercise()
 		if i.Exercise() {
@@ -107,7 +109,7 @@ func (r Renderer) summary(n incident.Notice, i incident.Incident) string {
 		}
 		switch plans {
 		case 0:
-			return what + ", and nothing that may be done would help"
+			return what + ", and nothing could be tried"
 		case 1:
 			return what + ", not cured by one attempt"
 		}
@@ -145,6 +147,20 @@ func evidence(n incident.Notice, i incident.Incident, at time.Time) []string {
 		out = append(out, "advice: "+i.Diagnosis.Advice)
 	}
 	return out
+}
+
+// saidIn reports whether what will be done next says the reason of a line already: no reason stands
+// twice in one message.
+func saidIn(next, line string) bool {
+	for _, label := range []string{"held back (", "not tried: ", "advice: "} {
+		if rest, ok := strings.CutPrefix(line, label); ok {
+			if _, why, ok := strings.Cut(rest, ": "); ok && label != "advice: " {
+				rest = why
+			}
+			return rest != "" && strings.Contains(next, rest)
+		}
+	}
+	return false
 }
 
 // acknowledged says who looks after it, and until when nobody else is told.

@@ -36,6 +36,7 @@ var (
 		tn.asks = tn.h.reason == HoldApproval && tn.propose()
 	}}
 	offer = move{"propose what needs a yes", func(tn *turn) {
+		tn.change().Left = tn.h.reason
 		if tn.h.reason == HoldApproval {
 			tn.asks = tn.propose()
 		}
@@ -75,7 +76,10 @@ var (
 	probate = move{"begin the probation", func(tn *turn) {
 		i := tn.change()
 		i.aside(false, tn.now)
-		i.Held, i.HeldWhy, i.HeldSince = "", "", time.Time{}
+		i.Held, i.HeldWhy, i.HeldSince, i.Left = "", "", time.Time{}, ""
+		if tn.why == Mended && len(i.Told) == 0 {
+			tn.why = ClearedByItself // before anybody had to be told
+		}
 		if n := len(i.Attempts); n > 0 && i.Attempts[n-1].Verdict == "" {
 			i.Attempts[n-1].Verdict = ClearedByItself
 		}
@@ -152,9 +156,28 @@ func openIncident(tn *turn) {
 		}
 		i.Diagnosis = d
 	}
+	i.NoMeans, i.Left = tn.noMeans(), ""
 	if tn.nextPlan(); len(tn.skipped) > 0 {
 		i.Skipped = tn.skipped
 	}
+}
+
+// noMeans says why nothing may be done about the target's trouble, whatever is tried; "" when something
+// may.
+func (tn *turn) noMeans() string {
+	target, class := tn.p.targets[tn.t.Name], tn.t.Diagnosis.Class
+	ladder, _ := tn.ladderNow()
+	switch refusal := tn.t.Last.Facts.Text(detect.UnitPermission); {
+	case target.External:
+		return "it runs on another host"
+	case refusal != "":
+		return "the host refuses actions on it (" + refusal + ")"
+	case len(ladder) == 0:
+		return "nothing that it may do can help against " + class.Words()
+	case target.Unit == "":
+		return "it is only watched: the configuration names no unit of it"
+	}
+	return ""
 }
 
 // joinIncident makes the target wait as a dependent: its culprit is treated, not it.

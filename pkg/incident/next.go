@@ -1,6 +1,11 @@
 package incident
 
-import "github.com/recoveryd/recoveryd/pkg/detect"
+import (
+	"slices"
+	"strings"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
+)
 
 // Next says what recoveryd will do next about a target, or why it will not act: in the words of
 // notices and status page alike, so that what woke somebody and what is shown never differ. It is ""
@@ -49,31 +54,77 @@ func nextHeld(t *TargetState, i *Incident) string {
 
 func nextEscalated(t *TargetState, i *Incident) string {
 	s := "recoveryd will do nothing more by itself: "
-	if i != nil && i.Proposal != nil && i.Proposal.By == "" {
+	switch {
+	case i != nil && i.Proposal != nil && i.Proposal.By == "":
 		s = "recoveryd proposes " + i.Proposal.Plan + "; allow it with: recoveryd approve " + i.ID + ". Otherwise it will do nothing more by itself: "
+	case i != nil && i.tried() == 0:
+		s = "recoveryd does nothing by itself: "
 	}
-	switch t.Reason {
-	case LadderEnded:
-		s += "everything it may try was tried"
-	case PageFirst:
-		s += "nothing it may do can help"
-	case NoPermission:
-		s += "the host refuses the action"
-	case UnknownTooLong:
-		if t.Diagnosis.Class == detect.ClassMisconfigured {
-			s += "restarting cannot help"
-			break
-		}
-		if t.Diagnosis.Class == detect.ClassStarting {
-			s += "it says that it is starting, and a restart would begin that anew"
-			break
-		}
-		s += "it cannot tell what is wrong, and does not act on a guess"
-	default:
-		s += string(t.Reason)
-	}
+	s += whyNoMore(t, i)
 	if t.Diagnosis.Advice != "" {
 		s += ". " + t.Diagnosis.Advice
 	}
-	return s + ". It keeps watching and resolves this page when the target has recovered."
+	what := "resolves this page"
+	if i != nil && i.Paged.IsZero() {
+		what = "closes the incident"
+	}
+	return s + ". It keeps watching and " + what + " when the target has recovered."
+}
+
+// whyNoMore says why nothing more is done about an incident that people must look at, from what
+// happened in it: that everything was tried is said only where something was, and nothing is left.
+func whyNoMore(t *TargetState, i *Incident) string {
+	switch {
+	case t.Reason == UnknownTooLong && t.Diagnosis.Class == detect.ClassMisconfigured:
+		return "restarting cannot help"
+	case t.Reason == UnknownTooLong && t.Diagnosis.Class == detect.ClassStarting:
+		return "it says that it is starting, and a restart would begin that anew"
+	case t.Reason == UnknownTooLong:
+		return "it cannot tell what is wrong, and does not act on a guess"
+	case t.Reason == NoPermission && i != nil && len(i.Attempts) > 0:
+		return "the host refuses " + i.Attempts[len(i.Attempts)-1].Action
+	case i == nil:
+		return string(t.Reason)
+	case i.Left != "":
+		return "what it could try next waits (" + string(i.Left) + ")"
+	case i.NoMeans != "" && i.tried() == 0:
+		return i.NoMeans
+	case i.NoMeans != "":
+		return "what was tried did not help, and now " + i.NoMeans
+	case i.tried() > 0:
+		return "everything it may try was tried"
+	case len(i.Skipped) > 0:
+		return "nothing could be tried: " + strings.Join(grouped(i.Skipped), "; ")
+	}
+	return "there is nothing that it could try"
+}
+
+// tried counts the plans that were begun. Taking a change back is none, nor is what was not begun in
+// the end.
+func (i *Incident) tried() (n int) {
+	for _, a := range i.Attempts {
+		if a.Verdict != NextStep && a.Verdict != NotBegun && !a.Undo {
+			n++
+		}
+	}
+	return n
+}
+
+// grouped puts the rungs that were passed over for the same reason together: no reason is said twice.
+func grouped(skipped []string) (out []string) {
+	var reasons []string
+	names := map[string][]string{}
+	for _, s := range skipped {
+		name, why, _ := strings.Cut(s, ": ")
+		if names[why] == nil {
+			reasons = append(reasons, why)
+		}
+		if !slices.Contains(names[why], name) {
+			names[why] = append(names[why], name)
+		}
+	}
+	for _, why := range reasons {
+		out = append(out, why+" ("+strings.Join(names[why], ", ")+")")
+	}
+	return out
 }

@@ -78,6 +78,44 @@ func (tn *turn) lonelyDependent() {
 
 // pageReason says why people must be told now; "" = not yet.
 func (tn *turn) pageReason() Reason {
+	why := tn.needsPerson()
+	if tn.tooSoon(why) {
+		return ""
+	}
+	return why
+}
+
+// lookPatience is how long a look that is to show whether a problem has lasted may take, before people
+// are told without it.
+const lookPatience = 30 * time.Second
+
+// tooSoon reports whether it must still be seen that a problem lasts. Where something is tried, trying
+// takes that time; where nothing is, one refused connection would wake somebody.
+func (tn *turn) tooSoon(why Reason) bool {
+	i, t := tn.inc, tn.t
+	switch why {
+	case PageFirst, LadderEnded, HoldObserve, HoldApproval:
+	default:
+		return false
+	}
+	lasts := tn.timing(i.Class).Lasts
+	if lasts <= 0 || i.tried() > 0 || !i.Paged.IsZero() {
+		return false
+	}
+	switch at := i.Since.Add(lasts); {
+	case tn.now.Before(at):
+		return true
+	case !tn.now.Before(at.Add(lookPatience)):
+		return false
+	case t.Last.At.Before(at):
+		tn.look(t.Name, 0)
+		return true
+	}
+	return t.Diagnosis.Good()
+}
+
+// needsPerson says why a person is needed; "" = none is.
+func (tn *turn) needsPerson() Reason {
 	i, t, after := tn.inc, tn.t, tn.p.o.PageAfter
 	age := tn.now.Sub(i.ours())
 	switch {
@@ -150,6 +188,10 @@ func (tn *turn) noticeTimes() []time.Time {
 		return out
 	}
 	if i.Paged.IsZero() {
+		if lasts := tn.timing(i.Class).Lasts; lasts > 0 {
+			add(i.Since, lasts)
+			add(i.Since, lasts+lookPatience)
+		}
 		if i.Held == HoldApproval && i.Proposal != nil {
 			out = append(out, i.Proposal.Until)
 		}

@@ -124,7 +124,6 @@ func (p *Policy) standingWord(tn *turn, rec *Record) {
 		return
 	case c != nil && c.Verb == CmdResume && !h.Pause.active(tn.now):
 		rec.Refused, rec.Sentence = true, "resume by "+c.By+": refused, nothing is paused"
-		return
 	case c != nil && c.Verb == CmdResume:
 		h.Pause = nil
 		rec.Sentence = "the pause is over, by " + c.By

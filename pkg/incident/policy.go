@@ -17,6 +17,9 @@ type Timing struct {
 	Probation time.Duration // a relapse within this time belongs to the same incident
 	Severity  detect.Severity
 	Ladder    []string // nil = the class's own; empty = page at once
+	// Lasts is how long the problem must have lasted before anybody is woken for it, when nothing can be
+	// tried against it. Zero = PageAfter.Confirmed.
+	Lasts time.Duration
 }
 
 // Override replaces the timing of a class for some targets (all when Targets is nil).
@@ -67,6 +70,10 @@ type PageAfter struct {
 	Starting   time.Duration // said to be starting, by itself, for this long; 0 = as Unknown
 	Unresolved time.Duration // worked on for this long
 	Operator   time.Duration // held by a person's own doing for this long; 0 = never
+	// Confirmed is how long a problem must have lasted, and be seen again after that, before anybody is
+	// woken when nothing was tried and nothing can be: a target that is only watched or observed, one that the host or
+	// its class leaves nothing to be tried. 0 = it is told at once.
+	Confirmed time.Duration
 }
 
 // unclear is how long an unknown state of a class may last before people are told; 0 = for ever.
@@ -189,10 +196,10 @@ func (p *Policy) timing(t detect.Target, c detect.Class) Timing {
 
 // merge merges the class's own timing with the configuration's overrides.
 func (p *Policy) merge(t detect.Target, c detect.Class) Timing {
-	tm := Timing{Looks: 2, Clear: 2 * time.Second, Probation: p.o.Probation, Severity: detect.P2}
+	tm := Timing{Looks: 2, Clear: 2 * time.Second, Probation: p.o.Probation, Severity: detect.P2, Lasts: p.o.PageAfter.Confirmed}
 	if cond, ok := detect.ConditionFor(c, t.Kind, p.o.Extra); ok {
 		tm = Timing{Looks: max(cond.Looks, 1), For: cond.For, Clear: cond.Clear, Probation: p.o.Probation,
-			Severity: cond.Severity, Ladder: cond.Ladder}
+			Severity: cond.Severity, Ladder: cond.Ladder, Lasts: p.o.PageAfter.Confirmed}
 	}
 	for _, o := range p.o.Overrides {
 		if o.Class != c || o.Targets != nil && !slices.Contains(o.Targets, t.Name) {
@@ -209,6 +216,9 @@ func (p *Policy) merge(t detect.Target, c detect.Class) Timing {
 		}
 		if o.Timing.Probation > 0 {
 			tm.Probation = o.Timing.Probation
+		}
+		if o.Timing.Lasts > 0 {
+			tm.Lasts = o.Timing.Lasts
 		}
 		if o.Timing.Severity != detect.SeverityUnset {
 			tm.Severity = o.Timing.Severity

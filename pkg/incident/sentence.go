@@ -73,9 +73,9 @@ func (tn *turn) sentence(rec Record) string {
 	case Closed:
 		return "closed: it stayed clear through probation"
 	case PageFirst:
-		return "paging at once, nothing that may be done can help: " + because
+		return "a person must look, " + whyNoMore(tn.t, tn.inc) + ": " + because
 	case LadderEnded:
-		return "everything that may be tried was tried: " + because
+		return whyNoMore(tn.t, tn.inc) + ": " + because
 	case LeftToPerson:
 		return "closed: it was clear, and a person has it in hand since: " + because
 	case Mended:

@@ -125,25 +125,29 @@ type Incident struct {
 	Affected  []string         `json:"affected,omitzero"`
 	// Rungs is the next rung to try of each class's ladder: a problem that changes its face and
 	// back goes on where it was.
-	Rungs     map[detect.Class]int `json:"rungs,omitzero"`
-	Skipped   []string             `json:"skipped,omitzero"` // rungs passed over, and why
-	Attempts  []Attempt            `json:"attempts,omitzero"`
-	Held      Reason               `json:"held,omitzero"` // present reason not to act
-	HeldWhy   string               `json:"held_why,omitzero"`
-	HeldSince time.Time            `json:"held_since,omitzero"`
-	Stood     time.Time            `json:"stood,omitzero"`  // since when it is a person's business; zero = it is not
-	Aside     time.Duration        `json:"aside,omitzero"`  // how long it was, until then: no clock of it counts that time
-	Willed    bool                 `json:"willed,omitzero"` // until now it was nothing but a person's doing
-	Paged     time.Time            `json:"paged,omitzero"`  // when the first tier was told
-	PagedWhy  Reason               `json:"paged_why,omitzero"`
-	Tier      int                  `json:"tier"`           // ordinal of the last escalation
-	Told      []Told               `json:"told,omitzero"`  // everything that people were told by
-	Clock     time.Time            `json:"clock,omitzero"` // since when the escalation counts; set when it begins
-	Ack       *Standing            `json:"ack,omitzero"`
-	Relapses  int                  `json:"relapses,omitzero"`
-	Drill     *Drilled             `json:"drill,omitzero"`    // it began as a drill
-	Proposal  *Proposal            `json:"proposal,omitzero"` // what waits for a yes, or has got it and is not begun
-	Lessons   []string             `json:"lessons,omitzero"`  // what was learned for the next incidents
+	Rungs   map[detect.Class]int `json:"rungs,omitzero"`
+	Skipped []string             `json:"skipped,omitzero"` // rungs passed over, and why
+	// NoMeans is why nothing may be done about it at all, whatever its ladder; "" = something may.
+	NoMeans string `json:"no_means,omitzero"`
+	// Left is why the rung that is left is not taken while people are to look; "" = none is left.
+	Left      Reason        `json:"left,omitzero"`
+	Attempts  []Attempt     `json:"attempts,omitzero"`
+	Held      Reason        `json:"held,omitzero"` // present reason not to act
+	HeldWhy   string        `json:"held_why,omitzero"`
+	HeldSince time.Time     `json:"held_since,omitzero"`
+	Stood     time.Time     `json:"stood,omitzero"`  // since when it is a person's business; zero = it is not
+	Aside     time.Duration `json:"aside,omitzero"`  // how long it was, until then: no clock of it counts that time
+	Willed    bool          `json:"willed,omitzero"` // until now it was nothing but a person's doing
+	Paged     time.Time     `json:"paged,omitzero"`  // when the first tier was told
+	PagedWhy  Reason        `json:"paged_why,omitzero"`
+	Tier      int           `json:"tier"`           // ordinal of the last escalation
+	Told      []Told        `json:"told,omitzero"`  // everything that people were told by
+	Clock     time.Time     `json:"clock,omitzero"` // since when the escalation counts; set when it begins
+	Ack       *Standing     `json:"ack,omitzero"`
+	Relapses  int           `json:"relapses,omitzero"`
+	Drill     *Drilled      `json:"drill,omitzero"`    // it began as a drill
+	Proposal  *Proposal     `json:"proposal,omitzero"` // what waits for a yes, or has got it and is not begun
+	Lessons   []string      `json:"lessons,omitzero"`  // what was learned for the next incidents
 }
 
 // Attempt is one action that was decided, and what came of it.

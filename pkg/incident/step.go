@@ -263,7 +263,7 @@ func (tn *turn) catchUp(rec *Record) {
 // material reports whether an incident changed in a way that must not be lost: the wording of the
 // latest evidence is not worth a durable write at every look.
 func material(a, b *Incident) bool {
-	if a.Class != b.Class || a.Severity != b.Severity || a.Milder != b.Milder || a.Held != b.Held || a.Paged != b.Paged || len(a.Told) != len(b.Told) ||
+	if a.Class != b.Class || a.Severity != b.Severity || a.Milder != b.Milder || a.Held != b.Held || a.Left != b.Left || a.NoMeans != b.NoMeans || a.Paged != b.Paged || len(a.Told) != len(b.Told) ||
 		a.Ack != b.Ack || a.Drill != b.Drill || a.Proposal != b.Proposal || len(a.Lessons) != len(b.Lessons) || a.Closed != b.Closed || a.Relapses != b.Relapses ||
 		len(a.Attempts) != len(b.Attempts) || len(a.Affected) != len(b.Affected) || !maps.Equal(a.Rungs, b.Rungs) {
 		return true

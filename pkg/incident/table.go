@@ -3,6 +3,9 @@ package incident
 import (
 	"fmt"
 	"strings"
+	"time"
+
+	"github.com/recoveryd/recoveryd/pkg/detect"
 )
 
 // DecisionTable renders the rules as the Markdown page docs/decision-table.md, from the very
@@ -35,6 +38,41 @@ Rows that lead to **held** carry the reason that applies, in the order given at 
 	for i, h := range Holds() {
 		fmt.Fprintf(&b, "%d. `%s`: %s\n", i+1, h, holdWords[h])
 	}
+	return b.String()
+}
+
+// WakeTable renders as Markdown, per class and mode, what must be seen before anybody is told of a
+// problem: of each built-in class with the times of a configuration.
+func WakeTable(after PageAfter, deadline time.Duration) string {
+	p := &Policy{o: Options{PageAfter: after}}
+	var b strings.Builder
+	b.WriteString("| class | of a | severity | confirmed by | auto | propose | observe, or no unit, or on another host |\n|---|---|---|---|---|---|---|\n")
+	for _, c := range detect.Builtin() {
+		for _, k := range c.Kinds {
+			if first, _ := detect.ConditionFor(c.Class, k, nil); first.Summary != c.Summary {
+				continue // another condition of the class sets its times
+			}
+			tm := p.merge(detect.Target{Kind: k}, c.Class)
+			seen := fmt.Sprintf("%d looks", tm.Looks)
+			if tm.Looks == 1 {
+				seen = "1 look"
+			}
+			if tm.For > 0 {
+				seen += " and " + words(tm.For)
+			}
+			helpless := "seen for " + words(tm.Lasts)
+			auto, propose := "at the end of its ladder, at the latest after "+words(after.Unresolved), "proposed at once; told after "+words(deadline)+" without a yes"
+			switch {
+			case c.Class == detect.ClassMisconfigured: // its verdict is unknown
+				helpless = "when confirmed"
+				auto, propose = helpless, helpless
+			case len(tm.Ladder) == 0:
+				auto, propose = helpless, helpless
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", c.Class, k, tm.Severity, seen, auto, propose, helpless)
+		}
+	}
+	fmt.Fprintf(&b, "| (cannot be told) | all | P3 | %s | when confirmed | when confirmed | when confirmed |\n", words(after.Unknown))
 	return b.String()
 }
 
