@@ -202,7 +202,7 @@ func (c *canary) store(ctx context.Context, i incident.Incident, rows []escalate
 // test whatever an operator's template shows.
 func (c *canary) notice(i incident.Incident, kind escalate.Kind, now time.Time) escalate.Notice {
 	n := escalate.Notice{ID: fmt.Sprintf("%s/t0#%s", i.ID, kind), Key: i.ID + "/t0", Kind: kind, At: now, Incident: i.ID, Priority: i.Severity.String(),
-		Severity: escalate.Info, Status: escalate.Identified, Host: c.config().Host, Target: i.Target, Class: string(i.Class), Since: i.Since, Test: true,
+		Severity: escalate.Info, Status: escalate.Identified, Host: c.config().Host, Target: i.Target, Class: string(i.Class), Event: escalate.EventCanary, Since: i.Since, Test: true,
 		Summary:  "scheduled test of the channels, nothing is wrong",
 		Evidence: []string{"this message came through the journal, the outbox and this channel, as a page does"},
 		Next:     "recoveryd takes this back by itself as soon as every channel has accepted it", Commands: []string{"recoveryd status", "recoveryd report " + i.ID}}

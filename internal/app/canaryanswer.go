@@ -97,7 +97,7 @@ func (c *canary) reported(ctx context.Context, channel string) ([]string, error)
 // failure is the page about a channel. It belongs to the canary's incident, and is no test.
 func (c *canary) failure(i incident.Incident, a answer, kind escalate.Kind, now time.Time) escalate.Notice {
 	n := escalate.Notice{ID: fmt.Sprintf("%s#%s-%s", c.failureKey(a.channel), i.ID, kind), Key: c.failureKey(a.channel), Kind: kind, At: now, Incident: i.ID,
-		Priority: "P2", Severity: escalate.Error, Status: escalate.Identified, Host: c.config().Host, Target: a.channel, Class: "channel", Since: i.Since,
+		Priority: "P2", Severity: escalate.Error, Status: escalate.Identified, Host: c.config().Host, Target: a.channel, Class: "channel", Event: escalate.EventChannel, Since: i.Since,
 		Summary:  fmt.Sprintf("a test page through %s did not arrive: a real one would not either", a.channel),
 		Evidence: []string{a.why}, Next: "recoveryd tries again with the next canary; real pages go through the other channels too",
 		Commands: []string{"recoveryd notify test --channel " + a.channel, "recoveryd report " + i.ID, "recoveryd status"}}

@@ -90,7 +90,7 @@ func (a *App) reportSalvage(ctx context.Context) error {
 	now := time.Now()
 	n := escalate.Notice{ID: fmt.Sprintf("recoveryd-journal-%d", now.UnixNano()), Key: fmt.Sprintf("recoveryd-journal-%d/t0", now.Unix()),
 		Kind: escalate.Trigger, At: now, Since: now, Priority: "P3", Severity: escalate.Warning, Status: escalate.Identified,
-		Host: a.Config().Host, Target: "recoveryd", Class: "recoveryd",
+		Host: a.Config().Host, Target: "recoveryd", Class: "recoveryd", Event: escalate.EventOwn,
 		Summary:  "recoveryd on " + a.Config().Host + ": its journal was damaged and has been set aside",
 		Evidence: []string{s.String()},
 		Next:     s.Forgotten(),

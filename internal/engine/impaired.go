@@ -30,7 +30,7 @@ func (e *Engine) impair(ctx context.Context, state incident.State, now time.Time
 // impairedNotice is the page about recoveryd itself.
 func (e *Engine) impairedNotice(now time.Time, why string) escalate.Notice {
 	return escalate.Notice{ID: fmt.Sprintf("recoveryd-impaired-%d", now.UnixNano()), Key: ImpairedKey, Kind: escalate.Trigger,
-		At: now, Since: now, Priority: "P2", Severity: escalate.Error, Status: escalate.Identified, Target: "recoveryd", Class: "recoveryd",
+		At: now, Since: now, Priority: "P2", Severity: escalate.Error, Status: escalate.Identified, Target: "recoveryd", Class: "recoveryd", Event: escalate.EventOwn,
 		Summary: "recoveryd cannot write its journal: it watches and pages, but acts on nothing", Evidence: []string{why},
 		Next:     "recoveryd acts again by itself when the journal can be written",
 		Commands: []string{"systemctl status recoveryd", "df -h /var/lib/recoveryd", "recoveryd doctor"}}

@@ -22,7 +22,7 @@ type Renderer struct {
 // Render writes one message, complete in itself.
 func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) escalate.Notice {
 	out := escalate.Notice{
-		Key: fmt.Sprintf("%s/t%d", i.ID, n.Tier), Because: n.Because, Kind: kinds[n.Kind], At: at, Incident: i.ID, Tier: n.Tier,
+		Key: fmt.Sprintf("%s/t%d", i.ID, n.Tier), Because: n.Because, Kind: kinds[n.Kind], Event: event(n, i), At: at, Incident: i.ID, Tier: n.Tier,
 		Priority: i.Severity.String(), Severity: severity(i.Severity), Status: status(n, i), Host: r.Host,
 		Target: i.Target, Class: string(i.Class), Summary: r.summary(n, i), Since: i.Since,
 		Affected: i.Affected, Evidence: evidence(n, i, at), Next: n.Next, Commands: r.commands(n.Kind, i),
@@ -52,6 +52,40 @@ func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) e
 var kinds = map[incident.NoticeKind]escalate.Kind{
 	incident.NoticeTrigger: escalate.Trigger, incident.NoticeUpdate: escalate.Update,
 	incident.NoticeResolve: escalate.Resolve, incident.NoticeChange: escalate.Change,
+}
+
+// event is what a notice about an incident tells of.
+func event(n incident.Notice, i incident.Incident) escalate.Event {
+	run := i.Class == incident.ClassPlaybook
+	switch {
+	case n.Kind == incident.NoticeResolve && i.EndWhy != "":
+		return escalate.EventClosed
+	case n.Kind == incident.NoticeResolve:
+		return escalate.EventAllClear
+	case n.Why == incident.HoldApproval && n.Kind != incident.NoticeTrigger || n.Why == incident.PlaybookWaits:
+		return escalate.EventApproval
+	case n.Kind == incident.NoticeChange && run:
+		return escalate.EventPlaybookDone
+	case n.Kind == incident.NoticeChange && cured(i):
+		return escalate.EventCure
+	case n.Kind == incident.NoticeChange:
+		return escalate.EventOver
+	case n.Kind == incident.NoticeUpdate:
+		return ""
+	case n.Again:
+		return escalate.EventReminder
+	case run && n.Why == incident.PlaybookFailed:
+		return escalate.EventPlaybookFail
+	case n.Why == incident.TierDue:
+		return escalate.EventTier
+	}
+	return ""
+}
+
+// cured reports whether the last thing that was done was seen to help.
+func cured(i incident.Incident) bool {
+	n := len(i.Attempts)
+	return n > 0 && i.Attempts[n-1].Verdict == incident.Verified
 }
 
 func severity(s detect.Severity) escalate.Severity {
@@ -94,8 +128,8 @@ func (r Renderer) summary(n incident.Notice, i incident.Incident) string {
 			return fmt.Sprintf("%s: recoveryd proposes %s, and waits for a yes until %s", what, i.Proposal.Plan, i.Proposal.Until.UTC().Format("15:04 MST"))
 		}
 		how := "recovered by itself"
-		if n := len(i.Attempts); n > 0 {
-			how = "cured by " + i.Attempts[n-1].Action
+		if cured(i) {
+			how = "cured by " + i.Attempts[len(i.Attempts)-1].Action
 		}
 		return fmt.Sprintf("%s: %s, and it stayed clear (%s in all, with probation)", what, how, span(i.Since, i.Closed))
 	}

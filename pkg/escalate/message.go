@@ -29,10 +29,10 @@ type Templates struct {
 // The default templates. A message worth waking up for says what is wrong, since when, who is
 // affected, the evidence, what was tried, what recoveryd does next, and how to look further.
 const (
-	DefaultTitle = `{{if .Test}}[TEST] {{end}}[{{.Priority}}] {{if eq .Kind "resolve"}}Resolved: {{else if eq .Kind "change"}}Done: {{end}}{{.Summary}}{{if .Host}} ({{.Host}}){{end}}`
+	DefaultTitle = `{{if .Test}}[TEST] {{end}}[{{.Priority}}] {{with .First}}{{.}}: {{end}}{{.Summary}}{{if .Host}} ({{.Host}}){{end}}`
 
 	DefaultText = `{{if .Test}}[TEST] This is a test. Nothing is wrong.
-{{end}}{{.Status}}: {{.Summary}}
+{{end}}{{with .First}}{{.}}{{else}}{{.Status}}{{end}}: {{.Summary}}
 
 What:     {{.Target}}{{if .Class}}, {{.Class}}{{end}}{{if .Host}}, on {{.Host}}{{end}} ({{.Priority}})
 {{if not .Since.IsZero}}Since:    {{stamp .Since}}{{with age .Since}}{{if eq $.Kind "resolve"}}, lasted {{.}}{{else}} ({{.}} ago){{end}}{{end}}

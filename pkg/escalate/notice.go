@@ -12,6 +12,8 @@ package escalate
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -23,8 +25,52 @@ const (
 	Trigger Kind = "trigger" // somebody must look: opens or re-opens an alert under Key
 	Update  Kind = "update"  // the same alert, new state; never wakes anybody
 	Resolve Kind = "resolve" // the alert under Key is over
-	Change  Kind = "change"  // for the record only: a cure that worked
+	Change  Kind = "change"  // wakes nobody and opens nothing: for the record, or a question
 )
+
+// Event says what a notice tells of. Kind says what becomes of it at the receiver; two notices of one
+// Kind may tell of very different things, and each begins with its own word.
+type Event string
+
+// The events. A page and the updates of it have none: they begin with what is wrong.
+const (
+	EventTier         Event = "tier"            // the next people are told
+	EventReminder     Event = "reminder"        // the same people are told again
+	EventApproval     Event = "approval"        // a person's yes is wanted
+	EventCure         Event = "cure"            // cured, and nobody was woken
+	EventOver         Event = "over"            // over by itself, and nobody was woken
+	EventAllClear     Event = "all-clear"       // what people were told of has recovered
+	EventClosed       Event = "closed"          // ended by a person's word or the configuration, not by a recovery
+	EventPlaybookDone Event = "playbook-done"   // a run of a playbook succeeded
+	EventPlaybookFail Event = "playbook-failed" // it failed
+	EventChannel      Event = "channel"         // a channel does not deliver
+	EventStorm        Event = "storm"           // one page for many
+	EventOwn          Event = "recoveryd"       // recoveryd itself is impaired
+	EventCanary       Event = "canary"          // a scheduled test of the channels
+)
+
+// firstWords are the first words of titles, by event.
+var firstWords = map[Event]string{
+	EventTier: "Escalated", EventReminder: "Reminder", EventApproval: "Approval wanted", EventCure: "Done", EventOver: "Over", EventAllClear: "Resolved",
+	EventClosed: "Closed", EventPlaybookDone: "Playbook done", EventPlaybookFail: "Playbook failed", EventChannel: "Channel trouble", EventStorm: "Storm",
+	EventOwn: "recoveryd impaired", EventCanary: "Canary",
+}
+
+// Events lists all events.
+func Events() []Event { return slices.Sorted(maps.Keys(firstWords)) }
+
+// First is the first word of what a notice is told as, in subject, title and log; "" for a page and its
+// updates. What opens an alert and what ends it never begin alike.
+func (n Notice) First() string {
+	word := firstWords[n.Event]
+	switch {
+	case n.Kind == Resolve && n.Event != EventClosed:
+		return firstWords[EventAllClear]
+	case n.Kind == Change && word == "":
+		return firstWords[EventCure]
+	}
+	return word
+}
 
 // Severity is the vendor-neutral severity of a notice.
 type Severity string
@@ -61,6 +107,7 @@ type Notice struct {
 	ID       string    `json:"id"`               // unique for ever; the idempotence key of delivery
 	Key      string    `json:"key"`              // dedup key: incident id and tier; FIFO order holds per key
 	Kind     Kind      `json:"kind"`             //
+	Event    Event     `json:"event,omitzero"`   // what it tells of
 	At       time.Time `json:"at"`               // when the decision was taken, wall clock
 	Incident string    `json:"incident"`         // incident id, for the links and commands
 	Tier     int       `json:"tier"`             // ordinal of the escalation: 0 for the first people to be told

@@ -149,6 +149,7 @@ func (r OutboxRules) stormRows(channel string, s Storm, kind Kind, now time.Time
 		Host:     s.First.Host,
 		Target:   s.First.Target,
 		Class:    "storm",
+		Event:    EventStorm,
 		Since:    s.Since,
 		Affected: s.Targets,
 		Evidence: slices.Clone(s.Lines),

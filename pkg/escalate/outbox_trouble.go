@@ -220,6 +220,7 @@ func (r OutboxRules) troubleNotice(b ChannelBook, t Trouble, kind Kind, now time
 		Host:     r.Host,
 		Target:   c.Channel,
 		Class:    "channel",
+		Event:    EventChannel,
 		Summary:  fmt.Sprintf("notifications through %s do not arrive: %s", c.Channel, t.Why),
 		Since:    t.Since,
 		Next:     "recoveryd keeps every page and goes on trying; look after the channel",

@@ -55,7 +55,7 @@ func Sample(kind Kind, id, host string, now time.Time) Notice {
 	case Resolve:
 		n.Status, n.Next = Resolved, "nothing; it has been healthy for 2 minutes"
 	case Change:
-		n.Status, n.Severity, n.Priority = Resolved, Info, "P4"
+		n.Status, n.Severity, n.Priority, n.Event = Resolved, Info, "P4", EventCure
 		n.Summary = "restarted codebase-mcp after a crash; verified healthy"
 	}
 	return n

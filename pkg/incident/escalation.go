@@ -107,11 +107,25 @@ func (tn *turn) escalate(rec *Record) {
 		}
 		c.Clock, c.Paged, c.PagedWhy = clock, tn.now, why
 	}
+	earlier := slices.Clone(c.Told)
 	c.Told = append(c.Told, due...)
 	for _, group := range byOrdinal(due) {
 		c.Tier = max(c.Tier, group[0].N)
 		tn.notify(NoticeTrigger, group[0].N, why, group[0].Why, addresses(group))
+		tn.effects[len(tn.effects)-1].Notice.Again = toldBefore(earlier, group)
 	}
+}
+
+// toldBefore reports whether every tier of some messages has been told before.
+func toldBefore(earlier, group []Told) bool {
+	for _, now := range group {
+		for _, tier := range now.Tiers {
+			if !slices.ContainsFunc(earlier, func(t Told) bool { return slices.Contains(t.Tiers, tier) }) {
+				return false
+			}
+		}
+	}
+	return len(group) > 0
 }
 
 // bringUpToDate shows the present state on every channel that was told before this step.

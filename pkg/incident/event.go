@@ -132,6 +132,8 @@ type Notice struct {
 	To []Address `json:"to"`
 	// Because says why these people are told now, in one sentence; of a trigger.
 	Because string `json:"because,omitzero"`
+	// Again says of a trigger that those whom it tells were told of the incident before.
+	Again bool `json:"again,omitzero"`
 	// Case is what it is about when that is no incident: the run of a playbook.
 	Case *Incident `json:"case,omitzero"`
 }

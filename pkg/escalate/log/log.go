@@ -89,7 +89,7 @@ func (n *Notifier) fields(no escalate.Notice) []zap.Field {
 		return out
 	}
 	fields := []zap.Field{
-		zap.String("kind", text(string(no.Kind))), zap.String("incident", text(no.Incident)), zap.String("key", text(no.Key)),
+		zap.String("kind", text(string(no.Kind))), zap.String("event", text(string(no.Event))), zap.String("incident", text(no.Incident)), zap.String("key", text(no.Key)),
 		zap.Int("tier", no.Tier), zap.String("priority", text(no.Priority)), zap.String("status", text(string(no.Status))),
 		zap.String("target", text(no.Target)), zap.String("class", text(no.Class)), zap.String("title", text(n.messages.Title(no))),
 		zap.Time("since", no.Since), zap.Strings("affected", list(no.Affected)), zap.Strings("evidence", list(no.Evidence)),

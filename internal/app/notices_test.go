@@ -1,0 +1,167 @@
+package app
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"github.com/recoveryd/recoveryd/internal/engine"
+	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
+	"github.com/recoveryd/recoveryd/pkg/incident"
+)
+
+// everyNotice is one of each event that the product tells of, as it is made.
+func everyNotice() map[string]escalate.Notice {
+	at := time.Date(2026, 11, 22, 3, 12, 0, 0, time.UTC)
+	r := engine.Renderer{Host: "web-1", Link: "http://web-1:9465", Unit: func(string) string { return "mcp.service" }}
+	base := func() incident.Incident {
+		return incident.Incident{ID: "mcp-20261122-031000", Target: "mcp", Class: detect.ClassDown, Severity: detect.P1, Since: at.Add(-2 * time.Minute), Opened: at.Add(-time.Minute),
+			Diagnosis: detect.Diagnosis{Class: detect.ClassDown, Because: "connection refused, unit failed", Witnesses: []detect.Witness{detect.ByUnit, detect.BySocket}}}
+	}
+	tried := incident.Attempt{Strategy: "start", Action: "unit.start mcp.service", At: at.Add(-50 * time.Second), Ended: at.Add(-49 * time.Second), Result: incident.ResultDone, Verdict: incident.Verified}
+	tell := func(kind incident.NoticeKind, why incident.Reason, next string, change func(*incident.Notice, *incident.Incident)) escalate.Notice {
+		i, n := base(), incident.Notice{Kind: kind, Why: why, Next: next}
+		if change != nil {
+			change(&n, &i)
+		}
+		out := r.Render(n, i, at)
+		out.ID = out.Key + "#1"
+		return out
+	}
+	over := func(end string, a ...incident.Attempt) func(*incident.Notice, *incident.Incident) {
+		return func(_ *incident.Notice, i *incident.Incident) { i.Closed, i.EndWhy, i.Attempts = at, end, a }
+	}
+	run := func(change func(*incident.Incident)) func(*incident.Notice, *incident.Incident) {
+		return func(n *incident.Notice, i *incident.Incident) {
+			*i = incident.Incident{ID: "full-recovery-20261122-030900", Target: "playbook:full-recovery", Class: incident.ClassPlaybook, Severity: detect.P2, Since: at.Add(-3 * time.Minute),
+				Opened: at, Diagnosis: detect.Diagnosis{Because: "step 2 of 3, restart mcp: its unit is failed"}}
+			if change != nil {
+				change(i)
+			}
+		}
+	}
+	const nothing = "nothing: it is over"
+	failing := incident.Attempt{Strategy: "start", Action: "unit.start mcp.service", At: at.Add(-50 * time.Second), Ended: at.Add(-49 * time.Second), Result: incident.ResultFailed, Verdict: incident.ActionFailed}
+	out := map[string]escalate.Notice{
+		"page": tell(incident.NoticeTrigger, incident.LadderEnded, "recoveryd will do nothing more by itself: everything it may try was tried. It keeps watching and resolves this page when the target has recovered.",
+			func(_ *incident.Notice, i *incident.Incident) { i.Attempts = []incident.Attempt{failing} }),
+		"page-only-watched": tell(incident.NoticeTrigger, incident.LadderEnded, "recoveryd does nothing by itself: it is only watched: the configuration names no unit of it. It keeps watching and resolves this page when the target has recovered.",
+			func(_ *incident.Notice, i *incident.Incident) { i.Skipped = []string{"start: it has no unit"} }),
+		"update": tell(incident.NoticeUpdate, incident.Mended, "recovered; watched for a relapse until 03:13:00 UTC", nil),
+		"tier":   tell(incident.NoticeTrigger, incident.TierDue, "an action is in flight", func(n *incident.Notice, _ *incident.Incident) { n.Tier, n.Because = 1, "secondary is told after 15m" }),
+		"reminder": tell(incident.NoticeTrigger, incident.TierDue, "an action is in flight",
+			func(n *incident.Notice, _ *incident.Incident) {
+				n.Tier, n.Again, n.Because = 2, true, "still unresolved, told again each 1h"
+			}),
+		"all-clear":         tell(incident.NoticeResolve, incident.Closed, nothing, over("", tried)),
+		"closed-by-person":  tell(incident.NoticeResolve, incident.ClosedByPerson, nothing, over("closed by ann: false alarm", failing)),
+		"target-removed":    tell(incident.NoticeResolve, incident.TargetLeft, nothing, over("target removed from the configuration")),
+		"cure":              tell(incident.NoticeChange, incident.Closed, nothing, over("", tried)),
+		"over-by-itself":    tell(incident.NoticeChange, incident.Closed, nothing, over("", failing)),
+		"approval":          tell(incident.NoticeChange, incident.HoldApproval, "recoveryd holds back (needs-approval): waits for approval of: unit.start mcp.service. Allow it with: recoveryd approve mcp-20261122-031000", waits(at)),
+		"approval-reworded": tell(incident.NoticeUpdate, incident.HoldApproval, "recoveryd holds back (needs-approval): waits for approval of: unit.start mcp.service", waits(at)),
+		"drill": tell(incident.NoticeTrigger, incident.LadderEnded, "an action is in flight",
+			func(_ *incident.Notice, i *incident.Incident) {
+				i.Drill = &incident.Drilled{ID: "20261122-kill-mcp", Fault: incident.FaultKill, Target: "mcp", By: "ann"}
+			}),
+		"drill-all-clear": tell(incident.NoticeResolve, incident.Closed, nothing, func(n *incident.Notice, i *incident.Incident) {
+			over("", tried)(n, i)
+			i.Drill = &incident.Drilled{ID: "20261122-kill-mcp", Fault: incident.FaultKill, Target: "mcp", By: "ann"}
+		}),
+		"playbook-done": tell(incident.NoticeChange, incident.PlaybookDone, nothing, run(func(i *incident.Incident) { i.Closed, i.Diagnosis.Because = at, "every step was done" })),
+		"playbook-approval": tell(incident.NoticeChange, incident.PlaybookWaits, "it waits until 04:00 UTC, then it fails", run(func(i *incident.Incident) {
+			i.Diagnosis.Because = "step 2 of 3, restart mcp waits for a person's approval"
+		})),
+		"playbook-failed": tell(incident.NoticeTrigger, incident.PlaybookFailed, "mcp is treated as always", run(nil)),
+		"playbook-over":   tell(incident.NoticeResolve, incident.Mended, nothing, run(func(i *incident.Incident) { i.Closed, i.Diagnosis.Because = at, "seen to by ann" })),
+	}
+	trouble := escalate.Notice{ID: "c#1", Key: "channel/web-1/pd/1", Kind: escalate.Trigger, Event: escalate.EventChannel, At: at, Priority: "P2", Severity: escalate.Error, Status: escalate.Identified,
+		Host: "web-1", Target: "pd", Class: "channel", Summary: "notifications through pd do not arrive: pd has not delivered since 03:08", Since: at.Add(-4 * time.Minute), Next: "recoveryd keeps every page and goes on trying; look after the channel"}
+	out["channel-outage"] = trouble
+	trouble.Kind, trouble.Status, trouble.Summary, trouble.Next = escalate.Resolve, escalate.Resolved, "notifications through pd arrive again", "nothing"
+	out["channel-works"] = trouble
+	storm := trouble
+	storm.Kind, storm.Event, storm.Status, storm.Class, storm.Summary = escalate.Trigger, escalate.EventStorm, escalate.Investigating, "storm", "12 alerts within 1m on web-1, first: mcp: down"
+	out["storm"] = storm
+	own := trouble
+	own.Kind, own.Event, own.Target, own.Class, own.Summary = escalate.Trigger, escalate.EventOwn, "recoveryd", "recoveryd", "recoveryd cannot write its journal: it watches and pages, but acts on nothing"
+	out["recoveryd-impaired"] = own
+	canary := own
+	canary.Event, canary.Test, canary.Class, canary.Summary = escalate.EventCanary, true, "canary", "scheduled test of the channels, nothing is wrong"
+	out["canary"] = canary
+	return out
+}
+
+func waits(at time.Time) func(*incident.Notice, *incident.Incident) {
+	return func(_ *incident.Notice, i *incident.Incident) {
+		i.Held, i.HeldWhy = incident.HoldApproval, "waits for approval of: unit.start mcp.service"
+		i.Proposal = &incident.Proposal{Strategy: "start", Plan: "start: unit.start mcp.service", Until: at.Add(5 * time.Minute)}
+	}
+}
+
+// TestEveryNoticeAsEachVendorGetsIt keeps testdata/notices in step: one file for each thing that is told.
+func TestEveryNoticeAsEachVendorGetsIt(t *testing.T) {
+	channels := map[string]string{
+		"email":     "{server: 'smtp.example.org:587', from: 'a@example.org', to: ['b@example.org']}",
+		"log":       "{}",
+		"pagerduty": "{routing_key: 0123456789abcdef0123456789abcdef, changes: true}",
+		"slack":     "{webhook_url: 'https://hooks.slack.example/services/T/B/x'}",
+		"webhook":   "{url: 'https://hook.example.org/'}",
+	}
+	firsts := map[string]string{}
+	for name, n := range everyNotice() {
+		var b strings.Builder
+		m, err := escalate.NewMessages(escalate.Templates{})
+		require.NoError(t, err)
+		fmt.Fprintf(&b, "title: %s\n\n%s\nstep: %s\n", m.Title(n), m.Text(n), m.Step(n))
+		for _, kind := range []string{"email", "log", "pagerduty", "slack", "webhook"} {
+			section := channels[kind]
+			notifier, err := builtin.All(zap.NewNop())[kind](func(into any) error { return yaml.Unmarshal([]byte(section), into) })
+			require.NoError(t, err, kind)
+			shown, err := notifier.(escalate.Previewer).Preview(escalate.Delivery{Notice: n, Attempt: 1})
+			require.NoError(t, err, "%s of %s", name, kind)
+			text := strings.TrimSpace(strings.ReplaceAll(string(shown), "\r\n", "\n"))
+			if _, rest, ok := strings.Cut(text, "boundary="); ok { // drawn anew for each mail
+				random, _, _ := strings.Cut(rest, "\n")
+				text = strings.ReplaceAll(text, random, "BOUNDARY")
+			}
+			fmt.Fprintf(&b, "\n---- %s\n%s\n", kind, text)
+			if first := n.First(); first != "" && !strings.HasPrefix(string(shown), "(nothing") {
+				require.Contains(t, string(shown), first+": ", "%s through %s", name, kind)
+			}
+		}
+		path := filepath.Join("testdata", "notices", name+".txt")
+		if *updatePage {
+			require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+			require.NoError(t, os.WriteFile(path, []byte(b.String()), 0o644))
+		}
+		want, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, string(want), b.String(), "stale: go test ./internal/app -run TestEveryNotice -update")
+		firsts[name] = n.First()
+		if n.Event != escalate.EventCure {
+			require.NotContains(t, b.String(), "Done: ", name)
+			require.NotContains(t, strings.ReplaceAll(b.String(), "not cured by", ""), "cured by", name)
+		}
+	}
+	told := map[escalate.Event]bool{}
+	for _, n := range everyNotice() {
+		told[n.Event] = true
+	}
+	for _, e := range escalate.Events() {
+		require.True(t, told[e], "no example of the event %s", e)
+	}
+	require.Equal(t, "Approval wanted", firsts["approval"])
+	require.Equal(t, "Playbook done", firsts["playbook-done"])
+	require.Equal(t, "Closed", firsts["target-removed"])
+	require.Equal(t, "Resolved", firsts["channel-works"])
+}
