@@ -3,7 +3,9 @@ package outbox
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -222,6 +224,65 @@ func TestADaemonThatDiesBehindAnAcceptedPageStillResolvesIt(t *testing.T) {
 		require.Equal(t, []string{"t", "r"}, pager.ids(), "no second page, and no page that stays open")
 		require.NoError(t, out.stop())
 	})
+}
+
+// slow is a store on a disk that takes its time.
+type slow struct{ *memory }
+
+func (s slow) SaveOutbox(ctx context.Context, e escalate.Edits) error {
+	time.Sleep(100 * time.Millisecond)
+	return s.memory.SaveOutbox(ctx, e)
+}
+
+// What the process knows dies with it: that the vendor may have the page must be stored by then.
+func TestThatAPageMayHaveArrivedIsStoredBeforeItLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, atCall := slow{newMemory()}, newMemory()
+		pager := &vendor{}
+		pager.fail = func(_ context.Context, d escalate.Delivery) error {
+			if d.Notice.Kind == escalate.Trigger {
+				atCall.append(store.row("pager", "t")) // all that is left when the host dies now
+			}
+			return nil
+		}
+		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
+		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
+		time.Sleep(time.Second)
+		require.Equal(t, []string{"t"}, pager.ids())
+		require.NoError(t, out.stop())
+		require.True(t, atCall.row("pager", "t").Sending)
+
+		atCall.append(queued("r", "k", escalate.Resolve, "pager")...) // it was over before the next start
+		out = start(t, options(atCall, map[string]escalate.Notifier{"pager": pager}))
+		synctest.Wait()
+		require.Equal(t, []string{"t", "r"}, pager.ids(), "no page stays open for ever")
+		require.NoError(t, out.stop())
+	})
+}
+
+// A connection that breaks after the request was written proves nothing.
+func TestAResolveIsLeftOutOnlyWhenItsPageCannotHaveArrived(t *testing.T) {
+	for op, want := range map[string][]string{"dial": nil, "read": {"r"}, "write": {"r"}, "close": {"r"}} {
+		t.Run(op, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := newMemory()
+				pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
+					if d.Notice.Kind == escalate.Trigger {
+						return &escalate.RetryError{Reason: escalate.ReasonNetwork, Err: &net.OpError{Op: op, Err: syscall.ECONNRESET}}
+					}
+					return nil
+				}}
+				out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
+				out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
+				synctest.Wait()
+				out.Wake(store.append(queued("r", "k", escalate.Resolve, "pager")...)...)
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				require.Equal(t, want, pager.ids())
+				require.NoError(t, out.stop())
+			})
+		})
+	}
 }
 
 func TestStoppingDeliversWhatIsDue(t *testing.T) {

@@ -2,6 +2,7 @@ package strategy
 
 import (
 	"errors"
+	"math"
 	"testing"
 	"time"
 
@@ -215,4 +216,24 @@ func TestAPoolThatDidNotHelpGoesBackToWhatTheFileSaidAndNotToWhatRuns(t *testing
 			require.Equal(t, c.back, p.Undo[0].Args[ArgValue])
 		})
 	}
+}
+
+func TestASizeThatSaysNothingIsNotWhatGrows(t *testing.T) {
+	pool := func(size int, factor float64) (now, next int, err error) {
+		return grown(Input{Facts: facts(detect.PoolMax, size), Target: but(server(), func(t *detect.Target) { t.Pool.Factor = factor })}, detect.PoolMax)
+	}
+	for _, factor := range []float64{1.5, 1, 0, -2, math.NaN()} { // what makes nothing larger is not meant
+		now, next, err := pool(32, factor)
+		require.NoError(t, err)
+		require.Equal(t, []int{32, 48}, []int{now, next}, "factor %v", factor)
+		p, err := raiseMemory(Input{Facts: facts(detect.UnitActive, "active", detect.MemoryMax, 300),
+			Target: but(server(), func(t *detect.Target) { t.Memory.Factor = factor })})
+		require.NoError(t, err)
+		require.Equal(t, "450", p.Actions[0].Args[ArgBytes], "factor %v", factor)
+	}
+	now, next, err := pool(0, 1.5)
+	require.NoError(t, err)
+	require.Equal(t, []int{30, 45}, []int{now, next}, "a pool of 0 is one that was not told: its first size counts")
+	_, err = raiseMemory(Input{Facts: facts(detect.UnitActive, "active", detect.MemoryMax, 0), Target: server()})
+	require.ErrorContains(t, err, "has no MemoryMax to raise")
 }

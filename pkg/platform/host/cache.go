@@ -86,23 +86,14 @@ func (a *Adapter) sweepCache(ctx context.Context, act strategy.Action) (platform
 	if !slices.Contains(a.dirs, dir) {
 		return failed(act, "nothing was done: this directory is not allowed", errors.New("the directory is not one of the configured caches"))
 	}
-	if real, err := filepath.EvalSymlinks(dir); err != nil {
-		return failed(act, "nothing was done: the directory cannot be opened", err)
-	} else if real != dir {
-		return failed(act, "nothing was done: a symbolic link leads elsewhere", fmt.Errorf("%s is really %s: configure that one", dir, real))
-	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return failed(act, "nothing was done: the directory cannot be opened", err)
 	}
 	defer root.Close()
-	info, err := root.Stat(".")
+	info, what, err := itself(root, dir)
 	if err != nil {
-		return failed(act, "nothing was done: the directory cannot be read", err)
-	}
-	// Whoever may write to its parent may have put a link in its place since it was resolved.
-	if now, err := os.Lstat(dir); err != nil || !os.SameFile(info, now) {
-		return failed(act, "nothing was done: the directory was replaced meanwhile", fmt.Errorf("%s is not the directory that was opened", dir))
+		return failed(act, "nothing was done: "+what, err)
 	}
 	s := &sweep{root: root, device: deviceOf(info)}
 	s.empty(ctx, ".")
@@ -118,6 +109,23 @@ func (a *Adapter) sweepCache(ctx context.Context, act strategy.Action) (platform
 		return failed(act, fmt.Sprintf("%s; %d could not be removed", detail, s.failed), err)
 	}
 	return platform.Report{Result: platform.Done, Detail: detail}, nil
+}
+
+// itself tells that what was opened is the directory that is allowed, and nothing that a link leads to. It
+// looks after the opening: whoever may write to the parent may put a link there at any time before.
+func itself(root *os.Root, dir string) (info fs.FileInfo, what string, err error) {
+	if real, err := filepath.EvalSymlinks(dir); err != nil {
+		return nil, "the directory cannot be opened", err
+	} else if real != dir {
+		return nil, "a symbolic link leads elsewhere", fmt.Errorf("%s is really %s: configure that one", dir, real)
+	}
+	if info, err = root.Stat("."); err != nil {
+		return nil, "the directory cannot be read", err
+	}
+	if now, err := os.Lstat(dir); err != nil || !os.SameFile(info, now) {
+		return nil, "the directory was replaced meanwhile", fmt.Errorf("%s is not the directory that was opened", dir)
+	}
+	return info, "", nil
 }
 
 func deviceOf(info fs.FileInfo) uint64 {

@@ -36,6 +36,31 @@ func TestACacheThatCannotBeEmptiedKeepsNothingDown(t *testing.T) {
 	require.FileExists(t, filepath.Join(elsewhere, "precious"))
 }
 
+func TestACacheThatIsReplacedWhileItIsOpenedIsLeftAlone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	precious := filepath.Join(t.TempDir(), "precious")
+	require.NoError(t, os.Mkdir(precious, 0o755))
+	require.NoError(t, os.Symlink(precious, dir)) // a link for as long as the opening takes
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, root.Close()) })
+	_, what, err := itself(root, dir)
+	require.ErrorContains(t, err, "configure that one")
+	require.Equal(t, "a symbolic link leads elsewhere", what)
+
+	require.NoError(t, os.Remove(dir))
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	_, what, err = itself(root, dir)
+	require.ErrorContains(t, err, "is not the directory that was opened")
+	require.Equal(t, "the directory was replaced meanwhile", what)
+
+	own, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, own.Close()) })
+	_, _, err = itself(own, dir)
+	require.NoError(t, err)
+}
+
 func TestWhatWasRemovedIsToldWithItsSizeAndAge(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()
