@@ -262,13 +262,18 @@ func TestThatAPageMayHaveArrivedIsStoredBeforeItLeaves(t *testing.T) {
 
 // A connection that breaks after the request was written proves nothing.
 func TestAResolveIsLeftOutOnlyWhenItsPageCannotHaveArrived(t *testing.T) {
-	for op, want := range map[string][]string{"dial": nil, "read": {"r"}, "write": {"r"}, "close": {"r"}} {
-		t.Run(op, func(t *testing.T) {
+	for cause, want := range map[error][]string{
+		&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}: nil,
+		&net.DNSError{Err: "no such host", Name: "vendor"}:  nil,
+		&net.OpError{Op: "read", Err: syscall.ECONNRESET}:   {"r"},
+		&net.OpError{Op: "write", Err: syscall.EPIPE}:       {"r"},
+	} {
+		t.Run(cause.Error(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := newMemory()
 				pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
 					if d.Notice.Kind == escalate.Trigger {
-						return &escalate.RetryError{Reason: escalate.ReasonNetwork, Err: &net.OpError{Op: op, Err: syscall.ECONNRESET}}
+						return &escalate.RetryError{Reason: escalate.ReasonNetwork, Err: cause}
 					}
 					return nil
 				}}
