@@ -175,6 +175,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 
 // configured tells who wants to know of the configuration in force.
 func (a *App) configured(c *config.Config) {
+	logWarnings(c, a.log)
 	if a.o.Configured != nil {
 		a.o.Configured(c)
 	}

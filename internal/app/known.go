@@ -19,7 +19,7 @@ const (
 
 // Known lists the names that a configuration may use in this build.
 func Known() config.Known {
-	k := config.Known{Platforms: []string{platformSystemd, platformProcess}, Rule: wrongInRule}
+	k := config.Known{Platforms: []string{platformSystemd, platformProcess}, Rule: wrongInRule, Notifier: wrongInNotifier}
 	for _, s := range strategy.Builtin() {
 		k.Strategies = append(k.Strategies, s.Name())
 	}
@@ -31,4 +31,17 @@ func Known() config.Known {
 	}
 	slices.Sort(k.NotifierTypes)
 	return k
+}
+
+// wrongInNotifier builds a notifier only to hear what is wrong and what is risky in its section.
+func wrongInNotifier(n config.Notifier) (warnings []config.Problem, err error) {
+	_, err = builtin.All(zap.NewNop())[n.Type](func(into any) error {
+		found, err := n.Section.DecodeWarn(into)
+		warnings = found
+		return err
+	})
+	if err != nil {
+		err = placed(n, err)
+	}
+	return warnings, err
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/recoveryd/recoveryd/internal/config"
 )
 
@@ -21,6 +23,14 @@ func Warnings(c *config.Config, now time.Time) []config.Problem {
 		}
 	}
 	return out
+}
+
+// logWarnings tells the log of what is risky in a configuration that comes into force: nobody may have
+// validated it.
+func logWarnings(c *config.Config, log *zap.Logger) {
+	for _, w := range Warnings(c, time.Now()) {
+		log.Warn("the configuration is legal but risky", zap.String("where", w.Path), zap.Stringer("what", w))
+	}
 }
 
 // gapPath is where in the file a name is given its people.

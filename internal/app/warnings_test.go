@@ -2,6 +2,8 @@ package app
 
 import (
 	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,9 +12,12 @@ import (
 )
 
 func TestHolesInWhoIsToldAreWarnedOfWhereTheyStand(t *testing.T) {
-	require.Empty(t, Warnings(configured(t, `
+	inRoles := func(list []config.Problem) []config.Problem {
+		return slices.DeleteFunc(list, func(p config.Problem) bool { return strings.HasPrefix(p.Path, "notifiers") })
+	}
+	require.Empty(t, inRoles(Warnings(configured(t, `
 roles: [{name: primary, notify: [pd]}, {name: team, notify: [mail]}, {name: status-page, notify: [page]}]
-`), sunday), "roles that another one stands in for are no risk")
+`), sunday)), "roles that another one stands in for are no risk")
 	c := configured(t, `
 roles:
   - {name: teem, notify: [mail]}
@@ -21,7 +26,7 @@ oncall:
 escalation: {runbook: true}
 `)
 	var got []string
-	for _, w := range Warnings(c, sunday) {
+	for _, w := range inRoles(Warnings(c, sunday)) {
 		got = append(got, w.String())
 	}
 	require.Equal(t, []string{
@@ -41,10 +46,51 @@ notifiers:
 `
 	known := Known()
 	known.WithoutSecrets = true
-	c, err := config.Parse("test.yaml", []byte(text), known)
-	require.NoError(t, err)
-	require.EqualError(t, CheckParts(c), `test.yaml:4:5: notifiers[alice].routing_key: missing; create an "Events API v2" integration on the PagerDuty service and put its integration key here
+	_, err := config.Parse("test.yaml", []byte(text), known)
+	require.EqualError(t, err, `test.yaml:4:5: notifiers[alice].routing_key: missing; create an "Events API v2" integration on the PagerDuty service and put its integration key here
 test.yaml:5:47: notifiers[bob].routing_key: an integration key has 32 letters and digits (got 5 characters)`, "and what lies in files of another machine is not missing")
+}
+
+func TestWhatIsWrongWithANotifierIsSaidTogetherWithTheRestOfTheFile(t *testing.T) {
+	_, err := config.Parse("test.yaml", []byte(`version: 1
+targets: [{name: svc, kind: plain, platform: none, intervall: 5s, check: {type: tcp, address: "127.0.0.1:1"}}]
+notifiers:
+  - {name: mail, type: email, server: "m:25", from: a@b.c, tto: [x@y.z], kinds: [page]}
+  - {name: hook, type: webhook, url: "https://h/x", method: 7}
+  - {name: post, type: email, server: "m:25", from: a@b.c, to: [x@y.z, me]}
+  - {name: page, type: webhok, url: "https://h/x"}
+`), Known())
+	require.EqualError(t, err, `test.yaml:2:52: targets[svc].intervall: unknown key; did you mean "interval"?
+test.yaml:4:60: notifiers[mail].tto: unknown key; did you mean "to"?
+test.yaml:5:61: notifiers[hook].method: is of the wrong type (got a number, want text); put it in quotes
+test.yaml:6:72: notifiers[post].to[1]: not a mail address (got "me")
+test.yaml:7:24: notifiers[page].type: unknown notifier type (got "webhok"); did you mean "webhook"?`)
+}
+
+func TestWhatIsRiskyInANotifierReachesWhoeverValidates(t *testing.T) {
+	c, err := config.Parse("test.yaml", []byte(`version: 1
+targets: [{name: svc, kind: plain, platform: none, check: {type: tcp, address: "127.0.0.1:1"}}]
+notifiers:
+  - {name: chat, type: slack, token: "${SLACK_TOKEN}", channel: $CHANNEL, templates: {title: "{{.Summary}} <b>"}}
+  - {name: mail, type: email, server: "mail.%DOMAIN%:25", from: a@b.c, to: [x@y.z], helo: <your-name>, username: u, password: "p{{ .Values.x }}"}
+  - {name: hook, type: webhook, url: "https://h.example/x", headers: [{name: A, value: hunter22}]}
+`), Known())
+	require.NoError(t, err)
+	var got []string
+	for _, w := range Warnings(c, sunday) {
+		if strings.HasPrefix(w.Path, "notifiers") {
+			got = append(got, w.String())
+		}
+	}
+	require.Equal(t, []string{
+		"test.yaml:4:38: notifiers[chat].token: is taken as it stands: variables are not expanded; write token_env: SLACK_TOKEN",
+		"test.yaml:4:65: notifiers[chat].channel: is taken as it stands: variables are not expanded; write channel_env: CHANNEL",
+		`test.yaml:5:39: notifiers[mail].server: is taken as it stands: variables are not expanded (got "%DOMAIN%"); put the whole value into a variable or a file, and name that with server_env or server_file`,
+		`test.yaml:5:91: notifiers[mail].helo: looks like a placeholder that nobody filled in (got "<your-name>"); write the value itself`,
+		"test.yaml:5:127: notifiers[mail].password: is taken as it stands: variables are not expanded; put the whole value into a variable or a file, and name that with password_env or password_file",
+		"test.yaml:6:38: notifiers[hook].url: a secret stands in this file; put it into a file of its own and name that with url_file",
+		"test.yaml:6:88: notifiers[hook].headers[A].value: a secret stands in this file; put it into a file of its own and name that with value_file",
+	}, got)
 }
 
 func TestTheFullExampleIsTheMatrixOfTheRunbooks(t *testing.T) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,6 +14,9 @@ func (k *checker) notifiers() {
 		p := k.source.item("notifiers", i)
 		names, paths = append(names, n.Name), append(paths, p+".name")
 		k.among(p+".type", "notifier type", n.Type, k.known.NotifierTypes)
+		if k.known.Notifier != nil && slices.Contains(k.known.NotifierTypes, n.Type) {
+			k.channel(n)
+		}
 	}
 	for i, s := range k.c.OnCall {
 		names, paths = append(names, s.Name), append(paths, k.source.item("oncall", i)+".name")
@@ -23,6 +27,20 @@ func (k *checker) notifiers() {
 	k.unique("the name", names, paths)
 	if len(k.c.Notifiers) == 0 && k.sound("notifiers") {
 		k.risk("notifiers", "nobody is told of anything: there is no notifier", "add one, such as {name: pagerduty, type: pagerduty, routing_key_file: ...}")
+	}
+}
+
+// channel takes over what the notifier itself says of its section.
+func (k *checker) channel(n Notifier) {
+	warnings, err := k.known.Notifier(n)
+	if wrong, ok := errors.AsType[*ProblemsError](err); ok {
+		k.problems = append(k.problems, wrong.Problems...)
+		warnings = append(warnings, wrong.Warnings...)
+	}
+	for _, w := range warnings {
+		if !slices.Contains(k.warnings, w) {
+			k.warnings = append(k.warnings, w)
+		}
 	}
 }
 

@@ -24,6 +24,10 @@ type Known struct {
 	// "" = nothing. Nil compiles none.
 	Rule func(Rule) (key, what string)
 
+	// Notifier builds a channel from its section and throws it away: what is wrong with it, as a
+	// *[ProblemsError], and what is legal but risky. Nil builds none.
+	Notifier func(Notifier) ([]Problem, error)
+
 	// WithoutSecrets leaves secrets where they are: files, environment variables and
 	// credentials are not looked at, and the [Secret] values are not set. For checking a file on
 	// another machine than its own.

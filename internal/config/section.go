@@ -58,6 +58,9 @@ func (s Section) DecodeWarn(into any) ([]Problem, error) {
 		}
 	}
 	values := r.section(s.path, n, shape)
+	for _, e := range n.entries {
+		r.unfilledBelow(join(s.path, e.key), e.key, e.value)
+	}
 	if len(r.problems) > 0 {
 		return nil, &ProblemsError{Problems: inOrder(r.problems), Warnings: inOrder(r.warnings)}
 	}
@@ -77,11 +80,19 @@ func (s Section) Problem(key, what string) Problem {
 	if s.node != nil {
 		p.Line, p.Col = s.node.at.line, s.node.at.col
 	}
+	name, inside := key, strings.IndexAny(key, ".[") // "to[0]" and "severities.p1" stand in a key of the section
+	if inside > 0 {
+		name = key[:inside]
+	}
 	if key != "" {
-		p.Path = join(s.path, key)
+		p.Path = join(s.path, name) + key[len(name):]
 	}
 	for _, suffix := range append([]string{""}, twins...) {
-		if n := s.rest[key+suffix]; n != nil {
+		if n := s.rest[name+suffix]; n != nil {
+			var item int
+			if _, err := fmt.Sscanf(key[len(name):], "[%d]", &item); err == nil && item < len(n.items) {
+				n = n.items[item]
+			}
 			p.Line, p.Col = n.at.line, n.at.col
 			break
 		}

@@ -95,8 +95,7 @@ var password = regexp.MustCompile(`(^|\s)password\s*=|^[a-z]+://[^/@]*:[^/@]+@|[
 
 // literal warns of a secret that stands in the file itself.
 func (r *reader) literal(path string, n *node, f Shape) {
-	if m := variable.FindStringSubmatch(n.text()); m != nil {
-		r.warn(n.at, Problem{Path: path, What: "is taken as it stands: variables are not expanded", Hint: fmt.Sprintf("write %s%s: %s", f.Key, fromEnv, strings.ToUpper(m[1]))})
+	if r.unfilled(path, f.Key, n, true) {
 		return
 	}
 	if f.Literal == "fine" || f.Literal == "dsn" && !password.MatchString(n.text()) {

@@ -379,6 +379,51 @@ func TestAStormIsToldWithOnePage(t *testing.T) {
 	require.Equal(t, "T2002", kindsOf(b.Rows), "nothing of it was delivered, so nothing of it leaves")
 }
 
+func TestAStormSwallowsNothingThatBeganAfterIt(t *testing.T) {
+	r := DefaultOutboxRules()
+	r.Host = "db1"
+	burst := func() ChannelBook {
+		var rows []Queued
+		for i := range uint64(8) {
+			rows = append(rows, page(i+1, t0, Critical))
+		}
+		b, added := settleStorm(r, bookOf(rows...), t0)
+		require.Len(t, added, 1)
+		return b
+	}
+	pages := func(added []Queued) (keys []string) {
+		for _, q := range added {
+			if q.Kind == Trigger {
+				keys = append(keys, q.Key)
+			}
+		}
+		return keys
+	}
+	t.Run("after its alerts are over", func(t *testing.T) {
+		at := t0.Add(20 * time.Second)
+		b := burst()
+		first := b.State.Storms[0].Key
+		for i := range uint64(8) {
+			b = b.Add([]Queued{resolveOf(2000+i, fmt.Sprintf("k%d", i+1), at)}, nil)
+		}
+		b, _ = settleStorm(r, b, at)
+		_, added := settleStorm(r, b.Add([]Queued{page(3000, at.Add(time.Second), Critical)}, nil), at.Add(time.Second))
+		require.Len(t, pages(added), 1, "the page of those is history")
+		require.NotEqual(t, first, pages(added)[0])
+	})
+	t.Run("a minute after its page, however steadily more come", func(t *testing.T) {
+		b, told := burst(), 1
+		for i := range uint64(30) {
+			at := t0.Add(time.Duration(i+1) * 10 * time.Second)
+			var added []Queued
+			b, added = settleStorm(r, b.Add([]Queued{page(2000+1000*i, at, Critical)}, nil), at)
+			told += len(pages(added))
+		}
+		require.GreaterOrEqual(t, told, 4, "somebody is woken again for five minutes of new alerts")
+		require.Less(t, told, 12, "and not for each")
+	})
+}
+
 func resolveOf(seq uint64, key string, at time.Time) Queued {
 	q := NewQueued(at, Notice{ID: fmt.Sprintf("r%d", seq), Key: key, Kind: Resolve}, "pager")[0]
 	q.Seq = seq

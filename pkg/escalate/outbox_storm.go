@@ -15,7 +15,8 @@ const stormLines = 20
 // StormWindow, the further ones, and those of the window which have not been tried yet, are
 // demoted to updates, and one trigger for the whole storm takes their place. It is resolved when
 // all of them are. Pages that already left stay as they are, and a trigger that is worse than
-// everything the storm has told is never demoted. News are the triggers and resolves that were
+// everything the storm has told is never demoted. A storm that was told covers what begins within
+// StormWindow of its page and while one of its alerts is open; what begins later is news again. News are the triggers and resolves that were
 // not looked at yet, before collapsing; each is looked at once, in order of arrival.
 func (r OutboxRules) storms(b *ChannelBook, news []Queued, now time.Time) (Edits, time.Time) {
 	c := b.State
@@ -79,7 +80,9 @@ func (r OutboxRules) count(b *ChannelBook, c *ChannelState, i int, changed map[i
 		return
 	}
 	s := r.current(c, q)
-	s.Until = q.Enqueued.Add(r.StormWindow)
+	if !s.Told {
+		s.Until = q.Enqueued.Add(r.StormWindow)
+	}
 	for j := range b.Rows[:i+1] {
 		m := &b.Rows[j]
 		fresh := m.Kind == Trigger && m.Origin == FromDecision && m.Counted && m.Attempts == 0 &&
@@ -102,7 +105,7 @@ func (b *ChannelBook) endsLater(q Queued) bool {
 
 // current is the storm that a trigger belongs to: the one under way, or a new one.
 func (r OutboxRules) current(c *ChannelState, q Queued) *Storm {
-	if n := len(c.Storms); n > 0 && !q.Enqueued.After(c.Storms[n-1].Until) {
+	if n := len(c.Storms); n > 0 && !q.Enqueued.After(c.Storms[n-1].Until) && !(c.Storms[n-1].Told && len(c.Storms[n-1].Open) == 0) {
 		return &c.Storms[n-1]
 	}
 	c.Storms = append(c.Storms, Storm{
