@@ -62,6 +62,7 @@ notifiers:
 `), Known())
 	require.EqualError(t, err, `test.yaml:2:52: targets[svc].intervall: unknown key; did you mean "interval"?
 test.yaml:4:60: notifiers[mail].tto: unknown key; did you mean "to"?
+test.yaml:4:82: notifiers[mail].kinds[0]: unknown value (got text, want trigger, update, resolve or change)
 test.yaml:5:61: notifiers[hook].method: is of the wrong type (got a number, want text); put it in quotes
 test.yaml:6:72: notifiers[post].to[1]: not a mail address (got "me")
 test.yaml:7:24: notifiers[page].type: unknown notifier type (got "webhok"); did you mean "webhook"?`)

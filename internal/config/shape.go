@@ -33,7 +33,7 @@ const (
 // tags, and is what the reader, the generated documentation and the JSON schema have in common.
 //
 // The tags: yaml (name of the key), default (as written in the file), shown (default in words,
-// when it is computed), enum (allowed words, separated by |), unit, form (see forms.go), and want,
+// when it is computed), example (a value as written in the file), enum (allowed words, separated by |), unit, form (see forms.go), and want,
 // a comma-separated list of: required, nonempty, min=, max= (inclusive), above= (exclusive),
 // secret ("true": plain text that must not be shown) and literal (see Shape.Literal).
 type Shape struct {
@@ -45,6 +45,7 @@ type Shape struct {
 	Shown    string // default in words, when it is computed or has consequences
 	Enum     []string
 	Unit     string
+	Example  string // as written in the file, where the type alone does not show it
 	Form     string
 	Required bool
 	NonEmpty bool // when present, the list or text has something in it
@@ -63,6 +64,17 @@ type Shape struct {
 // restKey is the yaml tag of the field that takes the keys which are not known here. No key of a
 // file can have this name, because such keys go into that field.
 const restKey = "@rest"
+
+// KeysOf describes the keys of a section that belongs to somebody else, given by its struct.
+func KeysOf(section any) Shape { return shapeOf(reflect.TypeOf(section)) }
+
+// nameOf is the name of a struct, with its package when it is not one of ours.
+func nameOf(t reflect.Type) string {
+	if t.PkgPath() == reflect.TypeFor[Config]().PkgPath() {
+		return t.Name()
+	}
+	return t.String()
+}
 
 // Keys describes the whole configuration file.
 func Keys() Shape { return shapeOf(reflect.TypeFor[Config]()) }
@@ -138,8 +150,9 @@ func fieldsOf(t reflect.Type) []Shape {
 			continue
 		}
 		s := shapeOf(f.Type)
-		s.Key, s.Type, s.Field = name, t.Name(), f.Name
+		s.Key, s.Type, s.Field = name, nameOf(t), f.Name
 		s.Default, s.Shown, s.Unit = f.Tag.Get("default"), f.Tag.Get("shown"), f.Tag.Get("unit")
+		s.Example = f.Tag.Get("example")
 		s.Form, s.Literal = f.Tag.Get("form"), f.Tag.Get("literal")
 		s.Hidden = f.Tag.Get("secret") == "true" || s.Kind == KindSecret
 		if e := f.Tag.Get("enum"); e != "" {

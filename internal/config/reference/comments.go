@@ -15,11 +15,16 @@ import (
 // comments holds the comment of each struct field, by "Struct.Field".
 type comments map[string]string
 
-// readComments collects the field comments of all structs in a directory.
+// readComments collects the field comments of all structs of package config, in dir, and of the
+// notifiers, whose structs go by the names of their packages too.
 func readComments(dir string) (comments, error) {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil {
-		return nil, err
+	var paths []string
+	for _, in := range []string{dir, filepath.Join(dir, "..", "..", "pkg", "escalate"), filepath.Join(dir, "..", "..", "pkg", "escalate", "*")} {
+		found, err := filepath.Glob(filepath.Join(in, "*.go"))
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, found...)
 	}
 	out := comments{}
 	for _, path := range paths {
@@ -29,7 +34,11 @@ func readComments(dir string) (comments, error) {
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			if spec, ok := n.(*ast.TypeSpec); ok {
-				out.add(spec)
+				prefix := ""
+				if file.Name.Name != "config" {
+					prefix = file.Name.Name + "."
+				}
+				out.add(prefix, spec)
 			}
 			return true
 		})
@@ -37,7 +46,7 @@ func readComments(dir string) (comments, error) {
 	return out, nil
 }
 
-func (c comments) add(spec *ast.TypeSpec) {
+func (c comments) add(prefix string, spec *ast.TypeSpec) {
 	st, ok := spec.Type.(*ast.StructType)
 	if !ok {
 		return
@@ -45,7 +54,7 @@ func (c comments) add(spec *ast.TypeSpec) {
 	for _, f := range st.Fields.List {
 		text := strings.Join(strings.Fields(f.Doc.Text()), " ")
 		for _, name := range f.Names {
-			c[spec.Name.Name+"."+name.Name] = text
+			c[prefix+spec.Name.Name+"."+name.Name] = text
 		}
 	}
 }

@@ -11,10 +11,13 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
 )
 
 func main() {
@@ -41,6 +44,9 @@ func write(dir string) error {
 	return nil
 }
 
+// types are the types of notifier that this build has.
+func types() []string { return slices.Sorted(maps.Keys(builtin.Configs())) }
+
 // render returns the generated files by path. dir is that of package config, whose sources hold
 // the comments.
 func render(dir string) (map[string][]byte, error) {
@@ -51,6 +57,11 @@ func render(dir string) (map[string][]byte, error) {
 	root := config.Keys()
 	if err := texts.complete(root); err != nil {
 		return nil, err
+	}
+	for _, name := range types() {
+		if err := texts.complete(config.KeysOf(builtin.Configs()[name])); err != nil {
+			return nil, err
+		}
 	}
 	schema, err := schemaJSON(root, texts)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
 )
 
 const head = `# Configuration
@@ -57,7 +58,48 @@ func markdown(root config.Shape, texts comments) []byte {
 	var b strings.Builder
 	b.WriteString(head)
 	section(&b, root, "", "Top level", texts)
+	for _, name := range types() {
+		notifier(&b, config.KeysOf(builtin.Configs()[name]), name, texts)
+	}
 	return []byte(b.String())
+}
+
+// notifier lists the keys of a type of notifier in one table, with those of its parts.
+func notifier(b *strings.Builder, s config.Shape, name string, texts comments) {
+	fmt.Fprintf(b, "## Notifier of type `%s`\n\nThese keys stand in an item of [`notifiers`](#notifiers) beside `name` and `type: %s`. Every key that takes text may end in `_file`, `_env` or `_credential`, as a [secret](#secrets) may.\n\n", name, name)
+	b.WriteString("| Key | Type | Default | Effect | Example |\n|---|---|---|---|---|\n")
+	var rows func(s config.Shape, at string)
+	rows = func(s config.Shape, at string) {
+		for _, f := range s.Fields {
+			sub, here := f, at+f.Key
+			if f.Kind == config.KindList {
+				sub, here = *f.Elem, here+"[]"
+			}
+			nested := sub.Kind == config.KindSection
+			kind := typeOf(f, "")
+			switch {
+			case f.Hidden:
+				kind = "[secret](#secrets)"
+			case nested && f.Kind == config.KindList:
+				kind = "list of sections"
+			case nested:
+				kind = "section"
+			}
+			byDefault, example := defaultOf(f), f.Example
+			if f.Default == "" && f.Shown == "" && nested {
+				byDefault = "see below"
+			}
+			if example != "" {
+				example = "`" + strings.ReplaceAll(example, "|", `\|`) + "`"
+			}
+			fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", at+f.Key, kind, byDefault, cell(texts.of(f)), example)
+			if nested {
+				rows(sub, here+".")
+			}
+		}
+	}
+	rows(s, "")
+	b.WriteString("\n")
 }
 
 func section(b *strings.Builder, s config.Shape, path, title string, texts comments) {

@@ -8,6 +8,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
 )
 
 // The patterns of values that are text in YAML and have a form of their own.
@@ -55,6 +56,8 @@ func schemaOf(f config.Shape, texts comments) *jsonschema.Schema {
 		s.OneOf = []*jsonschema.Schema{{Type: "string", Pattern: sizePattern}, {Type: "integer", Minimum: "0"}}
 	case config.KindFree:
 		s.Type = "object"
+	case config.KindWords:
+		s.Type, s.AdditionalProperties = "object", schemaOf(*f.Elem, texts)
 	default:
 		s.Type = "string"
 		if f.Required || f.NonEmpty {
@@ -66,6 +69,41 @@ func schemaOf(f config.Shape, texts comments) *jsonschema.Schema {
 	}
 	s.Default = defaultValue(f)
 	return s
+}
+
+// notifierSchema lists the types, and for each which keys it has.
+func notifierSchema(s *jsonschema.Schema, own config.Shape, texts comments) {
+	kind, _ := s.Properties.Get("type")
+	for _, name := range types() {
+		kind.Enum = append(kind.Enum, name)
+		keys := &jsonschema.Schema{}
+		shape := config.KeysOf(builtin.Configs()[name])
+		sectionSchema(keys, shape, texts)
+		twinned(keys, shape)
+		for _, f := range own.Fields {
+			keys.Properties.Set(f.Key, jsonschema.TrueSchema)
+		}
+		is := jsonschema.NewProperties()
+		is.Set("type", &jsonschema.Schema{Const: name})
+		s.AllOf = append(s.AllOf, &jsonschema.Schema{If: &jsonschema.Schema{Properties: is, Required: []string{"type"}}, Then: keys})
+	}
+}
+
+// twinned adds the other ways in which every text of a notifier may be written.
+func twinned(s *jsonschema.Schema, f config.Shape) {
+	for _, k := range f.Fields {
+		sub, _ := s.Properties.Get(k.Key)
+		switch {
+		case k.Kind == config.KindText:
+			for _, t := range config.Twins() {
+				s.Properties.Set(k.Key+t.Suffix, &jsonschema.Schema{Type: "string", Description: k.Key + ", " + t.Text})
+			}
+		case k.Kind == config.KindSection:
+			twinned(sub, k)
+		case k.Kind == config.KindList && k.Elem.Kind == config.KindSection:
+			twinned(sub.Items, *k.Elem)
+		}
+	}
 }
 
 // sectionSchema describes a mapping. A secret may be written under any of its names.
@@ -90,6 +128,9 @@ func sectionSchema(s *jsonschema.Schema, f config.Shape, texts comments) {
 		case k.Required:
 			s.AllOf = append(s.AllOf, &jsonschema.Schema{AnyOf: anyRequired(names)})
 		}
+	}
+	if f.Struct == "Notifier" {
+		notifierSchema(s, f, texts)
 	}
 }
 

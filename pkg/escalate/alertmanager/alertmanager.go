@@ -34,15 +34,17 @@ const DefaultHold = 24 * time.Hour
 // Config is a channel's section.
 type Config struct {
 	// URLs are the Alertmanagers of one cluster, such as http://127.0.0.1:9093.
-	URLs []string `yaml:"urls"`
+	URLs []string `yaml:"urls" example:"[http://127.0.0.1:9093]"`
 	// Username and Password are for basic authentication; Token is a bearer token instead.
-	Username string `yaml:"username"`
+	Username string `yaml:"username" example:"recoveryd"`
+	// Password of the basic authentication.
 	Password string `yaml:"password" secret:"true"`
-	Token    string `yaml:"token" secret:"true"`
+	// Token is a bearer token, in place of username and password.
+	Token string `yaml:"token" secret:"true"`
 	// Labels are added to every alert, for Alertmanager's routes.
-	Labels map[string]string `yaml:"labels"`
+	Labels map[string]string `yaml:"labels" example:"{team: platform}"`
 	// Hold is how long an alert fires without being repeated. 0: 24h.
-	Hold time.Duration `yaml:"hold"`
+	Hold time.Duration `yaml:"hold" shown:"24h" example:"24h"`
 	// Templates overrides texts: title is the annotation summary, text is description.
 	Templates escalate.Templates `yaml:"templates"`
 	// HTTP says how Alertmanager is reached.

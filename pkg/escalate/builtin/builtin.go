@@ -36,6 +36,20 @@ func All(logger *zap.Logger) map[string]New {
 	}
 }
 
+// Configs are the structs that the types read their sections into, for whoever documents their keys.
+func Configs() map[string]any {
+	return map[string]any{
+		"alertmanager": alertmanager.Config{},
+		"command":      command.Config{},
+		"email":        email.Config{},
+		"log":          log.Config{},
+		"pagerduty":    pagerduty.Config{},
+		"slack":        slack.Config{},
+		"statuspage":   statuspage.Config{},
+		"webhook":      webhook.Config{},
+	}
+}
+
 // Threaded reports whether a type keeps one conversation per incident: its channels are told of
 // later tiers under the key of the first, and show the rise themselves.
 func Threaded(name string) bool { return name == "slack" }

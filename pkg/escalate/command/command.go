@@ -42,20 +42,22 @@ const (
 // and a signal: try again.
 type Config struct {
 	// Argv is the program, by an absolute path, and its arguments.
-	Argv []string `yaml:"argv"`
+	Argv []string `yaml:"argv" example:"[/usr/local/bin/tell, --urgent]"`
 	// Env are environment variables for it, beside PATH and RECOVERYD_*; nothing is inherited.
-	Env []Variable `yaml:"env"`
+	Env []Variable `yaml:"env" example:"[{name: TEAM, value: platform}]"`
 	// Timeout bounds one run. 0: 30s.
-	Timeout time.Duration `yaml:"timeout"`
+	Timeout time.Duration `yaml:"timeout" shown:"30s" example:"1m"`
 	// Kinds are the kinds that are handed over: trigger, update, resolve, change. Empty: all.
-	Kinds []string `yaml:"kinds"`
+	Kinds []string `yaml:"kinds" enum:"trigger|update|resolve|change" example:"[trigger, resolve]"`
 	// Templates overrides texts.
 	Templates escalate.Templates `yaml:"templates"`
 }
 
 // Variable is one environment variable; its value may be a credential.
 type Variable struct {
-	Name  string `yaml:"name"`
+	// Name of the variable.
+	Name string `yaml:"name" example:"TEAM"`
+	// Value of the variable.
 	Value string `yaml:"value" secret:"true"`
 }
 

@@ -44,30 +44,31 @@ const DefaultTimeout = 30 * time.Second
 // Config is a channel's section.
 type Config struct {
 	// Server is the mail server as host:port.
-	Server string `yaml:"server"`
+	Server string `yaml:"server" example:"mail.example.org:587"`
 	// From is the sender: "recoveryd <recoveryd@example.org>".
-	From string `yaml:"from"`
+	From string `yaml:"from" example:"Watchdog <recoveryd@example.org>"`
 	// To are the recipients.
-	To []string `yaml:"to"`
+	To []string `yaml:"to" example:"[ops@example.org]"`
 	// TLS is starttls, implicit, opportunistic or none. Empty: implicit at port 465, none for a
 	// server on this host (localhost, 127.0.0.1, ::1), starttls otherwise.
-	TLS string `yaml:"tls"`
+	TLS string `yaml:"tls" enum:"starttls|implicit|opportunistic|none" shown:"by port and host" example:"starttls"`
 	// CAFile is a PEM file of certificates to trust beside the system's.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" example:"/etc/ssl/ours.pem"`
 	// ServerName is the name in the server's certificate, when it is not the host of Server.
-	ServerName string `yaml:"server_name"`
+	ServerName string `yaml:"server_name" example:"mail.example.org"`
 	// Username and Password log in; the mechanism is chosen from what the server offers.
-	Username string `yaml:"username"`
+	Username string `yaml:"username" example:"recoveryd"`
+	// Password of the login.
 	Password string `yaml:"password" secret:"true"`
 	// PlaintextAuth allows a password to be sent without TLS, to a server on this host.
 	PlaintextAuth bool `yaml:"plaintext_auth"`
 	// Helo is the name given in EHLO. Empty: the host name.
-	Helo string `yaml:"helo"`
+	Helo string `yaml:"helo" shown:"the host name" example:"db1.example.org"`
 	// Kinds are the kinds that are sent: trigger, update, resolve, change. Empty: trigger and
 	// resolve, since every update is a mail of its own.
-	Kinds []string `yaml:"kinds"`
+	Kinds []string `yaml:"kinds" enum:"trigger|update|resolve|change" shown:"trigger and resolve" example:"[trigger, update, resolve]"`
 	// Timeout bounds one attempt. 0: 30s.
-	Timeout time.Duration `yaml:"timeout"`
+	Timeout time.Duration `yaml:"timeout" shown:"30s" example:"30s"`
 	// Templates overrides texts: title is the subject, text the plain body.
 	Templates escalate.Templates `yaml:"templates"`
 }

@@ -37,12 +37,12 @@ type Config struct {
 	RoutingKey string `yaml:"routing_key" secret:"true"`
 	// RoutingKeys names several keys, for rotation without a stuck page: the first one (after
 	// RoutingKey, if that is set) opens alerts, the others only resolve what they once opened.
-	RoutingKeys []Key `yaml:"routing_keys"`
+	RoutingKeys []Key `yaml:"routing_keys" example:"[{name: old, key_file: /etc/recoveryd/old.key}]"`
 	// Endpoint is scheme and host of the API. Empty: DefaultEndpoint.
-	Endpoint string `yaml:"endpoint"`
+	Endpoint string `yaml:"endpoint" shown:"https://events.pagerduty.com" example:"https://events.eu.pagerduty.com"`
 	// Changes sends a change event for a cure that worked. Unset: yes, unless the key is a
 	// ruleset key (it starts with R), for which PagerDuty has no change events.
-	Changes *bool `yaml:"changes"`
+	Changes *bool `yaml:"changes" shown:"true, but for a ruleset key" example:"false"`
 	// Severities overrides the severity per priority; empty ones keep the notice's own.
 	Severities Severities `yaml:"severities"`
 	// Templates overrides texts.
@@ -53,16 +53,22 @@ type Config struct {
 
 // Key is a routing key with a name that may appear in receipts and messages.
 type Key struct {
-	Name string `yaml:"name"`
-	Key  string `yaml:"key" secret:"true"`
+	// Name of the key in receipts and messages.
+	Name string `yaml:"name" example:"old"`
+	// Key is the 32-character integration key.
+	Key string `yaml:"key" secret:"true"`
 }
 
 // Severities maps the runbook's priorities to PagerDuty's severities.
 type Severities struct {
-	P1 escalate.Severity `yaml:"p1"`
-	P2 escalate.Severity `yaml:"p2"`
-	P3 escalate.Severity `yaml:"p3"`
-	P4 escalate.Severity `yaml:"p4"`
+	// P1 is the severity of a notice of that priority.
+	P1 escalate.Severity `yaml:"p1" enum:"critical|error|warning|info" example:"critical"`
+	// P2 is the severity of a notice of that priority.
+	P2 escalate.Severity `yaml:"p2" enum:"critical|error|warning|info" example:"critical"`
+	// P3 is the severity of a notice of that priority.
+	P3 escalate.Severity `yaml:"p3" enum:"critical|error|warning|info" example:"critical"`
+	// P4 is the severity of a notice of that priority.
+	P4 escalate.Severity `yaml:"p4" enum:"critical|error|warning|info" example:"critical"`
 }
 
 // Keys of the receipt.

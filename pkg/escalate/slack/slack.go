@@ -27,16 +27,16 @@ type Config struct {
 	// Token is a bot token (xoxb-...) with the scope chat:write.
 	Token string `yaml:"token" secret:"true"`
 	// Channel is the id (C0123...) or the name of the channel; the bot must be a member of it.
-	Channel string `yaml:"channel"`
+	Channel string `yaml:"channel" example:"C0123456789"`
 	// WebhookURL is an incoming webhook's address; all of it is secret.
 	WebhookURL string `yaml:"webhook_url" secret:"true"`
 	// APIURL is the base of the Web API. Empty: DefaultAPIURL.
-	APIURL string `yaml:"api_url"`
+	APIURL string `yaml:"api_url" shown:"https://slack.com/api"`
 	// Mention is put before every trigger, as Slack writes it: "<!here>", "<@U0123>",
 	// "<!subteam^S0123>". Empty mentions nobody.
-	Mention string `yaml:"mention"`
+	Mention string `yaml:"mention" example:"<!here>"`
 	// Quiet leaves updates out with a webhook, where each is a message of its own.
-	Quiet bool `yaml:"quiet"`
+	Quiet bool `yaml:"quiet" example:"true"`
 	// Templates overrides texts: title is the heading, step the line in the thread.
 	Templates escalate.Templates `yaml:"templates"`
 	// HTTP says how Slack is reached.

@@ -34,25 +34,26 @@ type Config struct {
 	// APIKey of a user of the page.
 	APIKey string `yaml:"api_key" secret:"true"`
 	// PageID is the page's id.
-	PageID string `yaml:"page_id"`
+	PageID string `yaml:"page_id" example:"kctbh9vrtdwd"`
 	// Components are set to a worse status while an incident is open, and back afterwards.
-	Components []Component `yaml:"components"`
+	Components []Component `yaml:"components" example:"[{id: 8kbf7d35c070, target: codebase-mcp}]"`
 	// Subscribers are told of incidents. Unset: yes.
-	Subscribers *bool `yaml:"notify_subscribers"`
+	Subscribers *bool `yaml:"notify_subscribers" shown:"true" example:"false"`
 	// Templates overrides texts: title is the incident's name, text the body of an update. The
 	// defaults of this channel are its own, since the public reads them.
 	Templates escalate.Templates `yaml:"templates"`
 	// Endpoint is scheme and host of the API. Empty: DefaultEndpoint.
-	Endpoint string `yaml:"endpoint"`
+	Endpoint string `yaml:"endpoint" shown:"https://api.statuspage.io"`
 	// HTTP says how the API is reached.
 	HTTP wire.Config `yaml:"http"`
 }
 
 // Component is a component of the page.
 type Component struct {
-	ID string `yaml:"id"`
+	// ID of the component on the page.
+	ID string `yaml:"id" example:"8kbf7d35c070"`
 	// Target is the target it stands for; empty: every one.
-	Target string `yaml:"target"`
+	Target string `yaml:"target" example:"codebase-mcp"`
 }
 
 // What the public reads by default.

@@ -37,23 +37,23 @@ type Config struct {
 	// URL receives the notices; it may hold a credential and is treated as a secret.
 	URL string `yaml:"url" secret:"true"`
 	// Method is POST (when empty) or PUT.
-	Method string `yaml:"method"`
+	Method string `yaml:"method" enum:"POST|PUT" shown:"POST" example:"PUT"`
 	// Secret signs every request with HMAC-SHA256; empty sends unsigned ones.
 	Secret string `yaml:"secret" secret:"true"`
 	// Format is json (when empty), alert or template.
-	Format string `yaml:"format"`
+	Format string `yaml:"format" enum:"json|alert|template" shown:"json" example:"alert"`
 	// Body is the text/template of the format template; see escalate.Templates for its data and
 	// functions, to which "json" is added: it writes any value as JSON.
 	Body string `yaml:"body"`
 	// ContentType of the format template. Empty: application/json.
-	ContentType string `yaml:"content_type"`
+	ContentType string `yaml:"content_type" shown:"application/json" example:"text/plain"`
 	// Headers are added to every request.
-	Headers []Header `yaml:"headers"`
+	Headers []Header `yaml:"headers" example:"[{name: Authorization, value_file: /etc/recoveryd/hook.auth}]"`
 	// Accept is a regular expression that the body of an acceptance must match, beside a status of
 	// 2xx. Empty: any body but a web page, or one that says that it was refused ({"ok":false}, an error).
-	Accept string `yaml:"accept"`
+	Accept string `yaml:"accept" example:"^done$"`
 	// Kinds are the kinds that are sent: trigger, update, resolve, change. Empty: all.
-	Kinds []string `yaml:"kinds"`
+	Kinds []string `yaml:"kinds" enum:"trigger|update|resolve|change" shown:"all" example:"[trigger, resolve]"`
 	// Templates overrides texts.
 	Templates escalate.Templates `yaml:"templates"`
 	// HTTP says how the receiver is reached.
@@ -62,7 +62,9 @@ type Config struct {
 
 // Header is one header; its value may be a credential.
 type Header struct {
-	Name  string `yaml:"name"`
+	// Name of the header.
+	Name string `yaml:"name" example:"Authorization"`
+	// Value of the header.
 	Value string `yaml:"value" secret:"true"`
 }
 

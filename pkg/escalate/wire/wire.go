@@ -44,14 +44,14 @@ const (
 // "http" of every notifier that talks HTTP. The zero value is usable.
 type Config struct {
 	// Timeout bounds one whole attempt, from dialling to the last byte of the reply. 0: 10s.
-	Timeout time.Duration `yaml:"timeout"`
+	Timeout time.Duration `yaml:"timeout" shown:"10s" example:"20s"`
 	// Proxy is the proxy's URL; empty takes HTTPS_PROXY and NO_PROXY from the environment, for https
 	// only: over plain http a proxy would see everything. "none" goes direct. It may carry a password.
-	Proxy string `yaml:"proxy" secret:"true"`
+	Proxy string `yaml:"proxy" secret:"true" shown:"HTTPS_PROXY and NO_PROXY, for https" example:"none"`
 	// CAFile is a PEM file of certificates to trust beside the system's.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" example:"/etc/ssl/ours.pem"`
 	// RetryAfterCap is the longest wait that a vendor may ask for. 0: 5m.
-	RetryAfterCap time.Duration `yaml:"retry_after_cap"`
+	RetryAfterCap time.Duration `yaml:"retry_after_cap" shown:"5m" example:"2m"`
 }
 
 // Client talks to one vendor. It is safe for concurrent use.
