@@ -262,6 +262,9 @@ func (w *world) judgeReplay(rec incident.Record) {
 	if a == nil || a == b {
 		return
 	}
+	if a.Flaps != nil && a.Flaps.Unwritten {
+		return // what goes to and fro is written now and then
+	}
 	if b == nil {
 		b = &incident.TargetState{}
 	}
@@ -279,6 +282,9 @@ func (w *world) judgeReplay(rec incident.Record) {
 	x, y := live.Incidents[a.Incident], shadow.Incidents[a.Incident]
 	if x == y || x == nil || y == nil {
 		return
+	}
+	if own := live.Targets[x.Target]; own != nil && own.Flaps != nil && own.Flaps.Unwritten {
+		return // it waits in the incident of another that goes to and fro
 	}
 	same := x.Class == y.Class && x.Held == y.Held && x.Paged.Equal(y.Paged) && x.Tier == y.Tier && len(x.Attempts) == len(y.Attempts) &&
 		x.Relapses == y.Relapses && len(x.Lessons) == len(y.Lessons) && (x.Proposal == nil) == (y.Proposal == nil) && (x.Proposal == nil || *x.Proposal == *y.Proposal) && (x.Ack == nil) == (y.Ack == nil) && len(x.Affected) == len(y.Affected) && len(x.Rungs) == len(y.Rungs)

@@ -169,9 +169,10 @@ func actsOnUnit(v strategy.Verb) bool {
 	return v == strategy.UnitStart || v == strategy.UnitStop || v == strategy.UnitRestart || v == strategy.UnitKill
 }
 
-// How two of the wishes begin: the one outlives a unit that serves, the other ends with what it rests on.
+// How three of the wishes begin: the first outlives a unit that serves, the others end with what they rest on.
 const (
 	maskedUnit  = "a person masked the unit"
+	queuedJob   = "somebody queued a "
 	unaskedUnit = "nothing asks for the unit to run"
 )
 
@@ -190,7 +191,7 @@ func operatorIntent(f detect.Facts) string {
 	case f.Text(detect.UnitLoad) == "masked":
 		return with(maskedUnit)
 	case f.Text(detect.UnitJob) != "" && !f.True(detect.UnitJobOurs):
-		return with("somebody queued a " + f.Text(detect.UnitJob) + " job for the unit")
+		return with(queuedJob + f.Text(detect.UnitJob) + " job for the unit")
 	case down && f.Text(detect.UnitDeparture) == detect.DepartureStopped:
 		return with("a person stopped the unit")
 	case down && f.Text(detect.UnitDeparture) == detect.DepartureRestart:

@@ -88,8 +88,10 @@ func (i *Incident) approved(plan string) bool {
 // propose asks for a yes, unless it was asked for this plan already. It reports whether it is new.
 func (tn *turn) propose() bool {
 	words := planWords(tn.plan)
-	if i := tn.inc; i.Proposal != nil && i.Proposal.Plan == words {
-		return false
+	if i := tn.inc; i.Proposal != nil && (i.Proposal.Plan == words || tn.t.Flaps.flapping(tn.now)) {
+		return false // of what flaps, one plan after the other is not asked for
+	} else if i.Proposal != nil {
+		tn.toAndFro()
 	}
 	tn.change().Proposal = &Proposal{Strategy: tn.plan.Strategy, Plan: words, At: tn.now, Until: tn.now.Add(tn.p.o.Approval.Deadline)}
 	return true

@@ -83,7 +83,9 @@ var (
 		if n := len(i.Attempts); n > 0 && i.Attempts[n-1].Verdict == "" {
 			i.Attempts[n-1].Verdict = ClearedByItself
 		}
-		i.Proposal = nil // what was proposed is not needed any more
+		if !tn.t.Flaps.flapping(tn.now) {
+			i.Proposal = nil // what was proposed is not needed any more
+		}
 		tn.t.ProbationEnd = tn.now.Add(tn.timing(i.Class).Probation)
 		for _, n := range tn.p.dependents[tn.t.Name] {
 			tn.look(n, 0) // they recover by themselves; see it soon

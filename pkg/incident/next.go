@@ -15,6 +15,13 @@ func Next(t *TargetState, i *Incident) string {
 	if t == nil {
 		return ""
 	}
+	if w := t.flapWords(); w != "" && t.Phase != Watching && t.Phase != Acting {
+		return nextOf(t, i) + "; " + w
+	}
+	return nextOf(t, i)
+}
+
+func nextOf(t *TargetState, i *Incident) string {
 	switch t.Phase {
 	case Suspect:
 		return "asking again before it is believed"

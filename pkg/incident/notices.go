@@ -30,7 +30,7 @@ func (tn *turn) notices(rec *Record) {
 		tn.escalate(rec)
 	}
 	switch {
-	case rec.From != rec.To || tn.acked() || i.Severity != tn.severe:
+	case rec.From != rec.To && !tn.muted(*rec) || tn.acked() || i.Severity != tn.severe:
 		tn.bringUpToDate(rec.Reason, before)
 	case tn.asks:
 		tn.bringUpToDate(HoldApproval, before)
@@ -51,6 +51,12 @@ func (tn *turn) askForApproval() {
 	now := *i.Proposal
 	now.Until = tn.now
 	tn.change().Proposal = &now
+}
+
+// muted reports whether a change of phase is one of many that lead nowhere: who was told knows that it flaps.
+func (tn *turn) muted(rec Record) bool {
+	quiet := func(ph Phase) bool { return ph != Acting && ph != Verifying }
+	return tn.t.Flaps.flapping(tn.now) && quiet(rec.From) && quiet(rec.To)
 }
 
 // acked reports whether this step is somebody's word that the incident is being looked after: the

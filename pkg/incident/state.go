@@ -104,6 +104,8 @@ type TargetState struct {
 	Kept   []strategy.Change `json:"kept,omitzero"`
 	Easing *Easing           `json:"easing,omitzero"`
 
+	Flaps *Flaps `json:"flaps,omitzero"` // how often it went to and fro, nil = it did not
+
 	// Unsaved: decisions about the target were taken while the journal was broken. They are written
 	// with its first step after that.
 	Unsaved bool `json:"unsaved,omitzero"`
@@ -226,11 +228,16 @@ type Record struct {
 	// (see explain.go); of durable records only.
 	Rule string `json:"rule,omitzero"`
 	Seen string `json:"seen,omitzero"`
+
+	passing bool // one of many that lead nowhere: not written
 }
 
 // Durable reports whether the record must be journaled before its effects: it changed a phase,
 // a hold or an incident, was a person's word, or asks for an action or a notice.
 func (r Record) Durable() bool {
+	if r.passing {
+		return false
+	}
 	if r.From != r.To || r.Incident != nil || r.Host != nil || r.Event.Kind == Operator || r.Reason == TargetLeft || r.Eased != "" || r.Answered {
 		return true
 	}

@@ -222,6 +222,7 @@ func (tn *turn) commit(rec Record, target bool) (State, Record) {
 	rec.Effects = tn.effects
 	if target {
 		tn.keepIntent(&rec)
+		tn.coalesce(&rec)
 		tn.catchUp(&rec)
 	}
 	if !rec.Durable() {

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
@@ -85,6 +86,10 @@ func (tn *turn) nextPlan() *strategy.Plan {
 	if rung >= 0 {
 		if why := tn.rungRefusal(&plan); why != "" {
 			tn.skipped = append(tn.skipped, plan.Strategy+": "+why)
+			return nil
+		}
+		if tn.exhausted(&plan) {
+			tn.skipped = append(tn.skipped, fmt.Sprintf("%s: this incident has had %d actions, and a person must look", plan.Strategy, len(tn.inc.Attempts)))
 			return nil
 		}
 		tn.plan, tn.planRung = &plan, rung
