@@ -259,8 +259,15 @@ var plainCondition = Condition{
 			// accepted: a timeout alone may be a packet filter's.
 			fd.Witnesses = append(fd.Witnesses, ByUnit)
 			fd.Because += ", " + unitNote(f)
-			if isStopped(f) {
+			switch s := f.Text(ProcessState); {
+			case isStopped(f):
 				fd.Because += ", its process is stopped"
+			case s == "R" || s == "D":
+				// One long command, or a disk that is slow, keeps Redis from everybody else; a process that
+				// computes or writes is no witness against itself, and a restart loses what it has not saved.
+				fd.Witnesses = fd.Witnesses[:1]
+				fd.Because += ", and its process is at work"
+				fd.Advice = "it may run one long command: look what it does (redis-cli SLOWLOG, top) before it is restarted"
 			}
 		}
 		return fd

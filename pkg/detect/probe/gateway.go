@@ -26,6 +26,8 @@ var gatewayPages = []gatewayPage{
 	{"Apache httpd", []string{"the proxy server could not handle the request"}},
 	{"Apache httpd", []string{"the gateway did not receive a timely response"}},
 	{"Apache httpd", []string{"the server is temporarily unable to service your", "capacity problems"}},
+	{"Apache httpd", []string{"the server encountered an internal error or", "please contact the server administrator"}},
+	{"HAProxy", []string{"<h1>500 internal server error</h1>\nan internal server error occurred."}},
 	{"HAProxy", []string{"no server is available to handle this request"}},
 	{"HAProxy", []string{"the server returned an invalid or incomplete response"}},
 	{"HAProxy", []string{"the server didn't respond in time"}},
@@ -85,25 +87,32 @@ var gatewayServers = []struct{ begins, who string }{
 // 520 to 530 for the same. 503 may be the service's own, unless nothing of the service's shape comes with
 // it: no JSON, no text beyond the name of the status.
 func gatewayReply(status int, header http.Header, body []byte) string {
-	head := bytes.ToLower(body[:min(len(body), 8<<10)])
-	named := ""
-	for _, p := range gatewayPages {
-		if containsAll(head, p.says) {
-			named = p.who
-			break
-		}
-	}
+	named := gatewayOfPage(body)
 	speaks := status == http.StatusBadGateway || status == http.StatusGatewayTimeout || status >= 520 && status <= 530
 	switch {
 	case status < 400:
 		return ""
 	case named != "" && (status >= 500 || status == http.StatusNotFound):
 		return named
-	case status == http.StatusServiceUnavailable && bareReply(status, header.Get("Content-Type"), head), speaks:
+	case status == http.StatusServiceUnavailable && bareReply(status, header.Get("Content-Type"), startOf(body)), speaks:
 		return gatewayName(header)
 	}
 	return ""
 }
+
+// gatewayOfPage is who is known to write such a page; "" when nobody is.
+func gatewayOfPage(body []byte) string {
+	head := startOf(body)
+	for _, p := range gatewayPages {
+		if containsAll(head, p.says) {
+			return p.who
+		}
+	}
+	return ""
+}
+
+// startOf is the part of a page in which its own words are looked for, in lower case.
+func startOf(body []byte) []byte { return bytes.ToLower(body[:min(len(body), 8<<10)]) }
 
 // gatewayName is what the header says about who answered.
 func gatewayName(header http.Header) string {

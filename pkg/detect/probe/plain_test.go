@@ -172,7 +172,7 @@ func TestRedisOnARealServer(t *testing.T) {
 		return plainWords(w.Look(t.Context(), nil))
 	}
 	require.Equal(t, "ok", look(RedisConfig{Addr: addr}))
-	require.Contains(t, look(RedisConfig{Addr: addr, Password: "hunter2"}), "error", "a password where none is set")
+	require.Contains(t, look(RedisConfig{Addr: addr, Password: "hunter2"}), "unknown the server answers, and AUTH is not what it expects", "a password where none is set: our mistake")
 
 	require.NoError(t, process.Signal(syscall.SIGSTOP))
 	require.Contains(t, look(RedisConfig{Addr: addr, Timeout: brief}), "timeout", "frozen: it accepts and does not answer")
@@ -195,8 +195,8 @@ func TestRedisWithAPassword(t *testing.T) {
 	}
 	require.Equal(t, "ok", look("", "hunter2"))
 	require.Equal(t, "ok", look("watch", "hunter3"))
-	require.Contains(t, look("", ""), "unknown the server answers and refuses our login: NOAUTH")
-	require.Contains(t, look("", "wrong"), "unknown the server answers and refuses our login: WRONGPASS")
+	require.Contains(t, look("", ""), `unknown the server answers and refuses our login: "-NOAUTH`)
+	require.Contains(t, look("", "wrong"), `unknown the server answers and refuses our login: "-WRONGPASS`)
 }
 
 func TestRedisOnOddServers(t *testing.T) {
@@ -206,7 +206,9 @@ func TestRedisOnOddServers(t *testing.T) {
 		{"a script that does not end", "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n", `starting "-BUSY`},
 		{"its disk is full", "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.\r\n", "error PING was answered with"},
 		{"another protocol", "HTTP/1.1 400 Bad Request\r\n\r\n", "error PING was answered with"},
-		{"a line without end", strings.Repeat("x", 4096), "error the answer breaks the protocol: a line without end"},
+		{"protected mode, in the words of Redis 7", "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n", `unknown the server answers and refuses our login: "-DENIED`},
+		{"no more clients", "-ERR max number of clients reached\r\n", `error PING was answered with "-ERR max number`},
+		{"a line without end", strings.Repeat("x", 8192), "error the answer breaks the protocol: a line without end"},
 		{"nothing", "", "error the connection was closed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -216,6 +218,9 @@ func TestRedisOnOddServers(t *testing.T) {
 			require.Contains(t, plainWords(w.Look(t.Context(), nil)), c.want)
 		})
 	}
+	full, err := NewRedis(RedisConfig{Addr: hostPort(raw(t, request1(func(conn *net.TCPConn) { _, _ = io.WriteString(conn, "-ERR max number of clients reached\r\n") }))), Password: "hunter2", Timeout: patient})
+	require.NoError(t, err)
+	require.Contains(t, plainWords(full.Look(t.Context(), nil)), "error PING was answered", "its limit of clients is no mistake of the login")
 	w, err := NewRedis(RedisConfig{Addr: hostPort(raw(t, silenceTCP)), Timeout: time.Minute})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -59,7 +59,7 @@ func (r *Redis) Look(ctx context.Context, _ detect.Facts) detect.Facts {
 	defer conn.Close() //nolint:errcheck // nothing depends on it
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	answer, err := r.ping(conn)
+	answer, toLogin, err := r.ping(conn)
 	switch {
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		return plainFailure(ctx.Err())
@@ -68,19 +68,24 @@ func (r *Redis) Look(ctx context.Context, _ detect.Facts) detect.Facts {
 	case answer == "+PONG":
 		return plainFacts(plainOK, "")
 	}
+	said := strconv.Quote(clean(answer, 100))
 	// An error names its kind first: -NOAUTH, -LOADING, -MISCONF, -BUSY.
-	kind, _, _ := strings.Cut(strings.TrimPrefix(answer, "-"), " ")
-	switch kind {
-	case "NOAUTH", "WRONGPASS", "NOPERM":
-		return plainFacts(plainUnknown, "the server answers and refuses our login: "+kind)
+	switch kind, text, _ := strings.Cut(strings.TrimPrefix(answer, "-"), " "); kind {
+	case "NOAUTH", "WRONGPASS", "NOPERM", "DENIED": // DENIED: protected mode, which serves this host only
+		return plainFacts(plainUnknown, "the server answers and refuses our login: "+said)
 	case "LOADING", "MASTERDOWN", "BUSY": // it loads its data, waits for its master, runs a script: a restart loses that
-		return plainFacts(plainStarting, strconv.Quote(clean(answer, 100)))
+		return plainFacts(plainStarting, said)
+	case "ERR":
+		// Whoever is no more than the limit of clients hears this instead of the answer to AUTH.
+		if toLogin && !strings.HasPrefix(text, "max number of clients") {
+			return plainFacts(plainUnknown, "the server answers, and AUTH is not what it expects: "+said)
+		}
 	}
-	return plainFacts(plainError, "PING was answered with "+strconv.Quote(clean(answer, 100)))
+	return plainFacts(plainError, "PING was answered with "+said)
 }
 
-// ping returns the first answer that is not +OK to AUTH, without the line end.
-func (r *Redis) ping(conn net.Conn) (string, error) {
+// ping returns the first answer that is not +OK to AUTH, without the line end, and whether it is the one to AUTH.
+func (r *Redis) ping(conn net.Conn) (answer string, toLogin bool, err error) {
 	var b strings.Builder
 	auth := r.password != ""
 	switch {
@@ -91,15 +96,16 @@ func (r *Redis) ping(conn net.Conn) (string, error) {
 	}
 	command(&b, "PING")
 	if _, err := io.WriteString(conn, b.String()); err != nil {
-		return "", err
+		return "", false, err
 	}
-	in := bufio.NewReaderSize(conn, 512) // an answer is one short line
+	in := bufio.NewReaderSize(conn, 4<<10) // one line; Redis 7 needs a thousand bytes to explain its protected mode
 	if auth {
 		if line, err := readLine(in); err != nil || line != "+OK" {
-			return line, err
+			return line, true, err
 		}
 	}
-	return readLine(in)
+	answer, err = readLine(in)
+	return answer, false, err
 }
 
 // command writes one command as an array of strings.

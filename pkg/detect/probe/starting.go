@@ -31,9 +31,10 @@ func startingWords(text string) string {
 
 // startingReply returns the words by which a reply says that the server is still starting; "" when it
 // does not. A 503 with Retry-After says so without words (RFC 9110, 15.6.4): the server expects to be well
-// by then, and a restart would only begin anew.
+// by then, and a restart would only begin anew. On a gateway's own page neither is the server's word:
+// Varnish sends Retry-After with every backend that it does not reach.
 func startingReply(status int, header http.Header, body []byte) string {
-	if status < 500 && status != http.StatusTooEarly {
+	if status < 500 && status != http.StatusTooEarly || gatewayOfPage(body) != "" {
 		return ""
 	}
 	texts := []string{pageWords(body)}
