@@ -214,6 +214,10 @@ func (h *HTTPPlain) judge(r Reply, err error) detect.Facts {
 		return plainFacts(plainStarting, facts.Text(detect.HTTPError))
 	case detect.OutcomeGateway:
 		return plainFacts(plainGateway, facts.Text(detect.HTTPError))
+	case detect.OutcomeHTTPError:
+		if r.Status < 500 { // every other 4xx speaks of the request, too
+			return plainFacts(plainUnknown, "the server rejects the request: "+facts.Text(detect.HTTPError))
+		}
 	}
 	if said := facts.Text(detect.HTTPError); said != "" && r.Status >= 400 {
 		why = "HTTP status " + said

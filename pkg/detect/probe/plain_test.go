@@ -86,7 +86,7 @@ func TestHTTPPlainAndOllama(t *testing.T) {
 	require.Equal(t, `error the answer does not contain "ping": "pong"`, plain("/ok", Match{Contains: "ping"}))
 	require.Equal(t, `error the answer contains "pong": "pong"`, plain("/ok", Match{Excludes: "pong"}))
 	require.Equal(t, "ok", plain("/teapot", Match{Status: []int{200, 418}}))
-	require.Equal(t, "error HTTP status 418 I'm a teapot", plain("/teapot", Match{}))
+	require.Equal(t, "unknown the server rejects the request: 418 I'm a teapot", plain("/teapot", Match{}), "any 4xx speaks of the request")
 	require.Equal(t, `error HTTP status 500 Internal Server Error: "no disk"`, plain("/sick", Match{}))
 	require.Equal(t, "unknown 401 Unauthorized", plain("/secret", Match{}), "the probe lacks a credential; the server answers")
 	require.Equal(t, "ok", plain("/secret", Match{Status: []int{401}}))
