@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -355,9 +356,13 @@ var saturatedCondition = Condition{
 		}
 		switch f.Text(SQLOutcome) {
 		case SQLDenied:
-			return Finding{Verdict: Unknown, Class: ClassMisconfigured, Witnesses: []Witness{BySQL},
-				Because: fmt.Sprintf("PostgreSQL answers, but refuses recoveryd's own login (SQLSTATE %s)", orNone(f.Text(SQLState))),
+			fd := Finding{Verdict: Unknown, Class: ClassMisconfigured, Witnesses: []Witness{BySQL},
+				Because: fmt.Sprintf("PostgreSQL answers, but refuses recoveryd's own login (%s)", sqlSaid(f)),
 				Advice:  "correct the dsn of this target, or its role and pg_hba.conf"}
+			if strings.Contains(strings.ToLower(f.Text(SQLError)), "unsupported startup parameter") { // PgBouncer, as it comes
+				fd.Advice = "name statement_timeout, lock_timeout and default_transaction_read_only in ignore_startup_parameters of the pooler, or let the dsn of this target lead to PostgreSQL itself"
+			}
+			return fd
 		case SQLFailed:
 			return Finding{Verdict: Degraded, Class: ClassUnknown, Witnesses: []Witness{BySQL},
 				Because: fmt.Sprintf("PostgreSQL answers with an error (SQLSTATE %s: %s)", orNone(f.Text(SQLState)), f.Text(SQLError))}

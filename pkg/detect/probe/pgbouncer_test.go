@@ -138,6 +138,11 @@ func TestWhatASQLSTATEWhileConnectingMeans(t *testing.T) {
 		{"28P01", "password authentication failed for user \"watch\"", "FATAL", detect.SQLDenied},
 		{"28000", "no pg_hba.conf entry for host \"10.0.0.1\", user \"watch\", database \"app\", no encryption", "FATAL", detect.SQLDenied},
 		{"3D000", "database \"nope\" does not exist", "FATAL", detect.SQLDenied},
+		// PgBouncer 1.18 repeats the server's words under its own SQLSTATE.
+		{"08P01", "database \"nosuch\" does not exist", "FATAL", detect.SQLDenied},
+		{"08P01", "no pg_hba.conf entry for host \"10.0.0.1\", user \"watch\"", "FATAL", detect.SQLDenied},
+		{"08P01", "the database system is starting up", "FATAL", detect.SQLStarting},
+		{"08P01", "sorry, too many clients already", "FATAL", detect.SQLSaturated},
 		{"53100", "could not write init file: No space left on device", "FATAL", detect.SQLDiskFull},
 		{"58030", "could not read file \"base/5/2601\": Input/output error", "FATAL", detect.SQLDiskFull},
 		{"XX001", "invalid page in block 0 of relation global/1260", "FATAL", detect.SQLCorrupt},

@@ -15,7 +15,7 @@ var (
 	// ours: the login, or what the dsn asks for.
 	poolerOurs = regexp.MustCompile(`no such (?:user|database|pool)|unsupported startup parameter|auth(?:entication)? (?:failed|error|query failed)|password authentication failed|` +
 		`(?:ssl|tls) (?:is )?required|tenant or user not found|incorrect database name|not allowed to connect|bouncer config error|no authentication method|wrong password|` +
-		`role .* (?:does not exist|is not permitted)|route for .* (?:is )?not found|invalid (?:pool name|username)|no tenant identifier|for role `)
+		`(?:role|database) .* (?:does not exist|is not permitted)|no pg_hba.conf entry|route for .* (?:is )?not found|invalid (?:pool name|username)|no tenant identifier|for role `)
 	poolerFull = regexp.MustCompile(`no more connections allowed|(?:client|server|db|user|database)\w* connections exceeded|max(?:imum)?[ _]?clients?|max client conn|query_wait_timeout|` +
 		`too many (?:tcp |client |server )?(?:connections|clients|servers)|(?:unable|failed) to (?:check ?out|get|checkout) (?:a )?(?:server )?connection|pool (?:is )?(?:full|exhausted|timeout)|` +
 		`route limit|connection limit|emaxconn|echeckouttimeout|no memory for pool|bouncer resources exhaustion`)
@@ -36,7 +36,7 @@ func judgeState(pg *pgconn.PgError, entered bool) string {
 		return detect.SQLCorrupt
 	case entered && pg.SeverityUnlocalized != "FATAL" && pg.SeverityUnlocalized != "PANIC" && pg.Severity != "FATAL":
 		return detect.SQLFailed
-	case code == "57P03", code == "57P01", code == "57P02": // cannot_connect_now, admin_shutdown, crash_shutdown
+	case code == "57P03", code == "57P01", code == "57P02", serverStarting.MatchString(text): // cannot_connect_now, admin_shutdown, crash_shutdown
 		return detect.SQLStarting
 	case strings.HasPrefix(code, "28"), // invalid authorization
 		code == "3D000", // no such database
@@ -44,7 +44,7 @@ func judgeState(pg *pgconn.PgError, entered bool) string {
 		poolerOurs.MatchString(text):
 		return detect.SQLDenied
 	case code == "53300" && !poolerFull.MatchString(text),
-		code == "53300" && serverFull.MatchString(text): // too_many_connections, of the server itself
+		serverFull.MatchString(text): // too_many_connections, of the server itself, also in a pooler's mouth
 		return detect.SQLSaturated
 	case poolerFull.MatchString(text):
 		return detect.SQLPoolerFull
@@ -54,5 +54,8 @@ func judgeState(pg *pgconn.PgError, entered bool) string {
 	return detect.SQLRefusing
 }
 
-// serverFull are PostgreSQL's own words for 53300, in English; in another language none of a pooler's match.
+// What PostgreSQL itself says while it starts and stops, and for 53300, in English; in another language none
+// of a pooler's words match. PgBouncer repeats the server's words under its own 08P01.
+var serverStarting = regexp.MustCompile(`the database system is (?:starting up|shutting down|in recovery mode|not (?:yet )?accepting connections)`)
+
 var serverFull = regexp.MustCompile(`too many clients already|remaining connection slots|too many connections for database|number of requested standby connections`)
