@@ -180,7 +180,8 @@ type PageAfter struct {
 	Operator time.Duration `yaml:"operator" default:"0s" want:"max=7d"`
 	// A problem must have lasted for this long, and be seen again, before anybody is told of it, when nothing was
 	// tried and nothing can be: a target that is only watched or observed, on another host, without a right or a rung
-	// that applies. 0s: as soon as it is confirmed.
+	// that applies. Time for which a person had it in hand does not count, and what was well in between begins anew; what
+	// comes and goes is told after unresolved. 0s: as soon as it is confirmed.
 	Confirmed time.Duration `yaml:"confirmed" default:"10s" want:"max=1h"`
 	// The state of a target could not be told for this long.
 	Unknown time.Duration `yaml:"unknown" default:"10m" want:"min=10s,max=1d"`

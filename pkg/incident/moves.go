@@ -150,6 +150,9 @@ func openIncident(tn *turn) {
 		tn.inc.Drill = tn.drillOf()
 	}
 	i := tn.change()
+	if !tn.isHeld {
+		i.aside(false, tn.now) // whoever had it has given it back
+	}
 	i.Willed = i.Willed && t.Phase != Escalated
 	if !tn.willed() || tn.was[i.ID] == nil { // what a person does to it is no evidence of what was wrong
 		if i.Class != d.Class {

@@ -149,3 +149,72 @@ func TestALookThatDoesNotComeHoldsNoPageForEver(t *testing.T) {
 	s.in(10 * time.Second).wakesUp("codebase")
 	require.Len(t, s.told, 1)
 }
+
+// inHand are the ways in which a person has a target.
+func inHand() map[string]func(*story) (release func()) {
+	say := func(target string, take, give CommandVerb) func(*story) func() {
+		return func(s *story) func() {
+			s.says(target, Command{Verb: take})
+			return func() { s.says(target, Command{Verb: give}) }
+		}
+	}
+	return map[string]func(*story) func(){"held": say("codebase", CmdHold, CmdRelease), "everything paused": say("", CmdPause, CmdResume)}
+}
+
+func TestTheTimeForWhichAPersonHadItWakesNobodyWhereNothingCanBeTried(t *testing.T) {
+	for how, take := range inHand() {
+		for name, change := range helpless() {
+			for _, left := range []time.Duration{time.Second, 7 * time.Second} { // until it is well again
+				t.Run(fmt.Sprintf("%s, %s, well %s after it was given back", how, name, left), func(t *testing.T) {
+					s := watching(t, 10*time.Second, change)
+					s.run(time.Minute)
+					giveBack := take(s)
+					s.host["codebase"] = crashed("c1")
+					s.run(4 * time.Minute).tells()
+					giveBack()
+					s.run(left)
+					s.host["codebase"] = well("c1")
+					s.run(10*time.Minute).tells().phase("codebase", Watching).noAction()
+				})
+			}
+		}
+	}
+}
+
+func TestAFlapWithinTheProbationOfAnotherOneWakesNobodyWhereNothingCanBeTried(t *testing.T) {
+	for name, change := range helpless() {
+		t.Run(name, func(t *testing.T) {
+			s := watching(t, 10*time.Second, change, func(o *Options) { o.PageAfter.Unresolved = 15 * time.Minute })
+			s.run(time.Minute)
+			for range 3 {
+				s.host["codebase"] = crashed("c1")
+				s.run(6 * time.Second)
+				s.host["codebase"] = well("c1")
+				s.run(time.Minute)
+			}
+			s.run(10 * time.Minute).tells()
+		})
+	}
+}
+
+func TestWhatComesAndGoesForLongIsToldWhereNothingCanBeTried(t *testing.T) {
+	for name, change := range helpless() {
+		t.Run(name, func(t *testing.T) {
+			s := watching(t, 10*time.Second, change, func(o *Options) { o.PageAfter.Unresolved = 5 * time.Minute })
+			s.run(time.Minute)
+			for range 12 {
+				s.host["codebase"] = crashed("c1")
+				s.run(6 * time.Second)
+				s.host["codebase"] = well("c1")
+				s.run(24 * time.Second)
+			}
+			n := 0
+			for _, w := range s.told {
+				if strings.HasPrefix(w, "trigger") {
+					n++
+				}
+			}
+			require.Equal(t, 1, n, s.told)
+		})
+	}
+}

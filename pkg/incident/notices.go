@@ -98,7 +98,7 @@ const lookPatience = 30 * time.Second
 // tooSoon reports whether it must still be seen that a problem lasts. Where something is tried, trying
 // takes that time; where nothing is, one refused connection would wake somebody.
 func (tn *turn) tooSoon(why Reason) bool {
-	i, t := tn.inc, tn.t
+	i, t, most := tn.inc, tn.t, tn.p.o.PageAfter.Unresolved
 	switch why {
 	case PageFirst, LadderEnded, HoldObserve, HoldApproval:
 	default:
@@ -108,7 +108,12 @@ func (tn *turn) tooSoon(why Reason) bool {
 	if lasts <= 0 || i.tried() > 0 || !i.Paged.IsZero() {
 		return false
 	}
-	switch at := i.Since.Add(lasts); {
+	if t.Diagnosis.Good() {
+		return true // it may be over
+	}
+	switch at := tn.lastsFrom().Add(lasts); {
+	case most > 0 && tn.now.Sub(i.ours()) >= most:
+		return false // it comes and goes, and never long enough: that lasts too
 	case tn.now.Before(at):
 		return true
 	case !tn.now.Before(at.Add(lookPatience)):
@@ -117,7 +122,20 @@ func (tn *turn) tooSoon(why Reason) bool {
 		tn.look(t.Name, 0)
 		return true
 	}
-	return t.Diagnosis.Good()
+	return false
+}
+
+// lastsFrom is since when the problem lasts: its first bad look, later by as long as a person had it
+// in hand. What has been well in between begins anew.
+func (tn *turn) lastsFrom() time.Time {
+	return later(tn.inc.Since.Add(tn.inc.Aside), tn.t.BadSince)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // needsPerson says why a person is needed; "" = none is.
@@ -195,8 +213,8 @@ func (tn *turn) noticeTimes() []time.Time {
 	}
 	if i.Paged.IsZero() {
 		if lasts := tn.timing(i.Class).Lasts; lasts > 0 {
-			add(i.Since, lasts)
-			add(i.Since, lasts+lookPatience)
+			add(tn.lastsFrom(), lasts)
+			add(tn.lastsFrom(), lasts+lookPatience)
 		}
 		if i.Held == HoldApproval && i.Proposal != nil {
 			out = append(out, i.Proposal.Until)

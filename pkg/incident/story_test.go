@@ -299,13 +299,6 @@ func (s *story) run(d time.Duration) *story {
 	}
 }
 
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
 // is requires the phase and reason that the last step led to.
 func (s *story) is(ph Phase, why Reason) *story {
 	s.t.Helper()
