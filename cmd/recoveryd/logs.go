@@ -11,6 +11,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/app"
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/journal"
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -79,16 +80,20 @@ func (c *cli) aim(ctx context.Context, h *app.History, name string, f *journal.L
 		return err
 	}
 	f.Target = name
+	var names []string
 	if cfg := c.glance(); cfg != nil {
-		if _, known := cfg.Target(name); known {
-			return nil
+		for _, t := range cfg.Targets {
+			if t.Name == name {
+				return nil
+			}
+			names = append(names, t.Name)
 		}
 	}
 	recs, err := h.Log(ctx, journal.LogFilter{Target: name, Limit: 1})
 	if err != nil || len(recs) > 0 {
 		return err
 	}
-	return fmt.Errorf("there is no target and no incident %q (see: recoveryd status, recoveryd incidents)", name)
+	return fmt.Errorf("there is no target and no incident %q%s (see: recoveryd status, recoveryd incidents)", name, detect.Meant(name, names))
 }
 
 func (c *cli) printLog(ctx context.Context, h *app.History, f journal.LogFilter, follow bool) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -50,6 +51,9 @@ func (c *cli) operatorCmds() []*cobra.Command {
 			cc.Flags().StringVar(&cmd.Strategy, "strategy", "", "only what was learned about this strategy")
 		}
 		cc.RunE = func(run *cobra.Command, args []string) error {
+			if d, err := time.ParseDuration(cmd.For); cmd.For != "" && (err != nil || d <= 0) {
+				return &exitError{exitUsage, fmt.Errorf("--for %q is no positive duration (want one such as 30m or 2h)", cmd.For)}
+			}
 			switch x.arg {
 			case "target":
 				cmd.Target = args[0]

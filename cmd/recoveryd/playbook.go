@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recoveryd/recoveryd/internal/httpserve"
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -65,8 +66,10 @@ func (c *cli) playbookShowCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			var names []string
 			for _, b := range p.Playbooks {
 				if b.Name != args[0] {
+					names = append(names, b.Name)
 					continue
 				}
 				if c.output == "json" {
@@ -75,7 +78,7 @@ func (c *cli) playbookShowCmd() *cobra.Command {
 				c.printPlaybook(b)
 				return nil
 			}
-			return fmt.Errorf("there is no playbook %q (see: recoveryd playbook list)", args[0])
+			return fmt.Errorf("there is no playbook %q%s (see: recoveryd playbook list)", args[0], detect.Meant(args[0], names))
 		}}
 }
 

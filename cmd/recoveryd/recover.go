@@ -29,15 +29,13 @@ Exit code 1: it was refused, or would be.`,
 			if err := c.call(run.Context(), http.MethodPost, "/api/v1/command", cmd, &a); err != nil {
 				return err
 			}
-			if c.output == "json" {
-				if err := c.json(a); err != nil {
-					return err
-				}
-			} else {
-				c.printRecovery(a, cmd.DryRun)
+			a.Refused = a.Refused || !a.Done
+			if !cmd.DryRun || c.output == "json" {
+				return c.answered(a)
 			}
-			if !a.Done {
-				return &exitError{exitNotHealthy, errors.New("nothing is done: see the sentence above")}
+			c.printRehearsal(a)
+			if a.Refused {
+				return &exitError{exitNotHealthy, errors.New("it would be refused: see the sentence above")}
 			}
 			return nil
 		}}
@@ -48,11 +46,8 @@ Exit code 1: it was refused, or would be.`,
 	return cc
 }
 
-func (c *cli) printRecovery(a httpserve.Answer, dry bool) {
-	if dry {
-		fmt.Fprint(c.out, "dry run, nothing is done: ")
-	}
-	fmt.Fprintln(c.out, a.Sentence)
+func (c *cli) printRehearsal(a httpserve.Answer) {
+	fmt.Fprintln(c.out, "dry run, nothing is done:", a.Sentence)
 	for n, r := range a.Rungs {
 		what := "does not apply: " + r.Not
 		if r.Not == "" {

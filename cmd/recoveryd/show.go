@@ -16,6 +16,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/httpserve"
 	"github.com/recoveryd/recoveryd/internal/httpserve/live"
 	"github.com/recoveryd/recoveryd/internal/journal"
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -162,7 +163,11 @@ func (c *cli) showTarget(ctx context.Context, h *app.History, name string) error
 	}
 	at := slices.IndexFunc(st.Targets, func(t httpserve.Target) bool { return t.Name == name })
 	if at < 0 {
-		return fmt.Errorf("there is no target and no incident %q (see: recoveryd status, recoveryd incidents)", name)
+		var names []string
+		for _, t := range st.Targets {
+			names = append(names, t.Name)
+		}
+		return fmt.Errorf("there is no target and no incident %q%s (see: recoveryd status, recoveryd incidents)", name, detect.Meant(name, names))
 	}
 	x := shownTarget{Target: st.Targets[at], History: []httpserve.Slot{}}
 	var past []httpserve.TargetHistory

@@ -3,9 +3,11 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/recoveryd/recoveryd/internal/journal"
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -50,7 +52,10 @@ func (h *History) Incident(ctx context.Context, id string) (incident.Incident, [
 	var i incident.Incident
 	row, err := h.j.Incident(ctx, id)
 	if err != nil {
-		return i, nil, fmt.Errorf("incident %q: %w (see: recoveryd incidents)", id, err)
+		if errors.Is(err, journal.ErrNotFound) {
+			err = fmt.Errorf("incident %q: %w%s (see: recoveryd incidents)", id, journal.ErrNotFound, h.meant(ctx, id))
+		}
+		return i, nil, err
 	}
 	if err := json.Unmarshal(row.Body, &i); err != nil {
 		return i, nil, fmt.Errorf("incident %s in the journal: %w", id, err)
@@ -61,6 +66,22 @@ func (h *History) Incident(ctx context.Context, id string) (incident.Incident, [
 	}
 	recs, err := recordsOf(entries)
 	return i, recs, err
+}
+
+// meant is what somebody who named no incident will have meant, as the end of a sentence; "" = nobody knows.
+func (h *History) meant(ctx context.Context, name string) string {
+	rows, err := h.j.Incidents(ctx, journal.Filter{Limit: 200}) // newest first: who mistypes an id types a recent one
+	if err != nil {
+		return ""
+	}
+	var ids []string
+	for _, r := range rows {
+		if r.Target == name {
+			return ": it is a target, whose latest incident is " + r.ID
+		}
+		ids = append(ids, r.ID)
+	}
+	return detect.Meant(name, ids)
 }
 
 // PlaybookRun returns one run of a playbook, as its last record left it, and its records in order.

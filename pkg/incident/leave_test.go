@@ -262,8 +262,8 @@ func TestAWordThatLeadsToNothingSaysSo(t *testing.T) {
 		{"forget what was not learned", quietly, "codebase", Command{Verb: CmdForget}, "nothing was learned about codebase"},
 		{"recover what is well", quietly, "codebase", Command{Verb: CmdRecover}, "nothing is known to be wrong with it"},
 		{"run no playbook", quietly, "", Command{Verb: CmdPlay, Playbook: "x"}, `there is no playbook "x"`},
-		{"approve no run", quietly, "", Command{Verb: CmdPlayApprove, Run: "x"}, `there is no run "x" under way`},
-		{"stop no run", quietly, "", Command{Verb: CmdPlayStop, Run: "x"}, `there is no run "x" under way`},
+		{"approve no run", quietly, "", Command{Verb: CmdPlayApprove, Run: "x"}, `there is no run "x", and none is under way`},
+		{"stop no run", quietly, "", Command{Verb: CmdPlayStop, Run: "x"}, `there is no run "x", and none is under way`},
 	} {
 		t.Run(c.say, func(t *testing.T) {
 			s := c.from(t).says(c.on, c.c)

@@ -44,10 +44,15 @@ func (tn *turn) obey() {
 		t.BackoffUntil = tn.now
 	case CmdForget:
 		forgot := tn.forgetLessons(c.Strategy)
-		tn.note += fmt.Sprintf(", %d lessons", forgot)
 		if tn.refused = forgot == 0; tn.refused {
-			tn.note += ": nothing was learned about " + t.Name
+			about := t.Name
+			if c.Strategy != "" {
+				about = c.Strategy + " on " + about
+			}
+			tn.note += ": refused, nothing was learned about " + about
+			return
 		}
+		tn.note += fmt.Sprintf(", %d lessons", forgot)
 	}
 	if c.Why != "" {
 		tn.note += ": " + c.Why

@@ -31,7 +31,7 @@ func (p *Policy) playAsked(tn *turn, rec *Record) {
 	rec.Reason = OperatorSaid
 	b, ok := p.Playbook(c.Playbook)
 	if !ok {
-		rec.Refused, rec.Sentence = true, fmt.Sprintf("there is no playbook %q (%s)", c.Playbook, p.playbookWords())
+		rec.Refused, rec.Sentence = true, fmt.Sprintf("there is no playbook %q%s", c.Playbook, p.playbookWords(c.Playbook))
 		return
 	}
 	r := p.newRun(tn, b, c.By, c.Why)
@@ -61,7 +61,7 @@ func (p *Policy) playWord(tn *turn, rec *Record) {
 		}
 	}
 	if run == nil || run.ID != c.Run {
-		rec.Refused, rec.Sentence = true, fmt.Sprintf("there is no run %q under way", c.Run)
+		rec.Refused, rec.Sentence = true, fmt.Sprintf("%s by %s: refused, %s", c.Verb, c.By, noRun(tn.s.Host, c.Run))
 		return
 	}
 	pl := &player{p: p, tn: tn, r: copyRun(run)}
@@ -77,6 +77,19 @@ func (p *Policy) playWord(tn *turn, rec *Record) {
 		pl.on()
 	}
 	pl.done(rec)
+}
+
+// noRun says what is known of a run that is not under way.
+func noRun(h Host, id string) string {
+	for _, r := range h.Runs {
+		if r.ID == id {
+			return "the run has ended already: " + r.Words()
+		}
+	}
+	if h.Run != nil {
+		return fmt.Sprintf("there is no run %q; the one under way is %s", id, h.Run.ID)
+	}
+	return fmt.Sprintf("there is no run %q, and none is under way", id)
 }
 
 // stop ends the run by a person's word. An action in flight cannot be taken back.

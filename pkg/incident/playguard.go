@@ -132,14 +132,14 @@ func (tn *turn) rungRefusal(plan *strategy.Plan) string {
 	return tn.p.runRefusal(tn, r)
 }
 
-// playbookWords names what playbooks there are.
-func (p *Policy) playbookWords() string {
+// playbookWords says what playbooks there are, and which one is meant by a name that is none, as the end of a sentence.
+func (p *Policy) playbookWords(meant string) string {
 	var names []string
 	for _, b := range p.o.Playbooks {
 		names = append(names, b.Name)
 	}
 	if len(names) == 0 {
-		return "none is configured"
+		return ": none is configured"
 	}
-	return "there are " + strings.Join(names, ", ")
+	return detect.Meant(meant, names) + " (there are " + strings.Join(names, ", ") + ")"
 }

@@ -90,7 +90,7 @@ func TestAPersonMaySayThatAFailedRunIsSeenTo(t *testing.T) {
 	require.Contains(t, s.last.Sentence, "seen to by bob")
 	s.tells("trigger t0 : playbook-failed", "resolve t0 : mended")
 	s.says("", Command{Verb: CmdPlayStop, Run: id, By: "bob"})
-	require.Contains(t, s.last.Sentence, "there is no run")
+	require.Contains(t, s.last.Sentence, "the run has ended already")
 }
 
 func TestARunThatWaitsForAPersonAsksWithoutWakingAnybody(t *testing.T) {

@@ -22,9 +22,13 @@ func (h *Host) State() incident.State {
 // Policy implements httpserve.Daemon.
 func (h *Host) Policy() *incident.Policy { return h.policy }
 
-// Ask implements httpserve.Daemon.
+// Ask implements httpserve.Daemon: what waits for a look is answered by it.
 func (h *Host) Ask(_ context.Context, ev incident.Event) (incident.Record, error) {
-	return h.step(ev), nil
+	rec := h.step(ev)
+	if rec.Waits() {
+		rec = h.step(incident.Event{Kind: incident.Observed, Target: ev.Target})
+	}
+	return rec, nil
 }
 
 // Alive implements httpserve.Daemon.
