@@ -170,7 +170,9 @@ func TestTheGuardsOfADay(t *testing.T) {
 	s.eventually(15*time.Second, "passed over", func() bool { return strings.Contains(say("explain", last("two").ID), "not tried") })
 	require.Contains(t, say("explain", last("two").ID), "start: it has not helped the last 2 times")
 	say("forget", "two", "--by", "ann")
-	say("retry", "two", "--by", "ann")
+	if s.target("two").Phase == "escalated" { // what is forgotten may be tried again before anybody asks
+		say("retry", "two", "--by", "ann")
+	}
 	serves("two")
 
 	// Many at once have one cause: with three that began, the fourth is not acted on before the storm is
