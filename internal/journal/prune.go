@@ -14,13 +14,14 @@ const pruneBatch = 500
 
 // Prune removes what is too old or too much: observations and evidence over their share, then
 // what is older than KeepFor, then, while the file is over MaxBytes, the oldest tenth of the
-// history. It never removes a waiting notice, an open incident, or an entry that a replay from
+// entries; the incidents of a target that has most of them, evidence and observations follow when that
+// is not enough. It never removes a waiting notice, an open incident, or an entry that a replay from
 // the older of the two snapshots needs. The journal calls it every minute.
 func (j *Journal) Prune(ctx context.Context, now time.Time) error {
 	err := errors.Join(
 		j.pruneShare(ctx, tableObservations, j.opts.ObservationBytes),
 		j.pruneShare(ctx, tableEvidence, j.opts.EvidenceBytes),
-		j.pruneBefore(ctx, now.Add(-j.opts.KeepFor), true),
+		j.pruneBefore(ctx, now.Add(-j.opts.KeepFor)),
 	)
 	for err == nil {
 		var used, after int64
@@ -40,26 +41,57 @@ func (j *Journal) Prune(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// pruneOldest makes the history a tenth shorter, and halves what is only helpful if that gives
-// nothing.
+// pruneOldest makes the history a tenth shorter. What is only helpful is halved if that frees nothing.
+// Incidents that have ended stay: what one target writes must not push out what is known of the
+// others. Only when nothing else frees anything do the oldest go, of the target that has most.
 func (j *Journal) pruneOldest(ctx context.Context) error {
-	var before, after int64
-	if err := j.scalar(ctx, &before, "SELECT count(*) FROM entries"); err != nil {
-		return err
-	}
-	if before > 0 {
-		var cutoff int64
-		if err := j.scalar(ctx, &cutoff, "SELECT at FROM entries ORDER BY seq LIMIT 1 OFFSET ?", before/10); err != nil {
+	before, err := j.used(ctx)
+	for _, free := range []func(context.Context) error{j.pruneTenth, j.relieve, j.pruneMost} {
+		if err != nil {
 			return err
 		}
-		if err := j.pruneBefore(ctx, fromNanos(cutoff+1), false); err != nil {
+		if err = free(ctx); err != nil {
 			return err
 		}
+		var after int64
+		if after, err = j.used(ctx); err == nil && after < before {
+			return nil
+		}
 	}
-	if err := j.scalar(ctx, &after, "SELECT count(*) FROM entries"); err != nil || after < before {
+	return err
+}
+
+// pruneTenth removes the oldest tenth of the entries.
+func (j *Journal) pruneTenth(ctx context.Context) error {
+	var entries, cutoff int64
+	if err := j.scalar(ctx, &entries, "SELECT count(*) FROM entries"); err != nil || entries == 0 {
 		return err
 	}
-	return j.relieve(ctx)
+	if err := j.scalar(ctx, &cutoff, "SELECT at FROM entries ORDER BY seq LIMIT 1 OFFSET ?", entries/10); err != nil {
+		return err
+	}
+	return j.pruneEntries(ctx, fromNanos(cutoff+1), false)
+}
+
+// pruneMost removes the older half of the incidents that have ended of the target whose incidents take
+// the most room, with what was delivered of them.
+func (j *Journal) pruneMost(ctx context.Context) error {
+	const most = "(SELECT target FROM incidents WHERE closed <> 0 GROUP BY target ORDER BY sum(length(body)) DESC, target LIMIT 1)"
+	var cutoff int64
+	err := j.scalar(ctx, &cutoff, `SELECT coalesce(max(closed), 0) FROM (SELECT closed FROM incidents WHERE closed <> 0 AND target = `+most+`
+		ORDER BY closed LIMIT (SELECT (count(*) + 1) / 2 FROM incidents WHERE closed <> 0 AND target = `+most+`))`)
+	if err != nil || cutoff == 0 {
+		return err
+	}
+	var target string
+	if err := j.read(ctx, func(tx *sql.Tx) error { return classify(tx.QueryRowContext(ctx, "SELECT "+most).Scan(&target)) }); err != nil {
+		return err
+	}
+	const old = "SELECT id FROM incidents WHERE closed <> 0 AND closed <= ? AND target = ?"
+	return errors.Join(
+		j.deleteAll(ctx, "outbox", "seq", "state <> 'waiting' AND incident IN ("+old+")", cutoff, target),
+		j.deleteAll(ctx, "incidents", "rowid", "closed <> 0 AND closed <= ? AND target = ?", cutoff, target),
+	)
 }
 
 // relieve gives up half of the observations and of the evidence.
@@ -87,10 +119,10 @@ func (j *Journal) pruneShare(ctx context.Context, t table, limit int64) error {
 	return j.deleteAll(ctx, t.name, "id", "id <= ?", upTo)
 }
 
-// pruneBefore removes what is older than a time. Keep tells to spare the entries of open
+// pruneBefore removes what is older than a time, and spares the entries of open
 // incidents and all that come after them.
-func (j *Journal) pruneBefore(ctx context.Context, cutoff time.Time, keep bool) error {
-	if err := j.pruneEntries(ctx, cutoff, keep); err != nil {
+func (j *Journal) pruneBefore(ctx context.Context, cutoff time.Time) error {
+	if err := j.pruneEntries(ctx, cutoff, true); err != nil {
 		return err
 	}
 	t := nanos(cutoff)

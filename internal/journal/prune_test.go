@@ -154,3 +154,35 @@ func TestWhatMayNotGoIsKeptOverTheLimitAndSaidSo(t *testing.T) {
 	require.ErrorContains(t, j.Prune(t.Context(), t0), "nothing in it may go")
 	require.Len(t, replayAll(t, j, 0), 3000)
 }
+
+func TestAFloodOfOneTargetDoesNotPushOutTheIncidentsOfOthers(t *testing.T) {
+	j := openAt(t, t.TempDir(), func(o *Options) { o.MaxBytes = 1 << 20 })
+	appendIncidents := func(target string, from, n, size int) {
+		var rows []IncidentRow
+		var es []Entry
+		for i := range n {
+			at := t0.Add(time.Duration(from+i) * time.Second)
+			body := []byte(fmt.Sprintf(`"%0*d"`, size, i))
+			rows = append(rows, IncidentRow{ID: fmt.Sprintf("%s-%d", target, i), Target: target, Opened: at, Closed: at, Body: body})
+			es = append(es, Entry{At: at, Target: target, Incident: rows[i].ID, From: "held", To: "watching", Reason: "closed", Body: body})
+		}
+		require.NoError(t, j.Append(t.Context(), Commit{Entries: es, Incidents: rows}))
+		require.NoError(t, j.SaveSnapshot(t.Context(), j.lastSeq.Load(), []byte("{}")))
+	}
+	of := func(target string) int {
+		rows, err := j.Incidents(t.Context(), Filter{Target: target})
+		require.NoError(t, err)
+		return len(rows)
+	}
+	appendIncidents("quiet", 0, 20, 1000)
+	appendIncidents("flaps", 100, 2000, 3000)
+	appendIncidents("last", 4000, 1, 10) // so that the older of the two snapshots is behind the flood
+	require.NoError(t, j.Prune(t.Context(), t0.Add(time.Hour)))
+	used, err := j.used(t.Context())
+	require.NoError(t, err)
+	require.LessOrEqual(t, used, int64(1<<20))
+	require.Equal(t, 20, of("quiet"), "they are older than the flood, and stay")
+	require.Less(t, of("flaps"), 500)
+	require.Positive(t, of("flaps"), "the latest stay")
+	require.NoError(t, j.Verify(t.Context()))
+}
