@@ -95,7 +95,11 @@ func readable(data []byte, report func(place, string, string)) bool {
 		r, n := utf8.DecodeRune(rest)
 		switch {
 		case r == utf8.RuneError && n == 1:
-			report(place{line, col}, fmt.Sprintf("not UTF-8 (got byte 0x%02x)", rest[0]), "save the file as UTF-8")
+			hint := "save the file as UTF-8"
+			if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
+				hint = "it is UTF-16, as some editors of Windows save; save it as UTF-8, or: iconv -f UTF-16 -t UTF-8"
+			}
+			report(place{line, col}, fmt.Sprintf("not UTF-8 (got byte 0x%02x)", rest[0]), hint)
 			return false
 		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f:
 			report(place{line, col}, fmt.Sprintf("control character 0x%02x", r), "remove it")
@@ -167,12 +171,14 @@ func syntaxError(data []byte, err error, report func(place, string, string)) {
 // alone, because the whole error would quote the file, and with it perhaps a secret.
 func plainWords(message string) (what, hint string) {
 	switch message {
-	case "unexpected key name":
+	case "unexpected key name", "non-map value is specified":
 		return "a line is neither a key nor a list item", "write key: value, with a space after the colon"
 	case "mapping value is not allowed in this context":
 		return "a second colon in one line", "put the value in quotes, or begin a new line"
 	case "value is not allowed in this context":
 		return "the indentation does not fit", "indent keys of one mapping alike"
+	case "could not find flow map content":
+		return "a { begins a mapping here, without keys after it", "put a text that begins with { in quotes"
 	case "sequence end token ']' not found":
 		return "a [ is not closed", ""
 	case "could not find flow mapping end token '}'":

@@ -141,6 +141,7 @@ func (p *planter) alias(n *ast.AliasNode, out *node, depth int) *node {
 	switch {
 	case !ok:
 		p.report(out.at, fmt.Sprintf("there is no anchor &%s before this alias", name), "")
+		out.kind = mapping // nothing more is to be said of it where it is merged
 		return out
 	case p.open[name]:
 		p.report(out.at, fmt.Sprintf("alias *%s stands inside its own anchor", name), "")
