@@ -106,6 +106,9 @@ func (c *cli) printHead(x app.Explanation) error {
 	line("incident", "%s", i.ID)
 	line("target", "%s", i.Target)
 	line("class", "%s, %s", i.Class, i.Severity)
+	if x.Runbook != "" {
+		line("runbook", "%s", x.Runbook)
+	}
 	line("since", "%s (confirmed %s later)", i.Since.Local().Format(time.DateTime), i.Opened.Sub(i.Since).Round(time.Millisecond))
 	if i.Open() {
 		line("state", "open")

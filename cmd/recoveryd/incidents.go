@@ -28,17 +28,19 @@ func (c *cli) incidentsCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			cfg := c.glance()
+			listed := make([]listedIncident, len(list))
+			for n, i := range list {
+				listed[n] = listedIncident{i, app.Runbook(cfg, i.Class)}
+			}
 			if c.output == "json" {
-				if list == nil {
-					list = []incident.Incident{}
-				}
-				return c.json(list)
+				return c.json(listed)
 			}
 			if len(list) == 0 {
 				_, err := fmt.Fprintln(c.out, "no incidents")
 				return err
 			}
-			return c.printIncidents(list)
+			return c.printIncidents(listed)
 		}}
 	cmd.Flags().BoolVar(&open, "open", false, "only open incidents")
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many")
@@ -46,16 +48,23 @@ func (c *cli) incidentsCmd() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) printIncidents(list []incident.Incident) error {
+// listedIncident is what -o json prints of an incident.
+type listedIncident struct {
+	incident.Incident
+	Runbook string `json:"runbook,omitzero"` // of its class: a web address, or the command that prints it
+}
+
+func (c *cli) printIncidents(list []listedIncident) error {
 	heads := []string{"INCIDENT", "SEV", "CLASS", "SINCE", "LASTED", "ATTEMPTS", "PAGED", "OUTCOME"}
 	if c.wide() {
-		heads = append(heads, "TARGET", "AFFECTED", "TIER", "ACK", "BECAUSE")
+		heads = append(heads, "TARGET", "AFFECTED", "TIER", "ACK", "BECAUSE", "RUNBOOK")
 	}
 	w := c.table(heads...)
+	var books []string
 	for _, i := range list {
 		lasted, outcome, paged := "open", cell{"open", bad}, cell{"no", plainHue}
 		if !i.Open() {
-			lasted, outcome = i.Closed.Sub(i.Since).Round(time.Second).String(), cell{outcomeOf(i), good}
+			lasted, outcome = i.Closed.Sub(i.Since).Round(time.Second).String(), cell{outcomeOf(i.Incident), good}
 		} else if i.Held != "" {
 			outcome = cell{"held: " + string(i.Held), warn}
 		}
@@ -68,11 +77,18 @@ func (c *cli) printIncidents(list []incident.Incident) error {
 			if i.Ack != nil {
 				ack = i.Ack.By
 			}
-			row = append(row, i.Target, dash(strings.Join(i.Affected, ",")), i.Tier, ack, i.Diagnosis.Because)
+			row = append(row, i.Target, dash(strings.Join(i.Affected, ",")), i.Tier, ack, i.Diagnosis.Because, dash(i.Runbook))
 		}
 		w.row(row...)
+		if i.Open() {
+			books = append(books, i.Runbook)
+		}
 	}
-	return w.print(c.out)
+	if err := w.print(c.out); err != nil {
+		return err
+	}
+	c.printRunbooks(books)
+	return nil
 }
 
 // outcomeOf says in a word what ended the incident.

@@ -53,7 +53,7 @@ arguments, or (check) it cannot be told. Colours only on a terminal, and not whe
 	p.StringVar(&c.socket, "socket", "", "control socket of the daemon (default: control.sock in its runtime_dir)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.setOutput() }
 	root.AddCommand(c.runCmd(), c.validateCmd(), c.checkCmd(), c.diagnoseCmd(), c.statusCmd(), c.topCmd(), c.incidentsCmd(), c.showCmd(), c.logsCmd(), c.explainCmd(), c.versionCmd())
-	root.AddCommand(c.reportCmd(), c.statsCmd(), c.notifyCmd(), c.escalationCmd())
+	root.AddCommand(c.reportCmd(), c.runbookCmd(), c.statsCmd(), c.notifyCmd(), c.escalationCmd())
 	root.AddCommand(c.evidenceCmd(), c.replayCmd(), c.recoverCmd(), c.playbookCmd(), c.drillCmd())
 	root.AddCommand(c.initCmd(), c.setupCmd(), c.doctorCmd(), c.reloadCmd())
 	root.AddCommand(c.operatorCmds()...)

@@ -45,7 +45,7 @@ Or show one target as the running daemon sees it: state, evidence, the last hour
 				return err
 			}
 			defer h.Close()
-			x, err := explained(cmd.Context(), h, args[0], nil)
+			x, err := explained(cmd.Context(), h, args[0], c.glance())
 			switch {
 			case err == nil:
 				return c.showIncident(x)
@@ -61,7 +61,7 @@ Or show one target as the running daemon sees it: state, evidence, the last hour
 func (c *cli) showIncident(x app.Explanation) error {
 	i, recs := x.Incident, x.Records
 	if c.output == "json" {
-		return c.json(httpserve.History{Incident: i, Records: recs})
+		return c.json(httpserve.History{Incident: i, Runbook: x.Runbook, Records: recs})
 	}
 	if err := c.printHead(x); err != nil {
 		return err
@@ -221,6 +221,9 @@ func (c *cli) printTarget(st httpserve.Status, x shownTarget) error {
 			culprit = ", culprit " + x.Culprit
 		}
 		line("class", "%s (%s)%s", x.Class, x.Class.Words(), culprit)
+	}
+	if x.Runbook != "" {
+		line("runbook", "%s", x.Runbook)
 	}
 	line("because", "%s", x.Because)
 	if len(x.Witnesses) > 0 {

@@ -63,7 +63,7 @@ func (c *cli) printStatus(st httpserve.Status) error {
 	}
 	heads := []string{"TARGET", "PHASE", "FOR", "VERDICT", "CLASS", "INCIDENT", "BECAUSE"}
 	if c.wide() {
-		heads = []string{"TARGET", "KIND", "UNIT", "NEEDS", "PHASE", "FOR", "VERDICT", "CLASS", "CULPRIT", "WITNESSES", "INCIDENT", "LOOKED", "BECAUSE", "NEXT"}
+		heads = []string{"TARGET", "KIND", "UNIT", "NEEDS", "PHASE", "FOR", "VERDICT", "CLASS", "CULPRIT", "WITNESSES", "INCIDENT", "LOOKED", "BECAUSE", "NEXT", "RUNBOOK"}
 	}
 	w := c.table(heads...)
 	for _, t := range st.Targets {
@@ -81,7 +81,7 @@ func (c *cli) printStatus(st httpserve.Status) error {
 		verdict := cell{t.Verdict.String(), verdictHue(t.Verdict)}
 		if c.wide() {
 			w.row(t.Name, t.Kind, dash(t.Unit), dash(strings.Join(t.DependsOn, ",")), shown, age(st.Now, t.Since), verdict, dash(string(t.Class)),
-				dash(t.Culprit), dash(list(t.Witnesses)), dash(t.Incident), ago(st.Now, t.LookedAt), t.Because, dash(t.Next))
+				dash(t.Culprit), dash(list(t.Witnesses)), dash(t.Incident), ago(st.Now, t.LookedAt), t.Because, dash(t.Next), dash(t.Runbook))
 			continue
 		}
 		w.row(t.Name, shown, age(st.Now, t.Since), verdict, dash(string(t.Class)), dash(t.Incident), t.Because)
@@ -90,6 +90,13 @@ func (c *cli) printStatus(st httpserve.Status) error {
 		return err
 	}
 	c.printAcks(st)
+	var books []string
+	for _, t := range st.Targets {
+		if t.Incident != "" { // what is not confirmed yet may be over before the page is read
+			books = append(books, t.Runbook)
+		}
+	}
+	c.printRunbooks(books)
 	for _, t := range st.Targets {
 		for _, l := range t.Learned {
 			fmt.Fprintf(c.out, "\n%s learned: %s\n", t.Name, l)

@@ -175,6 +175,7 @@ func (m topModel) about() []string {
 	add("because", t.Because)
 	add("incident", t.Incident)
 	add("next", t.Next)
+	add("runbook", t.Runbook)
 	if t.Ack != nil {
 		add("acked", "by "+t.Ack.By+untilWords(t.Ack))
 	}

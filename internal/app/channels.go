@@ -13,6 +13,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/engine"
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
@@ -274,7 +275,7 @@ func (h *History) NoticeOf(ctx context.Context, c *config.Config, id string, kin
 
 // rendererOf makes messages by a configuration.
 func rendererOf(c *config.Config) engine.Renderer {
-	return engine.Renderer{Host: c.Host, Link: c.HTTP.ExternalURL, Unit: func(target string) string {
+	return engine.Renderer{Host: c.Host, Link: c.HTTP.ExternalURL, Runbook: func(class detect.Class) string { return Runbook(c, class) }, Unit: func(target string) string {
 		if t, ok := c.Target(target); ok {
 			return t.Unit
 		}

@@ -13,6 +13,7 @@ import (
 // Explanation is everything that is known about why an incident went as it did.
 type Explanation struct {
 	Incident  incident.Incident `json:"incident"`
+	Runbook   string            `json:"runbook,omitzero"` // of its class
 	Decisions []Decision        `json:"decisions"`
 	Evidence  []Kept            `json:"evidence"`
 	Records   []incident.Record `json:"records"`
@@ -60,7 +61,7 @@ func (d Decision) Weighs() bool {
 // Explain puts together what explains an incident. The configuration may be nil; it is asked for
 // the operator's own classes only.
 func Explain(i incident.Incident, recs []incident.Record, pieces []evidence.Piece, c *config.Config) Explanation {
-	x := Explanation{Incident: i, Records: recs, Decisions: []Decision{}, Evidence: []Kept{}}
+	x := Explanation{Incident: i, Runbook: Runbook(c, i.Class), Records: recs, Decisions: []Decision{}, Evidence: []Kept{}}
 	for _, p := range pieces {
 		x.Evidence = append(x.Evidence, Kept{p.Name, p.At, len(p.Body)})
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/recoveryd/recoveryd/internal/journal"
 	"github.com/recoveryd/recoveryd/pkg/detect"
@@ -114,6 +115,34 @@ func (h *History) IncidentsOf(ctx context.Context, target string, limit int) ([]
 		return nil, err
 	}
 	return incidentsOf(rows)
+}
+
+// Latest returns the incident that a word stands for: the incident of that name, or the newest open one
+// of a target (its own, or the one of what it waits for), or the target's last; false when there is none.
+func (h *History) Latest(ctx context.Context, word string) (incident.Incident, bool, error) {
+	if i, _, err := h.Incident(ctx, word); err == nil || !errors.Is(err, journal.ErrNotFound) {
+		return i, err == nil, err
+	}
+	open, err := h.Incidents(ctx, true, 0)
+	if err != nil {
+		return incident.Incident{}, false, err
+	}
+	own, err := h.IncidentsOf(ctx, word, 1)
+	if err != nil {
+		return incident.Incident{}, false, err
+	}
+	for _, mine := range []func(incident.Incident) bool{
+		func(i incident.Incident) bool { return i.Target == word },
+		func(i incident.Incident) bool { return slices.Contains(i.Affected, word) },
+	} {
+		if at := slices.IndexFunc(open, mine); at >= 0 {
+			return open[at], true, nil
+		}
+	}
+	if len(own) == 0 {
+		return incident.Incident{}, false, nil
+	}
+	return own[0], true, nil
 }
 
 // Log returns the records that match, oldest first: what `recoveryd logs` prints.

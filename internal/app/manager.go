@@ -12,6 +12,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/residency"
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -137,10 +138,11 @@ func (a *App) fixedParts(c *config.Config) error {
 // daemonView is what the servers see of the daemon.
 type daemonView struct{ a *App }
 
-func (d daemonView) State() incident.State    { return d.a.engine.State() }
-func (d daemonView) Policy() *incident.Policy { return d.a.engine.Policy() }
-func (d daemonView) Version() string          { return d.a.o.Version }
-func (d daemonView) Channels() any            { return d.a.telling() }
+func (d daemonView) State() incident.State             { return d.a.engine.State() }
+func (d daemonView) Policy() *incident.Policy          { return d.a.engine.Policy() }
+func (d daemonView) Version() string                   { return d.a.o.Version }
+func (d daemonView) Runbook(class detect.Class) string { return Runbook(d.a.Config(), class) }
+func (d daemonView) Channels() any                     { return d.a.telling() }
 func (d daemonView) Warnings() []string {
 	return append(d.a.file.warnings(), d.a.reach.warnings()...)
 }

@@ -39,6 +39,7 @@ func (h *History) Report(ctx context.Context, id string, c *config.Config, now t
 		}
 		s.Evidence = append(s.Evidence, report.Piece{Name: p.Name, At: p.At, Text: text})
 	}
+	s.Runbook = Runbook(c, i.Class)
 	if c != nil {
 		s.Host = c.Host
 		if t, ok := c.Target(i.Target); ok && strings.HasSuffix(t.Unit, ".service") {

@@ -32,6 +32,10 @@ type Config struct {
 	// environment files by which a connection pool is enlarged, and unwritten-page.json, the page about
 	// a journal that cannot be written, while it is open.
 	RuntimeDir string `yaml:"runtime_dir" form:"path" want:"nonempty" shown:"$RUNTIME_DIRECTORY as set by systemd, otherwise /run/recoveryd"`
+	// Address of your own runbooks, such as https://wiki.example/runbooks/: the name of the class is added
+	// at its end. Every page and screen about a problem links to the runbook of its class. Without an address
+	// they name the command that prints the one in the program: recoveryd runbook CLASS.
+	RunbookURL string `yaml:"runbook_url" form:"url"`
 	// What the daemon logs about itself.
 	Log Log `yaml:"log"`
 	// Metrics, the status page and the read-only API. Nothing can be changed over HTTP: control

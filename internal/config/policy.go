@@ -79,6 +79,8 @@ type Rule struct {
 	Ladder []string `yaml:"ladder" want:"nonempty"`
 	// The sentence that explains the problem in a page.
 	Because string `yaml:"because" shown:"rule <name> holds: <when>"`
+	// Address of the runbook of this class, for pages and screens.
+	Runbook string `yaml:"runbook" form:"url"`
 	// Targets to which the rule applies.
 	Targets []string `yaml:"targets" want:"nonempty" shown:"all targets"`
 	// Kinds of target to which the rule applies.

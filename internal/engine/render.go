@@ -15,6 +15,8 @@ import (
 type Renderer struct {
 	Host string // name of this host
 	Link string // base address of the status page; "" = no links
+	// Runbook says where the runbook of a class is, "" when it has none; nil = no class has one.
+	Runbook func(detect.Class) string
 	// Unit returns the unit name of a target, for the commands; "" when it has none.
 	Unit func(target string) string
 }
@@ -42,6 +44,9 @@ func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) e
 	}
 	if r.Link != "" {
 		out.Link = strings.TrimSuffix(r.Link, "/") + "/incidents/" + i.ID
+	}
+	if r.Runbook != nil {
+		out.Runbook = r.Runbook(i.Class)
 	}
 	if i.Class == incident.ClassPlaybook {
 		return r.renderRun(out, n, i)

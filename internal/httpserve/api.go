@@ -92,6 +92,7 @@ type Target struct {
 	Reason    incident.Reason    `json:"reason,omitzero"`
 	Verdict   detect.Verdict     `json:"verdict"`
 	Class     detect.Class       `json:"class,omitzero"`
+	Runbook   string             `json:"runbook,omitzero"` // of the class: a web address, or the command that prints it
 	Culprit   string             `json:"culprit,omitzero"`
 	Because   string             `json:"because"`
 	Witnesses []detect.Witness   `json:"witnesses,omitzero"`
@@ -118,6 +119,9 @@ func StatusOf(d Daemon, now time.Time) Status {
 				v.Reason = ts.Reason
 			}
 			v.Verdict, v.Class, v.Culprit, v.Because, v.Witnesses = dg.Verdict, dg.Class, dg.Culprit, dg.Because, dg.Witnesses
+			if dg.Class != "" {
+				v.Runbook = d.Runbook(dg.Class)
+			}
 			v.LookedAt, v.Facts = ts.Last.At, ts.Last.Facts
 			v.Learned = p.Learned(ts, now)
 			i := st.Incidents[ts.Incident]
@@ -156,6 +160,7 @@ func (s *Server) incidents(w http.ResponseWriter, r *http.Request) {
 // History is the answer of GET /api/v1/incidents/{id}.
 type History struct {
 	Incident incident.Incident `json:"incident"`
+	Runbook  string            `json:"runbook,omitzero"` // of its class: a web address, or the command that prints it
 	Records  []incident.Record `json:"records"`
 }
 
@@ -165,5 +170,5 @@ func (s *Server) incident(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "%v", err)
 		return
 	}
-	reply(w, History{i, recs})
+	reply(w, History{i, s.o.Daemon.Runbook(i.Class), recs})
 }

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/recoveryd/recoveryd/internal/httpserve/live"
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/egress"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/incident"
@@ -44,6 +45,8 @@ type Daemon interface {
 	Warnings() []string
 	// Channels describes the delivery of notices per channel.
 	Channels() any
+	// Runbook says where the runbook of a class is; "" when it has none.
+	Runbook(detect.Class) string
 	Version() string
 }
 

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
@@ -68,11 +69,13 @@ func open(i incident.Incident, how outcome, r Report) (out []Item) {
 			`psql -c "SELECT application_name, state, count(*), max(now() - xact_start) FROM pg_stat_activity GROUP BY 1, 2 ORDER BY 3 DESC"`)
 	}
 	add("Decide how it is found earlier or prevented: monitoring, a limit, a rule of your own (rules:).", "")
-	book := "the runbook of rule " + string(i.Class)
-	if slices.Contains(detect.BuiltinClasses(), i.Class) {
-		book = "docs/runbooks/" + string(i.Class) + ".md"
+	book, print := "the runbook of class "+string(i.Class), ""
+	if words, found := strings.CutPrefix(r.Runbook, "recoveryd "); found {
+		print = "recoveryd " + words
+	} else if r.Runbook != "" {
+		book += " (" + r.Runbook + ")"
 	}
-	add("Bring "+book+" up to date with what was learned.", "")
+	add("Bring "+book+" up to date with what was learned.", print)
 	// Nobody meets for an hour about what was cured before anybody noticed.
 	if (i.Severity == detect.P1 || i.Severity == detect.P2) && !i.Paged.IsZero() {
 		add("Hold the post-mortem: timeline 10 min, root cause 20 min, impact 10 min, improvements 20 min, action items 10 min; with the on-call engineer, the team lead, the service's owners and an SRE.", "")

@@ -16,6 +16,7 @@ type Source struct {
 	Notices  []escalate.Queued // who was to be told, and what became of it, in order
 	Evidence []Piece           // what was collected before a cure changed it
 	Host     string            // "" = taken from the notices
+	Runbook  string            // where the runbook of its class is; "" = it has none
 	Unit     string            // the culprit's unit, for the commands; "" = none known
 	At       time.Time         // when the report is made
 	Version  string            // of recoveryd
@@ -36,6 +37,7 @@ type Report struct {
 	Target   string          `json:"target"`
 	Unit     string          `json:"unit,omitzero"`
 	Class    detect.Class    `json:"class"`
+	Runbook  string          `json:"runbook,omitzero"` // of the class: a web address, or the command that prints it
 	Severity detect.Severity `json:"severity"`
 	State    State           `json:"state"`
 	Headline string          `json:"headline"` // one sentence: what happened and how it ended
@@ -95,7 +97,7 @@ type Item struct {
 func Build(s Source) Report {
 	i := s.Incident
 	r := Report{
-		ID: i.ID, Host: s.Host, Target: i.Target, Unit: s.Unit, Class: i.Class, Severity: i.Severity,
+		ID: i.ID, Host: s.Host, Target: i.Target, Unit: s.Unit, Class: i.Class, Runbook: s.Runbook, Severity: i.Severity,
 		Since: i.Since, Confirmed: i.Opened, Paged: i.Paged, Closed: i.Closed, Made: s.At, Version: s.Version,
 		Affected: i.Affected, NotTried: i.Skipped, Evidence: s.Evidence,
 	}

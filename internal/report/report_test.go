@@ -28,7 +28,7 @@ func source(h *host, target string) report.Source {
 			rows = append(rows, q)
 		}
 	}
-	return report.Source{Incident: i, Records: recs, Notices: rows, Host: "db1", Unit: target + ".service", At: h.now, Version: "1.0.0"}
+	return report.Source{Incident: i, Records: recs, Notices: rows, Host: "db1", Runbook: "recoveryd runbook " + string(i.Class), Unit: target + ".service", At: h.now, Version: "1.0.0"}
 }
 
 // stories are incidents as the real core lives through them.

@@ -17,6 +17,9 @@ func (r Report) Summary() []Fact {
 		{"Severity", r.Severity.String()},
 		{"State", string(r.State)},
 	}
+	if r.Runbook != "" {
+		out = append(out, Fact{"Runbook", r.Runbook})
+	}
 	if r.Drill != "" {
 		out = append(out, Fact{"Drill", r.Drill})
 	}

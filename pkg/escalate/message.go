@@ -45,6 +45,8 @@ Tried:
 {{range .Tried}}- {{clock .At}} {{line .What}}: {{line .Result}}
 {{end}}{{end}}{{if .Next}}
 Next: {{.Next}}
+{{end}}{{with .Runbook}}
+Runbook: {{line .}}
 {{end}}{{if .Commands}}
 Look further:
 {{range .Commands}}  {{line .}}

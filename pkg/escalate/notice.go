@@ -128,6 +128,7 @@ type Notice struct {
 	Next     string    `json:"next"`              // what recoveryd will do next, or why it will not
 	Commands []string  `json:"commands,omitzero"` // exact commands to look further
 	Link     string    `json:"link,omitzero"`     // incident page, when one is served
+	Runbook  string    `json:"runbook,omitzero"`  // of its class: a web address, or the command that prints it
 	Test     bool      `json:"test,omitzero"`     // a marked test or canary
 	Drill    string    `json:"drill,omitzero"`    // id of the drill that it began as; the summary says so
 	Real     bool      `json:"real,omitzero"`     // with Drill: it outlived the drill and is a problem like any other

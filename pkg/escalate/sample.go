@@ -37,6 +37,7 @@ func Sample(kind Kind, id, host string, now time.Time) Notice {
 		},
 		Next:     "no further restart: two did not help and the budget of this hour is used up",
 		Commands: []string{"recoveryd ack " + id + " --by YOUR-NAME --for 1h", "recoveryd explain " + id, "journalctl -u codebase-mcp.service -n 100"},
+		Runbook:  "recoveryd runbook down",
 		To:       []string{"primary: alice"},
 		With:     []string{"chat"},
 		Because:  "primary is told of P1 at once",

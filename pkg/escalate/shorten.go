@@ -27,7 +27,7 @@ func Shorten(n Notice) (short Notice, cut bool) {
 		}
 		return out
 	}
-	n.Summary, n.Next, n.Link = text(n.Summary), text(n.Next), text(n.Link)
+	n.Summary, n.Next, n.Link, n.Runbook = text(n.Summary), text(n.Next), text(n.Link), text(n.Runbook)
 	n.Host, n.Target, n.Class = text(n.Host), text(n.Target), text(n.Class)
 	n.Affected, n.Evidence, n.Commands = list(n.Affected), list(n.Evidence), list(n.Commands)
 	cut = cut || len(n.Tried) > shortTried

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/internal/httpserve"
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -79,6 +80,9 @@ func (h *Host) Incident(_ context.Context, id string) (incident.Incident, []inci
 
 // Channels implements httpserve.Daemon.
 func (h *Host) Channels() any { return nil }
+
+// Runbook implements httpserve.Daemon.
+func (h *Host) Runbook(class detect.Class) string { return "recoveryd runbook " + string(class) }
 
 // Warnings implements httpserve.Daemon.
 func (h *Host) Warnings() []string {

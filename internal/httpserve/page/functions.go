@@ -2,6 +2,7 @@ package page
 
 import (
 	"html/template"
+	"strings"
 	"time"
 )
 
@@ -16,7 +17,9 @@ func (p *Page) functions() template.FuncMap {
 		"date":  func(t time.Time) string { return t.In(p.o.Zone).Format("Monday, 2 January 2006") },
 		"age":   func(t, now time.Time) string { return age(now.Sub(t)) },
 		"set":   func(t time.Time) bool { return !t.IsZero() },
-		"at":    func(now time.Time, v any) stamped { return stamped{now, v} },
+		// web reports whether a text is a web address, to be shown as a link.
+		"web": func(s string) bool { return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://") },
+		"at":  func(now time.Time, v any) stamped { return stamped{now, v} },
 	}
 }
 

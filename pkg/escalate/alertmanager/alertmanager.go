@@ -237,6 +237,9 @@ func (n *Notifier) alerts(d escalate.Delivery) []alert {
 	if u, err := url.Parse(no.Link); err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") {
 		a.GeneratorURL = u.String()
 	}
+	if no.Runbook != "" {
+		a.Annotations["runbook_url"] = text(no.Runbook) // as rules of Prometheus name it; receivers' templates ask for it
+	}
 	if no.Kind == escalate.Resolve {
 		a.EndsAt = at
 		if was != nil {

@@ -77,6 +77,7 @@ var page = template.Must(template.New("mail").Parse(`<!doctype html>
 {{range .Items}}<li>{{.}}</li>
 {{end}}</ul>
 {{end}}{{if .Next}}<p><b>Next</b><br>{{.Next}}</p>
+{{end}}{{with .Runbook}}<p><b>Runbook</b><br>{{if $.RunbookLink}}<a href="{{.}}">{{.}}</a>{{else}}<code>{{.}}</code>{{end}}</p>
 {{end}}{{if .Commands}}<p><b>Look further</b></p><pre style="background:#f4f4f4;padding:8px">{{range .Commands}}{{.}}
 {{end}}</pre>
 {{end}}{{if .Link}}<p><a href="{{.Link}}">Open the incident</a></p>
@@ -134,6 +135,7 @@ func htmlOf(n escalate.Notice, title string) (string, error) {
 	err := page.Execute(&b, map[string]any{
 		"Color": color, "Status": one(string(n.Status)), "Title": escalate.Cut(title, 1000), "Facts": facts, "Lists": lists,
 		"Next": escalate.Cut(escalate.Printable(n.Next), 4000), "Commands": short(n.Commands), "Link": n.Link,
+		"Runbook": one(n.Runbook), "RunbookLink": strings.HasPrefix(n.Runbook, "https://") || strings.HasPrefix(n.Runbook, "http://"),
 		"Incident": one(n.Incident), "Tier": n.Tier, "Host": one(n.Host),
 	})
 	return b.String(), err

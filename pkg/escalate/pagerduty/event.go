@@ -62,6 +62,7 @@ type details struct {
 	Evidence []string        `json:"evidence,omitzero"`
 	Tried    []string        `json:"tried,omitzero"`
 	Next     string          `json:"next,omitzero"`
+	Runbook  string          `json:"runbook,omitzero"`
 	Commands []string        `json:"commands,omitzero"`
 	Message  string          `json:"message,omitzero"`
 	Test     bool            `json:"test,omitzero"`
@@ -143,6 +144,9 @@ func encode(e event, no escalate.Notice, text string) ([]byte, error) {
 	} else {
 		e.ClientURL = ""
 	}
+	if href := webURL(no.Runbook); href != "" && len(href) <= 2048 {
+		e.Links = append(e.Links, link{Href: href, Text: "Runbook of " + field(no.Class)})
+	}
 	var body []byte
 	for _, l := range levels {
 		e.Payload.Details = detail(no, text, l.items, l.runes)
@@ -192,7 +196,7 @@ func detail(no escalate.Notice, text string, items, runes int) *details {
 	d := &details{
 		Status: no.Status, Priority: field(no.Priority), Incident: field(no.Incident), Tier: no.Tier,
 		Affected: list(no.Affected), Evidence: list(no.Evidence), Tried: list(tried), Commands: list(no.Commands),
-		Next: escalate.Cut(no.Next, runes), Message: escalate.Cut(text, runes), Test: no.Test,
+		Next: escalate.Cut(no.Next, runes), Runbook: escalate.Cut(escalate.OneLine(no.Runbook), runes), Message: escalate.Cut(text, runes), Test: no.Test,
 	}
 	if !no.Since.IsZero() {
 		d.Since = no.Since.UTC().Format(time.RFC3339)

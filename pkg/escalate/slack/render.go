@@ -68,6 +68,11 @@ func (r renderer) state(n escalate.Notice) (blocks []slack.Block, text string) {
 	if n.Next != "" {
 		section("*Next*\n" + escape(escalate.Printable(n.Next), room()-20))
 	}
+	if link := webLink(n.Runbook); link != "" {
+		section("*Runbook* <" + link + "|" + escape(escalate.OneLine(n.Class), 200) + ">")
+	} else if n.Runbook != "" {
+		section("*Runbook* " + escape(escalate.OneLine(n.Runbook), 500))
+	}
 	section(codeBlock(n.Commands, room()))
 	foot := "Incident " + n.Incident
 	if n.Tier > 0 {
