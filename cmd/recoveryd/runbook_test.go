@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,7 +37,9 @@ func TestARunbookIsPrintedForAClassATargetOrAnIncident(t *testing.T) {
 
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(file, append(text, []byte("\nrunbook_url: https://wiki.example/rb/\nrules:\n  - {name: slow, when: http.latency > 2, runbook: 'https://wiki.example/slow'}\n  - {name: bare, when: http.latency > 3}\n")...), 0o600))
+	text = append([]byte("runbook_url: https://wiki.example/rb/\n"), []byte(strings.Replace(string(text), "rules:\n",
+		"rules:\n  - {name: slow, when: http.latency > 2, runbook: 'https://wiki.example/slow'}\n  - {name: bare, when: http.latency > 3}\n", 1))...)
+	require.NoError(t, os.WriteFile(file, text, 0o600))
 	for _, c := range []struct {
 		args []string
 		says string

@@ -22,7 +22,7 @@ import (
 // everyNotice is one of each event that the product tells of, as it is made.
 func everyNotice() map[string]escalate.Notice {
 	at := time.Date(2026, 11, 22, 3, 12, 0, 0, time.UTC)
-	r := engine.Renderer{Host: "web-1", Link: "http://web-1:9465", Unit: func(string) string { return "mcp.service" }}
+	r := engine.Renderer{Host: "web-1", Link: "http://web-1:9465", Runbook: func(c detect.Class) string { return Runbook(nil, c) }, Unit: func(string) string { return "mcp.service" }}
 	base := func() incident.Incident {
 		return incident.Incident{ID: "mcp-20261122-031000", Target: "mcp", Class: detect.ClassDown, Severity: detect.P1, Since: at.Add(-2 * time.Minute), Opened: at.Add(-time.Minute),
 			Diagnosis: detect.Diagnosis{Class: detect.ClassDown, Because: "connection refused, unit failed", Witnesses: []detect.Witness{detect.ByUnit, detect.BySocket}}}

@@ -71,8 +71,8 @@ func TestEveryNoticeOfEveryChannelNamesTheRunbookOfItsClass(t *testing.T) {
 					require.Equal(t, Runbook(c, class), notice.Runbook)
 					b, err := n.(escalate.Previewer).Preview(escalate.Delivery{Notice: notice, Attempt: 1})
 					require.NoError(t, err, name)
-					if name == "alertmanager" && kind == incident.NoticeChange {
-						continue // it is not told of changes
+					if kind == incident.NoticeChange && strings.HasPrefix(string(b), "(nothing: ") {
+						continue // the channel is not told of changes
 					}
 					require.Contains(t, strings.ReplaceAll(string(b), "=\r\n", ""), notice.Runbook, "%s of %s by %s", kind, class, name) // mails break long lines
 				}

@@ -42,6 +42,8 @@ Tried:
 
 Next: no further restart: two did not help and the budget of this hour is used up
 
+Runbook: recoveryd runbook down
+
 Look further:
   recoveryd ack inc-7 --by YOUR-NAME --for 1h
   recoveryd explain inc-7

@@ -95,6 +95,9 @@ func (n *Notifier) fields(no escalate.Notice) []zap.Field {
 		zap.Time("since", no.Since), zap.Strings("affected", list(no.Affected)), zap.Strings("evidence", list(no.Evidence)),
 		zap.String("next", text(no.Next)), zap.String("runbook", text(no.Runbook)), zap.Strings("commands", list(no.Commands)),
 	}
+	if no.Runbook != "" {
+		fields = append(fields, zap.String("runbook", text(no.Runbook)))
+	}
 	if last := len(no.Tried) - 1; last >= 0 {
 		fields = append(fields, zap.String("tried", text(no.Tried[last].What+": "+no.Tried[last].Result)))
 	}
