@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recoveryd/recoveryd/internal/app"
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 )
 
@@ -104,6 +105,7 @@ only the body is printed, for other programs to read.`,
 			}
 			notice := func(string) (escalate.Notice, error) {
 				n := escalate.Sample(escalate.Kind(kind), "sample-1", cfg.Host, time.Now())
+				n.Runbook = app.Runbook(cfg, detect.Class(n.Class))
 				if link := cfg.HTTP.ExternalURL; link != "" {
 					n.Link = strings.TrimSuffix(link, "/") + "/incidents/" + n.Incident
 				}

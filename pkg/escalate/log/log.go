@@ -93,7 +93,7 @@ func (n *Notifier) fields(no escalate.Notice) []zap.Field {
 		zap.Int("tier", no.Tier), zap.String("priority", text(no.Priority)), zap.String("status", text(string(no.Status))),
 		zap.String("target", text(no.Target)), zap.String("class", text(no.Class)), zap.String("title", text(n.messages.Title(no))),
 		zap.Time("since", no.Since), zap.Strings("affected", list(no.Affected)), zap.Strings("evidence", list(no.Evidence)),
-		zap.String("next", text(no.Next)), zap.String("runbook", text(no.Runbook)), zap.Strings("commands", list(no.Commands)),
+		zap.String("next", text(no.Next)), zap.Strings("commands", list(no.Commands)),
 	}
 	if no.Runbook != "" {
 		fields = append(fields, zap.String("runbook", text(no.Runbook)))
