@@ -25,7 +25,7 @@ func (s *scheduler) takeConfig() {
 	for _, name := range s.names() {
 		ch := s.channels[name]
 		book, e := s.rules.Forgive(ch.book)
-		ch.book = book
+		ch.book, ch.changed = book, true
 		s.edits = s.edits.Join(e)
 		s.keepReceivers(name)
 	}
@@ -135,14 +135,41 @@ func (s *scheduler) takeMail() {
 	mail := s.mail
 	s.mail = nil
 	s.mu.Unlock()
-	for _, m := range mail {
-		switch {
-		case !m.stored:
-			s.adoptNew([]escalate.Queued{m.row})
-		case m.row.Seq > s.stored && !s.knows(m.row):
-			s.mine[idOf(m.row)] = true
-			s.adopt(m.row.Channel, []escalate.Queued{m.row}, nil)
+	for len(mail) > 0 {
+		if !mail[0].stored {
+			s.adoptNew([]escalate.Queued{mail[0].row})
+			mail = mail[1:]
+			continue
 		}
+		n := slices.IndexFunc(mail, func(m letter) bool { return !m.stored })
+		if n < 0 {
+			n = len(mail)
+		}
+		s.adoptStored(mail[:n])
+		mail = mail[n:]
+	}
+}
+
+// adoptStored adopts rows that the store has, those of one channel together.
+func (s *scheduler) adoptStored(mail []letter) {
+	rows := map[string][]escalate.Queued{}
+	known := map[string]map[string]bool{}
+	for _, m := range mail {
+		name := m.row.Channel
+		if known[name] == nil {
+			known[name] = map[string]bool{}
+			for i := range s.channel(name).book.Rows {
+				known[name][s.channel(name).book.Rows[i].ID] = true
+			}
+		}
+		if m.row.Seq <= s.stored || s.mine[idOf(m.row)] || known[name][m.row.ID] {
+			continue
+		}
+		s.mine[idOf(m.row)], known[name][m.row.ID] = true, true
+		rows[name] = append(rows[name], m.row)
+	}
+	for _, name := range slices.Sorted(maps.Keys(rows)) {
+		s.adopt(name, rows[name], nil)
 	}
 }
 
@@ -170,5 +197,5 @@ func (s *scheduler) adopt(name string, rows []escalate.Queued, keys []escalate.K
 		rows[i].Seq = s.order
 	}
 	ch := s.channel(name)
-	ch.book = ch.book.Add(rows, keys)
+	ch.book, ch.changed = ch.book.Add(rows, keys), true
 }

@@ -38,6 +38,14 @@ func (o *Outbox) Run(ctx context.Context) error {
 		select {
 		case e := <-s.ended:
 			s.finish(e, time.Now())
+			for more := true; more; { // what has ended by now costs one turn and one write together
+				select {
+				case e := <-s.ended:
+					s.finish(e, time.Now())
+				default:
+					more = false
+				}
+			}
 		case <-o.wake:
 		case <-timer.C:
 			s.stall(time.Now())

@@ -43,6 +43,17 @@ type channel struct {
 	book escalate.ChannelBook
 	call *call     // under way, or nil
 	wake time.Time // when to look again
+	// changed: the rules were not asked since something about the channel changed; tidyAt is when time
+	// alone changes what they say. With many channels and rows, asking for all of them at each delivery
+	// would be what limits the rate.
+	changed bool
+	tidyAt  time.Time
+}
+
+// quiet reports whether the rules have nothing new to say of a channel. One in trouble depends on others.
+func (ch *channel) quiet(now time.Time) bool {
+	st := ch.book.State
+	return !ch.changed && st.Trouble == nil && st.Failures == 0 && (ch.tidyAt.IsZero() || now.Before(ch.tidyAt))
 }
 
 func (s *scheduler) names() []string { return slices.Sorted(maps.Keys(s.channels)) }
@@ -82,15 +93,18 @@ func (s *scheduler) tidy(now time.Time) {
 			ch := s.channels[name]
 			if s.notifiers[name] == nil {
 				s.orphan(ch, now)
+			} else if ch.quiet(now) {
+				ch.wake = ch.tidyAt
+				continue
 			}
 			troubled := ch.book.State.Trouble != nil
 			book, e, wake := s.rules.Tidy(ch.book, now, s.others(name))
-			ch.book, ch.wake = book, wake
+			ch.book, ch.wake, ch.tidyAt, ch.changed = book, wake, wake, false
 			s.logTrouble(name, troubled, book.State)
 			if e.Empty() {
 				continue
 			}
-			again = true
+			again, ch.changed = true, true
 			s.note(e)
 			s.adoptNew(e.New)
 		}
@@ -130,6 +144,7 @@ func (s *scheduler) forget(now time.Time) {
 	}
 	s.forgetAt = now.Add(time.Hour)
 	for _, ch := range s.channels {
+		ch.changed = true
 		ch.book = ch.book.Forget(now.Add(-keepKeys))
 	}
 }
@@ -162,7 +177,7 @@ func (s *scheduler) begin(now time.Time) (starts []func()) {
 			continue
 		}
 		book, e := s.rules.Begin(ch.book, q.Seq, now)
-		ch.book = book
+		ch.book, ch.changed = book, true
 		s.note(e)
 		c := &call{channel: name, row: q, started: now}
 		ch.call = c
@@ -181,7 +196,7 @@ func (s *scheduler) begin(now time.Time) (starts []func()) {
 // finish takes in what became of a call.
 func (s *scheduler) finish(e ended, now time.Time) {
 	ch := s.channels[e.call.channel]
-	ch.call = nil
+	ch.call, ch.changed = nil, true
 	result := "ok"
 	if !e.result.OK {
 		result = string(e.result.Reason)
@@ -201,7 +216,7 @@ func (s *scheduler) stall(now time.Time) {
 		if ch.call == nil || ch.call.stalled || now.Before(s.stallAt(ch.call)) {
 			continue
 		}
-		ch.call.stalled = true
+		ch.call.stalled, ch.changed = true, true
 		book, e := s.rules.Stall(ch.book, now)
 		ch.book = book
 		s.note(e)

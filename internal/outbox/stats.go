@@ -53,7 +53,8 @@ func (s *scheduler) publish() {
 		}
 		others := s.others(name)
 		st.Unheard, st.Backup = s.rules.Unheard(ch.book, others), s.rules.Backup(ch.book, nil, others, false)
-		for i, q := range ch.book.Rows {
+		for i := range ch.book.Rows {
+			q := &ch.book.Rows[i] // many rows are not copied at each turn
 			if len(q.Left) > 0 && st.Missing == "" {
 				st.Missing = strings.Join(q.Left, ", ") + " waits (" + q.LastError + ")"
 			}
