@@ -93,6 +93,8 @@ func (k *checker) synthetic(path string, t Target) {
 	k.unique("the name", names, paths)
 }
 
+const mcpAddress = "looks like the address of an MCP server, which answers a plain request with an error or a stream without end"
+
 // call judges what health and synthetic checks have in common.
 func (k *checker) call(p, kind string, c Call) {
 	if kind != TypeHTTP && c.Method != "" {
@@ -105,6 +107,11 @@ func (k *checker) call(p, kind string, c Call) {
 	u, err := url.Parse(c.URL)
 	if err != nil || c.URL == "" {
 		return
+	}
+	if last := strings.TrimRight(u.Path, "/"); kind == TypeHTTP && strings.HasSuffix(last, "/sse") {
+		k.risk(p+".url", mcpAddress, "write type: mcp and transport: sse")
+	} else if kind == TypeHTTP && strings.HasSuffix(last, "/mcp") {
+		k.risk(p+".url", mcpAddress, "write type: mcp")
 	}
 	if u.User != nil {
 		k.fail(Problem{Path: p + ".url", What: "holds a user name or password", Want: "a plain address", Hint: "send them in headers, with value_file"})

@@ -51,9 +51,13 @@ var formWants = map[string]string{
 
 // fits reports whether a text has the form. An unknown form fits nothing, which a test would see.
 func fits(form, s string) bool {
-	switch form {
-	case "":
+	switch {
+	case form == "":
 		return true
+	case form != "regexp" && s != strings.TrimSpace(s): // url.Parse and others take a space at the end
+		return false
+	}
+	switch form {
 	case "name":
 		return isName(s)
 	case "slug":

@@ -29,9 +29,13 @@ func (r *reader) leaf(path string, n *node, s Shape) any {
 			p.What, p.Hint = "has no unit", fmt.Sprintf("write %ss for seconds", n.text())
 		}
 		if s.Kind == KindTruth {
-			p.Hint = map[string]string{"yes": "write true", "on": "write true", "no": "write false", "off": "write false"}[strings.ToLower(n.text())]
+			p.Hint = map[string]string{"yes": "write true", "on": "write true", "y": "write true", "enabled": "write true", "1": "write true", "true": "leave the quotes out",
+				"no": "write false", "off": "write false", "n": "write false", "disabled": "write false", "0": "write false", "false": "leave the quotes out"}[strings.ToLower(n.text())]
 		}
-		if (s.Kind == KindText || s.Kind == KindSecret) && n.kind != list && n.kind != mapping {
+		if p.Hint == "" {
+			p.Hint = s.cure(n)
+		}
+		if p.Hint == "" && (s.Kind == KindText || s.Kind == KindSecret) && n.kind != list && n.kind != mapping {
 			p.Hint = "put it in quotes"
 		}
 		r.problem(n.at, p)
@@ -39,6 +43,9 @@ func (r *reader) leaf(path string, n *node, s Shape) any {
 	}
 	if p, ok := s.judge(v); !ok {
 		p.Path = path
+		if p.Hint == "" && s.Kind == KindText {
+			p.Hint = s.cure(n)
+		}
 		if p.Got == "" {
 			p.Got = r.show(n, s)
 		}
@@ -106,6 +113,9 @@ func (s Shape) parseNumber(n *node) (any, string) {
 	}
 	if n.kind != integer {
 		return nil, "a whole number"
+	}
+	if digits := strings.TrimLeft(n.text(), "+-"); len(digits) > 1 && digits[0] == '0' && strings.Trim(digits, "0123456789_") == "" {
+		return nil, "a whole number without a leading zero" // 010 is eight to one parser and ten to another
 	}
 	v := reflect.New(s.goType).Elem()
 	switch i, err := strconv.ParseInt(n.text(), 0, 64); {

@@ -113,7 +113,7 @@ f.yaml:10:33: notifiers[pd].http.timeout: has no unit (got 5, want a duration su
 f.yaml:12:14: notifiers[pd].key: is given twice, also as key_env; keep one of them
 f.yaml:13:12: notifiers[pd].relay: cannot be read (got text)
 f.yaml:14:13: notifiers[pd].labels: is of the wrong type (got a list, want a mapping)
-f.yaml:15:14: notifiers[pd].channel: is of the wrong type (got a list, want text)`, err.Error())
+f.yaml:15:14: notifiers[pd].channel: is of the wrong type (got a list, want text); write one text, without brackets or hyphens`, err.Error())
 	require.Equal(t, pager{}, got, "nothing is filled in after a mistake")
 }
 

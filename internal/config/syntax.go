@@ -140,18 +140,28 @@ func bounded(tokens token.Tokens, report func(place, string, string)) bool {
 	return true
 }
 
-// syntaxError reports the parser's complaint, and every tab in an indentation, which is the usual
-// cause that the parser names badly.
+// syntaxError reports the parser's complaint, or every tab in an indentation and every space that cannot be
+// seen outside of quotes, which are the usual causes that the parser names badly.
 func syntaxError(data []byte, err error, report func(place, string, string)) {
-	tabs := false
+	named := false
 	for i, line := range strings.Split(string(data), "\n") {
 		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 		if c := strings.IndexByte(indent, '\t'); c >= 0 && strings.TrimSpace(line) != "" {
 			report(place{i + 1, c + 1}, "a tab in the indentation", "indent with spaces")
-			tabs = true
+			named = true
+		}
+		for c, r := range []rune(line) {
+			if strings.ContainsRune("#\"'", r) {
+				break // a comment or a text may hold anything
+			}
+			if name := unseenName(r); name != "" {
+				report(place{i + 1, c + 1}, name+" stands here, which cannot be seen", "replace it by a plain space")
+				named = true
+				break
+			}
 		}
 	}
-	if tabs {
+	if named {
 		return
 	}
 	var ye yaml.Error
