@@ -52,6 +52,9 @@ func (r *reader) leaf(path string, n *node, s Shape) any {
 		r.problem(n.at, p)
 		return nil
 	}
+	if s.Kind == KindText || s.Kind == KindSecret {
+		r.odd(path, n, s.Key, n.text())
+	}
 	return v
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 )
@@ -72,4 +73,18 @@ func pair(first, last rune) bool {
 		}
 	}
 	return false
+}
+
+// theirs are the keys whose text is a template, a pattern, a program's own or read by people: anything may
+// stand there.
+var theirs = regexp.MustCompile(`template|body|match|pattern|regex|when|because|command|collector|argument|args|text|title|summary|message|label|why|query|sql|words`)
+
+// odd warns of what is most likely not meant in the text of a key, which is not shown: it may be a secret.
+func (r *reader) odd(path string, n *node, key, s string) {
+	if theirs.MatchString(key) {
+		return
+	}
+	if what, cure := oddity(s); what != "" {
+		r.warn(n.at, Problem{Path: path, What: what, Hint: cure})
+	}
 }

@@ -136,6 +136,9 @@ func (r *reader) unknown(path string, n *node, s Shape, left map[string]*node) {
 		}
 		seen[e.key] = true
 		hint := didYouMean(e.key, s.names())
+		if what, cure := oddity(e.key); what != "" {
+			hint = "it " + what + ": " + cure
+		}
 		if hint == "" && !r.foreign {
 			if there := r.root.find(e.key, ""); len(there) > 0 {
 				hint = "there is " + strings.Join(there[:min(2, len(there))], " and ")

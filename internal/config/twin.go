@@ -72,6 +72,7 @@ func (r *reader) twinned(path string, f Shape, suffix string, n *node) any {
 		r.problem(n.at, p)
 		return nil
 	}
+	r.odd(path, n, f.Key, s.Reveal())
 	return r.secret(f, s)
 }
 
