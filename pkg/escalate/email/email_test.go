@@ -204,6 +204,7 @@ func TestEveryRecipientIsDeliveredToByHimself(t *testing.T) {
 		require.Empty(t, some.Took)
 		require.Len(t, some.Left, 2)
 		require.Len(t, some.Refused, 1)
+		require.ErrorContains(t, some, "a@example.org: 451", "why they are left, not why he is refused")
 	})
 	t.Run("all refused: the channel is broken", func(t *testing.T) {
 		_, addr := server(t, escalatetest.SMTPOptions{Reject: map[string]int{"gone@example.org": 550, "a@example.org": 550, "b@example.org": 550}})

@@ -102,8 +102,8 @@ func (n *Notifier) outcome(d escalate.Delivery, to []*mail.Address, refused map[
 			continue
 		case again:
 			some.Left, some.After = append(some.Left, a.Address), max(some.After, retry.After)
-			if some.Reason == "" {
-				some.Reason = retry.Reason
+			if some.Err == nil { // who is left is told of in his own words, not in those of a refusal
+				some.Reason, some.Err = retry.Reason, err
 			}
 		default:
 			some.Refused = append(some.Refused, escalate.Refusal{Receiver: a.Address, Error: err.Error()})
@@ -119,10 +119,10 @@ func (n *Notifier) outcome(d escalate.Delivery, to []*mail.Address, refused map[
 	if whole && (len(some.Left) == 0 || len(some.Refused) == 0) {
 		return nil, first
 	}
-	if some.Reason == "" {
-		some.Reason = escalate.ReasonRejected
+	if some.Err == nil {
+		some.Reason, some.Err = escalate.ReasonRejected, first
 	}
-	some.Took, some.Err = took, first
+	some.Took = took
 	return took, some
 }
 
