@@ -59,13 +59,19 @@ notifiers:
   - {name: hook, type: webhook, url: "https://h/x", method: 7}
   - {name: post, type: email, server: "m:25", from: a@b.c, to: [x@y.z, me]}
   - {name: page, type: webhok, url: "https://h/x"}
+  - {name: pd, type: pagerduty, routing_key: "${PD_KEY}"}
+  - {name: other, type: pagerduty, routing_key: short}
+  - {name: space, type: webhook, url: "https://h/x "}
 `), Known())
 	require.EqualError(t, err, `test.yaml:2:52: targets[svc].intervall: unknown key; did you mean "interval"?
 test.yaml:4:60: notifiers[mail].tto: unknown key; did you mean "to"?
 test.yaml:4:82: notifiers[mail].kinds[0]: unknown value (got text, want trigger, update, resolve or change)
 test.yaml:5:61: notifiers[hook].method: is of the wrong type (got a number, want text); put it in quotes
 test.yaml:6:72: notifiers[post].to[1]: not a mail address (got "me")
-test.yaml:7:24: notifiers[page].type: unknown notifier type (got "webhok"); did you mean "webhook"?`)
+test.yaml:7:24: notifiers[page].type: unknown notifier type (got "webhok"); did you mean "webhook"?
+test.yaml:8:46: notifiers[pd].routing_key: an integration key has 32 letters and digits (got 9 characters); it is taken as it stands: variables are not expanded: write routing_key_env: PD_KEY
+test.yaml:9:49: notifiers[other].routing_key: an integration key has 32 letters and digits (got 5 characters)
+test.yaml:10:39: notifiers[space].url: has white space around it; delete that`)
 }
 
 func TestWhatIsRiskyInANotifierReachesWhoeverValidates(t *testing.T) {

@@ -34,8 +34,13 @@ func (k *checker) notifiers() {
 func (k *checker) channel(n Notifier) {
 	warnings, err := k.known.Notifier(n)
 	if wrong, ok := errors.AsType[*ProblemsError](err); ok {
-		k.problems = append(k.problems, wrong.Problems...)
 		warnings = append(warnings, wrong.Warnings...)
+		for _, p := range wrong.Problems { // what is odd in a value is most likely why it is refused
+			if i := slices.IndexFunc(warnings, func(w Problem) bool { return w.Line == p.Line && w.Col == p.Col && w.What != secretHere }); i >= 0 && p.Hint == "" {
+				p.Hint = "it " + warnings[i].What + ": " + warnings[i].Hint
+			}
+			k.problems = append(k.problems, p)
+		}
 	}
 	for _, w := range warnings {
 		if !slices.Contains(k.warnings, w) {

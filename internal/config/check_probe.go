@@ -146,7 +146,7 @@ func (k *checker) headers(p string, c Call) {
 		name := strings.ToLower(h.Name)
 		names, paths = append(names, name), append(paths, here+".name")
 		if h.Value.Source() == "literal" && slices.Contains(telling, name) {
-			k.risk(here+".value", "a secret stands in this file", "put it into a file of its own and name that with value_file")
+			k.risk(here+".value", secretHere, "put it into a file of its own and name that with value_file")
 		}
 		if name == "authorization" && c.BearerToken.Source() != "" {
 			k.fail(Problem{Path: here + ".name", What: "contradicts bearer_token", Got: h.Name, Hint: "keep one of them"})

@@ -80,11 +80,17 @@ func pair(first, last rune) bool {
 var theirs = regexp.MustCompile(`template|body|match|pattern|regex|when|because|command|collector|argument|args|text|title|summary|message|label|why|query|sql|words`)
 
 // odd warns of what is most likely not meant in the text of a key, which is not shown: it may be a secret.
+// White space around an address is refused: it would be sent as a part of the path.
 func (r *reader) odd(path string, n *node, key, s string) {
 	if theirs.MatchString(key) {
 		return
 	}
-	if what, cure := oddity(s); what != "" {
-		r.warn(n.at, Problem{Path: path, What: what, Hint: cure})
+	what, cure := oddity(s)
+	switch p := (Problem{Path: path, What: what, Hint: cure}); {
+	case what == "":
+	case s != strings.TrimSpace(s) && (key == "url" || strings.HasSuffix(key, "_url")):
+		r.problem(n.at, p)
+	default:
+		r.warn(n.at, p)
 	}
 }

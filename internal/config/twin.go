@@ -94,6 +94,8 @@ var capitals = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
 // password finds a password in a PostgreSQL connection string, of either form.
 var password = regexp.MustCompile(`(^|\s)password\s*=|^[a-z]+://[^/@]*:[^/@]+@|[?&]password=`)
 
+const secretHere = "a secret stands in this file"
+
 // literal warns of a secret that stands in the file itself.
 func (r *reader) literal(path string, n *node, f Shape) {
 	if r.unfilled(path, f.Key, n, true) {
@@ -102,5 +104,5 @@ func (r *reader) literal(path string, n *node, f Shape) {
 	if f.Literal == "fine" || f.Literal == "dsn" && !password.MatchString(n.text()) {
 		return
 	}
-	r.warn(n.at, Problem{Path: path, What: "a secret stands in this file", Hint: fmt.Sprintf("put it into a file of its own and name that with %s%s", f.Key, fromFile)})
+	r.warn(n.at, Problem{Path: path, What: secretHere, Hint: fmt.Sprintf("put it into a file of its own and name that with %s%s", f.Key, fromFile)})
 }

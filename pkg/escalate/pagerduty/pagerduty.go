@@ -163,7 +163,11 @@ func routingKeys(cfg Config) (keys []routing, secrets []string, err error) {
 		}
 		secrets = append(secrets, k.Key)
 		if !keyShape.MatchString(k.Key) {
-			errs = append(errs, fmt.Errorf("%s: an integration key has 32 letters and digits (got %d characters)", where, len(k.Key)))
+			err := fmt.Errorf("%s: an integration key has 32 letters and digits (got %d characters)", where, len(k.Key))
+			if len(k.Key) == 20 { // as long as PagerDuty makes the keys of its REST API
+				err = fmt.Errorf("%w; this looks like a key of the REST API, which cannot page: take that of an \"Events API v2\" integration", err)
+			}
+			errs = append(errs, err)
 			continue
 		}
 		// 32 bits of a digest identify a key among a handful and give nothing of it away.

@@ -218,6 +218,7 @@ func TestRateLimit(t *testing.T) {
 func TestWrongConfigurations(t *testing.T) {
 	for name, tc := range map[string]struct{ section, want string }{
 		"no key":                  {"endpoint: https://events.pagerduty.com", "routing_key: missing"},
+		"a key of the REST API":   {"routing_key: u+AbCdEfGhIjKlMnOpQr", "this looks like a key of the REST API, which cannot page"},
 		"a key that is too short": {"routing_key: abc", "routing_key: an integration key has 32 letters and digits (got 3 characters)"},
 		"a key with blanks":       {"routing_key: '0123456789abcdef 123456789abcdef'", "32 letters and digits"},
 		"the same name twice":     {fmt.Sprintf("routing_keys: [{name: a, key: %q}, {name: a, key: %q}]", oldKey, newKey), `routing_keys[1]: the name "a" is used twice`},
