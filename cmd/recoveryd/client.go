@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -66,7 +67,8 @@ func (c *cli) unreachable(socket string, err error) error {
 		return fmt.Errorf("the control socket %s refuses user %d: use sudo, or run as root or recoveryd", socket, os.Getuid())
 	case errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("no daemon answers on %s: is it running (systemctl status recoveryd)? --socket or --config name another", socket)
-	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		strings.Contains(err.Error(), "server closed idle connection"): // net/http says so, by no exported error, when it hangs up before it is asked
 		return fmt.Errorf("the daemon closed the connection on %s: only root and its own user may command it", socket)
 	}
 	return fmt.Errorf("ask the daemon on %s: %w", socket, err)

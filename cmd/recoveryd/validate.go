@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,11 +44,14 @@ func (c *cli) validate(show, noSecrets bool) error {
 	if err == nil {
 		err = app.CheckParts(cfg)
 	}
+	warnings := []config.Problem{}
+	if cfg != nil {
+		warnings = append(warnings, app.Warnings(cfg, time.Now())...)
+	} else if bad := (*config.ProblemsError)(nil); errors.As(err, &bad) {
+		warnings = append(warnings, bad.Warnings...) // often why there is an error: a variable that nobody filled in
+	}
 	if c.output == "json" {
-		out := problemList{File: c.config, Valid: err == nil, Problems: config.Problems(err), Warnings: []config.Problem{}}
-		if cfg != nil {
-			out.Warnings = append(out.Warnings, app.Warnings(cfg, time.Now())...)
-		}
+		out := problemList{File: c.config, Valid: err == nil, Problems: config.Problems(err), Warnings: warnings}
 		if e := c.json(out); e != nil {
 			return e
 		}
@@ -56,11 +60,11 @@ func (c *cli) validate(show, noSecrets bool) error {
 		}
 		return nil
 	}
+	for _, w := range warnings {
+		fmt.Fprintln(c.err, "warning:", w)
+	}
 	if err != nil {
 		return &exitError{exitUsage, err}
-	}
-	for _, w := range app.Warnings(cfg, time.Now()) {
-		fmt.Fprintln(c.err, "warning:", w)
 	}
 	if show {
 		_, err := fmt.Fprint(c.out, cfg.Redacted())
