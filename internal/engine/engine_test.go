@@ -338,3 +338,34 @@ func TestWhoAsksForARecoveryHearsWhatAFreshLookShows(t *testing.T) {
 		require.ErrorIs(t, <-done, context.Canceled)
 	})
 }
+
+// What it saw may be older than what the signal is about.
+func TestALookThatASignalOvertookCountsForNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{facts: healthy("run1")}
+		first, second, looks := make(chan struct{}), make(chan struct{}), 0
+		r.look = func(context.Context) { // it does not see that it is called off
+			switch looks++; looks {
+			case 1:
+				<-first
+			case 2:
+				<-second
+			}
+		}
+		e := r.engine(t, incident.NewState())
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- e.Run(ctx) }()
+		time.Sleep(time.Second)
+		e.LookNow("svc", "signal")
+		close(first)
+		synctest.Wait()
+		before := len(e.State().Targets)
+		close(second)
+		synctest.Wait()
+		require.Zero(t, before)
+		require.Equal(t, "signal", e.State().Targets["svc"].Last.Cause)
+		cancel()
+		<-done
+	})
+}
