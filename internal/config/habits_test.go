@@ -112,3 +112,28 @@ func TestThePlainAddressOfAnMCPServerIsWarnedOf(t *testing.T) {
 		require.Contains(t, said, cure)
 	}
 }
+
+// A host may have thousands of targets.
+func TestThousandsOfTargetsAreRead(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("version: 1\nmode: observe\nnotifiers: [{name: log, type: log}]\ntargets:\n")
+	for i := range 5000 {
+		fmt.Fprintf(&b, "  - {name: svc-%d, kind: service, unit: svc-%d.service, interval: 30s, severity: P2, health: [{url: \"http://127.0.0.1:%d/health\", timeout: 3s}]}\n", i, i, 1024+i)
+	}
+	c, err := Parse("f.yaml", []byte(b.String()), Known{Platforms: []string{"systemd"}, NotifierTypes: []string{"log"}})
+	require.NoError(t, err)
+	require.Len(t, c.Targets, 5000)
+}
+
+// The parser's time grows with the square of the keys of one mapping.
+func TestAMappingWithoutEndIsRefusedBeforeItIsParsed(t *testing.T) {
+	var block, flow strings.Builder
+	for i := range maxKeys + 1 {
+		fmt.Fprintf(&block, "key%d: 1\n", i)
+		fmt.Fprintf(&flow, "key%d: 1, ", i)
+	}
+	for _, text := range []string{block.String(), "a: {" + flow.String() + "}\n"} {
+		_, err := Parse("f.yaml", []byte("version: 1\n"+text), known())
+		require.ErrorContains(t, err, "a mapping has more than 10000 keys")
+	}
+}

@@ -35,7 +35,7 @@ func TestLoadRefusesAFileThatIsTooLarge(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("version: 1\n"+strings.Repeat("# filler\n", MaxSize/9)), 0o600))
 	_, err := Load(path, known())
 	require.ErrorContains(t, err, "large.yaml:1:1: the file is too large")
-	require.ErrorContains(t, err, "want at most 256KiB")
+	require.ErrorContains(t, err, "want at most 1MiB")
 }
 
 func TestLoadTakesLineEndsAndMarksOfOtherSystems(t *testing.T) {

@@ -14,13 +14,17 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// MaxSize bounds a configuration file, in bytes. A hundred targets take about 60 KiB; a larger
+// MaxSize bounds a configuration file, in bytes. 5,000 targets on a line each take some 750 KB; a larger
 // file is the wrong file.
-const MaxSize = 256 << 10
+const MaxSize = 1 << 20
 
-// maxTokens bounds the words of a file, because the YAML parser's time grows with the square of
-// the number of keys in one mapping: at this bound it stays below two seconds.
-const maxTokens = 40_000
+// maxTokens bounds the words of a file, because each takes the YAML parser some 400 bytes of memory.
+// 5,000 targets stay below it.
+const maxTokens = 250_000
+
+// maxKeys bounds the keys of one mapping, with which the time of the parser grows quadratically: at this bound
+// it takes some two seconds.
+const maxKeys = 10_000
 
 // parseTree turns the text into a tree, or reports why it cannot. It returns nil after a report.
 func parseTree(data []byte, report func(place, string, string)) (root *node) {
@@ -120,7 +124,26 @@ func bounded(tokens token.Tokens, report func(place, string, string)) bool {
 		return false
 	}
 	flow, line, onLine := 0, 0, 0
-	for _, t := range tokens {
+	keys := map[[2]int]int{} // by depth of brackets, and outside of them by column: what is open now
+	for i, t := range tokens {
+		at := [2]int{flow, 0}
+		if flow == 0 && i > 0 && t.Type == token.MappingValueType {
+			at[1] = tokens[i-1].Position.Column
+		}
+		switch t.Type {
+		case token.MappingStartType:
+			keys[[2]int{flow + 1, 0}] = 0
+		case token.SequenceEntryType: // an item begins: the mappings of the one before it have ended
+			closeAfter(keys, t.Position.Column)
+		case token.MappingValueType:
+			if flow == 0 {
+				closeAfter(keys, at[1])
+			}
+			if keys[at]++; keys[at] > maxKeys {
+				report(place{max(1, t.Position.Line), max(1, t.Position.Column)}, fmt.Sprintf("a mapping has more than %d keys", maxKeys), "is this the right file?")
+				return false
+			}
+		}
 		if t.Position.Line != line {
 			line, onLine = t.Position.Line, 0
 		}
@@ -138,6 +161,15 @@ func bounded(tokens token.Tokens, report func(place, string, string)) bool {
 		}
 	}
 	return true
+}
+
+// closeAfter forgets the mappings that stand further right than a column.
+func closeAfter(keys map[[2]int]int, column int) {
+	for open := range keys {
+		if open[0] > 0 || open[1] > column {
+			delete(keys, open)
+		}
+	}
 }
 
 // syntaxError reports the parser's complaint, or every tab in an indentation and every space that cannot be

@@ -35,7 +35,7 @@ is ` + "`configs/recoveryd.schema.json`" + `; put this line at the top of the fi
 | secret | see below | |
 
 Anchors (` + "`&name`, `*name`, `<<:`" + `) work. Tags (` + "`!!str`" + `) do not, and a file holds one document of at
-most 256 KiB.
+most 1 MiB.
 
 ## Secrets
 
