@@ -57,6 +57,7 @@ func TestHabitsAreReadOrAnsweredWithTheCure(t *testing.T) {
 		with("depends_on: null"):                 "",
 		with("depends_on: []"):                   "",
 		with("depends_on: [\"\u00a0db\"]"):       "a no-break space (U+00A0)",
+		with("dir: \"/srv/mcp \""):               "white space around it",
 		with("dir: C:\\srv\\mcp"):                "have no backslash",
 		with("interval: !!str 5s"):               "YAML tags are not supported",
 		with("<<: *nothing"):                     "there is no anchor",
