@@ -75,7 +75,7 @@ func (c *cli) printRunbook(class string) error {
 	text, has := runbooks.Page(class)
 	switch {
 	case !has && where == "":
-		return fmt.Errorf("class %q has no runbook; give its rule one: runbook: https://...", class)
+		return fmt.Errorf("class %q has no runbook; give its rule one: runbook: https://wiki.example/%s", class, class)
 	case c.output == "json":
 		return c.json(shelved{Class: class, Title: runbooks.Title(class), Where: where, Text: text})
 	case !has:

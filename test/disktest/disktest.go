@@ -45,13 +45,7 @@ func New(t testing.TB, what string) *Disk {
 		}
 	}
 	t.Cleanup(func() { d.run("umount", "--lazy", d.Dir) }) // whoever failed may still have files open
-	mounts, err := os.ReadFile("/proc/self/mounts")
-	require.NoError(t, err)
-	for line := range strings.Lines(string(mounts)) {
-		if f := strings.Fields(line); f[1] == d.Dir {
-			d.device = filepath.Base(f[0])
-		}
-	}
+	d.find()
 	if _, err := os.Stat(d.fault()); err != nil {
 		t.Skipf("NOT TESTED: %s: this kernel cannot be told to find an error on a disk: %v", what, err)
 	}
@@ -77,6 +71,19 @@ func (d *Disk) Repair() {
 	d.run("cp", "--sparse=always", image, mended)
 	_ = exec.Command("fsck.ext4", "-p", mended).Run() // 1: it has mended something
 	d.run("mount", "-t", "ext4", "-o", "loop,errors=remount-ro", mended, d.Dir)
+	d.find()
+}
+
+// find notes which loop device is mounted.
+func (d *Disk) find() {
+	d.t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	require.NoError(d.t, err)
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); f[1] == d.Dir {
+			d.device = filepath.Base(f[0])
+		}
+	}
 }
 
 // image is the file behind the device.

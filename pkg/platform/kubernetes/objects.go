@@ -252,7 +252,8 @@ func decodeInto[T any](doc json.RawMessage, list *[]T, meta func(*T) *metav1.Obj
 
 // takeEndpoints reads the older form of an EndpointSlice.
 func (o *Objects) takeEndpoints(doc json.RawMessage) error {
-	var e corev1.Endpoints //nolint:staticcheck // deprecated, and still what `kubectl get endpoints` prints
+	//lint:ignore SA1019 deprecated, and still what `kubectl get endpoints` prints
+	var e corev1.Endpoints
 	if err := json.Unmarshal(doc, &e); err != nil {
 		return err
 	}
