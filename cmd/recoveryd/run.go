@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/app"
 	"github.com/recoveryd/recoveryd/internal/config"
@@ -36,9 +35,6 @@ stops it after the action in flight and a last delivery of notices.`,
 			}
 			defer func() { _ = log.Sync() }() // standard error cannot be synced everywhere
 			residency.Memory("/")
-			for _, w := range app.Warnings(cfg, time.Now()) {
-				log.Warn("the configuration is risky", zap.Stringer("warning", w))
-			}
 			a, err := started(cmd.Context(), app.Options{ConfigPath: c.config, Config: cfg, Logger: log, Version: version, Commit: commit, DryRun: dryRun,
 				Configured: func(cfg *config.Config) {
 					residency.Processors(len(cfg.Targets))

@@ -90,7 +90,7 @@ func comeByRPM(t *testing.T, s *stage, v1, v2 string) {
 	rpm("-e", "recoveryd")
 	require.Equal(t, "inactive", s.show("recoveryd.service", "ActiveState"))
 	left := without(strings.Split(s.exec("bash", "-c", inventory), "\n"), strings.Split(before, "\n"))
-	kept := regexp.MustCompile(`^(/etc/recoveryd(/recoveryd\.yaml\.rpmsave)?|/var/lib/recoveryd(/recoveryd\.(db|ballast|lock)\S*)?|/run/recoveryd(/env)?|recoveryd:.*|systemd-journal:.*recoveryd)$`)
+	kept := regexp.MustCompile(`^(/etc/recoveryd(/recoveryd\.yaml\.rpmsave)?|/var/lib/recoveryd(/recoveryd\.(db|ballast|lock|mark)\S*)?|/run/recoveryd(/env)?|recoveryd:.*|systemd-journal:.*recoveryd)$`)
 	for _, x := range left {
 		if strings.Contains(x, "recoveryd") { // what else is new is rpm's own, or everybody's, such as /usr/share/doc
 			require.Regexp(t, kept, x, "left behind")

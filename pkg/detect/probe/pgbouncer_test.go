@@ -74,7 +74,9 @@ func TestPostgresBehindARealPgBouncer(t *testing.T) {
 		require.Contains(t, f.Text(detect.SQLError), text)
 	}
 	full := bouncer(t, c.Addr(), ignoring, "max_client_conn = 1")
-	says(full("postgres", "postgres"), detect.SQLOK, "")
+	require.Eventually(t, func() bool { // the place of whoever asked whether it listens is free in a moment
+		return sqlLook(t, full("postgres", "postgres")).Text(detect.SQLOutcome) == detect.SQLOK
+	}, waitFor, tick)
 	var held *pgx.Conn
 	require.Eventually(t, func() bool { // the place of the look before is free again in a moment
 		var err error
