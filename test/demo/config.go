@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/template"
@@ -64,8 +66,8 @@ budgets: # one after another, the faults of this demo would use up the usual bud
   backoff: {initial: 500ms, factor: 2, max: 5s}
 page_after: {held: 10s, unknown: 10s, unresolved: 2m}
 notifiers:
-  - {name: pagerduty, type: pagerduty, routing_key: {{.PagerDutyKey}}, endpoint: {{q .PagerDuty}}}
-  - {name: slack, type: slack, token: {{.SlackToken}}, channel: {{.SlackChannel}}, api_url: {{q (print .Slack "/api")}}}
+  - {name: pagerduty, type: pagerduty, routing_key_file: {{q (print .Dir "/pagerduty.key")}}, endpoint: {{q .PagerDuty}}}
+  - {name: slack, type: slack, token_file: {{q (print .Dir "/slack.token")}}, channel: {{.SlackChannel}}, api_url: {{q (print .Slack "/api")}}}
 `))
 
 // setup is what the configuration is made from.
@@ -77,22 +79,25 @@ type setup struct {
 	PagerDuty, Slack string // base addresses of the receivers
 }
 
-// PagerDutyKey is a routing key that the receiver knows.
-func (setup) PagerDutyKey() string { return escalatetest.PagerDutyKey }
-
-// SlackToken is the token of the receiver's workspace.
-func (setup) SlackToken() string { return escalatetest.SlackToken }
-
 // SlackChannel is its channel.
 func (setup) SlackChannel() string { return escalatetest.SlackChannel }
 
-// yaml writes the configuration.
-func (s setup) yaml() ([]byte, error) {
+// write makes the configuration, and beside it the files with the secrets that the receivers know.
+func (s setup) write(path string) error {
 	var b bytes.Buffer
 	if err := configuration.Execute(&b, s); err != nil {
-		return nil, fmt.Errorf("write the configuration: %w", err)
+		return fmt.Errorf("make the configuration: %w", err)
 	}
-	return b.Bytes(), nil
+	for name, text := range map[string]string{
+		filepath.Join(s.Dir, "pagerduty.key"): escalatetest.PagerDutyKey,
+		filepath.Join(s.Dir, "slack.token"):   escalatetest.SlackToken,
+		path:                                  b.String(),
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // yamlList writes a command line as a YAML list.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -96,10 +95,8 @@ func TestBothConfigurationsAreAcceptedByRecoveryd(t *testing.T) {
 			require.NoError(t, err)
 			s.Servers = append(s.Servers, srv)
 		}
-		text, err := s.yaml()
-		require.NoError(t, err)
 		path := filepath.Join(dir, "recoveryd.yaml")
-		require.NoError(t, os.WriteFile(path, text, 0o600))
+		require.NoError(t, s.write(path))
 		c, err := config.Load(path, app.Known())
 		require.NoError(t, err)
 		require.NoError(t, app.CheckParts(c))

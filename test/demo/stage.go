@@ -67,12 +67,8 @@ func (st *stage) set(ctx context.Context) error {
 	if s.API, err = freeAddr(); err != nil {
 		return err
 	}
-	text, err := s.yaml()
-	if err != nil {
-		return err
-	}
 	config := filepath.Join(st.dir, "recoveryd.yaml")
-	if err := os.WriteFile(config, text, 0o600); err != nil {
+	if err := s.write(config); err != nil {
 		return err
 	}
 	began := time.Now()
