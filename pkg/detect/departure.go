@@ -138,6 +138,8 @@ func whyRetryEnded(e UnitEnd) (string, string) {
 	switch {
 	case stop && e.JobOurs:
 		return DepartureBySelf, "our own action stopped it before its automatic restart" + e.lastEnd()
+	case stop && e.takenAlong():
+		return e.WithWhy, e.togetherWith() + " before its automatic restart" + e.lastEnd()
 	case stop:
 		return DepartureStopped, "a person stopped it before its automatic restart" + e.lastEnd()
 	case limit && e.Result != "oom-kill" && e.Result != "watchdog":
@@ -171,8 +173,8 @@ func whyAskedFor(e UnitEnd) (string, string) {
 		switch {
 		case e.JobOurs:
 			return DepartureBySelf, "our own action stopped it"
-		case e.With != "" && e.WithWhy != DepartureNone:
-			return e.WithWhy, fmt.Sprintf("it was stopped together with %s (%s)", e.With, e.WithWhy)
+		case e.takenAlong():
+			return e.WithWhy, e.togetherWith()
 		case isRestart(e.Job):
 			return DepartureRestart, "it is being restarted by a job that is not ours"
 		}
@@ -195,6 +197,13 @@ func whyAskedFor(e UnitEnd) (string, string) {
 		return DepartureStopped, "it has no process that could end by itself, so somebody stopped it"
 	}
 	return "", ""
+}
+
+// takenAlong reports that another unit's end, for whatever reason, has stopped it.
+func (e UnitEnd) takenAlong() bool { return e.With != "" && e.WithWhy != DepartureNone }
+
+func (e UnitEnd) togetherWith() string {
+	return fmt.Sprintf("it was stopped together with %s (%s)", e.With, e.WithWhy)
 }
 
 // jobStops reports that the job on the unit explains that it left.

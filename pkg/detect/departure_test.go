@@ -138,6 +138,18 @@ func TestDepartureOf(t *testing.T) {
 				e.Active, e.Sub, e.Result, e.ExitKind, e.ExitStatus = "inactive", "dead", "oom-kill", "killed", 9
 				e.ActiveExit, e.InactiveExit, e.From, e.Job, e.JobEnd = 190, 202, FromAutoRestart, "stop", "done"
 			}), DepartureStopped, DepartureStopped, "before its automatic restart"},
+		{"stopped during that delay along with a unit that it is bound to and that crashed (BindsTo=)",
+			with(func(e *UnitEnd) {
+				e.Active, e.Sub, e.Result, e.ExitKind, e.ExitStatus = "inactive", "dead", "signal", "killed", 9
+				e.ActiveExit, e.InactiveExit, e.From, e.Job, e.JobEnd = 201, 202, FromAutoRestart, "stop", "done"
+				e.With, e.WithWhy = "db.service", DepartureCrash
+			}), DepartureCrash, never, "together with db.service (crash) before its automatic restart"},
+		{"stopped during that delay along with a unit that a person stopped (PartOf=)",
+			with(func(e *UnitEnd) {
+				e.Active, e.Sub, e.Result, e.ExitKind, e.ExitStatus = "inactive", "dead", "oom-kill", "killed", 9
+				e.ActiveExit, e.InactiveExit, e.From, e.Job, e.JobEnd = 201, 202, FromAutoRestart, "stop", "done"
+				e.With, e.WithWhy = "db.service", DepartureStopped
+			}), DepartureStopped, never, "together with db.service (stopped) before its automatic restart"},
 		{"main process killed, children left: systemd ends the rest",
 			with(func(e *UnitEnd) {
 				e.Active, e.Sub, e.Result, e.ExitKind, e.ExitStatus = "deactivating", "stop-sigterm", "signal", "killed", 9

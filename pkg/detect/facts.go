@@ -56,6 +56,7 @@ const (
 	UnitLimitWindow  = "unit.limit_window"  // seconds, StartLimitIntervalUSec
 	UnitJob          = "unit.job"           // word: type of a job queued or running now: start, stop, restart, ...
 	UnitJobOurs      = "unit.job_ours"      // truth: that job was queued by us
+	UnitJobWith      = "unit.job_with"      // word: unit whose own end has queued that job (BindsTo=, PartOf=): nobody asked for it
 	UnitDeparture    = "unit.departure"     // word, one of the Departure... constants: why it is not running
 	UnitError        = "unit.error"         // word: the platform could not be asked, and why
 	UnitWatched      = "unit.watched"       // truth: change signals of this unit are being received

@@ -90,6 +90,7 @@ func FactTable() []Fact {
 		number(UnitLimitWindow, "seconds, StartLimitIntervalSec= of the unit"),
 		word(UnitJob, "type of a job that is queued or running: start, stop, restart, ..."),
 		truth(UnitJobOurs, "that job was queued by recoveryd"),
+		word(UnitJobWith, "the unit whose own end has queued that job (BindsTo=, PartOf=): nobody asked for it"),
 		word(UnitDeparture, "why it is not running", DepartureNone, DepartureStopped, DepartureRestart, DepartureCrash, DepartureClean,
 			DepartureSIGTERM, DepartureOOM, DepartureWatchdog, DepartureLimit, DepartureBySelf, DepartureUnasked, DepartureUnknown),
 		word(UnitError, "why the platform could not be asked"),

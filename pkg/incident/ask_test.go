@@ -52,7 +52,7 @@ func TestWhatIsDoneByHandAfterAWishIsSeenByItsActionsToo(t *testing.T) {
 	for _, e := range s.last.Effects {
 		if e.Kind == Perform {
 			require.Equal(t, strategy.SeenIn(crashed("c1")), e.Action.Seen)
-			require.Equal(t, "somebody queued a restart job for the unit",
+			require.Equal(t, "a restart job that is not ours is on the unit",
 				e.Action.Seen.Outdated(e.Action.Verb, but(crashed("c1"), detect.UnitJob, "restart", detect.UnitJobOurs, false)))
 		}
 	}

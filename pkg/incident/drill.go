@@ -65,7 +65,7 @@ func (d *Drill) covers(f detect.Facts, now time.Time) bool {
 		f.Text(detect.UnitInvocation) != d.Run || f.Text(detect.UnitLoad) == "masked" {
 		return false
 	}
-	if job := f.Text(detect.UnitJob); job != "" {
+	if job := f.Text(detect.UnitJob); endsRun(job) {
 		return job == "stop"
 	}
 	return f.Text(detect.UnitDeparture) == detect.DepartureStopped

@@ -53,7 +53,6 @@ func TestTheStopOfADrillIsCuredLikeACrash(t *testing.T) {
 func TestWhileADrillIsOnAPersonsWishStillCounts(t *testing.T) {
 	for name, f := range map[string]detect.Facts{
 		"the unit is masked":             but(stopped("c1"), detect.UnitLoad, "masked"),
-		"a start of somebody is queued":  but(stopped("c1"), detect.UnitJob, "start"),
 		"somebody restarts it":           but(stopped("c1"), detect.UnitDeparture, detect.DepartureRestart),
 		"another run than the announced": stopped("c2"),
 	} {
@@ -63,6 +62,12 @@ func TestWhileADrillIsOnAPersonsWishStillCounts(t *testing.T) {
 			s.run(time.Minute).heldBy("codebase", HoldOperator).noAction()
 		})
 	}
+	t.Run("a start that is not ours is nobody's wish, and is waited for", func(t *testing.T) {
+		s := calm(t).drills("codebase", FaultStop, 2*time.Minute)
+		s.host["codebase"] = but(stopped("c1"), detect.UnitJob, "start")
+		s.run(time.Minute).heldBy("codebase", HoldSystemd).noAction()
+		require.Empty(t, s.s.Targets["codebase"].Intent)
+	})
 	t.Run("the drill is of another fault", func(t *testing.T) {
 		s := calm(t).drills("codebase", FaultFreeze, 2*time.Minute)
 		s.host["codebase"] = stopped("c1")

@@ -177,7 +177,8 @@ const (
 )
 
 // operatorIntent says what a person is doing or has done to the unit; "" when nothing. It looks
-// at facts only: a job that is not ours, a stop that was ordered, a mask.
+// at facts only: a stop or a restart that is not ours, or that was ordered, a mask. A start is nobody's
+// word: timers, sockets and other units queue them, too, and it wants what we want.
 func operatorIntent(f detect.Facts) string {
 	note := f.Text(detect.UnitOperatorNote)
 	with := func(s string) string {
@@ -186,12 +187,14 @@ func operatorIntent(f detect.Facts) string {
 		}
 		return s
 	}
-	down := f.Text(detect.UnitActive) == "inactive" || f.Text(detect.UnitActive) == "failed"
+	job := foreignJob(f)
+	// What a person has stopped and somebody starts again is the person's until it is up.
+	down := f.Text(detect.UnitActive) == "inactive" || f.Text(detect.UnitActive) == "failed" || job == "start"
 	switch {
 	case f.Text(detect.UnitLoad) == "masked":
 		return with(maskedUnit)
-	case f.Text(detect.UnitJob) != "" && !f.True(detect.UnitJobOurs):
-		return with(queuedJob + f.Text(detect.UnitJob) + " job for the unit")
+	case endsRun(job) && f.Text(detect.UnitJobWith) == "":
+		return with(queuedJob + job + " job for the unit")
 	case down && f.Text(detect.UnitDeparture) == detect.DepartureStopped:
 		return with("a person stopped the unit")
 	case down && f.Text(detect.UnitDeparture) == detect.DepartureRestart:
@@ -200,10 +203,28 @@ func operatorIntent(f detect.Facts) string {
 	return ""
 }
 
+// foreignJob is the type of the job on the unit that we have not queued; "" when there is none.
+func foreignJob(f detect.Facts) string {
+	if f.True(detect.UnitJobOurs) {
+		return ""
+	}
+	return f.Text(detect.UnitJob)
+}
+
+// endsRun reports whether a job of this type ends the present run of a unit: somebody asks for that, or
+// the end of another unit brings it along.
+func endsRun(job string) bool {
+	switch job {
+	case "stop", "restart", "try-restart", "reload-or-restart", "reload-or-try-restart":
+		return true
+	}
+	return false
+}
+
 // unasked reports a unit that nothing starts at boot and of which systemd knows no run since: no person
 // has asked for it to run, or whoever did has stopped it again.
 func unasked(f detect.Facts) bool {
-	return f.Text(detect.UnitActive) == "inactive" && f.Text(detect.UnitDeparture) == detect.DepartureUnasked
+	return f.Text(detect.UnitActive) == "inactive" && f.Text(detect.UnitDeparture) == detect.DepartureUnasked && foreignJob(f) == ""
 }
 
 // forgotten reports a unit that does not run and of whose last run nothing is known any more: systemd
@@ -214,10 +235,18 @@ func forgotten(f detect.Facts) bool {
 		f.Text(detect.UnitInvocation) == "" && !since
 }
 
-// systemdAtWork reports whether systemd itself restarts the unit, or is about to: a unit with
-// Restart= is failed for a moment before its automatic restart begins.
+// systemdAtWork reports whether systemd itself works on the unit, or is about to: a job is on it that
+// nobody is known to have asked for, or a unit with Restart= is failed for a moment before its automatic
+// restart begins.
 func systemdAtWork(t *TargetState, f detect.Facts, now time.Time) (until time.Time, why string) {
 	policy := f.Text(detect.UnitPolicy)
+	if job := foreignJob(f); job != "" {
+		why = "systemd has a " + job + " job on the unit, which is not ours"
+		if with := f.Text(detect.UnitJobWith); with != "" {
+			why += ": it goes together with " + with
+		}
+		return time.Time{}, why
+	}
 	if f.Text(detect.UnitSub) == "auto-restart" {
 		d, _ := f.Duration(detect.UnitRestartSec)
 		return now.Add(d), "systemd restarts it by itself (Restart=" + policy + ")"

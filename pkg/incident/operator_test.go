@@ -18,7 +18,7 @@ func TestWhatAPersonDoesToAUnitIsNeverUndoneAndNotPaged(t *testing.T) {
 		"a person masked it":                             but(crashed("c1"), detect.UnitLoad, "masked"),
 		"a person masked it while it runs and it hangs":  but(noReply("c1"), detect.UnitLoad, "masked"),
 		"a stop job that is not ours is queued":          but(crashed("c1"), detect.UnitJob, "stop"),
-		"a start job that is not ours is queued":         but(crashed("c1"), detect.UnitJob, "start", detect.UnitJobOurs, false),
+		"a person stopped it, and starts it again":       but(stopped("c1"), detect.UnitJob, "start", detect.UnitJobOurs, false),
 		"a person restarts it and it is down in between": but(crashed("c1"), detect.UnitDeparture, detect.DepartureRestart),
 		"packages are being upgraded":                    but(crashed("c1"), detect.UnitMaintenance, "package-upgrade: dpkg"),
 	}
@@ -104,11 +104,39 @@ func TestAUnitThatNothingAsksForIsLeftAloneWithoutBlamingAPerson(t *testing.T) {
 		s.run(time.Hour).heldBy("codebase", HoldOperator).noAction().tells()
 		require.Contains(t, s.s.Targets["codebase"].Intent, "a person stopped the unit")
 	})
-	t.Run("a start that somebody asked for is in hand", func(t *testing.T) {
+	t.Run("a start is in hand, whoever has asked for it", func(t *testing.T) {
 		s := quiet(t)
-		s.sees("codebase", but(unasked, detect.UnitJob, "start"))
-		require.Contains(t, s.s.Targets["codebase"].Intent, "somebody queued a start job")
+		s.sees("codebase", but(unasked, detect.UnitJob, "start")).is(Held, HoldSystemd)
+		require.Empty(t, s.s.Targets["codebase"].Intent)
 	})
+}
+
+// Timers, sockets, paths and other units queue starts; a unit that another one is bound to (BindsTo=) queues
+// a stop as it dies. Nobody said anything.
+func TestSystemdsOwnJobsAreNobodysWord(t *testing.T) {
+	for name, f := range map[string]detect.Facts{
+		"a start":                       but(crashed("c1"), detect.UnitJob, "start", detect.UnitJobOurs, false),
+		"a job whose type is not known": but(crashed("c1"), detect.UnitJob, detect.JobUnknown, detect.UnitJobOurs, false),
+		"a reload of one that hangs":    but(noReply("c1"), detect.SocketBacklog, 5, detect.UnitJob, "reload", detect.UnitJobOurs, false),
+		"a stop that another unit's crash has brought along, and that waits": but(noReply("c1"), detect.SocketBacklog, 5,
+			detect.UnitJob, "stop", detect.UnitJobOurs, false, detect.UnitJobWith, "db.service"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := quiet(t)
+			s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), f
+			s.run(4*time.Minute).heldBy("codebase", HoldSystemd).noAction().tells()
+			require.Empty(t, s.s.Targets["codebase"].Intent)
+			require.Contains(t, s.incident("codebase").HeldWhy, "which is not ours")
+			require.Zero(t, s.incident("codebase").Stood, "no clock stands still for it")
+			s.run(2 * time.Minute).noAction().tells("trigger t0 codebase: held-too-long")
+			s.host["codebase"] = crashed("c1")
+			s.do = func(strategy.Action) outcome {
+				s.host["codebase"] = well("c2")
+				return outcome{result: ResultDone, took: time.Second}
+			}
+			s.run(10*time.Minute).phase("codebase", Watching).actions("unit.start codebase-mcp.service")
+		})
+	}
 }
 
 func TestAJobOfOurOwnIsNoOperator(t *testing.T) {

@@ -100,7 +100,7 @@ var holdWords = map[Reason]string{
 	HoldStall:       "the host itself stalls for memory or disk: what does not answer may be well",
 	HoldRecovering:  "what it needs is being treated",
 	HoldInFlight:    "another disruptive action runs on this host",
-	HoldSystemd:     "systemd itself is restarting the unit",
+	HoldSystemd:     "systemd itself is starting or restarting the unit, or has a job on it that nobody is known to have asked for",
 	HoldBackoff:     "the pause after a failed attempt",
 	HoldStartLimit:  "one more start would use up systemd's start limit of the unit",
 	HoldTarget:      "this target's actions for the window are used up",

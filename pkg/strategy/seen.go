@@ -36,7 +36,7 @@ func (s *Seen) Outdated(v Verb, now detect.Facts) string {
 	case s == nil:
 		return ""
 	case job != "" && !now.True(detect.UnitJobOurs):
-		return "somebody queued a " + job + " job for the unit"
+		return "a " + job + " job that is not ours is on the unit"
 	case s.Own && !now.True(detect.UnitWatched):
 		return "" // without signals its own end cannot be told from a person's
 	case left != s.Departure && (left == detect.DepartureStopped || left == detect.DepartureRestart) && !hasProcess(now):

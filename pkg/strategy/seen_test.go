@@ -30,10 +30,10 @@ func TestAnActionIsOutdatedWhen(t *testing.T) {
 	}{
 		"not when nothing has changed":                             {SeenIn(up("r1")), UnitRestart, up("r1"), ""},
 		"not when it was decided on nothing":                       {nil, UnitRestart, job(down("r2", detect.DepartureStopped), "stop", false), ""},
-		"somebody's job is on the unit":                            {SeenIn(up("r1")), UnitRestart, job(up("r1"), "restart", false), "somebody queued a restart job for the unit"},
-		"somebody's job is on a unit that was to be started":       {SeenIn(down("r1", "")), UnitStart, job(down("r1", ""), "stop", false), "somebody queued a stop job for the unit"},
+		"somebody's job is on the unit":                            {SeenIn(up("r1")), UnitRestart, job(up("r1"), "restart", false), "a restart job that is not ours is on the unit"},
+		"somebody's job is on a unit that was to be started":       {SeenIn(down("r1", "")), UnitStart, job(down("r1", ""), "stop", false), "a stop job that is not ours is on the unit"},
 		"not when the job is our own":                              {SeenIn(up("r1")), UnitKill, job(up("r1"), "restart", true), ""},
-		"somebody's job follows our own first action":              {&Seen{Own: true}, UnitStart, job(down("r1", ""), "stop", false), "somebody queued a stop job for the unit"},
+		"somebody's job follows our own first action":              {&Seen{Own: true}, UnitStart, job(down("r1", ""), "stop", false), "a stop job that is not ours is on the unit"},
 		"not when what our own first action did looks like a stop": {&Seen{Own: true}, UnitStart, down("r1", detect.DepartureStopped), ""},
 		"a person's stop after our own first action was signalled": {&Seen{Own: true}, UnitStart, watched(down("r1", detect.DepartureStopped)), "a person stopped the unit since it was decided"},
 		"not when the stop that was signalled is our own":          {&Seen{Own: true}, UnitStart, watched(down("r1", detect.DepartureBySelf)), ""},

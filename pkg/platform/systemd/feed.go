@@ -204,7 +204,7 @@ func (f *feed) ownerChanged(ctx context.Context, owner string) error {
 // apply takes over one signal of a unit. The lock is held.
 func (f *feed) apply(ctx context.Context, t *tracker, sig *dbus.Signal) {
 	now := time.Now()
-	before := t.cur
+	before, ended := t.cur, t.ep
 	switch {
 	case strings.HasSuffix(sig.Name, ".PropertiesChanged"):
 		iface, ok := first[string](sig.Body)
@@ -239,6 +239,9 @@ func (f *feed) apply(ctx context.Context, t *tracker, sig *dbus.Signal) {
 		f.ask(ctx, askLimit, answer{about: "job", unit: t, job: t.cur.id}, jobPath(t.cur.id), propsIf+".Get", jobIf, "JobType")
 	}
 	f.report(t, false)
+	if t.ep != nil && t.ep != ended {
+		f.endedWith(t)
+	}
 }
 
 // answer handles the reply to a question.
@@ -307,6 +310,7 @@ func (f *feed) properties(ctx context.Context, a answer) error {
 		}
 		queue = queue[1:]
 	}
+	f.followBound(ctx, t, p.bindsTo)
 	hadJob := t.cur
 	t.snapshot(p, time.Now())
 	if t.cur != nil && t.cur != hadJob {

@@ -64,6 +64,9 @@ func (a *Adapter) facts(ctx context.Context, unit string, p unitProps, v view, w
 	}
 	if job != "" {
 		f[detect.UnitJobOurs] = detect.Flag(a.own.ours(unit, p.job, true))
+		if watched && v.jobID == p.job {
+			addJobWith(f, v.jobWith)
+		}
 	}
 	end := endOf(p)
 	if watched && v.describes(p) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -205,6 +206,46 @@ func TestLabUnitsTakenAlongFollowTheirCause(t *testing.T) {
 			}
 		}
 	})
+	t.Run("bound to a unit that crashed and that nobody watches, and slow to end", func(t *testing.T) {
+		up(t, l, "bindslow@crash.service")
+		w := watch(t, a, "bindslow@crash.service")
+		followed(t, a, "db@crash.service")
+		kill(t, l, "db@crash.service", syscall.SIGKILL)
+		seen := false
+		w.until("bindslow@crash.service has ended", func(f detect.Facts) bool {
+			if f.Text(detect.UnitJob) == "stop" {
+				require.Equal(t, "db@crash.service", f.Text(detect.UnitJobWith), "nobody asked for this job")
+				seen = true
+			}
+			return f.Text(detect.UnitActive) == "inactive" && f.Text(detect.UnitJob) == ""
+		})
+		require.True(t, seen)
+		f, err := a.Inspect(t.Context(), "bindslow@crash.service")
+		require.NoError(t, err)
+		require.Equal(t, detect.DepartureCrash, f.Text(detect.UnitDeparture))
+	})
+	for end, departure := range map[string]string{"crashes": detect.DepartureCrash, "a person stops": detect.DepartureStopped} {
+		t.Run("waits for its automatic restart, bound to a unit that "+end, func(t *testing.T) {
+			instance := strings.ReplaceAll(end, " ", "") + ".service"
+			unit, base := "bindretry@"+instance, "db@"+instance
+			up(t, l, unit)
+			w := watch(t, a, unit)
+			followed(t, a, base)
+			kill(t, l, unit, syscall.SIGKILL)
+			w.until("it waits for its automatic restart", func(f detect.Facts) bool { return f.Text(detect.UnitSub) == detect.FromAutoRestart })
+			if departure == detect.DepartureCrash {
+				kill(t, l, base, syscall.SIGKILL)
+			} else {
+				ctl(t, l, "stop", base)
+			}
+			w.until("it has ended", func(f detect.Facts) bool {
+				if f.Text(detect.UnitActive) != "inactive" || f.Text(detect.UnitJob) != "" {
+					return false
+				}
+				return f.Text(detect.UnitDeparture) == departure && strings.Contains(f.Text(detect.UnitOperatorNote), "together with "+base)
+			})
+		})
+	}
 	t.Run("requires a unit that we restart", func(t *testing.T) {
 		up(t, l, "needsdb@ours.service")
 		w := watch(t, a, "needsdb@ours.service")
@@ -230,6 +271,20 @@ func TestLabUnitsTakenAlongFollowTheirCause(t *testing.T) {
 			}
 		}
 	})
+}
+
+// followed waits until the signals of a unit are received that a watched one is bound to.
+func followed(t *testing.T, a *Adapter, unit string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		a.mu.Lock()
+		s := a.sessions[len(a.sessions)-1]
+		a.mu.Unlock()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		d := s.units[unit]
+		return d != nil && d.synced
+	}, 20*time.Second, 5*time.Millisecond)
 }
 
 // A killed postmaster begins as result success, and its children are left to die.

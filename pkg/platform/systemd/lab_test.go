@@ -58,6 +58,8 @@ var testUnits = map[string]string{
 	"conflicts":  "[Unit]\nConflicts=rival.service\n[Service]\nExecStart=/bin/sleep infinity\n",
 	"db@":        "[Service]\nExecStart=/bin/sleep infinity\n",
 	"needsdb@":   "[Unit]\nRequires=db@%i.service\nAfter=db@%i.service\n[Service]\nExecStart=/bin/sleep infinity\n",
+	"bindretry@": "[Unit]\nBindsTo=db@%i.service\nAfter=db@%i.service\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep infinity\nRestart=on-failure\nRestartSec=60s\n",
+	"bindslow@":  "[Unit]\nBindsTo=db@%i.service\nAfter=db@%i.service\n[Service]\nExecStart=/bin/bash -c 'trap \"sleep 1; exit 0\" TERM; while :; do sleep 0.05; done'\n",
 	"hungry":     "[Service]\nMemoryMax=48M\nMemorySwapMax=0\nExecStart=/usr/bin/perl -e 'select(undef,undef,undef,0.3); my @a; while(1){push @a, \"x\" x 1048576}'\n",
 	"aliased":    "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nAlias=alias.service\n",
 	"env":        "[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep infinity\nEnvironment=DB_POOL_SIZE=20\nEnvironmentFile=-/run/recoveryd/env/env.service.env\n",

@@ -33,6 +33,7 @@ type unitProps struct {
 	cgroup                            string
 	memCurrent, memMax                uint64
 	deps                              []string // units whose stop is passed on to this one
+	bindsTo                           []string // those of them whose end is, whoever or whatever ended them
 	wanted                            bool     // a loaded unit asks for this one; of the last GetAll
 	file                              string   // UnitFileState: enabled, disabled, static, ...; of the last GetAll
 }
@@ -122,6 +123,9 @@ func (p *unitProps) set(name string, v any) {
 	case "Requires", "BindsTo", "PartOf", "StopPropagatedFrom":
 		if names, ok := v.([]string); ok {
 			p.deps = append(p.deps, names...)
+			if name == "BindsTo" {
+				p.bindsTo = names
+			}
 		}
 	case "WantedBy", "RequiredBy", "BoundBy", "UpheldBy", "TriggeredBy":
 		if names, ok := v.([]string); ok && len(names) > 0 {

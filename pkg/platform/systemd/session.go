@@ -66,7 +66,7 @@ type session struct {
 	wake    chan struct{} // capacity 1: poked is not empty
 
 	mu     sync.Mutex                     // guards everything that follows
-	units  map[string]*tracker            // by the name that was asked for
+	units  map[string]*tracker            // by the name that was asked for, and what these are bound to
 	names  map[string][]*tracker          // by that name and by the one that systemd signals under
 	paths  map[dbus.ObjectPath][]*tracker // the same, as object paths
 	poked  map[string]bool
@@ -150,12 +150,12 @@ func (s *session) view(unit string) (view, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.units[unit]
-	if t == nil || !t.synced {
+	if t == nil || t.bound || !t.synced {
 		return view{}, false
 	}
 	v := view{props: t.props, end: t.end(maxDepth), heard: t.heard}
 	if t.cur != nil {
-		v.jobID, v.jobType, v.jobAuto = t.cur.id, t.cur.typ, t.cur.auto
+		v.jobID, v.jobType, v.jobAuto, v.jobWith = t.cur.id, t.cur.typ, t.cur.auto, t.unasked()
 	}
 	return v, true
 }
@@ -165,7 +165,7 @@ func (s *session) heard(unit string) (uint64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.units[unit]
-	if t == nil || !t.synced {
+	if t == nil || t.bound || !t.synced {
 		return 0, false
 	}
 	return t.heard, true
@@ -196,7 +196,7 @@ func (s *session) judgeAgain() {
 
 // report hands on what is known of a unit, when it is new or must be told anyway. The lock is held.
 func (s *session) report(t *tracker, anyway bool) {
-	if !t.known {
+	if !t.known || t.bound {
 		return
 	}
 	f := t.facts()
@@ -207,9 +207,22 @@ func (s *session) report(t *tracker, anyway bool) {
 	s.out.Put(platform.Change{Unit: t.unit, Facts: maps.Clone(f)})
 }
 
-// cause finds the watched unit, or the unit that we were acting on, whose stop took t along by a
+// endedWith reports the units that one takes along by its end: systemd may signal theirs first. The lock is held.
+func (s *session) endedWith(d *tracker) {
+	for _, t := range s.units {
+		if t != d && slices.Contains(t.props.deps, d.unit) {
+			s.report(t, false)
+		}
+	}
+}
+
+// cause finds the followed unit, or the unit that we were acting on, whose end took t along by a
 // job first seen at a time. The lock is held.
 func (s *session) cause(t *tracker, seen time.Time, depth int) (unit, why string) {
+	at := seen
+	if t.ep != nil {
+		at = t.ep.at
+	}
 	for _, dep := range slices.Compact(slices.Sorted(slices.Values(t.props.deps))) {
 		if dep == t.unit {
 			continue
@@ -221,7 +234,7 @@ func (s *session) cause(t *tracker, seen time.Time, depth int) (unit, why string
 		if ds := s.names[dep]; len(ds) > 0 {
 			d = ds[0]
 		}
-		if d == nil || d == t || d.ep == nil || t.ep == nil || t.ep.at.Sub(d.ep.at).Abs() > takeAlong {
+		if d == nil || d == t || d.ep == nil || at.Sub(d.ep.at).Abs() > takeAlong {
 			continue
 		}
 		if word, _ := detect.DepartureOf(d.end(depth)); word != detect.DepartureNone {

@@ -71,6 +71,36 @@ func (f *feed) follow(ctx context.Context, t *tracker, name string) error {
 	return nil
 }
 
+// mostBound is how many units that one is bound to are followed. Few have more than one.
+const mostBound = 8
+
+// followBound asks for the signals of the units that a watched unit is bound to: systemd stops it when one
+// of them ends, by a job that looks like a person's. Where the bus refuses, it goes without. The lock is held.
+func (f *feed) followBound(ctx context.Context, t *tracker, names []string) {
+	if t.bound {
+		return
+	}
+	for _, name := range names[:min(len(names), mostBound)] {
+		if len(f.names[name]) > 0 {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, askLimit)
+		err := f.addRules(ctx, unitRules(name))
+		cancel()
+		if err != nil {
+			f.adapter.log.Warn("a unit that another is bound to cannot be followed", zap.String("unit", t.unit), zap.String("bound_to", name), zap.Error(err))
+			return
+		}
+		d := &tracker{unit: name, bound: true, own: f.adapter.own, cause: f.cause}
+		f.units[name] = d
+		f.listen(name, d)
+		f.read(ctx, d)
+		if f.waiting > 0 {
+			f.waiting++
+		}
+	}
+}
+
 // subscribeManager makes systemd send signals at all. A second subscription is no harm.
 func (f *feed) subscribeManager(ctx context.Context) error {
 	err := f.conn.Object(busName, managerPath).CallWithContext(ctx, managerIf+".Subscribe", 0).Err

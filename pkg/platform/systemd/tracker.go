@@ -16,6 +16,7 @@ import (
 // the tracker move.
 type tracker struct {
 	unit  string
+	bound bool // followed only because a watched unit is bound to it
 	own   *ledger
 	cause func(t *tracker, seen time.Time, depth int) (unit, why string) // which other unit took this one along
 
@@ -262,11 +263,29 @@ func (t *tracker) end(depth int) detect.UnitEnd {
 		e.Job = detect.JobUnknown
 	}
 	e.JobOurs = t.own.ours(t.unit, j.id, j.during)
-	if !e.JobOurs && j.with == "" && depth > 0 {
+	e.With, e.WithWhy = t.takenAlong(j, depth)
+	return e
+}
+
+// takenAlong is the unit whose end has queued a job on this one, and why that one ended; "" when none is
+// known, or the job is our own.
+func (t *tracker) takenAlong(j *job, depth int) (with, why string) {
+	if j.with == "" && depth > 0 && !t.own.ours(t.unit, j.id, j.during) {
 		j.with, j.withWhy = t.cause(t, j.seen, depth-1)
 	}
-	e.With, e.WithWhy = j.with, j.withWhy
-	return e
+	return j.with, j.withWhy
+}
+
+// unasked is the unit whose end has queued the present job on this one, when nobody asked for that end.
+func (t *tracker) unasked() string {
+	if t.cur == nil {
+		return ""
+	}
+	with, why := t.takenAlong(t.cur, maxDepth)
+	if why == detect.DepartureStopped || why == detect.DepartureRestart {
+		return ""
+	}
+	return with
 }
 
 // facts are the unit.* facts as the signals tell them.
@@ -283,6 +302,7 @@ func (t *tracker) facts() detect.Facts {
 	}
 	if typ != "" {
 		f[detect.UnitJobOurs] = detect.Flag(t.own.ours(t.unit, t.cur.id, t.cur.during))
+		addJobWith(f, t.unasked())
 	}
 	addDeparture(f, t.end(maxDepth))
 	f[detect.UnitWatched] = detect.Flag(t.synced)
@@ -296,6 +316,12 @@ func restarting(f detect.Facts) {
 	}
 }
 
+func addJobWith(f detect.Facts, unit string) {
+	if unit != "" {
+		f[detect.UnitJobWith] = detect.Word(unit)
+	}
+}
+
 // maxDepth bounds the search for the unit that took others along.
 const maxDepth = 3
 
@@ -305,7 +331,8 @@ type view struct {
 	end     detect.UnitEnd
 	jobID   uint32
 	jobType string
-	jobAuto bool // it is systemd's own automatic restart
+	jobAuto bool   // it is systemd's own automatic restart
+	jobWith string // the unit whose end has queued it, when nobody asked for that end
 	heard   uint64
 }
 
