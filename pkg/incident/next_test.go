@@ -161,6 +161,29 @@ func inHand() map[string]func(*story) (release func()) {
 	return map[string]func(*story) func(){"held": say("codebase", CmdHold, CmdRelease), "everything paused": say("", CmdPause, CmdResume)}
 }
 
+func TestWhatAPersonTakesInHandAfterItWasConfirmedWakesNobodyUntilItIsGivenBack(t *testing.T) {
+	for how, take := range inHand() {
+		for name, change := range helpless() {
+			for _, seen := range []time.Duration{time.Second, 5 * time.Second, 9 * time.Second} { // before it is taken in hand
+				t.Run(fmt.Sprintf("%s %s after it was seen, %s", how, seen, name), func(t *testing.T) {
+					s := watching(t, 10*time.Second, change)
+					s.run(time.Minute)
+					s.host["codebase"] = crashed("c1")
+					s.run(seen)
+					id := s.incident("codebase").ID
+					giveBack := take(s)
+					s.run(30 * time.Minute).tells()
+					require.True(t, byPerson(s.incident("codebase").Held), "it says who has it: %s", s.incident("codebase").Held)
+					giveBack()
+					s.run(10*time.Second + poll)
+					require.Len(t, s.told, 1, "nothing has changed meanwhile")
+					require.Equal(t, id, s.incident("codebase").ID)
+				})
+			}
+		}
+	}
+}
+
 func TestTheTimeForWhichAPersonHadItWakesNobodyWhereNothingCanBeTried(t *testing.T) {
 	for how, take := range inHand() {
 		for name, change := range helpless() {

@@ -29,11 +29,12 @@ const (
 	overdue                         // the action in flight has not ended in time
 	easy                            // a change that a cure made is not needed any more
 	willed                          // a person has a hand in it: stopped, masked, restarts or upgrades the unit
+	handedOver                      // a person's word holds it back, and nobody was told of it yet
 	nFlags        = iota
 )
 
 var flagNames = [nFlags]string{"bad", "good", "confirmed", "cleared", "new-run", "masked", "held", "page-first", "rung",
-	"settled", "verify-over", "probation-over", "undoable", "unclear", "joined", "ended", "ended-ok", "ended-denied", "more", "overdue", "easy", "willed"}
+	"settled", "verify-over", "probation-over", "undoable", "unclear", "joined", "ended", "ended-ok", "ended-denied", "more", "overdue", "easy", "willed", "handed-over"}
 
 // String lists the names of the flags that are set.
 func (f flags) String() string {
@@ -124,6 +125,7 @@ func rules() [len(phaseNames)][]rule {
 	)
 	r[Escalated] = []rule{
 		{cleared, 0, Probation, Mended, []move{probate}},
+		{bad | confirmed | handedOver, masked, Held, HoldUnknown, []move{holdBack}}, // who holds it knows
 		{bad | confirmed | undoable, masked | held, Acting, Undo, []move{undo}},
 		{bad | confirmed | rung, masked | held | pageFirst, Acting, Act, []move{open, perform}},
 		{bad | confirmed | rung | held, masked | pageFirst, Escalated, NoChange, []move{offer}},

@@ -136,6 +136,7 @@ func (tn *turn) view() flags {
 			set(tn.undoing, undoable)
 			tn.h, tn.isHeld = tn.p.holdOf(tn)
 			set(tn.isHeld, held)
+			set(tn.isHeld && byPerson(tn.h.reason) && tn.inc != nil && tn.inc.Paged.IsZero(), handedOver)
 		}
 	}
 	class := t.BadClass
