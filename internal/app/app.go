@@ -334,11 +334,15 @@ func (a *App) render(n incident.Notice, i incident.Incident, at time.Time) escal
 // own routes a notice about recoveryd itself by the configuration in force. It says on which host, also
 // in its key: recoveryd elsewhere may send to the same service of a vendor.
 func (a *App) own(n escalate.Notice) []escalate.Queued {
+	return a.inForce.Load().route.Own(onHost(n, a.Config().Host))
+}
+
+func onHost(n escalate.Notice, host string) escalate.Notice {
 	if n.Host == "" {
-		n.Host = a.Config().Host
-		n.Key += "/" + n.Host
+		n.Host = host
+		n.Key += "/" + host
 	}
-	return a.inForce.Load().route.Own(n)
+	return n
 }
 
 // courier connects the engine to the outbox.

@@ -1,7 +1,10 @@
 package app
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
+	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/engine"
+	"github.com/recoveryd/recoveryd/internal/journal"
+	"github.com/recoveryd/recoveryd/internal/outbox"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
@@ -20,7 +26,7 @@ import (
 )
 
 // everyNotice is one of each event that the product tells of, as it is made.
-func everyNotice() map[string]escalate.Notice {
+func everyNotice(t *testing.T) map[string]escalate.Notice {
 	at := time.Date(2026, 11, 22, 3, 12, 0, 0, time.UTC)
 	r := engine.Renderer{Host: "web-1", Link: "http://web-1:9465", Runbook: func(c detect.Class) string { return Runbook(nil, c) }, Unit: func(string) string { return "mcp.service" }}
 	base := func() incident.Incident {
@@ -57,7 +63,11 @@ func everyNotice() map[string]escalate.Notice {
 		"page-only-watched": tell(incident.NoticeTrigger, incident.LadderEnded, "recoveryd does nothing by itself: it is only watched: the configuration names no unit of it. It keeps watching and resolves this page when the target has recovered.",
 			func(_ *incident.Notice, i *incident.Incident) { i.Skipped = []string{"start: it has no unit"} }),
 		"update": tell(incident.NoticeUpdate, incident.Mended, "recovered; watched for a relapse until 03:13:00 UTC", nil),
-		"tier":   tell(incident.NoticeTrigger, incident.TierDue, "an action is in flight", func(n *incident.Notice, _ *incident.Incident) { n.Tier, n.Because = 1, "secondary is told after 15m" }),
+		"acknowledged": tell(incident.NoticeUpdate, incident.OperatorSaid, "an action is in flight",
+			func(_ *incident.Notice, i *incident.Incident) {
+				i.Ack = &incident.Standing{By: "ann", Since: at, Until: at.Add(time.Hour)}
+			}),
+		"tier": tell(incident.NoticeTrigger, incident.TierDue, "an action is in flight", func(n *incident.Notice, _ *incident.Incident) { n.Tier, n.Because = 1, "secondary is told after 15m" }),
 		"reminder": tell(incident.NoticeTrigger, incident.TierDue, "an action is in flight",
 			func(n *incident.Notice, _ *incident.Incident) {
 				n.Tier, n.Again, n.Because = 2, true, "still unresolved, told again each 1h"
@@ -84,22 +94,98 @@ func everyNotice() map[string]escalate.Notice {
 		"playbook-failed": tell(incident.NoticeTrigger, incident.PlaybookFailed, "mcp is treated as always", run(nil)),
 		"playbook-over":   tell(incident.NoticeResolve, incident.Mended, nothing, run(func(i *incident.Incident) { i.Closed, i.Diagnosis.Because = at, "seen to by ann" })),
 	}
-	trouble := escalate.Notice{ID: "c#1", Key: "channel/web-1/pd/1", Kind: escalate.Trigger, Event: escalate.EventChannel, At: at, Priority: "P2", Severity: escalate.Error, Status: escalate.Identified,
-		Host: "web-1", Target: "pd", Class: "channel", Summary: "notifications through pd do not arrive: pd has not delivered since 03:08", Since: at.Add(-4 * time.Minute), Next: "recoveryd keeps every page and goes on trying; look after the channel"}
-	out["channel-outage"] = trouble
-	trouble.Kind, trouble.Status, trouble.Summary, trouble.Next = escalate.Resolve, escalate.Resolved, "notifications through pd arrive again", "nothing"
-	out["channel-works"] = trouble
-	storm := trouble
-	storm.Kind, storm.Event, storm.Status, storm.Class, storm.Summary = escalate.Trigger, escalate.EventStorm, escalate.Investigating, "storm", "12 alerts within 1m on web-1, first: mcp: down"
-	out["storm"] = storm
-	own := trouble
-	own.Kind, own.Event, own.Target, own.Class, own.Summary = escalate.Trigger, escalate.EventOwn, "recoveryd", "recoveryd", "recoveryd cannot write its journal: it watches and pages, but acts on nothing"
-	out["recoveryd-impaired"] = own
-	canary := own
-	canary.Event, canary.Test, canary.Class, canary.Summary = escalate.EventCanary, true, "canary", "scheduled test of the channels, nothing is wrong"
-	out["canary"] = canary
+	maps.Copy(out, aboutChannels(t, at, out["page"]))
+	maps.Copy(out, aboutRecoveryd(t, at))
 	return out
 }
+
+// aboutChannels are the notices that the outbox makes by its rules: of a channel that does not deliver, and
+// of a storm.
+func aboutChannels(t *testing.T, at time.Time, page escalate.Notice) map[string]escalate.Notice {
+	t.Helper()
+	rules := rulesOf(&config.Config{Host: "web-1", Notifiers: []config.Notifier{{Name: "pd", Type: "pagerduty"}, {Name: "mail", Type: "email"}}})
+	mail := []escalate.ChannelBook{{State: escalate.ChannelState{Channel: "mail"}}}
+	queued := func(n int, when time.Time) escalate.Queued {
+		x := page
+		x.ID, x.Key, x.Target = fmt.Sprintf("m%d-20261122-031000/t0#1", n), fmt.Sprintf("m%d-20261122-031000/t0", n), fmt.Sprintf("m%d", n)
+		q := escalate.NewQueued(when, x, "pd")[0]
+		q.Seq = uint64(n)
+		return q
+	}
+	made := func(b escalate.ChannelBook, when time.Time) (escalate.ChannelBook, escalate.Notice) {
+		b, e, _ := rules.Tidy(b, when, mail)
+		require.Len(t, e.New, 1)
+		return b, e.New[0].Notice
+	}
+	out := map[string]escalate.Notice{}
+	began := at.Add(-4 * time.Minute)
+	b := escalate.ChannelBook{State: escalate.ChannelState{Channel: "pd"}, Rows: []escalate.Queued{queued(1, began)}}
+	try := func(d escalate.DeliveryResult, when time.Time) {
+		b, _ = rules.Begin(b, 1, when)
+		b, _ = rules.Settle(b, 1, d, 0, when)
+	}
+	try(escalate.DeliveryResult{Reason: escalate.ReasonNetwork, Error: "network: connection refused", Unsent: true}, began)
+	b, out["channel-outage"] = made(b, at)
+	try(escalate.DeliveryResult{OK: true}, at.Add(time.Minute))
+	_, out["channel-works"] = made(b, at.Add(10*time.Minute))
+
+	b = escalate.ChannelBook{State: escalate.ChannelState{Channel: "pd"}}
+	for n := range 12 {
+		b.Rows = append(b.Rows, queued(n+1, at))
+	}
+	_, out["storm"] = made(b, at)
+	return out
+}
+
+// aboutRecoveryd are the notices about recoveryd itself, and those of its canary.
+func aboutRecoveryd(t *testing.T, at time.Time) map[string]escalate.Notice {
+	t.Helper()
+	impaired := onHost(engine.BrokenJournal(at, "the journal cannot be written: no space left on device"), "web-1")
+	out := map[string]escalate.Notice{
+		"recoveryd-impaired": impaired, "recoveryd-mended": engine.Mended(impaired, at.Add(time.Minute)),
+		"journal-salvaged": salvaged(&config.Config{Host: "web-1", StateDir: "/var/lib/recoveryd"}, &journal.Salvage{Cause: errors.New("database disk image is malformed"),
+			MovedTo: "recoveryd.db.corrupt-20261122-031200", Kept: map[string]int{"entries": 120}}, at),
+	}
+	j := &keptRows{}
+	c := &canary{config: func() *config.Config {
+		return &config.Config{Host: "web-1", Notifiers: []config.Notifier{{Name: "pd", Type: "pagerduty"}, {Name: "mail", Type: "email"}}}
+	}, journal: j, wake: func() {}, loaded: true, meter: &cage{counted: map[string]int{}, accepted: map[string]time.Time{}}, log: zap.NewNop(),
+		outbox: func() outbox.Stats {
+			return outbox.Stats{Channels: []outbox.ChannelStats{{Channel: "mail", Backup: []string{"pd"}}}}
+		}}
+	require.NoError(t, c.begin(t.Context(), at))
+	out["canary"] = j.rows[0].Notice
+	for i := range j.rows { // pd has accepted it, and the mail never comes
+		j.rows[i].State, j.rows[i].Settled = escalate.Delivered, at.Add(time.Second)
+		if j.rows[i].Channel == "mail" {
+			j.rows[i].State, j.rows[i].LastError = escalate.Waiting, "connection refused"
+		}
+	}
+	begun := len(j.rows)
+	over, err := c.attend(t.Context(), at.Add(canaryPatience))
+	require.NoError(t, err)
+	require.True(t, over)
+	for _, q := range j.rows[begun:] {
+		if q.Notice.Class == "channel" {
+			out["canary-channel"] = q.Notice
+		} else {
+			out["canary-over"] = q.Notice
+		}
+	}
+	return out
+}
+
+// keptRows keeps what a canary writes.
+type keptRows struct{ rows []escalate.Queued }
+
+func (k *keptRows) Append(_ context.Context, c journal.Commit) error {
+	k.rows = append(k.rows, c.Queue...)
+	return nil
+}
+func (k *keptRows) Incidents(context.Context, journal.Filter) ([]journal.IncidentRow, error) {
+	return nil, nil
+}
+func (k *keptRows) Notices(context.Context, string) ([]escalate.Queued, error) { return k.rows, nil }
 
 func waits(at time.Time) func(*incident.Notice, *incident.Incident) {
 	return func(_ *incident.Notice, i *incident.Incident) {
@@ -118,7 +204,7 @@ func TestEveryNoticeAsEachVendorGetsIt(t *testing.T) {
 		"webhook":   "{url: 'https://hook.example.org/'}",
 	}
 	firsts := map[string]string{}
-	for name, n := range everyNotice() {
+	for name, n := range everyNotice(t) {
 		var b strings.Builder
 		m, err := escalate.NewMessages(escalate.Templates{})
 		require.NoError(t, err)
@@ -135,8 +221,8 @@ func TestEveryNoticeAsEachVendorGetsIt(t *testing.T) {
 				text = strings.ReplaceAll(text, random, "BOUNDARY")
 			}
 			fmt.Fprintf(&b, "\n---- %s\n%s\n", kind, text)
-			if first := n.First(); first != "" && !strings.HasPrefix(string(shown), "(nothing") {
-				require.Contains(t, string(shown), first+": ", "%s through %s", name, kind)
+			if !strings.HasPrefix(string(shown), "(nothing") {
+				require.Contains(t, string(shown), n.First()+": ", "%s through %s", name, kind)
 			}
 		}
 		path := filepath.Join("testdata", "notices", name+".txt")
@@ -153,9 +239,17 @@ func TestEveryNoticeAsEachVendorGetsIt(t *testing.T) {
 			require.NotContains(t, strings.ReplaceAll(b.String(), "not cured by", ""), "cured by", name)
 		}
 	}
-	told := map[escalate.Event]bool{}
-	for _, n := range everyNotice() {
+	told, words := map[escalate.Event]bool{}, map[string]escalate.Event{}
+	for name, n := range everyNotice(t) {
+		require.NotEmpty(t, n.Event, name)
 		told[n.Event] = true
+		if n.Kind == escalate.Resolve && n.Event != escalate.EventClosed {
+			continue // an end begins with one word, whatever it ends
+		}
+		if other, taken := words[n.First()]; taken {
+			require.Equal(t, other, n.Event, "%q is the first word of two events", n.First())
+		}
+		words[n.First()] = n.Event
 	}
 	for _, e := range escalate.Events() {
 		require.True(t, told[e], "no example of the event %s", e)
@@ -164,4 +258,7 @@ func TestEveryNoticeAsEachVendorGetsIt(t *testing.T) {
 	require.Equal(t, "Playbook done", firsts["playbook-done"])
 	require.Equal(t, "Closed", firsts["target-removed"])
 	require.Equal(t, "Resolved", firsts["channel-works"])
+	require.Equal(t, "Problem", firsts["page"])
+	require.Equal(t, "Update", firsts["update"])
+	require.Equal(t, "Acknowledged", firsts["acknowledged"])
 }

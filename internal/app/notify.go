@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/journal"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
 )
@@ -87,14 +88,7 @@ func (a *App) reportSalvage(ctx context.Context) error {
 	if s == nil {
 		return nil
 	}
-	now := time.Now()
-	n := escalate.Notice{ID: fmt.Sprintf("recoveryd-journal-%d", now.UnixNano()), Key: fmt.Sprintf("recoveryd-journal-%d/t0", now.Unix()),
-		Kind: escalate.Trigger, At: now, Since: now, Priority: "P3", Severity: escalate.Warning, Status: escalate.Identified,
-		Host: a.Config().Host, Target: "recoveryd", Class: "recoveryd", Event: escalate.EventOwn,
-		Summary:  "recoveryd on " + a.Config().Host + ": its journal was damaged and has been set aside",
-		Evidence: []string{s.String()},
-		Next:     s.Forgotten(),
-		Commands: []string{"ls -l " + a.Config().StateDir, "recoveryd incidents", "recoveryd status"}}
+	n := salvaged(a.Config(), s, time.Now())
 	a.log.Error("journal was corrupt and has been set aside", zap.String("salvage", s.String()))
 	rows := a.own(n)
 	if err := a.journal.TellSalvage(ctx, rows); err != nil {
@@ -102,4 +96,15 @@ func (a *App) reportSalvage(ctx context.Context) error {
 	}
 	a.outbox.Wake(rows...)
 	return nil
+}
+
+// salvaged is the page about a journal that was found damaged.
+func salvaged(c *config.Config, s *journal.Salvage, now time.Time) escalate.Notice {
+	return escalate.Notice{ID: fmt.Sprintf("recoveryd-journal-%d", now.UnixNano()), Key: fmt.Sprintf("recoveryd-journal-%d/t0", now.Unix()),
+		Kind: escalate.Trigger, At: now, Since: now, Priority: "P3", Severity: escalate.Warning, Status: escalate.Identified,
+		Host: c.Host, Target: "recoveryd", Class: "recoveryd", Event: escalate.EventOwn,
+		Summary:  "the journal of recoveryd was damaged and has been set aside",
+		Evidence: []string{s.String()},
+		Next:     s.Forgotten(),
+		Commands: []string{"ls -l " + c.StateDir, "recoveryd incidents", "recoveryd status"}}
 }

@@ -19,7 +19,7 @@ func (e *Engine) impair(ctx context.Context, state incident.State, now time.Time
 	next, rec := e.Policy().Step(state, now, ev)
 	next.Seq = state.Seq
 	e.tape(state, now, ev, rec, next)
-	e.o.Courier.Emergency(e.o.Own(e.impairedNotice(now, why)))
+	e.o.Courier.Emergency(e.o.Own(BrokenJournal(now, why)))
 	if notices := e.render(next, rec); len(notices) > 0 { // what became due with this very step
 		e.o.Courier.Emergency(notices)
 	}
@@ -27,8 +27,8 @@ func (e *Engine) impair(ctx context.Context, state incident.State, now time.Time
 	return next
 }
 
-// impairedNotice is the page about recoveryd itself.
-func (e *Engine) impairedNotice(now time.Time, why string) escalate.Notice {
+// BrokenJournal is the page about a journal that cannot be written. It names no host yet.
+func BrokenJournal(now time.Time, why string) escalate.Notice {
 	return escalate.Notice{ID: fmt.Sprintf("recoveryd-impaired-%d", now.UnixNano()), Key: ImpairedKey, Kind: escalate.Trigger,
 		At: now, Since: now, Priority: "P2", Severity: escalate.Error, Status: escalate.Identified, Target: "recoveryd", Class: "recoveryd", Event: escalate.EventOwn,
 		Summary: "recoveryd cannot write its journal: it watches and pages, but acts on nothing", Evidence: []string{why},
@@ -39,6 +39,7 @@ func (e *Engine) impairedNotice(now time.Time, why string) escalate.Notice {
 // Mended is the notice that takes back the page about a journal that could not be written.
 func Mended(page escalate.Notice, now time.Time) escalate.Notice {
 	page.ID, page.At = fmt.Sprintf("recoveryd-mended-%d", now.UnixNano()), now
-	page.Kind, page.Status, page.Next = escalate.Resolve, escalate.Resolved, "recoveryd can write its journal again, and acts again"
+	page.Kind, page.Status, page.Evidence = escalate.Resolve, escalate.Resolved, nil
+	page.Summary, page.Next = "recoveryd can write its journal again, and acts again", "nothing: it is over"
 	return page
 }

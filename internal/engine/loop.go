@@ -105,7 +105,7 @@ func (e *Engine) handle(ctx context.Context, m message) {
 	e.tape(state, now, m.ev, rec, next)
 	e.accept(ctx, next, rec)
 	if state.Host.Impaired != "" && next.Host.Impaired == "" {
-		e.o.Courier.Emergency(e.o.Own(Mended(e.impairedNotice(now, state.Host.Impaired), now)))
+		e.o.Courier.Emergency(e.o.Own(Mended(BrokenJournal(now, state.Host.Impaired), now)))
 	}
 	e.reply(m, rec)
 }

@@ -75,8 +75,10 @@ func event(n incident.Notice, i incident.Incident) escalate.Event {
 		return escalate.EventCure
 	case n.Kind == incident.NoticeChange:
 		return escalate.EventOver
+	case n.Kind == incident.NoticeUpdate && n.Why == incident.OperatorSaid:
+		return escalate.EventAck
 	case n.Kind == incident.NoticeUpdate:
-		return ""
+		return escalate.EventUpdate
 	case n.Again:
 		return escalate.EventReminder
 	case run && n.Why == incident.PlaybookFailed:
@@ -84,7 +86,7 @@ func event(n incident.Notice, i incident.Incident) escalate.Event {
 	case n.Why == incident.TierDue:
 		return escalate.EventTier
 	}
-	return ""
+	return escalate.EventPage
 }
 
 // cured reports whether the last thing that was done was seen to help.

@@ -13,6 +13,8 @@ func (r Renderer) renderRun(out escalate.Notice, n incident.Notice, i incident.I
 	out.Link = r.Link // runs are shown on the first page
 	out.Commands = []string{"recoveryd playbook status " + i.ID, "recoveryd explain " + i.ID}
 	switch {
+	case n.Why == incident.PlaybookDone:
+		out.Status = escalate.Completed
 	case n.Kind == incident.NoticeTrigger:
 		out.Commands = append(out.Commands, "recoveryd ack "+i.ID, "recoveryd playbook stop "+i.ID)
 	case n.Why == incident.PlaybookWaits:

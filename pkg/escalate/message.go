@@ -29,13 +29,14 @@ type Templates struct {
 // The default templates. A message worth waking up for says what is wrong, since when, who is
 // affected, the evidence, what was tried, what recoveryd does next, and how to look further.
 const (
-	DefaultTitle = `{{if .Test}}[TEST] {{end}}[{{.Priority}}] {{with .First}}{{.}}: {{end}}{{.Summary}}{{if .Host}} ({{.Host}}){{end}}`
+	DefaultTitle = `{{if .Test}}[TEST] {{end}}[{{.Priority}}] {{.First}}: {{.Summary}}{{if .Host}} ({{.Host}}){{end}}`
 
 	DefaultText = `{{if .Test}}[TEST] This is a test. Nothing is wrong.
-{{end}}{{with .First}}{{.}}{{else}}{{.Status}}{{end}}: {{.Summary}}
+{{end}}{{.First}}: {{.Summary}}
 
 What:     {{.Target}}{{if .Class}}, {{.Class}}{{end}}{{if .Host}}, on {{.Host}}{{end}} ({{.Priority}})
-{{if not .Since.IsZero}}Since:    {{stamp .Since}}{{with age .Since}}{{if eq $.Kind "resolve"}}, lasted {{.}}{{else}} ({{.}} ago){{end}}{{end}}
+{{with .Stage}}Status:   {{.}}
+{{end}}{{if not .Since.IsZero}}Since:    {{stamp .Since}}{{with age .Since}}{{if eq $.Kind "resolve"}}, lasted {{.}}{{else}} ({{.}} ago){{end}}{{end}}
 {{end}}{{if .Affected}}Affected: {{join .Affected ", "}}
 {{end}}{{if .Evidence}}
 Evidence:
@@ -57,7 +58,7 @@ Why now:  {{line .}}{{end}}{{if .Link}}
 Page:     {{.Link}}{{end}}
 `
 
-	DefaultStep = `{{clock .At}} {{.Status}}: {{with last .Tried}}{{line .What}}: {{line .Result}}. {{end}}{{if and .Next (ne .Kind "resolve")}}{{.Next}}{{else}}{{.Summary}}{{end}}`
+	DefaultStep = `{{clock .At}} {{.First}}{{with .Stage}} ({{.}}){{end}}: {{with last .Tried}}{{line .What}}: {{line .Result}}. {{end}}{{if and .Next (ne .Kind "resolve") (not .Status.Over)}}{{.Next}}{{else}}{{.Summary}}{{end}}`
 )
 
 // maxMessage bounds what one template may produce, in bytes. The largest vendor limit is
@@ -157,7 +158,7 @@ func (m *Messages) render(tpl *template.Template, n Notice) string {
 
 // plainTitle is what is said when a template says nothing.
 func plainTitle(n Notice) string {
-	return Printable(fmt.Sprintf("[%s] %s: %s %s on %s, incident %s", n.Priority, n.Status, n.Target, n.Class, n.Host, n.Incident))
+	return Printable(fmt.Sprintf("[%s] %s: %s %s on %s, incident %s", n.Priority, n.First(), n.Target, n.Class, n.Host, n.Incident))
 }
 
 func render(tpl *template.Template, n Notice) (string, error) {

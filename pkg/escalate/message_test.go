@@ -26,9 +26,10 @@ func TestAMessageWorthWakingUpFor(t *testing.T) {
 	n := escalate.Sample(escalate.Trigger, "inc-7", "web-1", night)
 	n.Test, n.Link, n.Tier = false, "https://recoveryd.example/incidents/inc-7", 1
 	n.To, n.With, n.Because = []string{"secondary: bob"}, []string{"chat"}, "P1 unresolved for 15m"
-	require.Equal(t, `Identified: codebase-mcp is down: no process serves port 8000
+	require.Equal(t, `Problem: codebase-mcp is down: no process serves port 8000
 
 What:     codebase-mcp, down, on web-1 (P1)
+Status:   Identified
 Since:    2026-11-22 03:08:05 UTC (4m ago)
 Affected: codebase-mcp, workflow-mcp (needs it)
 
@@ -64,10 +65,10 @@ func TestTitles(t *testing.T) {
 		test bool
 		want string
 	}{
-		{"a trigger says what is wrong and where", escalate.Trigger, false, "[P1] codebase-mcp is down: no process serves port 8000 (web-1)"},
+		{"a trigger says what is wrong and where", escalate.Trigger, false, "[P1] Problem: codebase-mcp is down: no process serves port 8000 (web-1)"},
 		{"a resolve says so first", escalate.Resolve, false, "[P1] Resolved: codebase-mcp is down: no process serves port 8000 (web-1)"},
 		{"a cure is done", escalate.Change, false, "[P4] Done: restarted codebase-mcp after a crash; verified healthy (web-1)"},
-		{"a test is marked before all else", escalate.Trigger, true, "[TEST] [P1] codebase-mcp is down: no process serves port 8000 (web-1)"},
+		{"a test is marked before all else", escalate.Trigger, true, "[TEST] [P1] Problem: codebase-mcp is down: no process serves port 8000 (web-1)"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			n := escalate.Sample(tc.kind, "inc-7", "web-1", night)
@@ -149,7 +150,7 @@ func FuzzTemplates(f *testing.F) {
 func ExampleMessages_Step() {
 	m, _ := escalate.NewMessages(escalate.Templates{})
 	fmt.Println(m.Step(escalate.Sample(escalate.Update, "inc-7", "web-1", night)))
-	// Output: [TEST] 03:12 UTC Monitoring: unit.restart codebase-mcp.service: done, down again after 15 s. watching for 2 minutes before this is called resolved
+	// Output: [TEST] 03:12 UTC Update (Monitoring): unit.restart codebase-mcp.service: done, down again after 15 s. watching for 2 minutes before this is called resolved
 }
 
 func TestATestAndADrillAreMarkedWhateverATemplateSays(t *testing.T) {

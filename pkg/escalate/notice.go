@@ -32,8 +32,11 @@ const (
 // Kind may tell of very different things, and each begins with its own word.
 type Event string
 
-// The events. A page and the updates of it have none: they begin with what is wrong.
+// The events.
 const (
+	EventPage         Event = "page"            // the first people are told
+	EventUpdate       Event = "update"          // what people were told of has changed
+	EventAck          Event = "acknowledged"    // somebody looks after it
 	EventTier         Event = "tier"            // the next people are told
 	EventReminder     Event = "reminder"        // the same people are told again
 	EventApproval     Event = "approval"        // a person's yes is wanted
@@ -51,6 +54,7 @@ const (
 
 // firstWords are the first words of titles, by event.
 var firstWords = map[Event]string{
+	EventPage: "Problem", EventUpdate: "Update", EventAck: "Acknowledged",
 	EventTier: "Escalated", EventReminder: "Reminder", EventApproval: "Approval wanted", EventCure: "Done", EventOver: "Over", EventAllClear: "Resolved",
 	EventClosed: "Closed", EventPlaybookDone: "Playbook done", EventPlaybookFail: "Playbook failed", EventChannel: "Channel trouble", EventStorm: "Storm",
 	EventOwn: "recoveryd impaired", EventCanary: "Canary",
@@ -59,17 +63,31 @@ var firstWords = map[Event]string{
 // Events lists all events.
 func Events() []Event { return slices.Sorted(maps.Keys(firstWords)) }
 
-// First is the first word of what a notice is told as, in subject, title and log; "" for a page and its
-// updates. What opens an alert and what ends it never begin alike.
+// First is the first word of what a notice is told as, in subject, title, message and log; never "". What
+// opens an alert and what ends it never begin alike. A notice without an event (an older release has
+// queued it) begins with the word of its kind.
 func (n Notice) First() string {
-	word := firstWords[n.Event]
+	word, known := firstWords[n.Event]
 	switch {
 	case n.Kind == Resolve && n.Event != EventClosed:
 		return firstWords[EventAllClear]
-	case n.Kind == Change && word == "":
+	case known:
+		return word
+	case n.Kind == Update:
+		return firstWords[EventUpdate]
+	case n.Kind == Change:
 		return firstWords[EventCure]
 	}
-	return word
+	return firstWords[EventPage]
+}
+
+// Stage is the runbook's word for where the problem stands, "" where the first word says it: at its end,
+// and in what only goes on record.
+func (n Notice) Stage() Status {
+	if n.Kind == Trigger || n.Kind == Update {
+		return n.Status
+	}
+	return ""
 }
 
 // Severity is the vendor-neutral severity of a notice.
@@ -86,13 +104,17 @@ const (
 // Status is the runbook's word for where an incident stands.
 type Status string
 
-// The four words of the runbook's status format.
+// The four words of the runbook's status format, and one for what was no problem.
 const (
 	Investigating Status = "Investigating"
 	Identified    Status = "Identified"
 	Monitoring    Status = "Monitoring"
 	Resolved      Status = "Resolved"
+	Completed     Status = "Completed" // a run of a playbook that did what it should
 )
+
+// Over reports whether nothing is wrong, or wanted, any more.
+func (s Status) Over() bool { return s == Resolved || s == Completed }
 
 // Attempt is one thing that was tried, for the message.
 type Attempt struct {

@@ -177,8 +177,8 @@ func TestATroubleIsToldOnceAndResolvedWhenTheChannelWorksAgain(t *testing.T) {
 	require.Equal(t, "chat", opened.Channel)
 	require.Equal(t, Trigger, opened.Kind)
 	require.Equal(t, FromTrouble, opened.Origin)
-	require.Contains(t, opened.Notice.Summary, "pager has not delivered since 2026-03-01T03:00:00Z: 503")
-	require.Equal(t, []string{"1 notices wait, 1 of them pages", "waiting page: svc1: down"}, opened.Notice.Evidence)
+	require.Contains(t, opened.Notice.Summary, "pager has not delivered since 2026-03-01 03:00:00 UTC: 503")
+	require.Equal(t, []string{"1 notice waits, a page", "waiting page: svc1: down"}, opened.Notice.Evidence)
 	require.Len(t, e.Channels, 1, "the episode is stored with its notices")
 
 	b, _ = once(r, b, fail, at)
@@ -279,7 +279,7 @@ func TestAPageThatWaitsTooLongIsATroubleAndIsNotDropped(t *testing.T) {
 	require.Empty(t, e.New)
 	require.Equal(t, t0.Add(r.MaxAge), wake)
 	b, e, _ = r.Tidy(b, wake, books("chat"))
-	require.Contains(t, e.New[0].Notice.Summary, "a page waits for pager since 2026-03-01T03:00:00Z")
+	require.Contains(t, e.New[0].Notice.Summary, "a page waits for pager since 2026-03-01 03:00:00 UTC")
 	require.Len(t, b.Rows, 1)
 	b, e, _ = r.Tidy(b, wake.Add(1000*time.Hour), books("chat"))
 	require.Empty(t, e.New)
@@ -346,7 +346,7 @@ func TestAStormIsToldWithOnePage(t *testing.T) {
 	s := added[0]
 	require.Equal(t, Trigger, s.Kind)
 	require.Equal(t, FromStorm, s.Origin)
-	require.Equal(t, "8 alerts within 1m on db1, first: svc6: down", s.Notice.Summary)
+	require.Equal(t, "8 alerts within 1m on db1, first: svc1: down", s.Notice.Summary)
 	require.Len(t, s.Notice.Evidence, 8)
 	require.Equal(t, "U1 U2 U3 U4 U5 U6 U7 U8 T1001", kindsOf(b.Rows))
 	q, ok, _ := r.Next(b, t0.Add(8*time.Second))
@@ -358,7 +358,7 @@ func TestAStormIsToldWithOnePage(t *testing.T) {
 	b, added = settleStorm(r, b.Add([]Queued{page(2001, at, Warning), page(2002, at, Critical)}, nil), at)
 	require.Len(t, added, 1)
 	require.Equal(t, Update, added[0].Kind)
-	require.Equal(t, "9 alerts within 1m on db1, first: svc6: down", added[0].Notice.Summary)
+	require.Equal(t, "9 alerts within 1m on db1, first: svc1: down", added[0].Notice.Summary)
 	require.Equal(t, Trigger, b.Rows[len(b.Rows)-2].Kind, "the critical one pages by itself")
 
 	// When all of them are over so is the storm, once its window has passed.

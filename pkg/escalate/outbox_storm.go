@@ -128,7 +128,9 @@ func (s *Storm) join(q Queued) bool {
 	if again {
 		return false
 	}
-	s.Count++
+	if s.Count++; s.Count == 1 { // what came before the one with which it was seen to be a storm
+		s.First, s.Since = q.Notice, q.Enqueued
+	}
 	if len(s.Lines) < stormLines {
 		s.Lines = append(s.Lines, line(q.Notice))
 	}

@@ -176,7 +176,7 @@ func (r OutboxRules) broken(b ChannelBook, now time.Time) (why string, wake time
 			wake = at
 		default:
 			return fmt.Sprintf("%s has not delivered since %s: %s", c.Channel,
-				c.FailingSince.UTC().Format(time.RFC3339), c.LastError), wake
+				Stamp(c.FailingSince), c.LastError), wake
 		}
 	}
 	for _, q := range b.Rows {
@@ -190,7 +190,7 @@ func (r OutboxRules) broken(b ChannelBook, now time.Time) (why string, wake time
 			if len(q.Left) > 0 {
 				whom = strings.Join(q.Left, ", ") + " behind " + c.Channel
 			}
-			return fmt.Sprintf("a page waits for %s since %s", whom, q.Enqueued.UTC().Format(time.RFC3339)), wake
+			return fmt.Sprintf("a page waits for %s since %s", whom, Stamp(q.Enqueued)), wake
 		}
 		break // the oldest decides
 	}
@@ -232,7 +232,14 @@ func (r OutboxRules) troubleNotice(b ChannelBook, t Trouble, kind Kind, now time
 			pages++
 		}
 	}
-	n.Evidence = append(n.Evidence, fmt.Sprintf("%d notices wait, %d of them pages", len(b.Rows), pages))
+	switch {
+	case len(b.Rows) == 1 && pages == 1:
+		n.Evidence = append(n.Evidence, "1 notice waits, a page")
+	case len(b.Rows) == 1:
+		n.Evidence = append(n.Evidence, "1 notice waits, no page")
+	case len(b.Rows) > 1:
+		n.Evidence = append(n.Evidence, fmt.Sprintf("%d notices wait, %d of them pages", len(b.Rows), pages))
+	}
 	for _, l := range c.Lost {
 		whom := ""
 		if l.Receiver != "" {

@@ -24,6 +24,7 @@ func Sample(kind Kind, id, host string, now time.Time) Notice {
 		Host:     host,
 		Target:   "codebase-mcp",
 		Class:    "down",
+		Event:    EventPage,
 		Summary:  "codebase-mcp is down: no process serves port 8000",
 		Since:    now.Add(-4 * time.Minute),
 		Affected: []string{"codebase-mcp", "workflow-mcp (needs it)"},
@@ -51,10 +52,10 @@ func Sample(kind Kind, id, host string, now time.Time) Notice {
 	}
 	switch kind {
 	case Update:
-		n.Status = Monitoring
+		n.Status, n.Event = Monitoring, EventUpdate
 		n.Next = "watching for 2 minutes before this is called resolved"
 	case Resolve:
-		n.Status, n.Next = Resolved, "nothing; it has been healthy for 2 minutes"
+		n.Status, n.Event, n.Next = Resolved, EventAllClear, "nothing; it has been healthy for 2 minutes"
 	case Change:
 		n.Status, n.Severity, n.Priority, n.Event = Resolved, Info, "P4", EventCure
 		n.Summary = "restarted codebase-mcp after a crash; verified healthy"

@@ -30,7 +30,9 @@ func (tn *turn) notices(rec *Record) {
 		tn.escalate(rec)
 	}
 	switch {
-	case rec.From != rec.To && !tn.muted(*rec) || tn.acked() || i.Severity != tn.severe:
+	case tn.acked():
+		tn.bringUpToDate(OperatorSaid, before)
+	case rec.From != rec.To && !tn.muted(*rec) || i.Severity != tn.severe:
 		tn.bringUpToDate(rec.Reason, before)
 	case tn.asks:
 		tn.bringUpToDate(HoldApproval, before)

@@ -74,7 +74,11 @@ func (v *vendors) words() (out []string) {
 		if err != nil || e.Verdict != escalatetest.Accepted || form.Get("thread_ts") != "" {
 			continue
 		}
-		word, _, _ := strings.Cut(form.Get("text"), ":")
+		text := form.Get("text")
+		if strings.HasPrefix(text, "[") { // an end has its priority first
+			_, text, _ = strings.Cut(text, "] ")
+		}
+		word, _, _ := strings.Cut(text, ":")
 		if len(out) == 0 || out[len(out)-1] != word {
 			out = append(out, word)
 		}

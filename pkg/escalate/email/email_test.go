@@ -176,7 +176,7 @@ func TestEveryRecipientIsDeliveredToByHimself(t *testing.T) {
 		over.Prior = receipt
 		_, err = n.Notify(t.Context(), over)
 		require.NoError(t, err, "the all-clear goes to those who have the page")
-		require.Equal(t, []string{"a@example.org b@example.org: codebase-mcp", "a@example.org b@example.org: Resolved:"}, letters(s))
+		require.Equal(t, []string{"a@example.org b@example.org: Problem:", "a@example.org b@example.org: Resolved:"}, letters(s))
 	})
 	t.Run("refused for now: he alone is tried again", func(t *testing.T) {
 		s, addr := server(t, escalatetest.SMTPOptions{Reject: map[string]int{"gone@example.org": 450}})
@@ -194,7 +194,7 @@ func TestEveryRecipientIsDeliveredToByHimself(t *testing.T) {
 		over.Prior = receipt
 		_, err = n.Notify(t.Context(), over)
 		require.NoError(t, err)
-		require.Equal(t, []string{"a@example.org b@example.org: codebase-mcp", "gone@example.org: codebase-mcp",
+		require.Equal(t, []string{"a@example.org b@example.org: Problem:", "gone@example.org: Problem:",
 			"a@example.org gone@example.org b@example.org: Resolved:"}, letters(s))
 	})
 	t.Run("both at once, and nobody took it", func(t *testing.T) {
@@ -244,7 +244,7 @@ func TestEveryRecipientIsDeliveredToByHimself(t *testing.T) {
 		later.Skip = []string{"gone@example.org"}
 		_, err := build(t, "server: "+addr+"\n"+three).Notify(t.Context(), later)
 		require.NoError(t, err)
-		require.Equal(t, []string{"a@example.org b@example.org: codebase-mcp"}, letters(s))
+		require.Equal(t, []string{"a@example.org b@example.org: Problem:"}, letters(s))
 	})
 }
 

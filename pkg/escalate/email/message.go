@@ -69,7 +69,7 @@ func (n *Notifier) message(no escalate.Notice, to []*mail.Address) (*gomail.Msg,
 // and everything reads well without them.
 var page = template.Must(template.New("mail").Parse(`<!doctype html>
 <html><body style="font-family:sans-serif;font-size:14px;color:#222;max-width:48em">
-<p style="border-left:6px solid {{.Color}};padding:6px 10px;font-size:16px"><b>{{.Status}}</b>: {{.Title}}</p>
+<p style="border-left:6px solid {{.Color}};padding:6px 10px;font-size:16px"><b>{{.Title}}</b></p>
 <table style="border-collapse:collapse">
 {{range .Facts}}<tr><td style="padding:2px 12px 2px 0;color:#666;vertical-align:top">{{index . 0}}</td><td>{{index . 1}}</td></tr>
 {{end}}</table>
@@ -104,12 +104,15 @@ func htmlOf(n escalate.Notice, title string) (string, error) {
 	one := func(s string) string { return escalate.Cut(escalate.OneLine(s), maxItem) }
 	color := "#c62828"
 	switch {
-	case n.Status == escalate.Resolved:
+	case n.Status.Over():
 		color = "#2e7d32"
 	case n.Severity == escalate.Warning, n.Severity == escalate.Info, n.Status == escalate.Monitoring:
 		color = "#f9a825"
 	}
 	facts := [][2]string{{"What", one(strings.Trim(n.Target+", "+n.Class, ", "))}, {"Host", one(n.Host)}, {"Priority", one(n.Priority)}}
+	if stage := n.Stage(); stage != "" {
+		facts = append(facts, [2]string{"Status", one(string(stage))})
+	}
 	if !n.Since.IsZero() {
 		since := escalate.Stamp(n.Since)
 		if age := escalate.Age(n.Since, n.At); age != "" {
@@ -133,7 +136,7 @@ func htmlOf(n escalate.Notice, title string) (string, error) {
 	}
 	var b strings.Builder
 	err := page.Execute(&b, map[string]any{
-		"Color": color, "Status": one(string(n.Status)), "Title": escalate.Cut(title, 1000), "Facts": facts, "Lists": lists,
+		"Color": color, "Title": escalate.Cut(title, 1000), "Facts": facts, "Lists": lists,
 		"Next": escalate.Cut(escalate.Printable(n.Next), 4000), "Commands": short(n.Commands), "Link": n.Link,
 		"Runbook": one(n.Runbook), "RunbookLink": strings.HasPrefix(n.Runbook, "https://") || strings.HasPrefix(n.Runbook, "http://"),
 		"Incident": one(n.Incident), "Tier": n.Tier, "Host": one(n.Host),

@@ -78,9 +78,11 @@ func As(n escalate.Notice, kind escalate.Kind) escalate.Notice {
 	n.At = n.At.Add(time.Minute)
 	switch kind {
 	case escalate.Update:
-		n.Status = escalate.Monitoring
-	case escalate.Resolve, escalate.Change:
-		n.Status = escalate.Resolved
+		n.Status, n.Event = escalate.Monitoring, escalate.EventUpdate
+	case escalate.Resolve:
+		n.Status, n.Event = escalate.Resolved, escalate.EventAllClear
+	case escalate.Change:
+		n.Status, n.Event = escalate.Resolved, escalate.EventCure
 	}
 	return n
 }

@@ -32,7 +32,7 @@ func icon(n escalate.Notice) string {
 	switch {
 	case n.Kind == escalate.Change:
 		return ":wrench:"
-	case n.Status == escalate.Resolved:
+	case n.Status.Over():
 		return ":large_green_circle:"
 	case n.Status == escalate.Monitoring:
 		return ":large_yellow_circle:"
@@ -86,12 +86,18 @@ func (r renderer) state(n escalate.Notice) (blocks []slack.Block, text string) {
 		foot += " · <" + link + "|open the incident>"
 	}
 	blocks = append(blocks, slack.NewContextBlock("", slack.NewTextBlockObject(slack.MarkdownType, foot, false, false)))
-	return blocks, escape(string(n.Status)+": "+title, maxText)
+	if stage := n.Stage(); stage != "" { // the runbooks' status format
+		title = string(stage) + ": " + title
+	}
+	return blocks, escape(title, maxText)
 }
 
 func facts(n escalate.Notice) string {
 	var b strings.Builder
-	b.WriteString("*" + string(n.Status) + "*: " + escalate.OneLine(n.Summary))
+	b.WriteString("*" + n.First() + "*: " + escalate.OneLine(n.Summary))
+	if stage := n.Stage(); stage != "" {
+		b.WriteString("\n*Status* " + string(stage))
+	}
 	if !n.Since.IsZero() {
 		b.WriteString("\n*Since* " + escalate.Stamp(n.Since))
 		if age := escalate.Age(n.Since, n.At); age != "" {

@@ -101,18 +101,20 @@ func TestOneMessagePerKeyEditedToItsState(t *testing.T) {
 		kind   escalate.Kind
 		status escalate.Status
 		next   string
+		shows  string
+		begins string
 	}{
-		{escalate.Trigger, escalate.Investigating, "looking"},
-		{escalate.Update, escalate.Identified, "restarting codebase-mcp"},
-		{escalate.Update, escalate.Monitoring, "watching"},
-		{escalate.Resolve, escalate.Resolved, "nothing"},
+		{escalate.Trigger, escalate.Investigating, "looking", "*Status* Investigating", "Investigating: [P1] Problem: "},
+		{escalate.Update, escalate.Identified, "restarting codebase-mcp", "*Status* Identified", "Identified: [P1] Update: "},
+		{escalate.Update, escalate.Monitoring, "watching", "*Status* Monitoring", "Monitoring: [P1] Update: "},
+		{escalate.Resolve, escalate.Resolved, "nothing", "*Resolved*", "[P1] Resolved: "},
 	} {
 		n := escalatetest.As(first, step.kind)
 		n.Status, n.Next = step.status, step.next
 		c.say(t, n)
 		parent := c.Messages()[0]
-		require.Contains(t, parent.Blocks, "*"+string(step.status)+"*", "the parent shows the current state")
-		require.True(t, strings.HasPrefix(parent.Text, string(step.status)+": "), parent.Text)
+		require.Contains(t, parent.Blocks, step.shows, "the parent shows the current state")
+		require.True(t, strings.HasPrefix(parent.Text, step.begins), parent.Text)
 	}
 	all := c.Messages()
 	require.Len(t, all, 4, "one parent and three steps")

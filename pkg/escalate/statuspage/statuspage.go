@@ -338,7 +338,7 @@ func (n *Notifier) render(no escalate.Notice) body {
 
 func statusOf(no escalate.Notice) string {
 	switch {
-	case no.Kind == escalate.Resolve || no.Status == escalate.Resolved:
+	case no.Kind == escalate.Resolve || no.Status.Over():
 		return "resolved"
 	case no.Status == escalate.Identified:
 		return "identified"

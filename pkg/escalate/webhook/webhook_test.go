@@ -90,7 +90,7 @@ func TestFormats(t *testing.T) {
 	})
 	t.Run("template is the operator's", func(t *testing.T) {
 		got := send(t, "format: template\ncontent_type: text/plain\nbody: '{{.Priority}} {{title .}}'", n)[0]
-		require.Equal(t, "P1 [P1] codebase-mcp is down: no process serves port 8000 (web-1)", got.Body)
+		require.Equal(t, "P1 [P1] Problem: codebase-mcp is down: no process serves port 8000 (web-1)", got.Body)
 		require.Equal(t, "text/plain", got.Header.Get("Content-Type"))
 	})
 	t.Run("kinds leaves the others out", func(t *testing.T) {
