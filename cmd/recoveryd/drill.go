@@ -120,9 +120,10 @@ func (c *cli) drillHands(ctx context.Context, cfg *config.Config, dir string) (*
 		return nil, nil, err
 	}
 	unlock, err := h.Store.Lock()
-	if err == nil {
-		err = c.mendLeft(ctx, h)
-		if err != nil {
+	if err == nil { // those whose guard was killed too
+		var left []string
+		left, err = h.Store.Left()
+		if err = errors.Join(err, c.mendAll(ctx, h, left)); err != nil {
 			unlock()
 		}
 	}
@@ -148,15 +149,6 @@ func ownerOf(dir string) string {
 		return u.Username
 	}
 	return id
-}
-
-// mendLeft takes back what killed drills left, those whose guard was killed too.
-func (c *cli) mendLeft(ctx context.Context, h *onhost.Hands) error {
-	left, err := h.Store.Left()
-	for _, id := range left {
-		err = errors.Join(err, c.mend(ctx, h, id))
-	}
-	return err
 }
 
 // drills runs the steps until one fails, and prints each report.

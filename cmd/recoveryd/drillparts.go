@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/drill"
 	"github.com/recoveryd/recoveryd/internal/drill/onhost"
+	"github.com/recoveryd/recoveryd/pkg/detect"
 )
 
 // drillReportCmd reads what was kept.
@@ -62,24 +64,58 @@ func (c *cli) drillReportCmd(dir *string) *cobra.Command {
 
 // drillMendCmd is what the guard runs at its end, and what a person may run.
 func (c *cli) drillMendCmd(dir *string) *cobra.Command {
-	return &cobra.Command{Use: "mend [DRILL]", Short: "Take back what a drill left that was killed", Args: cobra.MaximumNArgs(1),
+	var ifLeft bool
+	cmd := &cobra.Command{Use: "mend [DRILL]", Short: "Take back what a drill left that was killed", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			h, err := onhost.New(cmd.Context(), onhost.Hands{Store: onhost.Store{Dir: *dir}})
+			s := onhost.Store{Dir: *dir}
+			left, err := s.Left()
+			if err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				left = slices.DeleteFunc(left, func(id string) bool { return id != args[0] })
+			}
+			if len(left) == 0 {
+				if ifLeft {
+					return nil
+				}
+				return &exitError{exitNotHealthy, errors.New(nothingLeft(s, args))}
+			}
+			h, err := onhost.New(cmd.Context(), onhost.Hands{Store: s})
 			if err != nil {
 				return err
 			}
 			defer h.Close()
-			if len(args) == 1 {
-				return c.mend(cmd.Context(), h, args[0])
-			}
-			return c.mendLeft(cmd.Context(), h)
+			return c.mendAll(cmd.Context(), h, left)
 		}}
+	cmd.Flags().BoolVar(&ifLeft, "if-left", false, "succeed also when nothing was left to take back")
+	return cmd
+}
+
+// nothingLeft says why nothing is taken back.
+func nothingLeft(s onhost.Store, args []string) string {
+	if len(args) == 0 {
+		return "nothing is left of any drill in " + s.Dir
+	}
+	ids, err := s.Reports()
+	if err == nil && slices.Contains(ids, args[0]) {
+		return "nothing is left of drill " + args[0] + ": it put everything back; see: recoveryd drill report " + args[0]
+	}
+	return fmt.Sprintf("there is no drill %q in %s%s", args[0], s.Dir, detect.Meant(args[0], ids))
+}
+
+// mendAll takes back what killed drills left.
+func (c *cli) mendAll(ctx context.Context, h *onhost.Hands, ids []string) (err error) {
+	for _, id := range ids {
+		err = errors.Join(err, c.mend(ctx, h, id))
+	}
+	return err
 }
 
 // mend takes one drill back, and writes its report when it has none.
 func (c *cli) mend(ctx context.Context, h *onhost.Hands, id string) error {
 	r, did, found, err := h.Mend(ctx, id)
-	if err != nil || !found {
+	if err != nil || !found { // somebody else has just taken it back
 		return err
 	}
 	if did == "" {

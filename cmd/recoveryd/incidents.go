@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recoveryd/recoveryd/internal/app"
+	"github.com/recoveryd/recoveryd/internal/httpserve"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -29,9 +30,9 @@ func (c *cli) incidentsCmd() *cobra.Command {
 				return err
 			}
 			cfg := c.glance()
-			listed := make([]listedIncident, len(list))
+			listed := make([]httpserve.Listed, len(list))
 			for n, i := range list {
-				listed[n] = listedIncident{i, app.Runbook(cfg, i.Class)}
+				listed[n] = httpserve.Listed{i, app.Runbook(cfg, i.Class)}
 			}
 			if c.output == "json" {
 				return c.json(listed)
@@ -48,13 +49,7 @@ func (c *cli) incidentsCmd() *cobra.Command {
 	return cmd
 }
 
-// listedIncident is what -o json prints of an incident.
-type listedIncident struct {
-	incident.Incident
-	Runbook string `json:"runbook,omitzero"` // of its class: a web address, or the command that prints it
-}
-
-func (c *cli) printIncidents(list []listedIncident) error {
+func (c *cli) printIncidents(list []httpserve.Listed) error {
 	heads := []string{"INCIDENT", "SEV", "CLASS", "SINCE", "LASTED", "ATTEMPTS", "PAGED", "OUTCOME"}
 	if c.wide() {
 		heads = append(heads, "TARGET", "AFFECTED", "TIER", "ACK", "BECAUSE", "RUNBOOK")

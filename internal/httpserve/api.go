@@ -154,7 +154,17 @@ func (s *Server) incidents(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusInternalServerError, "%v", err)
 		return
 	}
-	reply(w, list)
+	listed := make([]Listed, len(list))
+	for n, i := range list {
+		listed[n] = Listed{i, s.o.Daemon.Runbook(i.Class)}
+	}
+	reply(w, listed)
+}
+
+// Listed is one of the answer of GET /api/v1/incidents.
+type Listed struct {
+	incident.Incident
+	Runbook string `json:"runbook,omitzero"` // of its class: a web address, or the command that prints it
 }
 
 // History is the answer of GET /api/v1/incidents/{id}.

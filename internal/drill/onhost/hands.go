@@ -76,7 +76,7 @@ func (h *Hands) Guard(ctx context.Context, r Record) error {
 	if err := h.Store.SaveRecord(r); err != nil {
 		return err
 	}
-	mend := []string{h.Program, "drill", "mend", "--dir", h.Store.Dir, r.ID}
+	mend := []string{h.Program, "drill", "mend", "--if-left", "--dir", h.Store.Dir, r.ID}
 	watch := []string{h.Program, "drill", "guard", fmt.Sprint(os.Getpid())}
 	err := transient(ctx, h.conn, guardName(r.ID), "Takes back what drill "+r.ID+" does to "+r.Unit, watch,
 		property("Type", "exec"), property("CollectMode", "inactive-or-failed"), after(mend), property("Restart", "on-failure"), sd.Property{Name: "RestartUSec", Value: dbus.MakeVariant(uint64(mendAgain.Microseconds()))}, atMost(time.Until(r.Until)+guardMargin))
