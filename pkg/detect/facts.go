@@ -73,6 +73,7 @@ const (
 	MemoryPressure = "cgroup.memory_pressure" // PSI "some avg10", percent
 	ProcessRSS     = "process.rss"            // bytes, resident, all processes of the unit, from /proc
 	ProcessState   = "process.state"          // word: R S D T t Z (state letter of the main process)
+	ProcessBusy    = "process.busy"           // share of one processor that the main process used, or waited for a disk, while a check got no answer
 	ProcessFDs     = "process.fds"            // open file descriptors
 	ProcessFDLimit = "process.fd_limit"       // RLIMIT_NOFILE of the main process
 

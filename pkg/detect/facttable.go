@@ -106,6 +106,7 @@ func FactTable() []Fact {
 		number(MemoryPressure, "percent of the last 10 s in which a process waited for memory (PSI some avg10)"),
 		number(ProcessRSS, "bytes of resident memory of all processes of the unit"),
 		word(ProcessState, "state letter of the main process", "R", "S", "D", "T", "t", "Z", "I", "X"),
+		number(ProcessBusy, "share of the time in which a check got no answer that the main process computed or waited for a disk, all its threads together; 1 = one processor"),
 		number(ProcessFDs, "open file descriptors of the main process"),
 		number(ProcessFDLimit, "limit of open file descriptors of the main process"),
 		word(SocketConnect, "how a plain connection to the port ended", "ok", "refused", "timeout", "unreachable", "dns"),

@@ -79,6 +79,10 @@ var unwellCondition = Condition{
 			return Finding{Verdict: Unhealthy, Class: ClassDependency, Culprit: dep, Witnesses: append(ws, by),
 				Because: strings.Join(what, "; ") + fmt.Sprintf("; %s, which it needs, %s", dep, why)}
 		}
+		if db, st, found := databaseOf(o, b); found && st == dbUnknown && len(ws) > 1 {
+			return Finding{Verdict: Unknown, Witnesses: ws,
+				Because: fmt.Sprintf("%s; %s could not be asked, so a sick service and one that waits for it cannot be told apart", strings.Join(what, "; "), db.Target.Name)}
+		}
 		return Finding{Verdict: Unhealthy, Witnesses: ws, Because: strings.Join(what, "; ")}
 	},
 }
@@ -262,7 +266,7 @@ var plainCondition = Condition{
 			switch s := f.Text(ProcessState); {
 			case isStopped(f):
 				fd.Because += ", its process is stopped"
-			case s == "R" || s == "D":
+			case s == "R" || s == "D" || atWork(f):
 				// One long command, or a disk that is slow, keeps Redis from everybody else; a process that
 				// computes or writes is no witness against itself, and a restart loses what it has not saved.
 				fd.Witnesses = fd.Witnesses[:1]
@@ -272,6 +276,13 @@ var plainCondition = Condition{
 		}
 		return fd
 	},
+}
+
+// atWork reports a main process that computed, or waited for a disk, for a twentieth of the time in which a
+// check waited for its answer. An idle Redis uses less than a hundredth; one that is stuck, nothing.
+func atWork(f Facts) bool {
+	busy, _ := f.Num(ProcessBusy)
+	return busy >= 0.05
 }
 
 // accepted reports that the kernel is known to make connections to the port, or that it is known

@@ -134,6 +134,7 @@ type HTTPPlain struct {
 	name     string
 	exchange *exchange
 	match    Match
+	proc     procfs
 }
 
 var _ Prompt = (*HTTPPlain)(nil)
@@ -178,18 +179,22 @@ func (h *HTTPPlain) Name() string { return h.name }
 func (h *HTTPPlain) Leads() string { return detect.PlainOutcome }
 
 // Begin implements Prompt: nothing is left to do.
-func (h *HTTPPlain) Begin(ctx context.Context, by time.Time, _ detect.Facts) (detect.Facts, func(context.Context) detect.Facts) {
-	return h.look(ctx, by), nil
+func (h *HTTPPlain) Begin(ctx context.Context, by time.Time, unit detect.Facts) (detect.Facts, func(context.Context) detect.Facts) {
+	return h.look(ctx, by, unit), nil
 }
 
 // Look asks once.
-func (h *HTTPPlain) Look(ctx context.Context, _ detect.Facts) detect.Facts {
-	return h.look(ctx, time.Time{})
+func (h *HTTPPlain) Look(ctx context.Context, unit detect.Facts) detect.Facts {
+	return h.look(ctx, time.Time{}, unit)
 }
 
-func (h *HTTPPlain) look(ctx context.Context, by time.Time) detect.Facts {
+func (h *HTTPPlain) look(ctx context.Context, by time.Time, unit detect.Facts) detect.Facts {
+	work := h.proc.begin(unit)
 	var f detect.Facts
 	h.exchange.do(ctx, by, func(r Reply, err error) { f = h.judge(r, err) })
+	if f.Text(detect.PlainOutcome) == plainTimeout {
+		work.end(f)
+	}
 	return f
 }
 

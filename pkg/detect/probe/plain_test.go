@@ -184,6 +184,102 @@ func TestRedisOnARealServer(t *testing.T) {
 	require.Contains(t, look(RedisConfig{Addr: addr}), "refused")
 }
 
+// ask sends one command to a Redis and returns the first line of the answer.
+func ask(t *testing.T, addr string, words ...string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	defer conn.Close() //nolint:errcheck // nothing depends on it
+	var b strings.Builder
+	command(&b, words...)
+	_, err = io.WriteString(conn, b.String())
+	require.NoError(t, err)
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	require.NoError(t, err)
+	return strings.TrimSpace(line)
+}
+
+func unitFacts(process *os.Process, run string, since time.Time) detect.Facts {
+	return detect.Facts{detect.UnitMainPID: detect.Num(float64(process.Pid)), detect.UnitInvocation: detect.Word(run), detect.UnitSince: detect.Num(float64(since.UnixMicro()) / 1e6)}
+}
+
+// A Redis that loads a dump answers between two pieces of it, and not at all when the pieces are slow.
+func TestARedisThatLoadsSlowlyIsStarting(t *testing.T) {
+	dir := t.TempDir()
+	full, process := redisServer(t, "--dir", dir, "--enable-debug-command", "yes")
+	require.Equal(t, "+OK", ask(t, full, "DEBUG", "POPULATE", "20000", "key", "10"))
+	require.Equal(t, "+OK", ask(t, full, "SAVE"))
+	require.NoError(t, process.Kill())
+	_, _ = process.Wait()
+
+	slow := func(args ...string) (string, *os.Process) {
+		_, port, _ := net.SplitHostPort(full)
+		cmd := exec.Command("redis-server", append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir, "--key-load-delay", "5000"}, args...)...) // 20,000 keys at 5 ms: it loads for longer than the test lasts
+		require.NoError(t, cmd.Start())
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		require.Eventually(t, func() bool {
+			conn, err := net.Dial("tcp", full)
+			if err == nil {
+				_ = conn.Close()
+			}
+			return err == nil
+		}, patient, time.Millisecond)
+		return full, cmd.Process
+	}
+	addr, process := slow()
+	w, err := NewRedis(RedisConfig{Addr: addr, Timeout: brief})
+	require.NoError(t, err)
+	began := time.Now()
+	require.Regexp(t, `^starting no answer within .*; its process is \ds old and has not answered yet`, plainWords(w.Look(t.Context(), unitFacts(process, "run-1", began))))
+	old := unitFacts(process, "run-1", began.Add(-time.Hour))
+	require.Contains(t, plainWords(w.Look(t.Context(), old)), "timeout", "a process that is an hour old and silent is no start")
+	require.Contains(t, plainWords(w.Look(t.Context(), nil)), "timeout", "a server of which no platform knows")
+	require.NoError(t, process.Kill())
+	_, _ = process.Wait()
+
+	addr, process = slow("--loading-process-events-interval-bytes", "1024") // answers once in 50 keys
+	w, err = NewRedis(RedisConfig{Addr: addr, Timeout: patient})
+	require.NoError(t, err)
+	old = unitFacts(process, "run-2", began.Add(-time.Hour))
+	require.Contains(t, plainWords(w.Look(t.Context(), old)), `starting "-LOADING`)
+	require.NoError(t, process.Signal(syscall.SIGSTOP)) // a piece that takes for ever
+	w.timeout = brief
+	require.Regexp(t, `^starting no answer within .*; \ds ago it said "-LOADING`, plainWords(w.Look(t.Context(), old)))
+	w.said = w.said.Add(-loadsOn)
+	require.Contains(t, plainWords(w.Look(t.Context(), old)), "timeout", "silent for longer than a piece takes")
+}
+
+func TestASilentRedisIsAtWorkOrNot(t *testing.T) {
+	addr, process := redisServer(t, "--enable-debug-command", "yes", "--busy-reply-threshold", "60000")
+	w, err := NewRedis(RedisConfig{Addr: addr, Timeout: 4 * brief})
+	require.NoError(t, err)
+	unit := unitFacts(process, "run-1", time.Now().Add(-time.Hour))
+	require.Equal(t, "ok", plainWords(w.Look(t.Context(), unit)))
+	busy := func() float64 {
+		t.Helper()
+		f := w.Look(t.Context(), unit)
+		require.Contains(t, plainWords(f), "timeout")
+		n, measured := f.Num(detect.ProcessBusy)
+		require.True(t, measured)
+		return n
+	}
+	require.NoError(t, process.Signal(syscall.SIGSTOP))
+	require.Zero(t, busy())
+	require.NoError(t, process.Signal(syscall.SIGCONT))
+	conn, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	defer conn.Close() //nolint:errcheck // nothing depends on it
+	var b strings.Builder
+	command(&b, "EVAL", "while true do end", "0")
+	_, err = io.WriteString(conn, b.String())
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, measured := w.Look(t.Context(), unit).Num(detect.ProcessBusy)
+		return measured
+	}, patient, time.Millisecond, "the script has begun")
+	require.Greater(t, busy(), 0.05)
+}
+
 func TestRedisWithAPassword(t *testing.T) {
 	addr, _ := redisServer(t, "--requirepass", "hunter2", "--user", "watch", "on", ">hunter3", "+ping")
 	look := func(user string, password Secret) string {

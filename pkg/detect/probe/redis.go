@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
@@ -21,6 +22,13 @@ type Redis struct {
 	addr           string
 	user, password string
 	timeout        time.Duration
+	proc           procfs
+
+	mu       sync.Mutex
+	answered string    // the run of the unit that has answered anything but that it loads
+	loading  string    // the run that last said that it loads
+	said     time.Time // when it did
+	words    string    // its words
 }
 
 var _ Witness = (*Redis)(nil)
@@ -50,8 +58,52 @@ func (r *Redis) Name() string { return "redis" }
 // Leads names the fact that says whether it could look.
 func (r *Redis) Leads() string { return detect.PlainOutcome }
 
+// loadsOn is how long a server may be silent after its start, or after it said that it loads its data, and
+// still be taken for one that does: it accepts from the beginning, answers between two pieces of its dump
+// only, and one piece, a single big key, may take minutes.
+const loadsOn = 10 * time.Minute
+
 // Look sends AUTH when a password is configured, and PING.
-func (r *Redis) Look(ctx context.Context, _ detect.Facts) detect.Facts {
+func (r *Redis) Look(ctx context.Context, unit detect.Facts) detect.Facts {
+	work := r.proc.begin(unit)
+	f := r.look(ctx)
+	if f.Text(detect.PlainOutcome) == plainTimeout {
+		work.end(f)
+	}
+	r.remember(f, unit, time.Now())
+	return f
+}
+
+// remember keeps what a run has said last, and takes the silence of one that loads its data for that.
+func (r *Redis) remember(f, unit detect.Facts, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run := unit.Text(detect.UnitInvocation)
+	out := f.Text(detect.PlainOutcome)
+	switch out {
+	case plainStarting:
+		r.loading, r.said, r.words = run, now, f.Text(detect.PlainError)
+	case plainOK, plainError, plainUnknown:
+		r.loading, r.answered = "", run
+	}
+	if out != plainTimeout || run == "" || f.Text(detect.SocketConnect) == "timeout" {
+		return
+	}
+	since, started := unit.Num(detect.UnitSince)
+	age := now.Sub(time.UnixMicro(int64(since * 1e6)))
+	why := ""
+	switch {
+	case run == r.loading && now.Sub(r.said) < loadsOn:
+		why = fmt.Sprintf("%v ago it said %s", now.Sub(r.said).Round(time.Second), r.words)
+	case run != r.answered && run != r.loading && started && age >= 0 && age < loadsOn:
+		why = fmt.Sprintf("its process is %v old and has not answered yet: it may still load its data", age.Round(time.Second))
+	}
+	if why != "" {
+		f[detect.PlainOutcome], f[detect.PlainError] = detect.Word(plainStarting), detect.Word(clean(fmt.Sprintf("no answer within %v; %s", r.timeout, why), maxSentence))
+	}
+}
+
+func (r *Redis) look(ctx context.Context) detect.Facts {
 	conn, judge, err := dial(ctx, r.addr, r.timeout)
 	if err != nil {
 		return plainFailure(err)
