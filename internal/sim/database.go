@@ -15,6 +15,7 @@ type database struct {
 
 	slots    int
 	startup  time.Duration
+	recovers time.Duration // how much longer it takes while it recovers from its write-ahead log
 	diskFull bool // it does not come up while its disk is full
 
 	// sessions of others
@@ -29,13 +30,13 @@ type database struct {
 }
 
 func (d *database) began() {
-	d.ready, d.frozen, d.stoppedT = d.w.t+d.startup, false, false
+	d.ready, d.frozen, d.stoppedT = d.w.t+d.upTime(), false, false
 	d.idle, d.long, d.active = 0, 0, 0
 	if d.diskFull {
 		d.u.inRun(2*time.Second, func() { d.u.die("exited", 1, "exit-code", detect.DepartureCrash) })
 		return
 	}
-	d.u.inRun(d.startup, d.back)
+	d.u.inRun(d.upTime(), d.back)
 }
 
 // back is when it answers again.
@@ -60,7 +61,7 @@ func (d *database) gone() {
 	d.w.changed(d.t.Name)
 }
 
-func (d *database) upTime() time.Duration { return d.startup }
+func (d *database) upTime() time.Duration { return d.startup + d.recovers }
 
 func (d *database) stopTime() time.Duration {
 	if d.frozen {
@@ -135,11 +136,11 @@ func (d *database) relieved() {
 // sick says what is truly wrong with it; "" when nothing is.
 func (d *database) sick() string {
 	switch {
-	case d.u.active == "deactivating", d.u.active == "activating" && d.u.sub != "auto-restart":
+	case d.u.active == "deactivating":
 		return "moving"
-	case !d.u.running():
+	case !d.u.alive():
 		return "down"
-	case d.w.t < d.ready:
+	case d.w.t < d.ready, !d.u.running():
 		return "starting"
 	case d.frozen:
 		return "frozen"
@@ -155,16 +156,24 @@ type redis struct {
 	u     *unit
 	t     detect.Target
 	stuck bool
+	loads time.Duration // how much longer its next process takes to load its data
+	ready time.Duration // of the running process
 }
 
-func (r *redis) began() { r.stuck = false; r.w.changed(r.t.Name) }
-func (r *redis) gone()  { r.w.changed(r.t.Name) }
+func (r *redis) began() {
+	r.stuck, r.ready = false, r.w.t+r.loads
+	r.w.changed(r.t.Name)
+	r.u.inRun(r.upTime(), func() { r.w.changed(r.t.Name) })
+}
+func (r *redis) gone() { r.w.changed(r.t.Name) }
 
-func (r *redis) upTime() time.Duration   { return 100 * time.Millisecond }
+func (r *redis) upTime() time.Duration   { return 100*time.Millisecond + r.loads }
 func (r *redis) stopTime() time.Duration { return 100 * time.Millisecond }
 
 func (r *redis) sick() string {
 	switch {
+	case r.loading():
+		return "loading"
 	case r.u.active == "deactivating", r.u.active == "activating" && r.u.sub != "auto-restart":
 		return "moving"
 	case !r.u.running():

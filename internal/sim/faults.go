@@ -33,6 +33,8 @@ func (w *world) plan() {
 	many(n.clocks, w.stepClock)
 	w.planStalls(days, last)
 	w.planUnloads()
+	w.planWays(days, last)
+	w.planLoads(days, last)
 	if len(w.options.Playbooks) > 0 {
 		many(4, w.personPlays)
 	}
@@ -266,9 +268,11 @@ func (w *world) mendAll() {
 	w.db.diskFull, w.db.idle, w.db.long, w.db.active = false, 0, 0, 0
 	for _, s := range w.servers {
 		s.ailments = nil
+		s.gatewayMended()
 	}
+	w.db.recovers = 0
 	if w.redis != nil {
-		w.redis.stuck = false
+		w.redis.stuck, w.redis.loads = false, 0
 	}
 	w.unstop()
 	w.resume()

@@ -14,6 +14,7 @@ const (
 	freshEvidence     = "fresh-evidence"          // 1: every action is decided with a look that has just ended: not on an old one, nor on one of an earlier life of the daemon
 	twoWitnesses      = "two-witnesses"           // 2: a plan that disrupts has a pair of detect.Pairs that agrees
 	innocentLeftAlone = "innocent-left-alone"     // 2: one lying witness never gets a healthy target restarted
+	leftToStart       = "left-to-start"           // 1: what says that it is still starting is not restarted, killed or stopped
 	culpritOnly       = "culprit-only"            // 3: while only the database is broken, no server gets an incident or an action
 	saturationIsAlive = "saturation-is-not-death" // 3: PostgreSQL is never restarted, killed or stopped while it answers
 	operatorLeftAlone = "operator-left-alone"     // 4: nothing is done to what a person stopped, masked, holds, upgrades or has paused, nor in a maintenance window
@@ -48,7 +49,7 @@ const (
 
 // Invariants lists the names of all invariants.
 func Invariants() []string {
-	return []string{unknownIsNotDown, freshEvidence, twoWitnesses, innocentLeftAlone, culpritOnly, saturationIsAlive, operatorLeftAlone, stopFileObeyed, operatorNotPaged,
+	return []string{unknownIsNotDown, freshEvidence, twoWitnesses, innocentLeftAlone, leftToStart, culpritOnly, saturationIsAlive, operatorLeftAlone, stopFileObeyed, operatorNotPaged,
 		withinBudget, oneAtATime, backsOff, leavesSystemd, stopsInAStorm, leavesStartLimit, withinCaps, asConfigured, asksInTime, skipsWhatFails, easedWhenQuiet, backToNormal, dumpFirst, writeFirst, atMostOnce, replayEqualsLive, takenBack,
 		neverSilent, isCured, noNeedlessPage, pageOnce, pageResolved, tiersTold, trueRecovery, comesToRest}
 }

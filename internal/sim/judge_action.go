@@ -143,12 +143,23 @@ func (w *world) judgeTruth(a strategy.Action, rec incident.Record) {
 	if rec.After.Diagnosis.Class == detect.ClassPool && w.db.u.name == a.Object {
 		w.fail(saturationIsAlive, "%s for the class pool", a)
 	}
-	if disruptive(a.Verb) && onUnit(a.Verb) && is.kind == "" && w.t-is.quiet > 30*time.Second {
-		if w.onlyLiar(a.Target) {
-			w.fail(innocentLeftAlone, "%s, and nothing is wrong with it since %s (%s)", a, clock(is.quiet), rec.After.Diagnosis.Because)
-		}
+	if disruptive(a.Verb) && onUnit(a.Verb) {
+		w.judgeNeed(a, rec, is)
 	}
 	w.judgeCulprit(a.Target, "gets "+a.String())
+}
+
+// judgeNeed: what is well, also behind a gateway that is not, and what is still starting is not disrupted.
+func (w *world) judgeNeed(a strategy.Action, rec incident.Record, is truth) {
+	switch because := rec.After.Diagnosis.Because; {
+	case is.kind == "" && w.t-is.quiet > 30*time.Second && w.onlyLiar(a.Target):
+		w.fail(innocentLeftAlone, "%s, and nothing is wrong with it since %s (%s)", a, clock(is.quiet), because)
+	case w.distortedSince(time.Minute, w.around(a.Target)...):
+	case is.kind == "gateway" && w.t-is.since > 30*time.Second && !w.things[a.Target].server.ill():
+		w.fail(innocentLeftAlone, "%s, and only the gateway in front of it is at fault since %s (%s)", a, clock(is.since), because)
+	case w.things[a.Target].loading() && w.t-is.since > 15*time.Second:
+		w.fail(leftToStart, "%s, which says since %s that it is starting (%s)", a, clock(is.since), because)
+	}
 }
 
 // onlyLiar reports that at most one witness lies, and that nothing in the world is really wrong

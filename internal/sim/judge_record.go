@@ -76,12 +76,12 @@ func (w *world) followIncident(rec incident.Record) {
 	if len(i.Attempts) > 0 && i.Paged.IsZero() {
 		w.report.Cures++
 	}
-	if i.Outcome == incident.LeftToPerson && w.upgrading == i.Target {
-		return // nobody says that it has recovered: who upgrades it sees to that
+	if in := l.intent(i.Target); i.Outcome == incident.LeftToPerson && (w.upgrading == i.Target || in.stopped || w.things[i.Target].u.masked) {
+		return // nobody says that it has recovered: who upgrades, stopped or masked it sees to that
 	}
 	is := w.truth(i.Target)
 	switch is.kind {
-	case "down", "hung", "full", "memory", "unwell", "frozen", "saturated", "stuck":
+	case "down", "hung", "loading", "starting", "gateway", "full", "memory", "unwell", "frozen", "saturated", "stuck":
 		if w.t-is.since > 30*time.Second && !w.distortedSince(2*time.Minute, w.around(i.Target)...) {
 			w.fail(trueRecovery, "%s is closed, and %s is %s since %s", i.ID, i.Target, is.kind, clock(is.since))
 		}

@@ -33,9 +33,11 @@ const (
 func (w *world) judgeSilence(target string) {
 	is := w.truth(target)
 	switch is.kind {
-	case "down", "hung", "replies", "unwell", "full", "memory", "frozen", "saturated", "stuck":
+	case "down", "hung", "replies", "gateway", "unwell", "full", "memory", "frozen", "saturated", "stuck":
 	default:
-		return
+		if !w.things[target].loading() {
+			return
+		}
 	}
 	ts := w.d.live.Targets[target]
 	if w.things[target].u.masked || ts != nil && w.inGoodHands(target) { // what a person masked is that person's business
@@ -48,7 +50,8 @@ func (w *world) judgeSilence(target string) {
 	lasts := w.t - max(is.since, w.d.began, w.ledger.known[target])
 	if ts == nil || ts.Phase == incident.Watching {
 		within := noticeWithin
-		if is.kind == "replies" { // speaks of the probe: for a while that is nobody's business
+		switch is.kind { // speaks of the probe, the way or the start: for a while that is nobody's business
+		case "replies", "gateway", "loading", "starting":
 			within = tellWithin
 		}
 		if lasts > within {

@@ -184,6 +184,28 @@ func mutants() []struct {
 		})}, []string{twoWitnesses, oneAtATime, innocentLeftAlone}},
 		{mutant{name: "stall-ignored", says: "restarts what is late on a host that stalls", worlds: 1500,
 			options: func(o *incident.Options) { o.Limits.StallMemory, o.Limits.StallIO = 0, 0 }}, []string{innocentLeftAlone}},
+		{mutant{name: "gateway-is-silence", says: "takes what a gateway answers for the silence of the service behind it",
+			core: seeing(func(_ *world, _ string, f detect.Facts) {
+				if f.Text(detect.HTTPOutcome) == detect.OutcomeGateway {
+					f[detect.HTTPOutcome] = detect.Word(detect.OutcomeNoReply)
+				}
+			})}, []string{innocentLeftAlone}},
+		{mutant{name: "starting-is-hung", says: "takes a target that says that it is starting for one that hangs",
+			core: seeing(func(_ *world, _ string, f detect.Facts) {
+				for name, silence := range map[string]string{detect.HTTPOutcome: detect.OutcomeNoReply, detect.SQLOutcome: detect.SQLFrozen, detect.PlainOutcome: "timeout"} {
+					if f.Text(name) == "starting" {
+						f[name] = detect.Word(silence)
+					}
+				}
+			})}, []string{leftToStart}},
+		{mutant{name: "starting-is-well", says: "takes a target that says that it is starting for one that is up",
+			core: seeing(func(_ *world, _ string, f detect.Facts) {
+				for name, well := range map[string]string{detect.HTTPOutcome: detect.OutcomeReply, detect.SQLOutcome: detect.SQLOK, detect.PlainOutcome: "ok"} {
+					if f.Text(name) == "starting" {
+						f[name], f[detect.HealthStatus] = detect.Word(well), detect.Word("healthy")
+					}
+				}
+			})}, []string{trueRecovery, neverSilent, culpritOnly}},
 		{mutant{name: "operator-ignored", says: "does not see that a person stopped, masked or upgrades a unit",
 			core: seeing(func(_ *world, _ string, f detect.Facts) {
 				delete(f, detect.UnitJob)

@@ -240,7 +240,9 @@ func (w *world) personComes(target, key string) {
 func (w *world) mend(x thing) {
 	w.ledger.intent(x.u.target).hands = w.t
 	switch x.sick() {
-	case "", "moving", "starting", "waits", "lost":
+	case "", "moving", "starting", "loading", "waits", "lost":
+	case "gateway":
+		x.server.gatewayMended()
 	case "down":
 		x.u.starts = nil
 		x.u.start(byPerson, true, nil)

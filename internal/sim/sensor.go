@@ -114,18 +114,20 @@ func (w *world) serverFacts(s *server, f detect.Facts) (took time.Duration) {
 	}
 	out := detect.OutcomeReply
 	switch {
+	case s.loading():
+		out = detect.OutcomeStarting
 	case !u.alive() || w.t < s.ready:
 		out = detect.OutcomeRefused
 	case s.hung, s.db != nil && s.db.frozen && s.db.u.alive():
 		out = detect.OutcomeNoReply
 	}
 	connect := "ok"
-	if out == detect.OutcomeRefused {
+	if out == detect.OutcomeRefused && s.gateway == nil {
 		connect = "refused"
 	}
 	if d := w.distorted(s.t.Name, detect.BySocket); d == nil {
 		f[detect.SocketConnect] = detect.Word(connect)
-		if s.hung && s.quirkBacklog {
+		if s.hung && s.quirkBacklog && s.gateway == nil {
 			f[detect.SocketBacklog] = detect.Num(4)
 		}
 		if s.stoppedT {
@@ -138,7 +140,13 @@ func (w *world) serverFacts(s *server, f detect.Facts) (took time.Duration) {
 	if a := s.has(unwell); a != nil && a.n == 0 {
 		synthetic = true // it complains and works
 	}
-	if w.synthetic && out != detect.OutcomeRefused {
+	status := s.gateway.says(out)
+	switch {
+	case !w.synthetic, out == detect.OutcomeStarting:
+	case status > 0 && s.gateway.realWork:
+		f[detect.SyntheticOK], f[detect.SyntheticSameWay] = detect.Flag(false), detect.Flag(true)
+		f[detect.SyntheticError] = detect.Word("a gateway answers in its place")
+	case out != detect.OutcomeRefused:
 		f[detect.SyntheticOK] = detect.Flag(synthetic && s.share() < 1)
 		if !synthetic {
 			f[detect.SyntheticError] = detect.Word("no result")
@@ -156,8 +164,18 @@ func (w *world) serverFacts(s *server, f detect.Facts) (took time.Duration) {
 		}
 		return 0
 	}
+	if status > 0 {
+		f[detect.HTTPOutcome], f[detect.HTTPStatus], f[detect.HTTPError] = detect.Word(detect.OutcomeGateway), detect.Num(status), detect.Word("a page of nginx")
+		if status == 504 {
+			return httpTimeout
+		}
+		return 0
+	}
 	f[detect.HTTPOutcome] = detect.Word(out)
 	switch out {
+	case detect.OutcomeStarting:
+		f[detect.HTTPError] = detect.Word("Loading model")
+		return 0
 	case detect.OutcomeNoReply:
 		f[detect.HTTPLatency] = detect.Num(httpTimeout.Seconds())
 		return httpTimeout
@@ -258,6 +276,9 @@ func (w *world) redisFacts(r *redis, f detect.Facts) (took time.Duration) {
 	switch {
 	case !r.u.alive():
 		out, connect = "refused", "refused"
+	case r.loading():
+		out = "starting"
+		f[detect.PlainError] = detect.Word("LOADING Redis is loading the dataset in memory")
 	case r.stuck:
 		out = "timeout"
 	}

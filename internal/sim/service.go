@@ -26,6 +26,7 @@ const (
 	memoryLeak  = "memory-leak"  // grows by n MiB a minute
 	memoryNeed  = "memory-need"  // honestly needs n MiB
 	slowStart   = "slow-start"   // needs n seconds until it serves
+	loads       = "loads"        // needs n seconds until it serves, and says so meanwhile
 	replies     = "replies"      // its health url answers with the n-th strange reply
 	unwell      = "unwell"       // calls itself unhealthy; n > 0: a call of real work fails too
 	slowAnswers = "slow"         // answers after n seconds
@@ -54,9 +55,11 @@ type server struct {
 	startup      time.Duration
 	quirkBacklog bool   // a hang shows in the accept queue
 	appFact      string // name of the fact that counts its sessions
+	gateway      *gateway
 
 	// of the running process
 	ready      time.Duration
+	tells      bool // that it is not up yet
 	hung       bool
 	stoppedT   bool // stopped by a signal: state T
 	pool       int
@@ -136,7 +139,7 @@ func (s *server) feel(a *ailment, midway bool) {
 }
 
 func (s *server) began() {
-	s.ready, s.hung, s.stoppedT, s.answered = s.w.t+s.upTime(), false, false, false
+	s.ready, s.tells, s.hung, s.stoppedT, s.answered = s.w.t+s.upTime(), s.has(loads) != nil, false, false, false
 	s.pool, s.idle, s.long, s.memSince, s.memShare = s.poolMax, 0, 0, s.w.t, 0
 	if s.db != nil && s.diesWithDB && !s.db.serves() {
 		s.tries++ // it waits longer each time for its database
@@ -162,8 +165,10 @@ func (s *server) gone() {
 }
 
 func (s *server) upTime() time.Duration {
-	if a := s.has(slowStart); a != nil {
-		return time.Duration(a.n) * time.Second
+	for _, kind := range []string{loads, slowStart} {
+		if a := s.has(kind); a != nil {
+			return time.Duration(a.n) * time.Second
+		}
 	}
 	return s.startup
 }
@@ -297,9 +302,16 @@ func (s *server) sick() string {
 	return s.suffers()
 }
 
+// ill reports that something is wrong with it besides its gateway.
+func (s *server) ill() bool {
+	return s.lost() || s.db != nil && s.db.frozen || s.has(replies) != nil || s.suffers() != ""
+}
+
 // fails is what keeps it from answering at all.
 func (s *server) fails() string {
 	switch {
+	case s.loading():
+		return "loading"
 	case s.u.active == "deactivating", s.u.active == "activating" && s.u.sub != "auto-restart":
 		return "moving"
 	case !s.u.running():
@@ -308,6 +320,8 @@ func (s *server) fails() string {
 		return "starting"
 	case s.hung:
 		return "hung"
+	case s.gateway != nil && s.gateway.fault:
+		return "gateway"
 	case s.has(replies) != nil:
 		return "replies"
 	}

@@ -26,12 +26,15 @@ var gatewayCondition = Condition{
 		if running(f) {
 			fd.Because += ", " + unitNote(f)
 		}
+		db, st, needs := databaseOf(o, b)
 		switch s, _ := f.Num(HTTPStatus); {
 		case f.True(SyntheticOK):
 			fd.Verdict, fd.Because = Unknown, fd.Because+", and a call of real work succeeds"
 		case s >= 400 && s < 500:
 			// It speaks of the request: a path or a host name that leads nowhere.
 			fd.Verdict, fd.Advice = Unknown, "correct the health url, or the route in the gateway"
+		case (s == 504 || s == 524) && needs && st == dbUnknown: // it waited in vain: so does a service for a frozen database
+			fd.Verdict, fd.Because = Unknown, fd.Because+fmt.Sprintf("; %s could not be asked", db.Target.Name)
 		default:
 			if dep, what, seen := troubledNeed(o, b); dep != "" {
 				return Finding{Verdict: Unhealthy, Class: ClassDependency, Culprit: dep, Witnesses: []Witness{by, seen},
