@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -139,7 +140,7 @@ func unheard(f Facts, answered bool) (what string, by Witness) {
 		return "", ""
 	case OutcomeGarbage, OutcomeHTML, OutcomeNotFound, OutcomeTooLarge:
 		if !answered {
-			return "no health reply came, but something else (" + out + ")", ByHTTP
+			return "no health reply came, but something else (" + cmp.Or(f.Text(HTTPError), out) + ")", ByHTTP
 		}
 	}
 	switch f.Text(SQLOutcome) {
@@ -148,7 +149,7 @@ func unheard(f Facts, answered bool) (what string, by Witness) {
 	case SQLClosed:
 		return "the connection is closed without a word", BySQL
 	case SQLNoConnect:
-		return "what answers is not PostgreSQL", BySQL
+		return cmp.Or(f.Text(SQLError), "what answers is not PostgreSQL"), BySQL
 	}
 	switch f.Text(PlainOutcome) {
 	case "timeout":

@@ -41,9 +41,9 @@ type exchange struct {
 type arrival struct {
 	io.Reader
 	bytes  int
-	last   time.Time // when the last of them came
-	head   [16]byte  // the first of them
-	failed error     // the error of the connection
+	last   time.Time         // when the last of them came
+	head   [maxGreeting]byte // the first of them
+	failed error             // the error of the connection
 }
 
 func newExchange(e Endpoint) (*exchange, error) {
@@ -98,7 +98,8 @@ func (x *exchange) do(ctx context.Context, by time.Time, use func(Reply, error))
 		r.Latency, err = x.seen.last.Sub(start), x.seen.speaks()
 	case x.seen.bytes > 0 && isCut(err):
 		r.Latency = x.seen.last.Sub(start) // a reply without an end is not a slow one
-		err = partialError{status: r.Status, bytes: x.seen.bytes, body: len(r.Body), waited: deadline.Sub(start), cut: err}
+		err = partialError{status: r.Status, bytes: x.seen.bytes, body: len(r.Body), waited: deadline.Sub(start), cut: err,
+			head: clean(string(x.seen.head[:min(x.seen.bytes, maxGreeting)]), maxGreeting)}
 	}
 	r.Outcome, r.Error = FactsFromError(err)
 	use(r, err)
@@ -219,6 +220,10 @@ func (a *arrival) speaks() error {
 		return protocolError("the server speaks only HTTP/2 on this port: give the url of one that speaks HTTP/1.1")
 	case len(h) >= 3 && (h[0] == 21 || h[0] == 22) && h[1] == 3: // an alert or a handshake of TLS, RFC 8446 section 5.1
 		return plainToTLSError{}
+	case len(h) > 0:
+		if who := firstWords(h); who != "" && !bytes.HasPrefix(h, []byte("HTTP/")) {
+			return protocolError("what answers is no HTTP server, but " + who)
+		}
 	}
 	return nil
 }

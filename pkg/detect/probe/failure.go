@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -66,13 +67,17 @@ func (e protocolError) Error() string { return "protocol error: " + string(e) }
 
 // partialError says that a part of a reply came and not its end. Whoever sent it lives.
 type partialError struct {
-	status, bytes, body int // status 0 = not even the header was complete
+	status, bytes, body int    // status 0 = not even the header was complete
+	head                string // the first of the bytes
 	waited              time.Duration
 	cut                 error // what came instead of the end
 }
 
 func (e partialError) Error() string {
 	what := fmt.Sprintf("%d bytes came, which are no complete HTTP header", e.bytes)
+	if !strings.HasPrefix(e.head, "HTTP/") {
+		what = fmt.Sprintf("%d bytes came (%q), which are no complete HTTP header", e.bytes, e.head)
+	}
 	if e.status != 0 {
 		what = fmt.Sprintf("the header and %d bytes of the body came", e.body)
 	}

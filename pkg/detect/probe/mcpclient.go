@@ -3,10 +3,13 @@ package probe
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -42,6 +45,7 @@ type mcpClient struct {
 	client   *mcp.Client
 
 	mu      sync.Mutex // one call at a time; guards what follows
+	version string     // of the protocol that the server has named when it refused ours; "" = ours
 	tap     *tap
 	session *mcp.ClientSession
 	end     context.CancelFunc
@@ -86,6 +90,13 @@ func (c *mcpClient) do(ctx context.Context, call func(context.Context, *mcp.Clie
 		if err := c.connect(ctx); err != nil {
 			c.drop()
 			c.abandon()
+			if v := c.offered(err); v != "" && v != or(c.version, protocolVersion) && ctx.Err() == nil {
+				if c.version == "" {
+					c.version = v
+					continue
+				}
+				c.version = "" // it has changed its mind: the next look begins with ours
+			}
 			return err
 		}
 		c.tap.reset()
@@ -149,7 +160,7 @@ func (c *mcpClient) connect(ctx context.Context) error {
 	// When the time is up the SDK tells the server that it gives up, and closing waits for that to be
 	// heard, five seconds with a server that hears nothing. So the line is cut first.
 	detach := context.AfterFunc(ctx, func() { line.drop(); end() })
-	session, err := c.client.Connect(life, guarded{transport, line}, &mcp.ClientSessionOptions{ProtocolVersion: protocolVersion})
+	session, err := c.client.Connect(life, guarded{transport, line}, &mcp.ClientSessionOptions{ProtocolVersion: or(c.version, protocolVersion)})
 	if !detach() && err == nil { // ctx ended in the last moment, and took the session with it
 		c.session = session
 		return ctx.Err()
@@ -160,6 +171,50 @@ func (c *mcpClient) connect(ctx context.Context) error {
 	c.session = session
 	return err
 }
+
+// refusedVersion is the error by which a server refuses the version that was proposed: it names those that it
+// speaks (specification 2025-06-18, "Error Handling" of the lifecycle).
+type refusedVersion struct {
+	Error struct {
+		Data json.RawMessage `json:"data"`
+	} `json:"error"`
+}
+
+// offered is the version that a server which refused ours can be spoken to in: the newest of those that it
+// names and we know, or else its newest; "" when it names none.
+func (c *mcpClient) offered(err error) string {
+	var data struct {
+		Supported []string `json:"supported"`
+	}
+	if e, ok := errors.AsType[*jsonrpc.Error](err); ok && e != nil {
+		_ = json.Unmarshal(e.Data, &data) // of another shape: it names none
+	}
+	if c.tap == nil {
+		return ""
+	}
+	c.tap.mu.Lock()
+	bad := c.tap.bad
+	c.tap.mu.Unlock()
+	if bad != nil && len(data.Supported) == 0 { // the same in a response of status 400
+		var refused refusedVersion
+		if json.Unmarshal(bad.Body, &refused) == nil {
+			_ = json.Unmarshal(refused.Error.Data, &data)
+		}
+	}
+	versions := slices.DeleteFunc(data.Supported, func(v string) bool { return !versionForm.MatchString(v) })
+	slices.Sort(versions)
+	known := mcp.SupportedProtocolVersions()
+	best := ""
+	for _, v := range versions {
+		if slices.Contains(known, v) || !slices.Contains(known, best) {
+			best = v
+		}
+	}
+	return best
+}
+
+// versionForm is the form of every version of the protocol: the day of its publication.
+var versionForm = regexp.MustCompile(`^\d{4}-\d\d-\d\d$`)
 
 // drop gives the session up without telling the server.
 func (c *mcpClient) drop() {

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -24,7 +25,7 @@ type asked struct {
 	ID     json.RawMessage
 	Method string
 	Params struct {
-		Cursor, URI, Name string
+		Cursor, URI, Name, ProtocolVersion string
 	}
 	Result json.RawMessage // of an answer to the server
 	header http.Header
@@ -364,6 +365,61 @@ func TestTheVersionOfTheServerStandsInTheHeader(t *testing.T) {
 	require.Greater(t, len(h.seen), 3)
 	for _, a := range h.seen[1:] {
 		require.Equal(t, "2024-11-05", a.header.Get("Mcp-Protocol-Version"), a.Method)
+	}
+}
+
+func TestAServerThatRefusesOurVersionIsAskedInOneOfItsOwn(t *testing.T) {
+	for name, c := range map[string]struct {
+		supported string
+		status    int
+		want      string // the versions that were proposed
+	}{
+		"one older":                 {`["2025-03-26"]`, 200, "2025-06-18 2025-03-26"},
+		"with status 400":           {`["2024-11-05","2025-03-26"]`, 400, "2025-06-18 2025-03-26"},
+		"the newest that we know":   {`["2025-03-26","2031-01-01"]`, 200, "2025-06-18 2025-03-26"},
+		"none that we know":         {`["2024-10-07"]`, 200, "2025-06-18 2024-10-07"},
+		"only ours, and refuses":    {`["2025-06-18"]`, 200, "2025-06-18"},
+		"no list":                   {`"all"`, 200, "2025-06-18"},
+		"nothing that is a version": {`["latest", "draft"]`, 200, "2025-06-18"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var proposed []string
+			h := byHand(t, func(w http.ResponseWriter, a asked) {
+				if a.Method != "initialize" {
+					respond(w, wellMade(a))
+					return
+				}
+				proposed = append(proposed, a.Params.ProtocolVersion)
+				if len(proposed) == 2 {
+					respond(w, result(a, strings.Replace(greeting, "2025-06-18", a.Params.ProtocolVersion, 1)))
+					return
+				}
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(c.status)
+				fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"Unsupported protocol version","data":{"supported":%s,"requested":"2025-06-18"}}}`, a.ID, c.supported)
+			})
+			f := h.probe(t, false).Look(t.Context(), nil)
+			require.Equal(t, c.want, strings.Join(proposed, " "))
+			if len(proposed) == 2 {
+				require.Equal(t, detect.OutcomeReply, f.Text(detect.HTTPOutcome), "%v", f)
+				return
+			}
+			require.Equal(t, detect.OutcomeRPC, f.Text(detect.HTTPOutcome), "%v", f)
+			require.Contains(t, f.Text(detect.HTTPError), "Unsupported protocol version")
+		})
+	}
+}
+
+// The words of a health resource need not be JSON.
+func TestAHealthResourceOfPlainTextIsReadThroughTheDialects(t *testing.T) {
+	for text, want := range map[string]string{
+		"OK": "healthy", "ok\n": "healthy", "pass": "healthy", "status: DOWN": "unhealthy", "degraded": "degraded",
+		"[+]ping ok\n[-]db failed: reason withheld\nhealthz check failed": "unhealthy",
+	} {
+		m := newMCPFake(t, func(m *mcpFake) { m.resource = func(context.Context) (string, error) { return text, nil } })
+		f := newMCP(t, m).Look(t.Context(), nil)
+		require.Equal(t, detect.OutcomeReply, f.Text(detect.HTTPOutcome), "%q: %v", text, f)
+		require.Equal(t, want, f.Text(detect.HealthStatus), "%q: %v", text, f)
 	}
 }
 

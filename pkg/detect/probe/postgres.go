@@ -57,6 +57,9 @@ func NewPostgres(c PostgresConfig) (*Postgres, error) {
 	if p.statement <= 0 {
 		p.statement = sqlTimeout
 	}
+	// A greeting of another protocol, read as the header of a message, announces a gigabyte that never comes. An
+	// answer to our own question is far below this.
+	config.MaxProtocolMessageBodyLen = 1 << 20
 	config.ConnectTimeout = 0 // the context's deadline decides, for all addresses together
 	set := func(name, value string) {
 		if _, given := config.RuntimeParams[name]; !given {
@@ -116,6 +119,11 @@ type acceptedError struct{ error }
 
 func (e acceptedError) Unwrap() error { return e.error }
 
+// strangerError names a server of another protocol, with its first words.
+type strangerError string
+
+func (e strangerError) Error() string { return string(e) }
+
 // enteredError marks what went wrong after the server had let us in.
 type enteredError struct{ error }
 
@@ -125,11 +133,16 @@ func (p *Postgres) login(ctx context.Context) (*pgconn.PgConn, error) {
 	ctx, cancel, hurried := within(ctx, p.connect)
 	defer cancel()
 	var accepted atomic.Bool
+	var heard *overheard
 	config := p.config.Copy()
 	config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := egress.Dial(ctx, network, addr)
 		accepted.Store(err == nil)
-		return conn, err
+		if err != nil {
+			return nil, err
+		}
+		heard = &overheard{Conn: conn}
+		return heard, nil
 	}
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	switch {
@@ -137,6 +150,8 @@ func (p *Postgres) login(ctx context.Context) (*pgconn.PgConn, error) {
 		return conn, nil
 	case hurried != nil && isTimeout(err):
 		return nil, hurried
+	case heard.firstWords() != "":
+		return nil, acceptedError{strangerError(heard.firstWords())}
 	case accepted.Load():
 		return nil, acceptedError{err}
 	}
@@ -161,6 +176,9 @@ func judgeSQL(ctx context.Context, err error) (outcome, why string) {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		_, entered := errors.AsType[enteredError](err)
 		return judgeState(pg, entered), clean(pg.Message, maxSentence)
+	}
+	if who, ok := errors.AsType[strangerError](err); ok {
+		return detect.SQLNoConnect, "what answers is no PostgreSQL, but " + string(who)
 	}
 	kind, why := classify(err)
 	_, accepted := errors.AsType[acceptedError](err)

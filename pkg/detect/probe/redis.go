@@ -111,11 +111,19 @@ func (r *Redis) look(ctx context.Context) detect.Facts {
 	defer conn.Close() //nolint:errcheck // nothing depends on it
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	answer, toLogin, err := r.ping(conn)
+	heard := &overheard{Conn: conn}
+	answer, toLogin, err := r.ping(heard)
+	if who := heard.firstWords(); who != "" && !strings.HasPrefix(who, "Redis") {
+		return plainFacts(plainError, "what answers is no Redis, but "+who)
+	}
 	switch {
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		return plainFailure(ctx.Err())
 	case err != nil:
+		var part partialLine
+		if errors.As(err, &part) {
+			return plainFacts(plainError, "what answers is no Redis, but "+strconv.Quote(clean(string(part), 60)))
+		}
 		return plainFailure(judge(err))
 	case answer == "+PONG":
 		return plainFacts(plainOK, "")
@@ -168,12 +176,20 @@ func command(b *strings.Builder, words ...string) {
 	}
 }
 
+// partialLine is the beginning of a line that has no end: whoever sent it is not silent.
+type partialLine string
+
+func (partialLine) Error() string { return "a line without end" }
+
 func readLine(in *bufio.Reader) (string, error) {
 	line, err := in.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
 		return "", protocolError("a line without end")
 	}
 	if err != nil {
+		if len(line) > 0 && isCut(err) {
+			return "", partialLine(line)
+		}
 		return "", err
 	}
 	return strings.TrimRight(string(line), "\r\n"), nil
