@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -55,4 +56,24 @@ func TestWhatIsOddInAValueIsWarnedOfWithoutShowingIt(t *testing.T) {
 	}
 	_, err := Parse("f.yaml", fmt.Appendf(nil, base, "inter\u200bval: 5s,", "hunter2"), known)
 	require.ErrorContains(t, err, "it holds a zero-width space (U+200B), which cannot be seen: delete it")
+}
+
+func TestAPlaceholderInASecretFileIsWarnedOfWithoutShowingIt(t *testing.T) {
+	known := Known{Platforms: []string{"systemd"}, NotifierTypes: []string{"log"}}
+	for text, warned := range map[string]bool{"<changeme>": true, "${PAGERDUTY_KEY}\n": true, "{{ vault_key }}": true, "changeme": true, "%PD_KEY%": true, "$PD_KEY": true,
+		"0123456789abcdef0123456789abcdef": false, "a$b%2Fc<d": false, "x": false} {
+		file := filepath.Join(t.TempDir(), "secret")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		t.Setenv("THE_TOKEN", strings.TrimSpace(text))
+		for key, value := range map[string]string{"bearer_token_file": file, "bearer_token_env": "THE_TOKEN"} {
+			c, err := Parse("f.yaml", []byte("version: 1\nnotifiers: [{name: log, type: log}]\ntargets: [{name: svc, kind: service, unit: svc.service, health: [{url: \"http://127.0.0.1:8000/health\", "+key+": "+value+"}]}]\n"), known)
+			require.NoError(t, err)
+			said := fmt.Sprint(c.Warnings)
+			require.Equal(t, warned, strings.Contains(said, "looks like a placeholder that nobody filled in"), "%q: %s", text, said)
+			if warned {
+				require.Contains(t, said, value)
+				require.NotContains(t, said, strings.TrimSpace(text))
+			}
+		}
+	}
 }

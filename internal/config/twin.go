@@ -73,8 +73,15 @@ func (r *reader) twinned(path string, f Shape, suffix string, n *node) any {
 		return nil
 	}
 	r.odd(path, n, f.Key, s.Reveal())
+	if found, _ := Placeholder(s.Reveal()); found != "" { // not shown: it may only look like one
+		r.warn(n.at, Problem{Path: path, What: "leads to what looks like a placeholder that nobody filled in, and is taken as it stands",
+			Hint: "write the secret itself into " + places[suffix] + " " + n.text()})
+	}
 	return r.secret(f, s)
 }
+
+// places are what the twins of a secret key name.
+var places = map[string]string{fromFile: "the file", fromEnv: "the variable", fromCredential: "the credential"}
 
 // secret gives a secret the type of its key: Secret here, text in a notifier's struct.
 func (r *reader) secret(f Shape, s Secret) any {
