@@ -30,13 +30,17 @@ var refusingCondition = Condition{
 	},
 }
 
+// PoolerSilent is the sql.error of a pooler that let us in and kept the query waiting for a server connection.
+const PoolerSilent = "a pooler let us in, and the query was not answered in time"
+
 // refusal says why a database that answers lets nobody in, and what to do; "" when it lets people in, or
 // when it could not be asked.
 func refusal(f Facts) (what, advice string) {
 	said := sqlSaid(f)
 	switch f.Text(SQLOutcome) {
 	case SQLPoolerFull:
-		if strings.Contains(f.Text(SQLError), "query_wait_timeout") { // PgBouncer says the same when it reaches no server
+		// PgBouncer says, and does, the same when it reaches no server.
+		if said := f.Text(SQLError); strings.Contains(said, "query_wait_timeout") || said == PoolerSilent {
 			return "cannot be reached through its pooler, which had no server connection free in time (" + said + "): they are used up, or it reaches no server",
 				"ask the pooler (SHOW POOLS, SHOW SERVERS), and look at PostgreSQL behind it; let the dsn of recoveryd lead to PostgreSQL itself, so that it can tell which of the two it is"
 		}

@@ -101,6 +101,18 @@ func TestPostgresBehindARealPgBouncer(t *testing.T) {
 	says(waits("postgres", "postgres"), detect.SQLPoolerFull, "query_wait_timeout")
 	require.NoError(t, holder.Close(t.Context()))
 
+	// The same for longer than we wait: the silence is the pooler's, and PostgreSQL is not frozen.
+	long := bouncer(t, c.Addr(), ignoring, "pool_mode = session", "default_pool_size = 1", "max_db_connections = 1")
+	busy, err := pgx.Connect(t.Context(), long("postgres", "postgres"))
+	require.NoError(t, err)
+	_, err = busy.Exec(t.Context(), "SELECT 1")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { // its number for us is random, and one in a thousand could be a process id
+		f := sqlGlance(t, long("postgres", "postgres"))
+		return f.Text(detect.SQLOutcome) == detect.SQLPoolerFull && f.Text(detect.SQLError) == detect.PoolerSilent
+	}, waitFor, tick)
+	require.NoError(t, busy.Close(t.Context()))
+
 	// Nothing is behind it: PgBouncer 1.18 lets us in and says the same as above.
 	alone := bouncer(t, closedPort(t), ignoring, "server_login_retry = 1", "query_wait_timeout = 2")
 	f := sqlLook(t, alone("postgres", "postgres"))

@@ -95,7 +95,7 @@ func (p *Postgres) Look(ctx context.Context, _ detect.Facts) detect.Facts {
 	if err == nil {
 		defer p.logout(ctx, conn)
 		if err = p.ask(ctx, conn, f); err != nil {
-			err = enteredError{err}
+			err = enteredError{err, conn.PID() > maxPID}
 		}
 	}
 	f[detect.SQLLatency] = detect.Num(time.Since(start).Seconds())
@@ -124,8 +124,15 @@ type strangerError string
 
 func (e strangerError) Error() string { return string(e) }
 
+// maxPID is the highest process id of Linux (PID_MAX_LIMIT). A pooler stands in for the server and gives its
+// clients random numbers of 32 bits, of which one in a thousand is not above it.
+const maxPID = 1 << 22
+
 // enteredError marks what went wrong after the server had let us in.
-type enteredError struct{ error }
+type enteredError struct {
+	error
+	pooler bool // it was a pooler that did: the process that it named cannot exist
+}
 
 func (e enteredError) Unwrap() error { return e.error }
 
@@ -188,6 +195,9 @@ func judgeSQL(ctx context.Context, err error) (outcome, why string) {
 	case failRefused:
 		return detect.SQLRefused, why
 	case failNoReply, failConnectTime:
+		if entered, ok := errors.AsType[enteredError](err); ok && entered.pooler {
+			return detect.SQLPoolerFull, detect.PoolerSilent
+		}
 		if accepted || kind == failNoReply {
 			return detect.SQLFrozen, "PostgreSQL accepted the connection and did not answer in time"
 		}
