@@ -16,7 +16,7 @@ type database struct {
 	slots    int
 	startup  time.Duration
 	recovers time.Duration // how much longer it takes while it recovers from its write-ahead log
-	diskFull bool // it does not come up while its disk is full
+	diskFull bool          // it does not come up while its disk is full
 
 	// sessions of others
 	idle, long, active int
