@@ -85,6 +85,14 @@ func readManifest(objects *kubernetes.Objects, name string, stdin io.Reader) err
 	return objects.Read(name, f)
 }
 
+// printCommands shows what to type, or what not, each with its reason as a comment, so that a line can be copied as it is.
+func printCommands(w io.Writer, label string, list []kubernetes.Command) {
+	for _, c := range list {
+		fmt.Fprintf(w, "  %s\t%s   # %s\n", label, printable(c.Command), printable(c.Why))
+		label = ""
+	}
+}
+
 // printJudgements shows trouble first, one block each, then who is well in a line each.
 func (c *cli) printJudgements(list []kubernetes.Judgement, objects *kubernetes.Objects) error {
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
@@ -103,6 +111,8 @@ func (c *cli) printJudgements(list []kubernetes.Judgement, objects *kubernetes.O
 		if j.Refused != "" {
 			fmt.Fprintf(w, "  held by\t%s\n", j.Refused)
 		}
+		printCommands(w, "type", j.Proposal)
+		printCommands(w, "never", j.Never)
 		fmt.Fprintln(w)
 		w.Flush()
 	}

@@ -52,7 +52,7 @@ type shelved struct {
 func (c *cli) listRunbooks() error {
 	cfg := c.glance()
 	var all []shelved
-	for _, class := range runbooks.Classes() {
+	for _, class := range append(runbooks.Classes(), runbooks.Platforms()...) {
 		all = append(all, shelved{Class: class, Title: runbooks.Title(class), Where: app.Runbook(cfg, detect.Class(class))})
 	}
 	for _, r := range rulesOf(cfg) {
@@ -91,7 +91,7 @@ func (c *cli) printRunbook(class string) error {
 // classOf says which class a word stands for: a class, an incident's, or that of a target's open or last incident.
 func (c *cli) classOf(ctx context.Context, word, state string) (string, error) {
 	cfg := c.glance()
-	known := runbooks.Classes()
+	known := append(runbooks.Classes(), runbooks.Platforms()...)
 	for _, r := range rulesOf(cfg) {
 		known = append(known, r.Name)
 	}
@@ -144,7 +144,7 @@ func rulesOf(cfg *config.Config) []config.Rule {
 // classesOrTargets completes a class that has a runbook, or a target.
 func (c *cli) classesOrTargets(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 	var out []string
-	for _, class := range runbooks.Classes() {
+	for _, class := range append(runbooks.Classes(), runbooks.Platforms()...) {
 		out = append(out, described(class, runbooks.Title(class)))
 	}
 	more, how := c.targets(cmd, args, begun)

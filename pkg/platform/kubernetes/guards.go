@@ -19,29 +19,33 @@ const holdAnnotation = "recoveryd.dev/hold"
 type guard struct {
 	slug  string
 	check func(*judge, *workload, finding, plan) string
+	// reads is the kind of object without which the guard cannot be asked, for the plans in bars: where it could not be
+	// read, the guard holds. "" means that the workload and its pods are enough.
+	reads string
+	bars  []planKind
 }
 
 // guards are the reasons not to act, in the order in which they are asked; the first that holds is the one that is said.
 // Budgets, storms and the fleet are the daemon's own state and are no part of what objects can tell.
 var guards = []guard{
-	{"unknown-generation", heldAs("unknown-generation")},
+	{"unknown-generation", heldAs("unknown-generation"), "", nil},
 	{"paused", func(_ *judge, w *workload, f finding, _ plan) string {
 		if w.paused {
 			return "a person paused the rollout"
 		}
 		return heldAs("paused")(nil, w, f, plan{})
-	}},
-	{"operator-intent", heldAs("operator-intent")},
-	{"maintenance", func(j *judge, w *workload, _ finding, _ plan) string { return j.held(w) }},
-	{"gitops-managed", changesTemplate(gitOps)},
-	{"helm-managed", changesTemplate(helm)},
-	{"other-controller-owned", changesTemplate(otherController)},
+	}, "", nil},
+	{"operator-intent", heldAs("operator-intent"), "", nil},
+	{"maintenance", func(j *judge, w *workload, _ finding, _ plan) string { return j.held(w) }, "Namespace", []planKind{planDeletePod, planUndo, planLimit}},
+	{"gitops-managed", changesTemplate(gitOps), "", nil},
+	{"helm-managed", changesTemplate(helm), "", nil},
+	{"other-controller-owned", changesTemplate(otherController), "", nil},
 	{"hpa-owned", func(j *judge, w *workload, f finding, _ plan) string {
 		if h := j.autoscaler(w); h != nil && f.class == ClassCapacity {
 			return "the HorizontalPodAutoscaler " + h.Name + " owns its replicas"
 		}
 		return ""
-	}},
+	}, "", nil},
 	{"vpa-owned", func(j *judge, w *workload, _ finding, p plan) string {
 		if p.kind != planLimit {
 			return ""
@@ -53,26 +57,26 @@ var guards = []guard{
 			}
 		}
 		return ""
-	}},
+	}, "VerticalPodAutoscaler", []planKind{planLimit}},
 	{"rollout-in-progress", func(_ *judge, w *workload, f finding, p plan) string {
 		if p.kind == planLimit && w.known && w.updated < w.wanted && !w.manual {
 			return "a rollout is under way"
 		}
 		return heldAs("rollout-in-progress")(nil, w, f, p)
-	}},
+	}, "", nil},
 	{"statefulset-ordered", func(_ *judge, w *workload, f finding, p plan) string {
 		if w.kind == kindStatefulSet && f.newOnly && p.kind == planPage {
 			return "a StatefulSet changes its pods one by one, and the next waits for this one"
 		}
 		return ""
-	}},
-	{"job-pod", heldAs("job-pod")},
+	}, "", nil},
+	{"job-pod", heldAs("job-pod"), "", nil},
 	{"last-ready-pod", func(_ *judge, w *workload, f finding, p plan) string {
 		if p.kind == planDeletePod && w.ready <= 1 && podReady(f.troubles[0].pod) {
 			return "it is the last ready pod"
 		}
 		return ""
-	}},
+	}, "", nil},
 	{"pdb", func(j *judge, w *workload, f finding, p plan) string {
 		if p.kind != planDeletePod || !podReady(f.troubles[0].pod) {
 			return "" // a pod that serves nobody costs the budget nothing
@@ -84,21 +88,21 @@ var guards = []guard{
 			}
 		}
 		return ""
-	}},
+	}, "PodDisruptionBudget", []planKind{planDeletePod}},
 	{"no-replacement", func(_ *judge, w *workload, _ finding, p plan) string {
 		if p.kind == planDeletePod && w.kind == kindPod {
 			return "no controller would make the pod anew"
 		}
 		return ""
-	}},
-	{"quota-headroom", func(j *judge, w *workload, _ finding, p plan) string { return j.headroom(w, p) }},
+	}, "", nil},
+	{"quota-headroom", func(j *judge, w *workload, _ finding, p plan) string { return j.headroom(w, p) }, "ResourceQuota", []planKind{planLimit}},
 	{"node-suspect", func(_ *judge, _ *workload, f finding, _ plan) string {
 		if f.class == ClassNode {
 			return "its node is suspect, and every action on the workload waits for it"
 		}
 		return ""
-	}},
-	{"contested", changesTemplate(contested)},
+	}, "", nil},
+	{"contested", changesTemplate(contested), "", nil},
 }
 
 // Guards lists the slugs of the reasons not to act, in the order in which they are asked.
@@ -115,6 +119,9 @@ func (j *judge) refuse(w *workload, f finding, p plan) (slug, why string) {
 	for _, g := range guards {
 		if why := g.check(j, w, f, p); why != "" {
 			return g.slug, why
+		}
+		if why, missing := j.unread[g.reads]; missing && slices.Contains(g.bars, p.kind) {
+			return g.slug, "objects of kind " + g.reads + " could not be read: " + why
 		}
 	}
 	return "", ""

@@ -10,6 +10,7 @@ import (
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
 )
@@ -39,6 +40,8 @@ const (
 	ClassTerminating Class = "terminating" // a pod that is deleted does not go
 	ClassJob         Class = "job"         // a Job failed
 	ClassCapacity    Class = "capacity"    // its autoscaler wants more pods than it may make
+
+	ClassNetworkPolicy Class = "network-policy" // network policies let nobody in
 )
 
 // Witness is a kind of evidence: two of the same kind are one witness.
@@ -55,16 +58,24 @@ const (
 	ByNode       Witness = "node"       // the node's own condition or taint
 )
 
+// Version is the version of what a [Judgement] looks like as JSON. Fields may be added under the same version; one that
+// goes, or means something else, makes a new version.
+const Version = 1
+
 // Judgement is what [Judge] says of one target.
 type Judgement struct {
+	V         int            `json:"v"`      // Version
 	Target    string         `json:"target"` // NAMESPACE/KIND/NAME
 	Verdict   detect.Verdict `json:"verdict"`
 	Class     Class          `json:"class"`
 	Culprit   string         `json:"culprit"` // "" when nothing is wrong; the target itself, or kind/name of what is to blame
 	Because   string         `json:"because"`
 	Witnesses []Witness      `json:"witnesses"`
-	Would     string         `json:"would"`   // what recoveryd would do, in words
-	Refused   string         `json:"refused"` // the guard that bars the action, "" when none does
+	Action    Action         `json:"action"`   // what recoveryd may do, guards included
+	Would     string         `json:"would"`    // the same in words
+	Refused   string         `json:"refused"`  // the guard that bars the action, "" when none does
+	Proposal  []Command      `json:"proposal"` // what a person would type, mildest first; the first ones only look
+	Never     []Command      `json:"never"`    // what neither a person nor recoveryd should do here, and why
 }
 
 // judge is one judgement under way.
@@ -84,6 +95,7 @@ type finding struct {
 	troubles  []trouble // of its pods, all of the class
 	all       bool      // every pod that should serve has the trouble
 	newOnly   bool      // only pods of a new revision have it, while an older revision serves
+	stray     bool      // the pods that have it are of a revision that was put back
 	hold      string    // the guard that holds whatever would be done: intent, not an action's risk
 	holdWhy   string
 }
@@ -110,7 +122,7 @@ func Judge(o *Objects, now time.Time) []Judgement {
 }
 
 func (j *judge) judgement(w *workload, f finding) Judgement {
-	out := Judgement{Target: w.id(), Verdict: f.verdict, Class: f.class, Culprit: f.culprit, Because: f.because, Witnesses: slices.Compact(slices.Sorted(slices.Values(f.witnesses)))}
+	out := Judgement{V: Version, Target: w.id(), Verdict: f.verdict, Class: f.class, Culprit: f.culprit, Because: f.because, Witnesses: slices.Compact(slices.Sorted(slices.Values(f.witnesses)))}
 	if out.Witnesses == nil {
 		out.Witnesses = []Witness{}
 	}
@@ -120,7 +132,16 @@ func (j *judge) judgement(w *workload, f finding) Judgement {
 		out.Culprit = w.id()
 	}
 	plan := remedy(w, f)
-	if reason, why := j.refuse(w, f, plan); reason != "" {
+	reason, why := j.refuse(w, f, plan)
+	out.Action = plan.action(f, reason)
+	out.Proposal, out.Never = j.propose(w, f, plan, reason)
+	if out.Proposal == nil {
+		out.Proposal = []Command{}
+	}
+	if out.Never == nil {
+		out.Never = []Command{}
+	}
+	if reason != "" {
 		out.Refused = reason
 		switch {
 		case f.verdict == detect.Healthy:
@@ -162,9 +183,9 @@ func (j *judge) find(w *workload) finding {
 		case t.starting:
 			starting = append(starting, t)
 		case t.gated:
-			gated = p.Name + " " + t.because
+			gated = p.Name + ": " + t.because
 		case t.planned && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed:
-			planned = p.Name + " " + t.because
+			planned = p.Name + ": " + t.because
 		}
 	}
 	if f, ok := j.noPodMade(w); ok && (len(bad) == 0 || w.ready < w.wanted) {
@@ -182,6 +203,9 @@ func (j *judge) find(w *workload) finding {
 	if f, ok := j.serviceFinding(w); ok {
 		return f
 	}
+	if f, ok := j.closed(w); ok {
+		return f
+	}
 	if h := j.autoscaler(w); h != nil && w.ready >= w.wanted {
 		for _, c := range h.Status.Conditions {
 			if c.Type == autoscalingv2.ScalingLimited && c.Status == corev1.ConditionTrue && c.Reason == "TooManyReplicas" {
@@ -195,7 +219,7 @@ func (j *judge) find(w *workload) finding {
 	}
 	if len(starting) > 0 {
 		return finding{verdict: serves(w, detect.Unknown), class: ClassUnknown, witnesses: []Witness{ByPod},
-			because: fmt.Sprintf("%d of %d ready; %s %s", w.ready, w.wanted, starting[0].pod.Name, starting[0].because), hold: "rollout-in-progress", holdWhy: "its pods are still starting"}
+			because: fmt.Sprintf("%d of %d ready; %s: %s", w.ready, w.wanted, starting[0].pod.Name, starting[0].because), hold: "rollout-in-progress", holdWhy: "its pods are still starting"}
 	}
 	if planned != "" {
 		return finding{verdict: serves(w, detect.Unknown), class: ClassUnknown, witnesses: []Witness{ByPod}, hold: "operator-intent", holdWhy: "pods are taken away on purpose, and its controller replaces them",
@@ -246,7 +270,9 @@ func (j *judge) podFinding(w *workload, bad []trouble) finding {
 	slices.SortStableFunc(bad, byOrder)
 	first := bad[0]
 	f := finding{class: first.class, culprit: first.culprit, newOnly: w.olderServing() != nil || w.kind == kindStatefulSet && w.ready > 0}
+	f.stray = true
 	for _, t := range bad {
+		f.stray = f.stray && w.stray(t.pod)
 		if t.class == first.class {
 			f.troubles = append(f.troubles, t)
 			f.witnesses = append(f.witnesses, t.witnesses...)
@@ -261,16 +287,19 @@ func (j *judge) podFinding(w *workload, bad []trouble) finding {
 	if first.class == ClassTerminating && w.ready >= w.wanted {
 		f.verdict = detect.Degraded
 	}
-	f.because = fmt.Sprintf("%d of %d ready; %s %s", w.ready, w.wanted, first.pod.Name, first.because)
+	f.because = fmt.Sprintf("%d of %d ready; %s: %s", w.ready, w.wanted, first.pod.Name, first.because)
 	if n := len(f.troubles) - 1; n > 0 {
 		f.because += fmt.Sprintf(" (and %d more the same)", n)
 	}
 	if f.newOnly {
 		f.because += "; only the new revision has this, the older one serves"
 	}
+	if f.stray {
+		f.because += "; the template was put back, and its controller waits for this pod in place of making it anew"
+	}
 	if others := len(bad) - len(f.troubles); others > 0 {
 		rest := bad[len(f.troubles)]
-		f.because += fmt.Sprintf("; also %s %s", rest.pod.Name, rest.because)
+		f.because += fmt.Sprintf("; also %s: %s", rest.pod.Name, rest.because)
 	}
 	if w.paused {
 		f.because += "; the rollout is paused"
@@ -280,6 +309,7 @@ func (j *judge) podFinding(w *workload, bad []trouble) finding {
 
 var (
 	quotaName   = regexp.MustCompile(`exceeded quota: ([^,\s]+)`)
+	accountName = regexp.MustCompile(`(?i)serviceaccount "([^"]+)" not found`)
 	webhookName = regexp.MustCompile(`(?:failed calling webhook|admission webhook) "([^"]+)"`)
 )
 
@@ -328,6 +358,9 @@ func (j *judge) noPodMade(w *workload) (finding, bool) {
 		f.class, f.culprit, cause = ClassQuota, "limitrange", "a LimitRange forbids their requests or limits"
 	case strings.Contains(low, "serviceaccount") || strings.Contains(low, "service account"):
 		f.class, f.culprit, cause = ClassMisconfigured, "serviceaccount", "their ServiceAccount does not exist"
+		if m := accountName.FindStringSubmatch(message); m != nil {
+			f.culprit = "serviceaccount/" + m[1]
+		}
 	}
 	f.because = fmt.Sprintf("%d of %d ready; no pod can be made: %s: %s", w.ready, w.wanted, cause, quote(message))
 	return f, true
@@ -372,6 +405,30 @@ func (j *judge) serviceFinding(w *workload) (finding, bool) {
 		}
 	}
 	return finding{}, false
+}
+
+// closed finds a workload that a Service sends to and that network policies let nobody in to. Policies add up: one that lets
+// somebody in opens what another closes. Whether the cluster's network heeds them no object tells.
+func (j *judge) closed(w *workload) (finding, bool) {
+	if w.ready == 0 || !slices.ContainsFunc(w.services, func(s service) bool { return s.matches }) {
+		return finding{}, false
+	}
+	first := ""
+	for i := range j.Policies {
+		p := &j.Policies[i]
+		if p.Namespace != w.Namespace || !selectorOf(&p.Spec.PodSelector).Matches(labelSet(w.podLabels())) ||
+			!slices.Contains(p.Spec.PolicyTypes, networkingv1.PolicyTypeIngress) && len(p.Spec.PolicyTypes) > 0 {
+			continue
+		}
+		if len(p.Spec.Ingress) > 0 {
+			return finding{}, false
+		}
+		if first == "" {
+			first = p.Name
+		}
+	}
+	return finding{verdict: detect.Unknown, class: ClassNetworkPolicy, culprit: "networkpolicy/" + first, witnesses: []Witness{ByController},
+		because: fmt.Sprintf("%d of %d ready, a Service sends to them, and the NetworkPolicy %s lets nobody in", w.ready, w.wanted, first)}, first != ""
 }
 
 // judgeService judges a Service that no workload could be found for.
@@ -466,7 +523,7 @@ func (j *judge) judgeJob(w *workload) finding {
 	if len(bad) > 0 {
 		slices.SortStableFunc(bad, byOrder)
 		return finding{verdict: detect.Degraded, class: bad[0].class, culprit: bad[0].culprit, witnesses: bad[0].witnesses, troubles: bad[:1], hold: hold, holdWhy: why,
-			because: fmt.Sprintf("the Job is not done; %s %s", bad[0].pod.Name, bad[0].because)}
+			because: fmt.Sprintf("the Job is not done; %s: %s", bad[0].pod.Name, bad[0].because)}
 	}
 	return finding{verdict: detect.Healthy, witnesses: []Witness{ByController},
 		because: fmt.Sprintf("the Job runs (%d active, %d failed, %d succeeded)", w.job.Status.Active, w.job.Status.Failed, w.job.Status.Succeeded)}
@@ -518,12 +575,13 @@ func (j *judge) blame(w *workload, f finding, findings []finding) finding {
 	for _, t := range f.troubles {
 		text.WriteString(t.because + "\n")
 	}
+	words := text.String()
 	for i, other := range j.all {
 		if other == w || other.ready > 0 || findings[i].verdict != detect.Unhealthy && findings[i].hold == "" {
 			continue
 		}
 		for _, s := range other.services {
-			if s.Namespace == w.Namespace && namesHost(text.String(), s.Name) || namesHost(text.String(), s.Name+"."+s.Namespace) {
+			if s.Namespace == w.Namespace && namesHost(words, s.Name) || namesHost(words, s.Name+"."+s.Namespace) {
 				f.class, f.culprit = ClassDependency, other.id()
 				f.because += fmt.Sprintf("; it needs the Service %s, and %s serves nobody: %s", s.Name, other.id(), findings[i].because)
 				f.witnesses = append(f.witnesses, findings[i].witnesses...)
@@ -537,5 +595,6 @@ func (j *judge) blame(w *workload, f finding, findings []finding) finding {
 // namesHost reports whether text names the host as a whole word: "postgres" in "postgres://u@postgres:5432/x" but not
 // in "postgres://u@db:5432/x", where it is the scheme, nor in "postgres-exporter".
 func namesHost(text, host string) bool {
-	return regexp.MustCompile(`(^|[^A-Za-z0-9.-])` + regexp.QuoteMeta(host) + `($|[^A-Za-z0-9:-]|:\d|\.svc|\.[a-z0-9-]+\.svc)`).MatchString(text)
+	return strings.Contains(text, host) && // or a cluster would compile a million expressions
+		regexp.MustCompile(`(^|[^A-Za-z0-9.-])`+regexp.QuoteMeta(host)+`($|[^A-Za-z0-9:-]|:\d|\.svc|\.[a-z0-9-]+\.svc)`).MatchString(text)
 }

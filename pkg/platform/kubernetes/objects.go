@@ -15,6 +15,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -38,6 +39,7 @@ type Objects struct {
 	Claims       []corev1.PersistentVolumeClaim
 	Quotas       []corev1.ResourceQuota
 	Budgets      []policyv1.PodDisruptionBudget
+	Policies     []networkingv1.NetworkPolicy
 	Autoscalers  []autoscalingv2.HorizontalPodAutoscaler
 	Resizers     []resizer
 	Events       []event
@@ -45,7 +47,8 @@ type Objects struct {
 	// Unused names what was in the files and says nothing to the judgement, each once: "ConfigMap".
 	Unused []string
 
-	shown  map[string]bool // kinds that were in the files, also as an empty list
+	unread map[string]string // kinds that could not be read, and why
+	shown  map[string]bool   // kinds that were in the files, also as an empty list
 	newest time.Time
 }
 
@@ -70,6 +73,15 @@ type resizer struct {
 
 // Shown reports whether objects of that kind ("Pod", "ReplicaSet") were among what was read, an empty list included.
 func (o *Objects) Shown(kind string) bool { return o.shown[kind] }
+
+// Unread notes that objects of that kind were asked for and could not be had, and why: "forbidden". That is not the same as
+// a kind that nobody asked for: a guard that needs it then holds, since what is not known may be a reason not to act.
+func (o *Objects) Unread(kind, why string) {
+	if o.unread == nil {
+		o.unread = map[string]string{}
+	}
+	o.unread[kind] = why
+}
 
 // Newest is the latest moment that any of the objects names: when the files were made, as nearly as they tell. The zero
 // time when they name none.
@@ -213,6 +225,8 @@ func (o *Objects) take(group, kind string, doc json.RawMessage) error {
 		return decodeInto(doc, &o.Quotas, func(q *corev1.ResourceQuota) *metav1.ObjectMeta { return &q.ObjectMeta })
 	case "policy/PodDisruptionBudget":
 		return decodeInto(doc, &o.Budgets, func(b *policyv1.PodDisruptionBudget) *metav1.ObjectMeta { return &b.ObjectMeta })
+	case "networking.k8s.io/NetworkPolicy":
+		return decodeInto(doc, &o.Policies, func(p *networkingv1.NetworkPolicy) *metav1.ObjectMeta { return &p.ObjectMeta })
 	case "autoscaling/HorizontalPodAutoscaler": // v1 and v2 have scaleTargetRef, minReplicas and maxReplicas in the same places
 		return decodeInto(doc, &o.Autoscalers, func(h *autoscalingv2.HorizontalPodAutoscaler) *metav1.ObjectMeta { return &h.ObjectMeta })
 	case "autoscaling.k8s.io/VerticalPodAutoscaler":

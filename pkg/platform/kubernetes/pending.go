@@ -91,27 +91,31 @@ func unschedulable(message string) (because, culprit string) {
 	}
 	words := make([]string, len(list))
 	for i, c := range list {
-		text := quote(c.text)
-		for _, w := range schedulerWords {
-			if strings.Contains(c.text, w.match) {
-				text = w.words
-				if strings.Contains(text, "%s") {
-					text = fmt.Sprintf(text, strings.TrimPrefix(c.text, w.match))
-				}
-				if i == 0 {
-					culprit = w.culprit
-				}
-				if strings.Contains(c.text, "taint") {
-					if _, taint, ok := strings.Cut(c.text, "{"); ok {
-						text += " {" + taint
-					}
-				}
-				break
-			}
+		text, blamed := c.cause()
+		if i == 0 {
+			culprit = blamed
 		}
 		words[i] = fmt.Sprintf("%d of %d: %s", c.nodes, total, text)
 	}
 	return "has no node (" + strings.Join(words, "; ") + ")", culprit
+}
+
+// cause says a clause in words, and what is to blame; the clause itself, quoted, when it is none that is known.
+func (c clause) cause() (words, culprit string) {
+	for _, w := range schedulerWords {
+		if !strings.Contains(c.text, w.match) {
+			continue
+		}
+		words = w.words
+		if strings.Contains(words, "%s") {
+			words = fmt.Sprintf(words, strings.TrimPrefix(c.text, w.match))
+		}
+		if _, taint, ok := strings.Cut(c.text, "{"); ok && w.culprit == "taint" {
+			words += " {" + taint
+		}
+		return words, w.culprit
+	}
+	return quote(c.text), ""
 }
 
 var missingClaim = regexp.MustCompile(`persistentvolumeclaim "([^"]+)" not found`)

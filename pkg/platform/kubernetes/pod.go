@@ -26,12 +26,14 @@ const stuckGrace = time.Minute
 type trouble struct {
 	class     Class
 	pod       *corev1.Pod
-	because   string // a clause that goes on after the pod's name
+	because   string // a clause that stands after the pod's name and a colon
 	culprit   string
 	witnesses []Witness
 	starting  bool // on its way up, within its grace
 	planned   bool // somebody or something takes it away on purpose, or a leftover of that
 	gated     bool // kept from being scheduled on purpose
+	elsewhere bool // what must be mended is neither the pod nor its template: a registry, a node
+	container string
 	last      *corev1.ContainerStateTerminated
 }
 
@@ -98,12 +100,13 @@ func (j *judge) containerTrouble(p *corev1.Pod, cs *corev1.ContainerStatus, t tr
 	if cs.State.Terminated != nil {
 		last = cs.State.Terminated
 	}
-	t.last = last
+	t.last, t.container = last, cs.Name
 	waiting := cs.State.Waiting
 	switch {
 	case waiting != nil && slices.Contains(imageReasons, waiting.Reason):
 		t.class, t.culprit = ClassImage, "image "+cs.Image
-		t.because = of + imageWords(cs.Image, waiting, j.notes(p, "Failed"))
+		t.because, t.elsewhere = imageWords(cs.Image, waiting, j.notes(p, "Failed"))
+		t.because = of + t.because
 		return t
 	case waiting != nil && waiting.Reason == "CreateContainerConfigError":
 		t.class, t.culprit = ClassMisconfigured, missingObject(waiting.Message)
@@ -203,8 +206,9 @@ func probeNote(notes []string) string {
 	return ""
 }
 
-// imageWords says why an image cannot be had, as far as the message tells: each cause has another cure.
-func imageWords(image string, w *corev1.ContainerStateWaiting, notes []string) string {
+// imageWords says why an image cannot be had, as far as the message tells: each cause has another cure. elsewhere is true
+// when another template would not help, or only by luck: the registry, the right to pull, the node's disk.
+func imageWords(image string, w *corev1.ContainerStateWaiting, notes []string) (words string, elsewhere bool) {
 	all := w.Message
 	if w.Reason == "ImagePullBackOff" { // its own message only says that it waits; the cause stands in the event
 		all += " " + strings.Join(notes, " ")
@@ -220,22 +224,22 @@ func imageWords(image string, w *corev1.ContainerStateWaiting, notes []string) s
 	case w.Reason == "ErrImageNeverPull":
 		cause = "it is not on the node, and imagePullPolicy is Never"
 	case has("toomanyrequests", "429", "rate limit"):
-		cause = "the registry limits how much is pulled (429): it gets better by waiting"
+		cause, elsewhere = "the registry limits how much is pulled (429): it gets better by waiting", true
 	case has("no space left", "disk pressure"):
-		cause = "the node has no space left"
+		cause, elsewhere = "the node has no space left", true
 	case has("x509", "certificate"):
-		cause = "the registry's certificate is not accepted"
+		cause, elsewhere = "the registry's certificate is not accepted", true
 	case has("manifest unknown", "not found", "no matching manifest", "does not exist") && !has("repository does not exist or may require"):
 		cause = "no such image or tag"
 	case has("unauthorized", "authentication required", "denied", "forbidden", "401", "403"):
-		cause = "the registry refuses us: the pull secret is missing or wrong (or the repository does not exist)"
+		cause, elsewhere = "the registry refuses us: the pull secret is missing or wrong (or the repository does not exist)", true
 	case has("timeout", "deadline exceeded", "no such host", "connection refused", "i/o timeout", "network is unreachable", "server misbehaving"):
-		cause = "the registry cannot be reached"
+		cause, elsewhere = "the registry cannot be reached", true
 	}
 	if cause == "" {
-		return fmt.Sprintf("its image %s cannot be had (%s): %s", image, w.Reason, quote(all))
+		return fmt.Sprintf("its image %s cannot be had (%s): %s", image, w.Reason, quote(all)), false
 	}
-	return fmt.Sprintf("its image %s cannot be had (%s): %s", image, w.Reason, cause)
+	return fmt.Sprintf("its image %s cannot be had (%s): %s", image, w.Reason, cause), elsewhere
 }
 
 var (

@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
 )
@@ -29,7 +28,7 @@ type plan struct {
 // revision that serves at this moment: `kubectl rollout undo` takes the revision before the current one, which after a
 // restart is the broken one again.
 func remedy(w *workload, f finding) plan {
-	if f.verdict == detect.Healthy || f.verdict == detect.Unknown && f.class != ClassTerminating {
+	if f.verdict == detect.Healthy || f.verdict == detect.Unknown && f.class != ClassTerminating && f.class != ClassNetworkPolicy {
 		words := "nothing"
 		if f.verdict == detect.Unknown {
 			words = "nothing: it does not act on a guess; page if it lasts"
@@ -37,9 +36,12 @@ func remedy(w *workload, f finding) plan {
 		return plan{planNothing, words}
 	}
 	page := func(format string, args ...any) plan { return plan{planPage, "page: " + fmt.Sprintf(format, args...)} }
-	if f.newOnly {
+	if f.stray {
+		return plan{planDeletePod, "delete pod " + f.pod() + ", which is of the revision that was put back"}
+	}
+	if f.newOnly && !f.elsewhere() {
 		if w.kind == kindDeployment {
-			if older := w.olderServing(); older != nil && f.class != ClassNode && f.class != ClassPending {
+			if older := w.proven(); older != nil && f.class != ClassNode && f.class != ClassPending {
 				return plan{planUndo, fmt.Sprintf("undo to revision %s, whose pods are ready now (by approval, unless the configuration allows it), and page", older.words())}
 			}
 		}
@@ -54,13 +56,16 @@ func remedy(w *workload, f finding) plan {
 		}
 		return page("all its pods crash and no rollout explains it: look at the last words and at what it needs; a restart is tried once, with a second witness")
 	case ClassMemory:
-		if limit := limitWords(w, f); limit != "" {
-			return plan{planLimit, "raise the memory limit of " + limit + " within its cap (by approval), and page"}
+		if container, limit, has := memoryLimit(f); has {
+			return plan{planLimit, fmt.Sprintf("raise the memory limit of %s (container %s) from %s within its cap (by approval), and page", w.Name, container, limit.String())}
 		}
 		return page("it is killed for memory without a limit of its own: give it one, or the node more")
 	case ClassProbe:
 		return page("the cure is what the probe asks for, or the probe itself; a restart is what the kubelet does already")
 	case ClassImage:
+		if f.elsewhere() {
+			return page("the registry, the right to pull from it or the node must be put right; neither a new pod nor an older template mends that")
+		}
 		return page("the image must be put right or pushed; a new pod would ask for the same one")
 	case ClassMisconfigured:
 		return page("what is missing must be made; a restart cannot help")
@@ -90,6 +95,8 @@ func remedy(w *workload, f finding) plan {
 		return page("the owner of what keeps it must act; a finalizer is never taken away")
 	case ClassDependency:
 		return plan{planNothing, "nothing to it: " + f.culprit + " is to be cured first"}
+	case ClassNetworkPolicy:
+		return page("who may come in is for people to say; recoveryd's own probe tells whether the service answers all the same")
 	case ClassCapacity:
 		return page("raise the autoscaler's maximum, or find what takes so much")
 	case ClassJob:
@@ -97,6 +104,9 @@ func remedy(w *workload, f finding) plan {
 	}
 	return plan{planNothing, "nothing: it serves; watch"}
 }
+
+// elsewhere reports that another template would not help.
+func (f finding) elsewhere() bool { return len(f.troubles) > 0 && f.troubles[0].elsewhere }
 
 // pod is the name of the first pod with the trouble.
 func (f finding) pod() string {
@@ -111,14 +121,4 @@ func (r *revision) words() string {
 		return fmt.Sprintf("%d (%s)", r.number, r.name)
 	}
 	return r.hash
-}
-
-// limitWords names the container that is killed for memory and its limit; "" when it has none.
-func limitWords(w *workload, f finding) string {
-	if len(f.troubles) == 0 || !strings.Contains(f.troubles[0].because, "its limit is ") {
-		return ""
-	}
-	_, limit, _ := strings.Cut(f.troubles[0].because, "its limit is ")
-	limit, _, _ = strings.Cut(limit, ";")
-	return w.Name + " from " + limit
 }

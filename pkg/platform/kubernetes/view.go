@@ -125,6 +125,32 @@ func (w *workload) olderServing() *revision {
 	return best
 }
 
+// stray reports that the pod is of a revision that is neither wanted nor on its way: the StatefulSet's template was put back
+// while the pod was being updated. Its controller waits for such a pod to get ready and does not replace it (kubernetes
+// #67250).
+func (w *workload) stray(p *corev1.Pod) bool {
+	if w.kind != kindStatefulSet || w.set == nil {
+		return false
+	}
+	st, hash := w.set.Status, p.Labels[appsv1.ControllerRevisionHashLabelKey]
+	return hash != "" && st.UpdateRevision != "" && st.UpdateRevision == st.CurrentRevision && hash != st.UpdateRevision && !podReady(p)
+}
+
+// proven is the revision that the workload may be undone to; nil when there is none. The ledger of what recoveryd's own
+// probe saw is the daemon's: from objects alone, pods that are ready at this moment are the proof.
+func (w *workload) proven() *revision {
+	list := make([]Revision, len(w.revisions))
+	for i, r := range w.revisions {
+		list[i] = Revision{Number: r.number, Name: r.name, Hash: r.hash, Ready: r.ready, Current: i == 0}
+	}
+	chosen, _, ok := ProvenRevision(list, nil)
+	if !ok {
+		return nil
+	}
+	i := slices.IndexFunc(list, func(r Revision) bool { return r == chosen })
+	return &w.revisions[i]
+}
+
 // workloads makes one view per target, in the order of namespace, kind and name.
 func workloads(o *Objects) []*workload {
 	var list []*workload

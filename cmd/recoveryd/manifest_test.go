@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/pkg/platform/kubernetes"
+)
+
+const situations = repository + "/pkg/platform/kubernetes/testdata/"
+
+func diagnosed(t *testing.T, args ...string) []kubernetes.Judgement {
+	t.Helper()
+	out, stderr, code := say(t, append([]string{"diagnose", "-o", "json"}, args...)...)
+	require.Zero(t, code, stderr)
+	var list []kubernetes.Judgement
+	require.NoError(t, json.Unmarshal([]byte(out), &list), out)
+	for _, j := range list {
+		require.Equal(t, kubernetes.Version, j.V)
+	}
+	return list
+}
+
+// The same objects in every form in which people have them give the same answer.
+func TestManifestsInEveryForm(t *testing.T) {
+	const name = "crash-loop-new-revision.yaml"
+	want := diagnosed(t, "--manifest", situations+name)
+	require.Len(t, want, 1)
+	require.Equal(t, kubernetes.ActionUndo, want[0].Action)
+	text, err := os.ReadFile(situations + name)
+	require.NoError(t, err)
+	docs := strings.Split(string(text), "\n---\n")
+	dir := t.TempDir()
+	var items []string
+	for i, doc := range docs { // one file each, in another order
+		path := filepath.Join(dir, string(rune('z'-i))+".yaml")
+		require.NoError(t, os.WriteFile(path, []byte(doc), 0o600))
+		items = append(items, "- "+strings.ReplaceAll(strings.TrimSpace(doc), "\n", "\n  "))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes.txt"), []byte("not an object"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "more.yaml"), []byte("apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n"), 0o600))
+	require.Equal(t, want, diagnosed(t, "--manifest", dir), "a folder, and a kind that nobody knows")
+
+	list := filepath.Join(t.TempDir(), "list.yaml")
+	require.NoError(t, os.WriteFile(list, []byte("apiVersion: v1\nkind: List\nitems:\n"+strings.Join(items, "\n")+"\n"), 0o600))
+	require.Equal(t, want, diagnosed(t, "--manifest", list), "what kubectl get prints of several kinds")
+	require.Equal(t, want, diagnosed(t, "--manifest", list, situations+name), "the same twice counts once")
+	crlf := filepath.Join(t.TempDir(), "crlf.yaml")
+	require.NoError(t, os.WriteFile(crlf, []byte("\xef\xbb\xbf"+strings.ReplaceAll(string(text), "\n", "\r\n")), 0o600))
+	require.Equal(t, want, diagnosed(t, "--manifest", crlf), "a file from Windows")
+}
+
+// What cannot be judged is refused with exit code 2 and words that help.
+func TestManifestsThatCannotBeJudged(t *testing.T) {
+	write := func(text string) string {
+		path := filepath.Join(t.TempDir(), "x.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no such file":  {[]string{"/no/such/file"}, "no such file"},
+		"table":         {[]string{write("NAME READY\nweb 1/1\n")}, "kubectl's output for people"},
+		"no workload":   {[]string{write("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n")}, "nothing to judge"},
+		"forbidden":     {[]string{write(`{"kind":"Status","apiVersion":"v1","message":"pods is forbidden"}`)}, "pods is forbidden"},
+		"empty folder":  {[]string{t.TempDir()}, "has no .yaml"},
+		"bad time":      {[]string{situations + "well.yaml", "--at", "yesterday"}, "is no time"},
+		"half a file":   {[]string{write("apiVersion: v1\nkind: Pod\nmetadata: {name: x")}, "document 1"},
+		"empty":         {[]string{write("")}, "is empty"},
+		"wrong type":    {[]string{write("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: none}\n")}, "document 1"},
+		"second is bad": {[]string{write("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n---\nhello\n")}, "document 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, stderr, code := say(t, append([]string{"diagnose", "--manifest"}, c.args...)...)
+			require.Equal(t, exitUsage, code)
+			require.Contains(t, stderr, c.want)
+			require.Empty(t, out)
+		})
+	}
+}
+
+// People are shown what to type and what not, and why.
+func TestManifestsInWords(t *testing.T) {
+	out, stderr, code := say(t, "diagnose", "--manifest", situations+"image-new-revision.yaml")
+	require.Zero(t, code, stderr)
+	require.Contains(t, out, "kubectl rollout undo deployment/web --to-revision=1 -n ns   # the newest revision whose pods are ready now")
+	require.Regexp(t, `never\s+kubectl rollout undo deployment/web -n ns   # it goes to the revision before`, out)
+}
