@@ -32,7 +32,7 @@ func (c *cli) incidentsCmd() *cobra.Command {
 			cfg := c.glance()
 			listed := make([]httpserve.Listed, len(list))
 			for n, i := range list {
-				listed[n] = httpserve.Listed{i, app.Runbook(cfg, i.Class)}
+				listed[n] = httpserve.Listed{Incident: i, Runbook: app.Runbook(cfg, i.Class)}
 			}
 			if c.output == "json" {
 				return c.json(listed)
