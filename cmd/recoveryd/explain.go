@@ -124,7 +124,7 @@ func (c *cli) printHead(x app.Explanation) error {
 	} else {
 		line("witnesses", "%v (not enough for a disruptive action)", i.Diagnosis.Witnesses)
 	}
-	for _, s := range i.Skipped {
+	for _, s := range i.NotTried() {
 		line("not tried", "%s", s)
 	}
 	for _, l := range i.Lessons {

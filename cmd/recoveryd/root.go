@@ -86,6 +86,9 @@ func (c *cli) socketPath() string {
 	if cfg, err := config.Load(c.config, known); err == nil {
 		return filepath.Join(cfg.RuntimeDir, app.SocketName)
 	}
+	if dir := config.DirectoryIn(c.config, "runtime_dir"); dir != "" {
+		return filepath.Join(dir, app.SocketName)
+	}
 	if dir := os.Getenv("RUNTIME_DIRECTORY"); dir != "" {
 		return filepath.Join(dir, app.SocketName)
 	}
@@ -126,6 +129,9 @@ func (c *cli) stateDir(flag string) string {
 	known.WithoutSecrets = true
 	if cfg, err := config.Load(c.config, known); err == nil {
 		return cfg.StateDir
+	}
+	if dir := config.DirectoryIn(c.config, "state_dir"); dir != "" {
+		return dir
 	}
 	return "/var/lib/recoveryd"
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -181,6 +182,20 @@ func directory(env, otherwise string) string {
 		return first
 	}
 	return otherwise
+}
+
+// DirectoryIn reads one directory (state_dir, runtime_dir) out of a file that may have mistakes elsewhere, so that
+// the daemon which runs with an earlier version of it can still be asked; "" when it is not there in so many words.
+func DirectoryIn(path, key string) string {
+	data, err := readFile(path)
+	if err != nil {
+		return ""
+	}
+	m := regexp.MustCompile(`(?m)^` + key + `:[ \t]+["']?(/[^"'#\r\n]*?)["']?[ \t]*(?:#.*)?\r?$`).FindSubmatch(data)
+	if m == nil {
+		return ""
+	}
+	return string(m[1])
 }
 
 // At makes a problem with the position of a key, for what only the caller can find wrong with it:

@@ -238,3 +238,20 @@ func staircase() string {
 	}
 	return b.String()
 }
+
+func TestTheDirectoriesOfAFileWithMistakesAreStillFound(t *testing.T) {
+	for text, want := range map[string]string{
+		"version: 1\nruntime_dir: /srv/run\nbogus: 1\n":       "/srv/run",
+		"targets: [\nruntime_dir: \"/srv/my run\"   # ours\n": "/srv/my run",
+		"runtime_dir: '/srv/run'\r\n":                         "/srv/run",
+		"x:\n  runtime_dir: /elsewhere\n":                     "",
+		"runtime_dir: relative\n":                             "",
+		"# runtime_dir: /commented\n":                         "",
+		"state_dir: /var/lib/x\nruntime_dir:\n":               "",
+	} {
+		file := filepath.Join(t.TempDir(), "c.yaml")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		require.Equal(t, want, DirectoryIn(file, "runtime_dir"), text)
+	}
+	require.Empty(t, DirectoryIn("/nonexistent", "runtime_dir"))
+}

@@ -178,7 +178,7 @@ func evidence(n incident.Notice, i incident.Incident, at time.Time) []string {
 	if a := i.Ack; a != nil && n.Kind != incident.NoticeResolve && (a.Until.IsZero() || at.Before(a.Until)) {
 		out = append(out, acknowledged(a))
 	}
-	for _, s := range i.Skipped {
+	for _, s := range i.NotTried() {
 		out = append(out, "not tried: "+s)
 	}
 	for _, l := range i.Lessons {

@@ -43,7 +43,7 @@ func open(i incident.Incident, how outcome, r Report) (out []Item) {
 	if i.Held == incident.HoldOneWitness {
 		add("Give recoveryd a second witness for "+i.Target+": a call of real work (synthetic), or its platform.", "")
 	}
-	for _, s := range i.Skipped {
+	for _, s := range i.NotTried() {
 		add("Decide whether this step should have been possible: "+sentence(s)+".", "")
 	}
 	for _, l := range i.Lessons {

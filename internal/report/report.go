@@ -99,7 +99,7 @@ func Build(s Source) Report {
 	r := Report{
 		ID: i.ID, Host: s.Host, Target: i.Target, Unit: s.Unit, Class: i.Class, Runbook: s.Runbook, Severity: i.Severity,
 		Since: i.Since, Confirmed: i.Opened, Paged: i.Paged, Closed: i.Closed, Made: s.At, Version: s.Version,
-		Affected: i.Affected, NotTried: i.Skipped, Evidence: s.Evidence,
+		Affected: i.Affected, NotTried: i.NotTried(), Evidence: s.Evidence,
 	}
 	if r.Host == "" && len(s.Notices) > 0 {
 		r.Host = s.Notices[0].Notice.Host

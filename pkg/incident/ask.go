@@ -70,7 +70,7 @@ func (tn *turn) answer() {
 		h, held := tn.p.holdOf(tn)
 		switch {
 		case plan == nil:
-			refuse("no rung applies: %s", strings.Join(tn.skipped, "; "))
+			refuse("no rung applies: %s", strings.Join(passedOver(tn.skipped, "%[1]s: %[2]s"), "; "))
 		case held:
 			refuse("not now (%s), %s", h.reason, h.why)
 		default:

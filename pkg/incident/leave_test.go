@@ -259,6 +259,7 @@ func TestAWordThatLeadsToNothingSaysSo(t *testing.T) {
 		{"approve with nothing open", quietly, "codebase", Command{Verb: CmdApprove}, "codebase has no open incident"},
 		{"approve with nothing proposed", open, "codebase", Command{Verb: CmdApprove}, "nothing is proposed for codebase-"},
 		{"retry with nothing open", quietly, "codebase", Command{Verb: CmdRetry}, "codebase has no open incident"},
+		{"retry where nothing was tried", open, "codebase", Command{Verb: CmdRetry}, "nothing was tried in codebase-"},
 		{"forget what was not learned", quietly, "codebase", Command{Verb: CmdForget}, "nothing was learned about codebase"},
 		{"recover what is well", quietly, "codebase", Command{Verb: CmdRecover}, "nothing is known to be wrong with it"},
 		{"run no playbook", quietly, "", Command{Verb: CmdPlay, Playbook: "x"}, `there is no playbook "x"`},
@@ -277,7 +278,7 @@ func TestAWordThatLeadsToNothingSaysSo(t *testing.T) {
 	}
 	t.Run("and one that leads to something does not", func(t *testing.T) {
 		s := open(t)
-		for _, c := range []Command{{Verb: CmdHold}, {Verb: CmdRelease}, {Verb: CmdAck}, {Verb: CmdAck}, {Verb: CmdRetry}} {
+		for _, c := range []Command{{Verb: CmdHold}, {Verb: CmdRelease}, {Verb: CmdAck}, {Verb: CmdAck}} {
 			require.False(t, s.says("codebase", c).last.Refused, c.Verb)
 		}
 		require.False(t, s.says("", Command{Verb: CmdPause}).last.Refused)

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -101,7 +102,7 @@ func whyNoMore(t *TargetState, i *Incident) string {
 	case i.tried() > 0:
 		return "everything it may try was tried"
 	case len(i.Skipped) > 0:
-		return "nothing could be tried: " + strings.Join(grouped(i.Skipped), "; ")
+		return "nothing could be tried: " + strings.Join(passedOver(i.Skipped, "%[2]s (%[1]s)"), "; ")
 	}
 	return "there is nothing that it could try"
 }
@@ -117,8 +118,12 @@ func (i *Incident) tried() (n int) {
 	return n
 }
 
-// grouped puts the rungs that were passed over for the same reason together: no reason is said twice.
-func grouped(skipped []string) (out []string) {
+// NotTried says which rungs were passed over, and why; each reason once.
+func (i *Incident) NotTried() []string { return passedOver(i.Skipped, "%[1]s: %[2]s") }
+
+// passedOver puts the rungs that were passed over for the same reason together: no reason is said twice.
+// The form takes the names and the reason.
+func passedOver(skipped []string, form string) (out []string) {
 	var reasons []string
 	names := map[string][]string{}
 	for _, s := range skipped {
@@ -131,7 +136,7 @@ func grouped(skipped []string) (out []string) {
 		}
 	}
 	for _, why := range reasons {
-		out = append(out, why+" ("+strings.Join(names[why], ", ")+")")
+		out = append(out, fmt.Sprintf(form, strings.Join(names[why], ", "), why))
 	}
 	return out
 }

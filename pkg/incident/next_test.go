@@ -241,3 +241,14 @@ func TestWhatComesAndGoesForLongIsToldWhereNothingCanBeTried(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatWasNotTriedForTheSameReasonIsSaidOnce(t *testing.T) {
+	s := watching(t, 10*time.Second, helpless()["without a unit"])
+	s.run(time.Minute)
+	s.host["codebase"] = crashed("c1")
+	s.run(time.Minute)
+	i := s.incident("codebase")
+	require.Greater(t, len(i.Skipped), 1)
+	require.Len(t, i.NotTried(), 1)
+	require.Regexp(t, `^\S+(, \S+)+: [^:]+$`, i.NotTried()[0])
+}

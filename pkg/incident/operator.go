@@ -74,6 +74,8 @@ func (tn *turn) wordRefusal(c *Command) string {
 			return t.Name + " has no open incident"
 		case c.Incident != "" && c.Incident != i.ID:
 			return fmt.Sprintf("%s is not open; the open incident of %s is %s", c.Incident, t.Name, i.ID)
+		case c.Verb == CmdRetry && !tn.spent():
+			return "nothing was tried in " + i.ID + " that could be tried anew"
 		}
 	}
 	if c.Verb != CmdApprove {
@@ -86,6 +88,12 @@ func (tn *turn) wordRefusal(c *Command) string {
 		return fmt.Sprintf("%s was approved by %s already", p.Plan, p.By)
 	}
 	return ""
+}
+
+// spent reports whether something of the ladder is used up, or waits after a failed attempt.
+func (tn *turn) spent() bool {
+	t, i := tn.t, tn.inc
+	return len(i.Rungs) > 0 || t.BackoffUntil.After(tn.now) || slices.ContainsFunc(t.Efforts, func(e Effort) bool { return e.Class == i.Class })
 }
 
 // hostEvent takes what concerns the whole host: a pause, or what recoveryd itself lacks.

@@ -78,7 +78,7 @@ func (p *Page) incidentView(i incident.Incident, recs []incident.Record, t *inci
 	v := &incidentView{ID: i.ID, Href: root + "incidents/" + i.ID, Title: titleOf(i), Target: i.Target, Severity: i.Severity.String(), SeverityWords: severityWords(i.Severity),
 		Open: i.Open(), Since: i.Since, Opened: i.Opened, Closed: i.Closed, Confirmed: "at once",
 		Because: i.Diagnosis.Because, Witnesses: witnessWords(i.Diagnosis), Advice: i.Diagnosis.Advice, Runbook: p.o.Daemon.Runbook(i.Class),
-		Affected: i.Affected, Skipped: i.Skipped, Considered: i.Diagnosis.Considered,
+		Affected: i.Affected, Skipped: i.NotTried(), Considered: i.Diagnosis.Considered,
 		Paged: i.Paged, PagedWhy: string(i.PagedWhy), Tier: i.Tier, Relapses: i.Relapses}
 	if d := i.Opened.Sub(i.Since); d >= 50*time.Millisecond {
 		v.Confirmed = lasting(d) + " later"
