@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/recoveryd/recoveryd/pkg/platform/kubernetes/api"
 )
 
 // holdAnnotation is how people keep recoveryd away from a workload or a whole namespace: "<RFC 3339 time>|reason". A
@@ -51,9 +51,9 @@ var guards = []guard{
 			return ""
 		}
 		for _, v := range j.Resizers {
-			if v.Metadata.Namespace == w.Namespace && v.Spec.TargetRef.Kind == w.kind && v.Spec.TargetRef.Name == w.Name &&
-				v.Spec.UpdatePolicy.UpdateMode != "Off" && v.Spec.UpdatePolicy.UpdateMode != "Initial" {
-				return "the VerticalPodAutoscaler " + v.Metadata.Name + " owns its limits"
+			if v.Namespace == w.Namespace && v.Spec.Target.Kind == w.kind && v.Spec.Target.Name == w.Name &&
+				v.Spec.Update.Mode != "Off" && v.Spec.Update.Mode != "Initial" {
+				return "the VerticalPodAutoscaler " + v.Name + " owns its limits"
 			}
 		}
 		return ""
@@ -83,7 +83,7 @@ var guards = []guard{
 		}
 		for i := range j.Budgets {
 			b := &j.Budgets[i]
-			if b.Namespace == w.Namespace && b.Status.DisruptionsAllowed == 0 && selectorOf(b.Spec.Selector).Matches(labelSet(f.troubles[0].pod.Labels)) {
+			if b.Namespace == w.Namespace && b.Status.DisruptionsAllowed == 0 && b.Spec.Selector.Matches(f.troubles[0].pod.Labels) {
 				return "the PodDisruptionBudget " + b.Name + " allows no disruption now"
 			}
 		}
@@ -176,7 +176,7 @@ func helm(_ *judge, w *workload) string {
 }
 
 func otherController(_ *judge, w *workload) string {
-	if owner := metav1.GetControllerOf(&w.ObjectMeta); owner != nil {
+	if owner := w.Controller(); owner != nil {
 		return fmt.Sprintf("%s %s owns it and would put it back", owner.Kind, owner.Name)
 	}
 	return ""
@@ -190,8 +190,8 @@ func contested(_ *judge, w *workload) string {
 	who := "somebody"
 	latest := time.Time{}
 	for _, m := range w.ManagedFields {
-		if m.Manager != "recoveryd" && m.Subresource == "" && m.Time != nil && m.Time.After(latest) {
-			who, latest = m.Manager, m.Time.Time
+		if m.Manager != "recoveryd" && m.Subresource == "" && m.Time.After(latest) {
+			who, latest = m.Manager, m.Time
 		}
 	}
 	return "its last change was taken back by " + who
@@ -200,7 +200,7 @@ func contested(_ *judge, w *workload) string {
 // held reads people's hold of the workload or of its namespace.
 func (j *judge) held(w *workload) string {
 	places := []struct{ name, value string }{{"it", w.Annotations[holdAnnotation]}}
-	if i := slices.IndexFunc(j.Namespaces, func(n corev1.Namespace) bool { return n.Name == w.Namespace }); i >= 0 {
+	if i := slices.IndexFunc(j.Namespaces, func(n api.Namespace) bool { return n.Name == w.Namespace }); i >= 0 {
 		places = append(places, struct{ name, value string }{"the namespace", j.Namespaces[i].Annotations[holdAnnotation]})
 	}
 	for _, p := range places {
@@ -231,15 +231,16 @@ func (j *judge) headroom(w *workload, p plan) string {
 			continue
 		}
 		for name, hard := range q.Status.Hard {
-			used, ok := q.Status.Used[name]
+			spent, ok := q.Status.Used[name]
+			used := spent.DeepCopy()
 			if !ok {
 				continue
 			}
 			need := resource.MustParse("0")
 			switch name {
-			case corev1.ResourcePods, "count/pods":
+			case "pods", "count/pods":
 				need = resource.MustParse("1")
-			case corev1.ResourceLimitsMemory, corev1.ResourceRequestsMemory, corev1.ResourceMemory, corev1.ResourceLimitsCPU, corev1.ResourceRequestsCPU, corev1.ResourceCPU:
+			case "limits.memory", "requests.memory", "memory", "limits.cpu", "requests.cpu", "cpu":
 				need = templateNeeds(w, name)
 			default:
 				continue
@@ -249,7 +250,7 @@ func (j *judge) headroom(w *workload, p plan) string {
 			}
 			used.Add(need)
 			if used.Cmp(hard) > 0 {
-				return fmt.Sprintf("the quota %s has no room for it (%s: %s of %s used)", q.Name, name, q.Status.Used.Name(name, resource.DecimalSI).String(), hard.String())
+				return fmt.Sprintf("the quota %s has no room for it (%s: %s of %s used)", q.Name, name, spent.String(), hard.String())
 			}
 		}
 	}
@@ -257,7 +258,7 @@ func (j *judge) headroom(w *workload, p plan) string {
 }
 
 // templateNeeds sums what one pod of the workload takes from a quota's resource.
-func templateNeeds(w *workload, name corev1.ResourceName) resource.Quantity {
+func templateNeeds(w *workload, name string) resource.Quantity {
 	sum := resource.Quantity{}
 	if w.template == nil {
 		return sum
@@ -268,7 +269,7 @@ func templateNeeds(w *workload, name corev1.ResourceName) resource.Quantity {
 		if limits {
 			list = c.Resources.Limits
 		}
-		if q, ok := list[corev1.ResourceName(kind)]; ok {
+		if q, ok := list[kind]; ok {
 			sum.Add(q)
 		}
 	}

@@ -8,11 +8,9 @@ import (
 	"strings"
 	"time"
 
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
-	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-
 	"github.com/recoveryd/recoveryd/pkg/detect"
+
+	"github.com/recoveryd/recoveryd/pkg/platform/kubernetes/api"
 )
 
 // Class is a failure class; those that systemd's targets have, too, keep their name.
@@ -184,7 +182,7 @@ func (j *judge) find(w *workload) finding {
 			starting = append(starting, t)
 		case t.gated:
 			gated = p.Name + ": " + t.because
-		case t.planned && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed:
+		case t.planned && p.Status.Phase != api.PodSucceeded && p.Status.Phase != api.PodFailed:
 			planned = p.Name + ": " + t.because
 		}
 	}
@@ -208,7 +206,7 @@ func (j *judge) find(w *workload) finding {
 	}
 	if h := j.autoscaler(w); h != nil && w.ready >= w.wanted {
 		for _, c := range h.Status.Conditions {
-			if c.Type == autoscalingv2.ScalingLimited && c.Status == corev1.ConditionTrue && c.Reason == "TooManyReplicas" {
+			if c.Type == "ScalingLimited" && c.Status == api.True && c.Reason == "TooManyReplicas" {
 				return finding{verdict: detect.Degraded, class: ClassCapacity, culprit: "horizontalpodautoscaler/" + h.Name, witnesses: []Witness{ByController},
 					because: fmt.Sprintf("%d of %d ready, and the HorizontalPodAutoscaler %s wants more than its maximum of %d", w.ready, w.wanted, h.Name, h.Spec.MaxReplicas)}
 			}
@@ -248,13 +246,13 @@ func serves(w *workload, otherwise detect.Verdict) detect.Verdict {
 func (j *judge) intent(w *workload) (finding, bool) {
 	f := finding{verdict: detect.Healthy, hold: "operator-intent"}
 	switch {
-	case w.DeletionTimestamp != nil && len(w.Finalizers) > 0 && j.now.Sub(w.DeletionTimestamp.Time) > 5*stuckGrace && !slices.ContainsFunc(w.Finalizers, func(s string) bool { return strings.HasPrefix(s, "foregroundDeletion") || s == "orphan" }):
+	case w.DeletionTimestamp != nil && len(w.Finalizers) > 0 && j.now.Sub(*w.DeletionTimestamp) > 5*stuckGrace && !slices.ContainsFunc(w.Finalizers, func(s string) bool { return strings.HasPrefix(s, "foregroundDeletion") || s == "orphan" }):
 		f.verdict, f.class, f.culprit = detect.Unknown, ClassTerminating, "finalizer "+w.Finalizers[0]
 		f.because, f.holdWhy = "it was deleted and its finalizer keeps it", "it was deleted on purpose"
 	case w.DeletionTimestamp != nil:
 		f.verdict = detect.Unknown
 		f.because, f.holdWhy = "it is being deleted", "it was deleted on purpose"
-	case w.kind == kindJob && w.job.Spec.Suspend != nil && *w.job.Spec.Suspend:
+	case w.kind == kindJob && w.job.Spec.Suspend:
 		f.because, f.holdWhy = "the Job is suspended", "a person or a queue suspended it"
 	case w.known && w.wanted == 0 && (w.kind == kindDeployment || w.kind == kindStatefulSet || w.kind == kindReplicaSet):
 		f.because, f.holdWhy = "it is scaled to 0: it is meant to be off", "somebody scaled it to 0"
@@ -317,8 +315,8 @@ var (
 // workload or of its ReplicaSets, which StatefulSets, DaemonSets and Jobs have alone.
 func (j *judge) noPodMade(w *workload) (finding, bool) {
 	message := ""
-	if c, ok := w.condition("ReplicaFailure"); ok && c.status == "True" {
-		message = c.message
+	if c, ok := w.condition("ReplicaFailure"); ok && c.Status == "True" {
+		message = c.Message
 	}
 	by := ByController
 	if message == "" && w.ready < w.wanted && int32(len(w.pods)) < w.wanted {
@@ -371,9 +369,9 @@ func (j *judge) rollout(w *workload) (finding, bool) {
 	c, ok := w.condition("Progressing")
 	older := w.olderServing()
 	switch {
-	case ok && c.status == "False" && c.reason == "ProgressDeadlineExceeded":
+	case ok && c.Status == "False" && c.Reason == "ProgressDeadlineExceeded":
 		return finding{verdict: serves(w, detect.Unhealthy), class: ClassRollout, witnesses: []Witness{ByController}, newOnly: older != nil,
-			because: fmt.Sprintf("the rollout is stuck: %d of %d updated, %d available (%s)", w.updated, w.wanted, w.available, quote(c.message))}, true
+			because: fmt.Sprintf("the rollout is stuck: %d of %d updated, %d available (%s)", w.updated, w.wanted, w.available, quote(c.Message))}, true
 	case w.paused && w.updated < w.wanted:
 		return finding{verdict: detect.Healthy, hold: "paused", holdWhy: "a person paused the rollout", witnesses: []Witness{ByController},
 			because: fmt.Sprintf("%d of %d ready; the rollout is paused with %d updated", w.ready, w.wanted, w.updated)}, w.ready >= w.wanted
@@ -392,7 +390,7 @@ func (j *judge) serviceFinding(w *workload) (finding, bool) {
 		if f, bad := j.portFinding(w, s); bad {
 			return f, true
 		}
-		if s.matches && s.shown && w.ready > 0 && s.ready == 0 && !s.Spec.PublishNotReadyAddresses {
+		if s.matches && s.shown && w.ready > 0 && s.ready == 0 && !s.Spec.PublishNotReady {
 			return finding{verdict: detect.Unknown, class: ClassUnknown, culprit: "service/" + s.Name, witnesses: []Witness{ByEndpoints},
 				because: fmt.Sprintf("%d of %d ready, and the Service %s has no ready endpoint: its endpoints are not up to date, or those of another moment were given", w.ready, w.wanted, s.Name)}, true
 		}
@@ -416,8 +414,8 @@ func (j *judge) closed(w *workload) (finding, bool) {
 	first := ""
 	for i := range j.Policies {
 		p := &j.Policies[i]
-		if p.Namespace != w.Namespace || !selectorOf(&p.Spec.PodSelector).Matches(labelSet(w.podLabels())) ||
-			!slices.Contains(p.Spec.PolicyTypes, networkingv1.PolicyTypeIngress) && len(p.Spec.PolicyTypes) > 0 {
+		if p.Namespace != w.Namespace || !p.Spec.PodSelector.Matches(w.podLabels()) ||
+			!slices.Contains(p.Spec.Types, "Ingress") && len(p.Spec.Types) > 0 {
 			continue
 		}
 		if len(p.Spec.Ingress) > 0 {
@@ -478,7 +476,7 @@ func (j *judge) portFinding(w *workload, s service) (finding, bool) {
 		return finding{}, false
 	}
 	for _, p := range s.Spec.Ports {
-		name := p.TargetPort.StrVal
+		name := p.TargetPort.Text
 		if name == "" {
 			continue
 		}
@@ -505,12 +503,12 @@ func (j *judge) portFinding(w *workload, s service) (finding, bool) {
 // judgeJob judges a Job: its controller tries again by itself, and what failed for good is for people.
 func (j *judge) judgeJob(w *workload) finding {
 	for _, kind := range []string{"Failed", "FailureTarget"} {
-		if c, ok := w.condition(kind); ok && c.status == "True" {
+		if c, ok := w.condition(kind); ok && c.Status == "True" {
 			return finding{verdict: detect.Unhealthy, class: ClassJob, witnesses: []Witness{ByController}, hold: "job-pod", holdWhy: "a Job's pod is never started again by others",
-				because: fmt.Sprintf("the Job failed (%s): %s", c.reason, quote(c.message))}
+				because: fmt.Sprintf("the Job failed (%s): %s", c.Reason, quote(c.Message))}
 		}
 	}
-	if c, ok := w.condition("Complete"); ok && c.status == "True" {
+	if c, ok := w.condition("Complete"); ok && c.Status == "True" {
 		return finding{verdict: detect.Healthy, because: "the Job is complete", witnesses: []Witness{ByController}}
 	}
 	var bad []trouble
@@ -530,9 +528,9 @@ func (j *judge) judgeJob(w *workload) finding {
 }
 
 // autoscaler is the HorizontalPodAutoscaler that owns the workload's replicas; nil when none was shown.
-func (j *judge) autoscaler(w *workload) *autoscalingv2.HorizontalPodAutoscaler {
+func (j *judge) autoscaler(w *workload) *api.Autoscaler {
 	for i := range j.Autoscalers {
-		if h := &j.Autoscalers[i]; h.Namespace == w.Namespace && h.Spec.ScaleTargetRef.Kind == w.kind && h.Spec.ScaleTargetRef.Name == w.Name {
+		if h := &j.Autoscalers[i]; h.Namespace == w.Namespace && h.Spec.Target.Kind == w.kind && h.Spec.Target.Name == w.Name {
 			return h
 		}
 	}
@@ -544,10 +542,10 @@ func (j *judge) wellWords(w *workload) string {
 	words := fmt.Sprintf("%d of %d ready", w.ready, w.wanted)
 	restarts, last := int32(0), ""
 	for _, p := range w.pods {
-		for _, cs := range p.Status.ContainerStatuses {
+		for _, cs := range p.Status.Containers {
 			restarts += cs.RestartCount
-			if t := cs.LastTerminationState.Terminated; t != nil {
-				last = fmt.Sprintf("; the last restart was %s ago (%s)", short(j.now.Sub(t.FinishedAt.Time)), cmp.Or(t.Reason, "ended"))
+			if t := cs.LastState.Terminated; t != nil {
+				last = fmt.Sprintf("; the last restart was %s ago (%s)", short(j.now.Sub(t.FinishedAt)), cmp.Or(t.Reason, "ended"))
 			}
 		}
 	}

@@ -10,38 +10,30 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
-	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-	policyv1 "k8s.io/api/policy/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/recoveryd/recoveryd/pkg/platform/kubernetes/api"
 )
 
 // Objects is what is known of a cluster, as somebody read it from the API server: in any mix and order, of one or
 // several namespaces. A kind that is not there was not shown, which is not the same as "there is none": see [Objects.Shown].
 // The zero value holds nothing. It is not changed after [Read] and may be used concurrently.
 type Objects struct {
-	Deployments  []appsv1.Deployment
-	StatefulSets []appsv1.StatefulSet
-	DaemonSets   []appsv1.DaemonSet
-	ReplicaSets  []appsv1.ReplicaSet
-	Jobs         []batchv1.Job
-	CronJobs     []batchv1.CronJob
-	Pods         []corev1.Pod
-	Services     []corev1.Service
-	Slices       []discoveryv1.EndpointSlice
-	Nodes        []corev1.Node
-	Namespaces   []corev1.Namespace
-	Claims       []corev1.PersistentVolumeClaim
-	Quotas       []corev1.ResourceQuota
-	Budgets      []policyv1.PodDisruptionBudget
-	Policies     []networkingv1.NetworkPolicy
-	Autoscalers  []autoscalingv2.HorizontalPodAutoscaler
-	Resizers     []resizer
+	Deployments  []api.Deployment
+	StatefulSets []api.StatefulSet
+	DaemonSets   []api.DaemonSet
+	ReplicaSets  []api.ReplicaSet
+	Jobs         []api.Job
+	Pods         []api.Pod
+	Services     []api.Service
+	Slices       []api.EndpointSlice
+	Nodes        []api.Node
+	Namespaces   []api.Namespace
+	Quotas       []api.ResourceQuota
+	Budgets      []api.DisruptionBudget
+	Policies     []api.NetworkPolicy
+	Autoscalers  []api.Autoscaler
+	Resizers     []api.Resizer
 	Events       []event
 
 	// Unused names what was in the files and says nothing to the judgement, each once: "ConfigMap".
@@ -58,17 +50,6 @@ type event struct {
 	reason, note          string
 	last                  time.Time
 	count                 int32
-}
-
-// resizer is a VerticalPodAutoscaler, whose API is no part of Kubernetes itself.
-type resizer struct {
-	Metadata metav1.ObjectMeta `json:"metadata"`
-	Spec     struct {
-		TargetRef    autoscalingv2.CrossVersionObjectReference `json:"targetRef"`
-		UpdatePolicy struct {
-			UpdateMode string `json:"updateMode"`
-		} `json:"updatePolicy"`
-	} `json:"spec"`
 }
 
 // Shown reports whether objects of that kind ("Pod", "ReplicaSet") were among what was read, an empty list included.
@@ -136,8 +117,8 @@ func tableHint(text []byte) string {
 // add takes one object or a list of them.
 func (o *Objects) add(doc json.RawMessage) error {
 	var head struct {
-		metav1.TypeMeta `json:",inline"`
-		Items           []json.RawMessage `json:"items"`
+		Kind, APIVersion string
+		Items            []json.RawMessage
 	}
 	if err := json.Unmarshal(doc, &head); err != nil {
 		return fmt.Errorf("no Kubernetes object: %w", err)
@@ -158,7 +139,7 @@ func (o *Objects) add(doc json.RawMessage) error {
 		return nil
 	}
 	if head.Kind == "Status" {
-		var s metav1.Status
+		var s api.Status
 		_ = json.Unmarshal(doc, &s)
 		return fmt.Errorf("the API server's error, not an object: %s", s.Message)
 	}
@@ -200,39 +181,35 @@ func (o *Objects) take(group, kind string, doc json.RawMessage) error {
 	o.date(doc)
 	switch group + "/" + kind {
 	case "apps/Deployment":
-		return decodeInto(doc, &o.Deployments, func(d *appsv1.Deployment) *metav1.ObjectMeta { return &d.ObjectMeta })
+		return decodeInto(doc, &o.Deployments, func(d *api.Deployment) *api.Meta { return &d.Meta })
 	case "apps/StatefulSet":
-		return decodeInto(doc, &o.StatefulSets, func(s *appsv1.StatefulSet) *metav1.ObjectMeta { return &s.ObjectMeta })
+		return decodeInto(doc, &o.StatefulSets, func(s *api.StatefulSet) *api.Meta { return &s.Meta })
 	case "apps/DaemonSet":
-		return decodeInto(doc, &o.DaemonSets, func(d *appsv1.DaemonSet) *metav1.ObjectMeta { return &d.ObjectMeta })
+		return decodeInto(doc, &o.DaemonSets, func(d *api.DaemonSet) *api.Meta { return &d.Meta })
 	case "apps/ReplicaSet":
-		return decodeInto(doc, &o.ReplicaSets, func(r *appsv1.ReplicaSet) *metav1.ObjectMeta { return &r.ObjectMeta })
+		return decodeInto(doc, &o.ReplicaSets, func(r *api.ReplicaSet) *api.Meta { return &r.Meta })
 	case "batch/Job":
-		return decodeInto(doc, &o.Jobs, func(j *batchv1.Job) *metav1.ObjectMeta { return &j.ObjectMeta })
-	case "batch/CronJob":
-		return decodeInto(doc, &o.CronJobs, func(c *batchv1.CronJob) *metav1.ObjectMeta { return &c.ObjectMeta })
+		return decodeInto(doc, &o.Jobs, func(j *api.Job) *api.Meta { return &j.Meta })
 	case "/Pod":
-		return decodeInto(doc, &o.Pods, func(p *corev1.Pod) *metav1.ObjectMeta { return &p.ObjectMeta })
+		return decodeInto(doc, &o.Pods, func(p *api.Pod) *api.Meta { return &p.Meta })
 	case "/Service":
-		return decodeInto(doc, &o.Services, func(s *corev1.Service) *metav1.ObjectMeta { return &s.ObjectMeta })
+		return decodeInto(doc, &o.Services, func(s *api.Service) *api.Meta { return &s.Meta })
 	case "/Node":
-		return decodeInto(doc, &o.Nodes, func(n *corev1.Node) *metav1.ObjectMeta { return &n.ObjectMeta })
+		return decodeInto(doc, &o.Nodes, func(n *api.Node) *api.Meta { return &n.Meta })
 	case "/Namespace":
-		return decodeInto(doc, &o.Namespaces, func(n *corev1.Namespace) *metav1.ObjectMeta { return &n.ObjectMeta })
-	case "/PersistentVolumeClaim":
-		return decodeInto(doc, &o.Claims, func(c *corev1.PersistentVolumeClaim) *metav1.ObjectMeta { return &c.ObjectMeta })
+		return decodeInto(doc, &o.Namespaces, func(n *api.Namespace) *api.Meta { return &n.Meta })
 	case "/ResourceQuota":
-		return decodeInto(doc, &o.Quotas, func(q *corev1.ResourceQuota) *metav1.ObjectMeta { return &q.ObjectMeta })
+		return decodeInto(doc, &o.Quotas, func(q *api.ResourceQuota) *api.Meta { return &q.Meta })
 	case "policy/PodDisruptionBudget":
-		return decodeInto(doc, &o.Budgets, func(b *policyv1.PodDisruptionBudget) *metav1.ObjectMeta { return &b.ObjectMeta })
+		return decodeInto(doc, &o.Budgets, func(b *api.DisruptionBudget) *api.Meta { return &b.Meta })
 	case "networking.k8s.io/NetworkPolicy":
-		return decodeInto(doc, &o.Policies, func(p *networkingv1.NetworkPolicy) *metav1.ObjectMeta { return &p.ObjectMeta })
+		return decodeInto(doc, &o.Policies, func(p *api.NetworkPolicy) *api.Meta { return &p.Meta })
 	case "autoscaling/HorizontalPodAutoscaler": // v1 and v2 have scaleTargetRef, minReplicas and maxReplicas in the same places
-		return decodeInto(doc, &o.Autoscalers, func(h *autoscalingv2.HorizontalPodAutoscaler) *metav1.ObjectMeta { return &h.ObjectMeta })
+		return decodeInto(doc, &o.Autoscalers, func(h *api.Autoscaler) *api.Meta { return &h.Meta })
 	case "autoscaling.k8s.io/VerticalPodAutoscaler":
-		return decodeInto(doc, &o.Resizers, func(r *resizer) *metav1.ObjectMeta { return &r.Metadata })
+		return decodeInto(doc, &o.Resizers, func(r *api.Resizer) *api.Meta { return &r.Meta })
 	case "discovery.k8s.io/EndpointSlice":
-		return decodeInto(doc, &o.Slices, func(s *discoveryv1.EndpointSlice) *metav1.ObjectMeta { return &s.ObjectMeta })
+		return decodeInto(doc, &o.Slices, func(s *api.EndpointSlice) *api.Meta { return &s.Meta })
 	case "/Endpoints":
 		return o.takeEndpoints(doc)
 	case "/Event", "events.k8s.io/Event":
@@ -245,7 +222,7 @@ func (o *Objects) take(group, kind string, doc json.RawMessage) error {
 	}
 }
 
-func decodeInto[T any](doc json.RawMessage, list *[]T, meta func(*T) *metav1.ObjectMeta) error {
+func decodeInto[T any](doc json.RawMessage, list *[]T, meta func(*T) *api.Meta) error {
 	var v T
 	if err := json.Unmarshal(doc, &v); err != nil {
 		return err
@@ -266,21 +243,19 @@ func decodeInto[T any](doc json.RawMessage, list *[]T, meta func(*T) *metav1.Obj
 
 // takeEndpoints reads the older form of an EndpointSlice.
 func (o *Objects) takeEndpoints(doc json.RawMessage) error {
-	//lint:ignore SA1019 deprecated, and still what `kubectl get endpoints` prints
-	var e corev1.Endpoints
+	var e api.Endpoints
 	if err := json.Unmarshal(doc, &e); err != nil {
 		return err
 	}
-	s := discoveryv1.EndpointSlice{ObjectMeta: e.ObjectMeta}
-	s.Labels = map[string]string{discoveryv1.LabelServiceName: e.Name}
+	s := api.EndpointSlice{Meta: e.Meta}
+	s.Labels = map[string]string{api.ServiceLabel: e.Name}
 	for _, subset := range e.Subsets {
-		for _, p := range subset.Ports {
-			s.Ports = append(s.Ports, discoveryv1.EndpointPort{Name: &p.Name, Port: &p.Port})
-		}
-		for ready, list := range map[bool][]corev1.EndpointAddress{true: subset.Addresses, false: subset.NotReadyAddresses} {
+		s.Ports = append(s.Ports, subset.Ports...)
+		for ready, list := range map[bool][]api.EndpointAddress{true: subset.Addresses, false: subset.NotReady} {
 			for _, a := range list {
-				s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Addresses: []string{a.IP}, TargetRef: a.TargetRef,
-					Conditions: discoveryv1.EndpointConditions{Ready: &ready}})
+				e := api.Endpoint{Addresses: []string{a.IP}, TargetRef: a.TargetRef}
+				e.Conditions.Ready = &ready
+				s.Endpoints = append(s.Endpoints, e)
 			}
 		}
 	}
@@ -293,15 +268,15 @@ func (o *Objects) takeEndpoints(doc json.RawMessage) error {
 // series), which the API server serves as two views of one thing.
 func (o *Objects) takeEvent(doc json.RawMessage) error {
 	var e struct {
-		InvolvedObject, Regarding corev1.ObjectReference
+		InvolvedObject, Regarding api.ObjectReference
 		Reason, Message, Note     string
-		LastTimestamp             *metav1.Time      `json:"lastTimestamp"`
-		DeprecatedLastTimestamp   *metav1.Time      `json:"deprecatedLastTimestamp"`
-		EventTime                 *metav1.MicroTime `json:"eventTime"`
+		LastTimestamp             *time.Time `json:"lastTimestamp"`
+		DeprecatedLastTimestamp   *time.Time `json:"deprecatedLastTimestamp"`
+		EventTime                 *time.Time `json:"eventTime"`
 		Count, DeprecatedCount    int32
 		Series                    *struct {
 			Count            int32
-			LastObservedTime metav1.MicroTime `json:"lastObservedTime"`
+			LastObservedTime time.Time `json:"lastObservedTime"`
 		}
 	}
 	if err := json.Unmarshal(doc, &e); err != nil {
@@ -315,18 +290,18 @@ func (o *Objects) takeEvent(doc json.RawMessage) error {
 		note = e.Note
 	}
 	got := event{kind: about.Kind, namespace: about.Namespace, name: about.Name, reason: e.Reason, note: note, count: max(e.Count, e.DeprecatedCount, 1)}
-	for _, t := range []*metav1.Time{e.LastTimestamp, e.DeprecatedLastTimestamp} {
+	for _, t := range []*time.Time{e.LastTimestamp, e.DeprecatedLastTimestamp} {
 		if t != nil && t.After(got.last) {
-			got.last = t.Time
+			got.last = *t
 		}
 	}
 	if e.EventTime != nil && e.EventTime.After(got.last) {
-		got.last = e.EventTime.Time
+		got.last = *e.EventTime
 	}
 	if e.Series != nil {
 		got.count = max(got.count, e.Series.Count)
 		if e.Series.LastObservedTime.After(got.last) {
-			got.last = e.Series.LastObservedTime.Time
+			got.last = e.Series.LastObservedTime
 		}
 	}
 	o.Events = append(o.Events, got)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	"github.com/recoveryd/recoveryd/pkg/platform/kubernetes/api"
 )
 
 // loopWindow is how long a container must have run for its next crash to be a new one: the kubelet, too, forgets its
@@ -25,7 +25,7 @@ const stuckGrace = time.Minute
 // trouble is what is wrong with one pod. Class "" means that nothing is; see also starting and planned.
 type trouble struct {
 	class     Class
-	pod       *corev1.Pod
+	pod       *api.Pod
 	because   string // a clause that stands after the pod's name and a colon
 	culprit   string
 	witnesses []Witness
@@ -34,7 +34,7 @@ type trouble struct {
 	gated     bool // kept from being scheduled on purpose
 	elsewhere bool // what must be mended is neither the pod nor its template: a registry, a node
 	container string
-	last      *corev1.ContainerStateTerminated
+	last      *api.Terminated
 }
 
 // order is which trouble stands for the workload when its pods have several: what explains the others comes first.
@@ -48,20 +48,20 @@ func byOrder(a, b trouble) int {
 var imageReasons = []string{"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed"}
 
 // troubleOf says what is wrong with one pod.
-func (j *judge) troubleOf(p *corev1.Pod) trouble {
+func (j *judge) troubleOf(p *api.Pod) trouble {
 	t := trouble{pod: p, witnesses: []Witness{ByPod}}
 	if p.DeletionTimestamp != nil {
 		return j.terminating(p, t)
 	}
-	if c := podCondition(p, corev1.DisruptionTarget); c != nil && c.Status == corev1.ConditionTrue {
+	if c := podCondition(p, api.DisruptionTarget); c != nil && c.Status == api.True {
 		t.planned, t.because = true, "is taken away on purpose ("+c.Reason+")"
 		return t
 	}
 	switch p.Status.Phase {
-	case corev1.PodSucceeded:
+	case api.PodSucceeded:
 		t.planned = true
 		return t
-	case corev1.PodFailed:
+	case api.PodFailed:
 		// Its controller makes another one; this is what is left of it: evicted, preempted, a node that was shut down.
 		t.planned, t.because = true, "ended ("+cmp.Or(p.Status.Reason, "Failed")+")"
 		return t
@@ -71,7 +71,7 @@ func (j *judge) troubleOf(p *corev1.Pod) trouble {
 		t.witnesses = append(t.witnesses, ByNode)
 		return t
 	}
-	statuses := append(slices.Clone(p.Status.InitContainerStatuses), p.Status.ContainerStatuses...)
+	statuses := append(slices.Clone(p.Status.Init), p.Status.Containers...)
 	found := []trouble{}
 	for i := range statuses {
 		if c := j.containerTrouble(p, &statuses[i], t); c.class != "" {
@@ -81,7 +81,7 @@ func (j *judge) troubleOf(p *corev1.Pod) trouble {
 	if len(found) > 0 {
 		return slices.MinFunc(found, byOrder)
 	}
-	if p.Status.Phase == corev1.PodPending || p.Status.Phase == "" {
+	if p.Status.Phase == api.PodPending || p.Status.Phase == "" {
 		return j.pending(p, t)
 	}
 	if !podReady(p) {
@@ -91,12 +91,12 @@ func (j *judge) troubleOf(p *corev1.Pod) trouble {
 }
 
 // containerTrouble judges one container of a pod that is bound to a working node.
-func (j *judge) containerTrouble(p *corev1.Pod, cs *corev1.ContainerStatus, t trouble) trouble {
+func (j *judge) containerTrouble(p *api.Pod, cs *api.ContainerStatus, t trouble) trouble {
 	of := ""
-	if len(p.Status.ContainerStatuses)+len(p.Status.InitContainerStatuses) > 1 {
+	if len(p.Status.Containers)+len(p.Status.Init) > 1 {
 		of = "container " + cs.Name + ": "
 	}
-	last := cs.LastTerminationState.Terminated
+	last := cs.LastState.Terminated
 	if cs.State.Terminated != nil {
 		last = cs.State.Terminated
 	}
@@ -116,14 +116,14 @@ func (j *judge) containerTrouble(p *corev1.Pod, cs *corev1.ContainerStatus, t tr
 		t.class = ClassMisconfigured
 		t.because = of + "the container cannot be started: " + quote(waiting.Message)
 		return t
-	case p.Spec.RestartPolicy == corev1.RestartPolicyNever:
+	case p.Spec.RestartPolicy == "Never":
 		return t
 	}
 	loops := waiting != nil && waiting.Reason == "CrashLoopBackOff"
 	if !loops && last != nil {
-		short := last.FinishedAt.Sub(last.StartedAt.Time) < loopWindow
-		recent := j.now.Sub(last.FinishedAt.Time) < loopWindow
-		ended := cs.State.Terminated != nil && (cs.State.Terminated.ExitCode != 0 || p.Spec.RestartPolicy != corev1.RestartPolicyOnFailure) && !isInit(p, cs.Name)
+		short := last.FinishedAt.Sub(last.StartedAt) < loopWindow
+		recent := j.now.Sub(last.FinishedAt) < loopWindow
+		ended := cs.State.Terminated != nil && (cs.State.Terminated.ExitCode != 0 || p.Spec.RestartPolicy != "OnFailure") && !isInit(p, cs.Name)
 		loops = recent && short && (cs.RestartCount >= 2 || ended && cs.RestartCount >= 1)
 		if last.Reason == "OOMKilled" { // a leak may need an hour for each round
 			loops = recent && cs.RestartCount >= 2
@@ -158,15 +158,15 @@ func (j *judge) containerTrouble(p *corev1.Pod, cs *corev1.ContainerStatus, t tr
 }
 
 // isInit reports an init container that is meant to end.
-func isInit(p *corev1.Pod, name string) bool {
-	return slices.ContainsFunc(p.Spec.InitContainers, func(c corev1.Container) bool {
-		return c.Name == name && (c.RestartPolicy == nil || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways)
+func isInit(p *api.Pod, name string) bool {
+	return slices.ContainsFunc(p.Spec.InitContainers, func(c api.Container) bool {
+		return c.Name == name && (c.RestartPolicy != "Always")
 	})
 }
 
 // exitWords says how a container ended. 128 and more are signals (128 + number, as shells count); the codes that Docker
 // and the OCI runtimes give for a program that cannot be run are 126, 127 and 128.
-func exitWords(t *corev1.ContainerStateTerminated) string {
+func exitWords(t *api.Terminated) string {
 	switch t.ExitCode {
 	case 0:
 		return "exit code 0: the program ends by itself, and a service must not"
@@ -208,7 +208,7 @@ func probeNote(notes []string) string {
 
 // imageWords says why an image cannot be had, as far as the message tells: each cause has another cure. elsewhere is true
 // when another template would not help, or only by luck: the registry, the right to pull, the node's disk.
-func imageWords(image string, w *corev1.ContainerStateWaiting, notes []string) (words string, elsewhere bool) {
+func imageWords(image string, w *api.Waiting, notes []string) (words string, elsewhere bool) {
 	all := w.Message
 	if w.Reason == "ImagePullBackOff" { // its own message only says that it waits; the cause stands in the event
 		all += " " + strings.Join(notes, " ")
@@ -262,10 +262,10 @@ func missingObject(message string) string {
 	return ""
 }
 
-func limitOf(p *corev1.Pod, container string) string {
+func limitOf(p *api.Pod, container string) string {
 	for _, c := range slices.Concat(p.Spec.Containers, p.Spec.InitContainers) {
 		if c.Name == container {
-			if limit, ok := c.Resources.Limits[corev1.ResourceMemory]; ok {
+			if limit, ok := c.Resources.Limits["memory"]; ok {
 				return ", its limit is " + limit.String()
 			}
 			return ", and it has no limit of its own: the node was short of memory"
@@ -275,8 +275,8 @@ func limitOf(p *corev1.Pod, container string) string {
 }
 
 // terminating judges a pod that is being deleted. Its deletionTimestamp is when its grace ends.
-func (j *judge) terminating(p *corev1.Pod, t trouble) trouble {
-	late := j.now.Sub(p.DeletionTimestamp.Time)
+func (j *judge) terminating(p *api.Pod, t trouble) trouble {
+	late := j.now.Sub(*p.DeletionTimestamp)
 	if late < stuckGrace {
 		t.planned, t.because = true, "is being deleted"
 		return t
@@ -296,18 +296,18 @@ func (j *judge) terminating(p *corev1.Pod, t trouble) trouble {
 
 // nodeTrouble says why a node is not to be trusted; "" when it is well or was not shown.
 func (j *judge) nodeTrouble(name string) string {
-	i := slices.IndexFunc(j.Nodes, func(n corev1.Node) bool { return n.Name == name })
+	i := slices.IndexFunc(j.Nodes, func(n api.Node) bool { return n.Name == name })
 	if name == "" || i < 0 {
 		return ""
 	}
 	n := &j.Nodes[i]
 	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
+		if c.Type == api.Ready && c.Status != api.True {
 			return fmt.Sprintf("its node %s is not ready (%s)", name, cmp.Or(c.Reason, string(c.Status)))
 		}
 	}
 	for _, taint := range n.Spec.Taints {
-		if taint.Key == corev1.TaintNodeUnreachable || taint.Key == corev1.TaintNodeNotReady || taint.Key == corev1.TaintNodeOutOfService {
+		if taint.Key == "node.kubernetes.io/unreachable" || taint.Key == "node.kubernetes.io/not-ready" || taint.Key == "node.kubernetes.io/out-of-service" {
 			return fmt.Sprintf("its node %s has the taint %s", name, taint.Key)
 		}
 	}
@@ -318,18 +318,18 @@ func (j *judge) nodeTrouble(name string) string {
 var mountReasons = []string{"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedMapVolume", "NetworkNotReady", "FailedCreatePodContainer"}
 
 // pending judges a pod none of whose containers was started.
-func (j *judge) pending(p *corev1.Pod, t trouble) trouble {
-	scheduled := podCondition(p, corev1.PodScheduled)
+func (j *judge) pending(p *api.Pod, t trouble) trouble {
+	scheduled := podCondition(p, api.PodScheduled)
 	if len(p.Spec.SchedulingGates) > 0 && p.Spec.NodeName == "" || scheduled != nil && scheduled.Reason == "SchedulingGated" {
 		t.gated, t.because = true, "is kept from being scheduled by "+gates(p)
 		return t
 	}
-	if scheduled != nil && scheduled.Status == corev1.ConditionFalse && scheduled.Reason == corev1.PodReasonUnschedulable {
+	if scheduled != nil && scheduled.Status == api.False && scheduled.Reason == "Unschedulable" {
 		t.class, t.witnesses = ClassPending, []Witness{ByScheduler}
 		t.because, t.culprit = unschedulable(scheduled.Message)
 		return t
 	}
-	if notes := j.notes(p, mountReasons...); len(notes) > 0 && j.now.Sub(p.CreationTimestamp.Time) > time.Minute {
+	if notes := j.notes(p, mountReasons...); len(notes) > 0 && j.now.Sub(p.CreationTimestamp) > time.Minute {
 		t.class, t.culprit = ClassNode, "node/"+p.Spec.NodeName
 		t.witnesses = append(t.witnesses, ByEvents)
 		t.because = "waits on " + p.Spec.NodeName + " for its volumes or its network: " + quote(notes[0])
@@ -339,7 +339,7 @@ func (j *judge) pending(p *corev1.Pod, t trouble) trouble {
 		}
 		return t
 	}
-	if age := j.now.Sub(p.CreationTimestamp.Time); age > creatingGrace && p.Spec.NodeName != "" {
+	if age := j.now.Sub(p.CreationTimestamp); age > creatingGrace && p.Spec.NodeName != "" {
 		t.class, t.culprit = ClassNode, "node/"+p.Spec.NodeName
 		t.because = fmt.Sprintf("has been waiting on %s for %s, and no event says for what", p.Spec.NodeName, short(age))
 		return t
@@ -348,7 +348,7 @@ func (j *judge) pending(p *corev1.Pod, t trouble) trouble {
 	return t
 }
 
-func gates(p *corev1.Pod) string {
+func gates(p *api.Pod) string {
 	if len(p.Spec.SchedulingGates) == 0 {
 		return "a scheduling gate"
 	}
@@ -360,11 +360,11 @@ func gates(p *corev1.Pod) string {
 }
 
 // notReady judges a pod that runs and gets no traffic.
-func (j *judge) notReady(p *corev1.Pod, t trouble) trouble {
-	since := p.CreationTimestamp.Time
-	for _, cs := range p.Status.ContainerStatuses {
+func (j *judge) notReady(p *api.Pod, t trouble) trouble {
+	since := p.CreationTimestamp
+	for _, cs := range p.Status.Containers {
 		if cs.State.Running != nil && cs.State.Running.StartedAt.After(since) {
-			since = cs.State.Running.StartedAt.Time
+			since = cs.State.Running.StartedAt
 		}
 	}
 	if age, grace := j.now.Sub(since), startGrace(p); age < grace {
@@ -373,8 +373,8 @@ func (j *judge) notReady(p *corev1.Pod, t trouble) trouble {
 	}
 	t.class, t.because = ClassNotReady, "runs and is not ready"
 	for _, gate := range p.Spec.ReadinessGates {
-		if c := podCondition(p, gate.ConditionType); c == nil || c.Status != corev1.ConditionTrue {
-			if ready := podCondition(p, corev1.ContainersReady); ready != nil && ready.Status == corev1.ConditionTrue {
+		if c := podCondition(p, gate.ConditionType); c == nil || c.Status != api.True {
+			if ready := podCondition(p, api.ContainersReady); ready != nil && ready.Status == api.True {
 				t.because = "is well and waits for the readiness gate " + string(gate.ConditionType)
 				t.culprit = "readiness gate " + string(gate.ConditionType)
 				return t
@@ -393,11 +393,11 @@ func (j *judge) notReady(p *corev1.Pod, t trouble) trouble {
 
 // startGrace is how long the pod's own probes allow it to take from its start until it is ready: the longest of its
 // containers, a half more for a busy node, and a minute at the least.
-func startGrace(p *corev1.Pod) time.Duration {
+func startGrace(p *api.Pod) time.Duration {
 	longest := time.Duration(0)
 	for _, c := range p.Spec.Containers {
 		sum := time.Duration(0)
-		for _, probe := range []*corev1.Probe{c.StartupProbe, c.ReadinessProbe} {
+		for _, probe := range []*api.Probe{c.StartupProbe, c.Readiness} {
 			if probe != nil {
 				sum += time.Duration(probe.InitialDelaySeconds+cmp.Or(probe.PeriodSeconds, 10)*cmp.Or(probe.FailureThreshold, 3)) * time.Second
 			}
@@ -408,7 +408,7 @@ func startGrace(p *corev1.Pod) time.Duration {
 }
 
 // notes are what the events of these reasons say about a pod, the latest first.
-func (j *judge) notes(p *corev1.Pod, reasons ...string) []string {
+func (j *judge) notes(p *api.Pod, reasons ...string) []string {
 	return j.notesOn(kindPod, p.Namespace, p.Name, reasons...)
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
@@ -246,7 +245,7 @@ func memoryLimit(f finding) (container string, limit resource.Quantity, has bool
 	t := f.troubles[0]
 	for _, c := range slices.Concat(t.pod.Spec.Containers, t.pod.Spec.InitContainers) {
 		if c.Name == t.container {
-			limit, has = c.Resources.Limits[corev1.ResourceMemory]
+			limit, has = c.Resources.Limits["memory"]
 			return c.Name, limit, has
 		}
 	}

@@ -7,11 +7,7 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
+	"github.com/recoveryd/recoveryd/pkg/platform/kubernetes/api"
 )
 
 // Kinds of target, in the words of the API.
@@ -29,28 +25,25 @@ const (
 // known says that the controller's object was shown, and not only its pods.
 type workload struct {
 	kind string
-	metav1.ObjectMeta
+	api.Meta
 	known      bool
-	template   *corev1.PodTemplateSpec // nil when the controller was not shown
-	selector   labels.Selector
+	template   *api.PodTemplate // nil when the controller was not shown
+	selector   *api.Selector
 	wanted     int32
 	ready      int32
 	updated    int32
 	available  int32
 	observed   int64
 	paused     bool
-	conditions []condition
-	pods       []*corev1.Pod
+	conditions []api.Condition
+	pods       []*api.Pod
 	revisions  []revision // of a Deployment, newest first
 	services   []service
 	maxSurge   bool // a rollout makes additional pods first
 	manual     bool // a person rolls updates on: OnDelete, or a partition that holds some pods back
-	job        *batchv1.Job
-	set        *appsv1.StatefulSet
+	job        *api.Job
+	set        *api.StatefulSet
 }
-
-// condition is one condition of a workload's status, of whatever kind.
-type condition struct{ kind, status, reason, message string }
 
 // revision is one version of a Deployment's template: a ReplicaSet.
 type revision struct {
@@ -63,7 +56,7 @@ type revision struct {
 
 // service is a Service that is meant for a workload, with the endpoints that stand behind it.
 type service struct {
-	*corev1.Service
+	*api.Service
 	matches   bool // its selector matches the workload's template
 	shown     bool // its endpoints were shown
 	ready     int  // addresses that get traffic
@@ -84,10 +77,10 @@ func namespaced(namespace, name string) string {
 	return namespace + "/" + name
 }
 
-func (w *workload) condition(kind string) (condition, bool) {
-	i := slices.IndexFunc(w.conditions, func(c condition) bool { return c.kind == kind })
+func (w *workload) condition(kind string) (api.Condition, bool) {
+	i := slices.IndexFunc(w.conditions, func(c api.Condition) bool { return c.Type == kind })
 	if i < 0 {
-		return condition{}, false
+		return api.Condition{}, false
 	}
 	return w.conditions[i], true
 }
@@ -101,15 +94,15 @@ func (w *workload) current() string {
 }
 
 // isNew reports that the pod is of the newest revision while an older one is still there: a rollout is under way.
-func (w *workload) isNew(p *corev1.Pod) bool {
+func (w *workload) isNew(p *api.Pod) bool {
 	switch w.kind {
 	case kindDeployment:
-		return w.olderServing() != nil && p.Labels[appsv1.DefaultDeploymentUniqueLabelKey] == w.current()
+		return w.olderServing() != nil && p.Labels[api.TemplateHash] == w.current()
 	case kindStatefulSet:
 		st := w.set.Status
-		return st.UpdateRevision != st.CurrentRevision && p.Labels[appsv1.ControllerRevisionHashLabelKey] == st.UpdateRevision
+		return st.UpdateRevision != st.CurrentRevision && p.Labels[api.RevisionHash] == st.UpdateRevision
 	case kindDaemonSet:
-		return w.known && w.updated < w.wanted && p.Labels[appsv1.ControllerRevisionHashLabelKey] == w.current()
+		return w.known && w.updated < w.wanted && p.Labels[api.RevisionHash] == w.current()
 	}
 	return false
 }
@@ -128,11 +121,11 @@ func (w *workload) olderServing() *revision {
 // stray reports that the pod is of a revision that is neither wanted nor on its way: the StatefulSet's template was put back
 // while the pod was being updated. Its controller waits for such a pod to get ready and does not replace it (kubernetes
 // #67250).
-func (w *workload) stray(p *corev1.Pod) bool {
+func (w *workload) stray(p *api.Pod) bool {
 	if w.kind != kindStatefulSet || w.set == nil {
 		return false
 	}
-	st, hash := w.set.Status, p.Labels[appsv1.ControllerRevisionHashLabelKey]
+	st, hash := w.set.Status, p.Labels[api.RevisionHash]
 	return hash != "" && st.UpdateRevision != "" && st.UpdateRevision == st.CurrentRevision && hash != st.UpdateRevision && !podReady(p)
 }
 
@@ -155,8 +148,8 @@ func (w *workload) proven() *revision {
 func workloads(o *Objects) []*workload {
 	var list []*workload
 	owners := map[string]*workload{} // by uid
-	add := func(w *workload, meta metav1.ObjectMeta, conditions []condition) {
-		w.ObjectMeta, w.conditions = meta, conditions
+	add := func(w *workload, meta api.Meta, conditions []api.Condition) {
+		w.Meta, w.conditions = meta, conditions
 		list = append(list, w)
 		if meta.UID != "" {
 			owners[string(meta.UID)] = w
@@ -165,36 +158,32 @@ func workloads(o *Objects) []*workload {
 	}
 	for i := range o.Deployments {
 		d := &o.Deployments[i]
-		w := &workload{kind: kindDeployment, known: true, template: &d.Spec.Template, selector: selectorOf(d.Spec.Selector), wanted: orOne(d.Spec.Replicas),
-			ready: d.Status.ReadyReplicas, updated: d.Status.UpdatedReplicas, available: d.Status.AvailableReplicas, observed: d.Status.ObservedGeneration,
-			paused: d.Spec.Paused, maxSurge: d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType && !zeroSurge(d)}
-		add(w, d.ObjectMeta, mapConditions(d.Status.Conditions, func(c appsv1.DeploymentCondition) condition {
-			return condition{string(c.Type), string(c.Status), c.Reason, c.Message}
-		}))
+		w := &workload{kind: kindDeployment, known: true, template: &d.Spec.Template, selector: d.Spec.Selector, wanted: orOne(d.Spec.Replicas),
+			ready: d.Status.Ready, updated: d.Status.Updated, available: d.Status.Available, observed: d.Status.ObservedGeneration,
+			paused: d.Spec.Paused, maxSurge: d.Spec.Strategy.Type != api.Recreate && !zeroSurge(d)}
+		add(w, d.Meta, d.Status.Conditions)
 	}
 	for i := range o.StatefulSets {
 		s := &o.StatefulSets[i]
-		w := &workload{kind: kindStatefulSet, known: true, template: &s.Spec.Template, selector: selectorOf(s.Spec.Selector), wanted: orOne(s.Spec.Replicas),
-			ready: s.Status.ReadyReplicas, updated: s.Status.UpdatedReplicas, available: s.Status.AvailableReplicas, observed: s.Status.ObservedGeneration, set: s}
-		if u := s.Spec.UpdateStrategy; u.Type == appsv1.OnDeleteStatefulSetStrategyType ||
-			u.RollingUpdate != nil && u.RollingUpdate.Partition != nil && *u.RollingUpdate.Partition > 0 {
+		w := &workload{kind: kindStatefulSet, known: true, template: &s.Spec.Template, selector: s.Spec.Selector, wanted: orOne(s.Spec.Replicas),
+			ready: s.Status.Ready, updated: s.Status.Updated, available: s.Status.Available, observed: s.Status.ObservedGeneration, set: s}
+		if u := s.Spec.Update; u.Type == api.OnDelete ||
+			u.RollingUpdate != nil && u.RollingUpdate.Partition > 0 {
 			w.manual = true
 		}
-		add(w, s.ObjectMeta, nil)
+		add(w, s.Meta, nil)
 	}
 	for i := range o.DaemonSets {
 		d := &o.DaemonSets[i]
-		w := &workload{kind: kindDaemonSet, known: true, template: &d.Spec.Template, selector: selectorOf(d.Spec.Selector), wanted: d.Status.DesiredNumberScheduled,
-			ready: d.Status.NumberReady, updated: d.Status.UpdatedNumberScheduled, available: d.Status.NumberAvailable, observed: d.Status.ObservedGeneration,
-			manual: d.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType}
-		add(w, d.ObjectMeta, nil)
+		w := &workload{kind: kindDaemonSet, known: true, template: &d.Spec.Template, selector: d.Spec.Selector, wanted: d.Status.Wanted,
+			ready: d.Status.Ready, updated: d.Status.Updated, available: d.Status.Available, observed: d.Status.ObservedGeneration,
+			manual: d.Spec.Update.Type == api.OnDelete}
+		add(w, d.Meta, nil)
 	}
 	for i := range o.Jobs {
 		j := &o.Jobs[i]
-		add(&workload{kind: kindJob, known: true, template: &j.Spec.Template, selector: labels.Nothing(), wanted: 1, job: j}, j.ObjectMeta,
-			mapConditions(j.Status.Conditions, func(c batchv1.JobCondition) condition {
-				return condition{string(c.Type), string(c.Status), c.Reason, c.Message}
-			}))
+		add(&workload{kind: kindJob, known: true, template: &j.Spec.Template, selector: nil, wanted: 1, job: j}, j.Meta,
+			j.Status.Conditions)
 	}
 	placeReplicaSets(o, owners, add)
 	placePods(o, owners, &list)
@@ -210,27 +199,25 @@ func workloads(o *Objects) []*workload {
 
 // placeReplicaSets gives each ReplicaSet to its Deployment as a revision; one without an owner is a target itself, and
 // one whose Deployment was not shown stands for it.
-func placeReplicaSets(o *Objects, owners map[string]*workload, add func(*workload, metav1.ObjectMeta, []condition)) {
+func placeReplicaSets(o *Objects, owners map[string]*workload, add func(*workload, api.Meta, []api.Condition)) {
 	for i := range o.ReplicaSets {
 		r := &o.ReplicaSets[i]
-		conditions := mapConditions(r.Status.Conditions, func(c appsv1.ReplicaSetCondition) condition {
-			return condition{string(c.Type), string(c.Status), c.Reason, c.Message}
-		})
-		owner := metav1.GetControllerOf(r)
+		conditions := r.Status.Conditions
+		owner := r.Controller()
 		if owner == nil {
-			add(&workload{kind: kindReplicaSet, known: true, template: &r.Spec.Template, selector: selectorOf(r.Spec.Selector), wanted: orOne(r.Spec.Replicas),
-				ready: r.Status.ReadyReplicas, updated: r.Status.Replicas, available: r.Status.AvailableReplicas, observed: r.Status.ObservedGeneration}, r.ObjectMeta, conditions)
+			add(&workload{kind: kindReplicaSet, known: true, template: &r.Spec.Template, selector: r.Spec.Selector, wanted: orOne(r.Spec.Replicas),
+				ready: r.Status.Ready, updated: r.Status.Replicas, available: r.Status.Available, observed: r.Status.ObservedGeneration}, r.Meta, conditions)
 			continue
 		}
 		w := ownerOf(owner, r.Namespace, owners)
 		if w == nil {
-			w = &workload{kind: owner.Kind, selector: selectorOf(r.Spec.Selector)}
-			add(w, metav1.ObjectMeta{Name: owner.Name, Namespace: r.Namespace, UID: owner.UID}, nil)
+			w = &workload{kind: owner.Kind, selector: r.Spec.Selector}
+			add(w, api.Meta{Name: owner.Name, Namespace: r.Namespace, UID: owner.UID}, nil)
 		}
 		number, _ := strconv.ParseInt(r.Annotations["deployment.kubernetes.io/revision"], 10, 64)
-		w.revisions = append(w.revisions, revision{number, r.Name, r.Labels[appsv1.DefaultDeploymentUniqueLabelKey], r.Status.ReadyReplicas, r.CreationTimestamp.Time})
+		w.revisions = append(w.revisions, revision{number, r.Name, r.Labels[api.TemplateHash], r.Status.Ready, r.CreationTimestamp})
 		if !w.known {
-			w.wanted, w.ready = w.wanted+orOne(r.Spec.Replicas), w.ready+r.Status.ReadyReplicas
+			w.wanted, w.ready = w.wanted+orOne(r.Spec.Replicas), w.ready+r.Status.Ready
 		}
 		if r.Spec.Replicas == nil || *r.Spec.Replicas > 0 {
 			w.conditions = append(w.conditions, conditions...) // ReplicaFailure stands here first
@@ -241,7 +228,7 @@ func placeReplicaSets(o *Objects, owners map[string]*workload, add func(*workloa
 	}
 }
 
-func ownerOf(ref *metav1.OwnerReference, namespace string, owners map[string]*workload) *workload {
+func ownerOf(ref *api.OwnerReference, namespace string, owners map[string]*workload) *workload {
 	if w := owners[string(ref.UID)]; w != nil && ref.UID != "" {
 		return w
 	}
@@ -253,7 +240,7 @@ func ownerOf(ref *metav1.OwnerReference, namespace string, owners map[string]*wo
 func placePods(o *Objects, owners map[string]*workload, list *[]*workload) {
 	sets := map[string]*workload{}
 	for i := range o.ReplicaSets {
-		if ref := metav1.GetControllerOf(&o.ReplicaSets[i]); ref != nil {
+		if ref := o.ReplicaSets[i].Controller(); ref != nil {
 			sets[namespaced(o.ReplicaSets[i].Namespace, o.ReplicaSets[i].Name)] = ownerOf(ref, o.ReplicaSets[i].Namespace, owners)
 		}
 	}
@@ -261,12 +248,12 @@ func placePods(o *Objects, owners map[string]*workload, list *[]*workload) {
 		p := &o.Pods[i]
 		kind, name := kindPod, p.Name
 		var w *workload
-		if ref := metav1.GetControllerOf(p); ref != nil {
+		if ref := p.Controller(); ref != nil {
 			kind, name = ref.Kind, ref.Name
 			w = ownerOf(ref, p.Namespace, owners)
 			if w == nil && ref.Kind == kindReplicaSet {
 				if w = sets[namespaced(p.Namespace, ref.Name)]; w == nil {
-					if hash := p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]; hash != "" {
+					if hash := p.Labels[api.TemplateHash]; hash != "" {
 						kind, name = kindDeployment, strings.TrimSuffix(ref.Name, "-"+hash)
 						w = owners[namespaced(p.Namespace, "deployment/"+name)]
 					}
@@ -277,16 +264,16 @@ func placePods(o *Objects, owners map[string]*workload, list *[]*workload) {
 			}
 		}
 		if w == nil {
-			w = &workload{kind: kind, ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: p.Namespace}, selector: labels.SelectorFromSet(p.Labels)}
+			w = &workload{kind: kind, Meta: api.Meta{Name: name, Namespace: p.Namespace}, selector: &api.Selector{MatchLabels: p.Labels}}
 			if kind == kindPod {
-				w.ObjectMeta, w.known = p.ObjectMeta, true
-				w.template = &corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}
+				w.Meta, w.known = p.Meta, true
+				w.template = &api.PodTemplate{Meta: p.Meta, Spec: p.Spec}
 			}
 			owners[w.id()] = w
 			*list = append(*list, w)
 		}
 		if !w.known || w.kind == kindPod {
-			if p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodSucceeded {
+			if p.DeletionTimestamp == nil && p.Status.Phase != api.PodSucceeded {
 				w.wanted++
 			}
 			if podReady(p) {
@@ -301,9 +288,9 @@ func placePods(o *Objects, owners map[string]*workload, list *[]*workload) {
 func (w *workload) nameRevisions(o *Objects) {
 	switch {
 	case w.kind == kindDeployment && len(w.revisions) == 0, w.kind == kindDaemonSet:
-		key := appsv1.DefaultDeploymentUniqueLabelKey
+		key := api.TemplateHash
 		if w.kind == kindDaemonSet {
-			key = appsv1.ControllerRevisionHashLabelKey
+			key = api.RevisionHash
 		}
 		byHash := map[string]*revision{}
 		for _, p := range w.pods {
@@ -314,7 +301,7 @@ func (w *workload) nameRevisions(o *Objects) {
 				byHash[hash] = r
 			}
 			if p.CreationTimestamp.After(r.since) {
-				r.since = p.CreationTimestamp.Time
+				r.since = p.CreationTimestamp
 			}
 			if podReady(p) {
 				r.ready++
@@ -334,7 +321,7 @@ func (w *workload) nameRevisions(o *Objects) {
 func placeServices(o *Objects, list *[]*workload) {
 	for i := range o.Services {
 		s := &o.Services[i]
-		if len(s.Spec.Selector) == 0 || s.Spec.Type == corev1.ServiceTypeExternalName {
+		if len(s.Spec.Selector) == 0 || s.Spec.Type == api.ExternalName {
 			continue // whoever made it without a selector keeps its endpoints by hand
 		}
 		view := service{Service: s, shown: o.Shown("EndpointSlice")}
@@ -353,7 +340,7 @@ func placeServices(o *Objects, list *[]*workload) {
 				}
 			}
 		}
-		selector := labels.SelectorFromSet(s.Spec.Selector)
+		selector := &api.Selector{MatchLabels: s.Spec.Selector}
 		var best *workload
 		score := 0
 		for _, w := range *list {
@@ -361,7 +348,7 @@ func placeServices(o *Objects, list *[]*workload) {
 				continue
 			}
 			podLabels := w.podLabels()
-			if podLabels != nil && selector.Matches(labels.Set(podLabels)) {
+			if podLabels != nil && selector.Matches(podLabels) {
 				matched := view
 				matched.matches = true
 				w.services = append(w.services, matched)
@@ -391,7 +378,7 @@ func placeServices(o *Objects, list *[]*workload) {
 		case best != nil:
 			best.services = append(best.services, view)
 		case o.Shown(kindPod) || o.Shown(kindDeployment):
-			w := &workload{kind: kindService, ObjectMeta: s.ObjectMeta, known: true, selector: selector, services: []service{view}}
+			w := &workload{kind: kindService, Meta: s.Meta, known: true, selector: selector, services: []service{view}}
 			*list = append(*list, w)
 		}
 	}
@@ -408,26 +395,10 @@ func (w *workload) podLabels() map[string]string {
 	return nil
 }
 
-func selectorOf(s *metav1.LabelSelector) labels.Selector {
-	selector, err := metav1.LabelSelectorAsSelector(s)
-	if err != nil {
-		return labels.Nothing()
-	}
-	return selector
-}
-
-func mapConditions[T any](list []T, f func(T) condition) []condition {
-	out := make([]condition, len(list))
-	for i, c := range list {
-		out[i] = f(c)
-	}
-	return out
-}
-
 // zeroSurge: the Deployment replaces pods in place and needs no room for more.
-func zeroSurge(d *appsv1.Deployment) bool {
+func zeroSurge(d *api.Deployment) bool {
 	r := d.Spec.Strategy.RollingUpdate
-	return r != nil && r.MaxSurge != nil && (r.MaxSurge.IntVal == 0 && r.MaxSurge.StrVal == "" || r.MaxSurge.StrVal == "0%")
+	return r != nil && r.MaxSurge != nil && (r.MaxSurge.Number == 0 && r.MaxSurge.Text == "" || r.MaxSurge.Text == "0%")
 }
 
 func orOne(n *int32) int32 {
@@ -437,17 +408,15 @@ func orOne(n *int32) int32 {
 	return *n
 }
 
-func podReady(p *corev1.Pod) bool {
-	c := podCondition(p, corev1.PodReady)
-	return c != nil && c.Status == corev1.ConditionTrue && p.DeletionTimestamp == nil
+func podReady(p *api.Pod) bool {
+	c := podCondition(p, api.Ready)
+	return c != nil && c.Status == api.True && p.DeletionTimestamp == nil
 }
 
-func podCondition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
-	i := slices.IndexFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == kind })
+func podCondition(p *api.Pod, kind string) *api.Condition {
+	i := slices.IndexFunc(p.Status.Conditions, func(c api.Condition) bool { return c.Type == kind })
 	if i < 0 {
 		return nil
 	}
 	return &p.Status.Conditions[i]
 }
-
-func labelSet(m map[string]string) labels.Set { return m }
