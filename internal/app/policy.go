@@ -62,7 +62,7 @@ func PolicyOf(c *config.Config) (*incident.Policy, error) {
 			StallMemory: float64(c.HostStall.Memory), StallIO: float64(c.HostStall.IO),
 		},
 		PageAfter: incident.PageAfter{Held: c.PageAfter.Held, Unknown: c.PageAfter.Unknown, Unresolved: c.PageAfter.Unresolved,
-			Operator: c.PageAfter.Operator, Starting: c.PageAfter.Starting, Confirmed: c.PageAfter.Confirmed},
+			Operator: c.PageAfter.Operator, Starting: c.PageAfter.Starting, Confirmed: c.PageAfter.Confirmed, Degraded: c.PageAfter.Degraded},
 		Probation: c.Probation,
 	}
 	o.StrategyModes = strategyModesOf(c.Modes)

@@ -54,9 +54,9 @@ func severityPage(t *testing.T) string {
 	}
 	c, err := config.Parse("night.yaml", []byte(company), Known())
 	require.NoError(t, err)
-	after := incident.PageAfter{Unknown: c.PageAfter.Unknown, Unresolved: c.PageAfter.Unresolved, Confirmed: c.PageAfter.Confirmed}
+	after := incident.PageAfter{Unknown: c.PageAfter.Unknown, Unresolved: c.PageAfter.Unresolved, Confirmed: c.PageAfter.Confirmed, Degraded: c.PageAfter.Degraded}
 	b.WriteString("\n## What must be seen before anybody is told\n\nWith the defaults. Looks and time of a class are set by `classes` (`looks`, `for`, `page_after`), " +
-		"the other times by `page_after` (`confirmed`, `unknown`, `unresolved`) and `approval.deadline`. Where nothing can be tried, a problem must have lasted for `page_after.confirmed` " +
+		"the other times by `page_after` (`confirmed`, `unknown`, `degraded`, `unresolved`) and `approval.deadline`. Where nothing can be tried, a problem must have lasted for `page_after.confirmed` " +
 		"since its first bad look and be seen once more after that: a flap of a few seconds wakes nobody. Severities in `escalation.at_once` are told when a problem is confirmed, whatever is tried.\n\n")
 	b.WriteString(incident.WakeTable(after, c.Approval.Deadline))
 	b.WriteString("\n## Who is told, and when, by the matrix of the runbooks\n\nThe age is that of the unresolved incident, by the wall clock. " +

@@ -73,7 +73,7 @@ maintenance: [{name: night, start: "02:00", duration: 1h}]
 	require.Equal(t, Log{"json", "info"}, c.Log)
 	require.Equal(t, Budgets{Budget{4, time.Hour}, ClassBudget{8, time.Hour}, HostBudget{10, time.Hour}, Backoff{5 * time.Second, 2, 5 * time.Minute}, 1}, c.Budgets)
 	require.Equal(t, Storm{5, time.Minute}, c.Storm)
-	require.Equal(t, PageAfter{Held: 5 * time.Minute, Confirmed: 10 * time.Second, Unknown: 10 * time.Minute, Unresolved: 5 * time.Minute}, c.PageAfter)
+	require.Equal(t, PageAfter{Held: 5 * time.Minute, Confirmed: 10 * time.Second, Unknown: 10 * time.Minute, Degraded: time.Hour, Unresolved: 5 * time.Minute}, c.PageAfter)
 	require.Equal(t, []Route{{Notify: []string{"pd", "chat"}}}, c.Routes)
 	require.Equal(t, "rule mine holds: a > b", c.Rules[0].Because)
 	require.Equal(t, weekdays(), c.Maintenance[0].Days)

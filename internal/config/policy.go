@@ -189,6 +189,9 @@ type PageAfter struct {
 	Unknown time.Duration `yaml:"unknown" default:"10m" want:"min=10s,max=1d"`
 	// A target says itself that it is still starting (loading, recovering) for this long. 0s: as unknown.
 	Starting time.Duration `yaml:"starting" default:"0s" want:"max=7d"`
+	// A target serves, and calls itself degraded or contradicts itself (a part that is bad, a 503 above a good word) in
+	// every look for this long. Nothing is done about it; somebody hears of it once, with severity P3. 0s: never.
+	Degraded time.Duration `yaml:"degraded" default:"1h" want:"max=7d"`
 	// An incident is open for this long, whatever is being done about it.
 	Unresolved time.Duration `yaml:"unresolved" default:"5m" want:"min=10s,max=1d"`
 }

@@ -155,6 +155,8 @@ func (r Renderer) summary(n incident.Notice, i incident.Incident) string {
 			return what + ", not cured by one attempt"
 		}
 		return fmt.Sprintf("%s, not cured by %d attempts", what, plans)
+	case incident.DegradedTooLong:
+		return what + ", degraded since " + i.Since.UTC().Format("15:04 MST")
 	case incident.PageFirst, incident.UnknownTooLong:
 		return what + ", a person must look"
 	case incident.HeldTooLong, incident.UnresolvedTooLong, incident.TierDue:

@@ -11,7 +11,8 @@ Every look at a target ends in one of four verdicts:
 
 - **healthy**: it serves.
 - **degraded**: it serves, worse than it should, or will not for long: a pool or a memory that fills steadily.
-  Nothing is done about it; it is shown and counted. A class of your own (below) may act on it early.
+  Nothing is done about it; it is shown and counted. What calls itself so, or contradicts itself, in every look for
+  page_after.degraded (1h) is told once, with severity P3. A class of your own (below) may act on it early.
 - **unhealthy**: it does not serve, or soon will not. The diagnosis names a class, a culprit, the
   evidence in one sentence, and the kinds of evidence that agree.
 - **unknown**: it could not be told. What could not be measured is never a number and never a verdict,

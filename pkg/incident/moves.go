@@ -135,6 +135,9 @@ func openIncident(tn *turn) {
 		if since.IsZero() {
 			since = t.UnknownSince
 		}
+		if since.IsZero() {
+			since = t.DegradedSince
+		}
 		tn.inc = &Incident{ID: fmt.Sprintf("%s-%s", t.Name, tn.now.UTC().Format("20060102-150405")),
 			Target: t.Name, Since: since, Opened: tn.now, Rungs: map[detect.Class]int{}}
 		for n := 2; tn.s.Incidents[tn.inc.ID] != nil; n++ { // two within one second

@@ -89,6 +89,8 @@ func whyNoMore(t *TargetState, i *Incident) string {
 		return "it says that it is starting, and a restart would begin that anew"
 	case t.Reason == UnknownTooLong:
 		return "it cannot tell what is wrong, and does not act on a guess"
+	case t.Reason == DegradedTooLong:
+		return "it serves, and a restart would interrupt it on its word alone"
 	case t.Reason == NoPermission && i != nil && len(i.Attempts) > 0:
 		return "the host refuses " + i.Attempts[len(i.Attempts)-1].Action
 	case i == nil:

@@ -209,6 +209,9 @@ func (tn *turn) noticeTimes() []time.Time {
 	} else {
 		add(tn.t.UnknownSince, after.unclear(tn.t.UnknownClass))
 	}
+	if ownWord(tn.t.Diagnosis) {
+		add(tn.t.DegradedSince, after.Degraded)
+	}
 	i := tn.inc
 	if i == nil || !i.Open() {
 		return out

@@ -217,3 +217,36 @@ func TestWhatHappenedWhileTheJournalWasBrokenIsWrittenWhenItWorksAgain(t *testin
 		require.Zero(t, n, about)
 	}
 }
+
+// A service that serves and calls itself degraded is left alone. Somebody hears of it when it stays so.
+func TestADegradedThatLastsIsHeardOfOnceAndLeftAlone(t *testing.T) {
+	for name, degraded := range map[string]detect.Facts{
+		"its own word":             but(well("c1"), detect.HealthStatus, "degraded"),
+		"a 503 above a good word":  but(well("c1"), detect.HTTPStatus, 503),
+		"a part of it that is bad": but(well("c1"), detect.HealthParts, "cache: down"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := quiet(t, func(o *Options) { o.PageAfter.Degraded = time.Hour })
+			s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), degraded
+			s.run(59 * time.Minute).noAction().tells()
+			s.host["codebase"] = well("c1")
+			s.run(time.Minute)
+			s.host["codebase"] = degraded
+			s.run(59 * time.Minute).noAction().tells() // it was well in between
+			s.run(2 * time.Minute).noAction().tells("trigger t0 codebase: degraded-too-long")
+			require.Equal(t, detect.P3, s.incident("codebase").Severity)
+			s.run(5 * time.Minute).tells("trigger t0 codebase: degraded-too-long")
+			s.host["codebase"] = well("c1")
+			s.run(5*time.Minute).noAction().tells("trigger t0 codebase: degraded-too-long", "resolve t0 codebase: closed")
+		})
+	}
+}
+
+func TestADegradedThatLastsHidesNothingWorse(t *testing.T) {
+	s := quiet(t, func(o *Options) { o.PageAfter.Degraded = time.Hour })
+	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), but(well("c1"), detect.HealthStatus, "degraded")
+	s.run(62 * time.Minute).tells("trigger t0 codebase: degraded-too-long")
+	s.host["codebase"] = noReply("c1")
+	s.run(30 * time.Second)
+	require.NotEmpty(t, s.incident("codebase").Attempts, "it hangs, and is restarted")
+}

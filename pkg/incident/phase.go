@@ -56,6 +56,7 @@ const (
 	Blip              Reason = "blip"                // gone before it was confirmed
 	CannotTell        Reason = "cannot-tell"         // unknown verdict: waiting for a better look
 	UnknownTooLong    Reason = "unknown-too-long"    // unknown for so long that a person must look
+	DegradedTooLong   Reason = "degraded-too-long"   // degraded by its own word for so long that somebody must hear of it
 	Act               Reason = "act"                 // confirmed, nothing holds it back: the next rung
 	NextStep          Reason = "next-step"           // the next action of the same plan
 	ActionOver        Reason = "action-over"         // the action ended; now its effect must show

@@ -69,6 +69,7 @@ type PageAfter struct {
 	Unknown    time.Duration // unable to tell for this long
 	Starting   time.Duration // said to be starting, by itself, for this long; 0 = as Unknown
 	Unresolved time.Duration // worked on for this long
+	Degraded   time.Duration // degraded by its own word for this long; 0 = never
 	Operator   time.Duration // held by a person's own doing for this long; 0 = never
 	// Confirmed is how long a problem must have lasted, and be seen again after that, before anybody is
 	// woken when nothing was tried and nothing can be: a target that is only watched or observed, one that the host or

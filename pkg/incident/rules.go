@@ -30,11 +30,12 @@ const (
 	easy                            // a change that a cure made is not needed any more
 	willed                          // a person has a hand in it: stopped, masked, restarts or upgrades the unit
 	handedOver                      // a person's word holds it back, and nobody was told of it yet
+	lingers                         // it has been degraded by its own word for so long that somebody must hear of it
 	nFlags        = iota
 )
 
 var flagNames = [nFlags]string{"bad", "good", "confirmed", "cleared", "new-run", "masked", "held", "page-first", "rung",
-	"settled", "verify-over", "probation-over", "undoable", "unclear", "joined", "ended", "ended-ok", "ended-denied", "more", "overdue", "easy", "willed", "handed-over"}
+	"settled", "verify-over", "probation-over", "undoable", "unclear", "joined", "ended", "ended-ok", "ended-denied", "more", "overdue", "easy", "willed", "handed-over", "lingers"}
 
 // String lists the names of the flags that are set.
 func (f flags) String() string {
@@ -76,6 +77,7 @@ func rules() [len(phaseNames)][]rule {
 	r[Watching] = []rule{
 		{bad, 0, Suspect, FirstSign, []move{again, lookAround}}, // when confirmed at once, decided in the same step
 		{unclear, 0, Escalated, UnknownTooLong, []move{open}},
+		{lingers, 0, Escalated, DegradedTooLong, []move{open}},
 		{good | easy, bad | unclear, Watching, BackToNormal, []move{ease}},
 		{0, bad | unclear, Watching, NoChange, nil},
 	}

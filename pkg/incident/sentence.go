@@ -52,6 +52,8 @@ func (tn *turn) sentence(rec Record) string {
 			return "a person must know, it has been starting for too long: " + because
 		}
 		return "a person must look, it cannot be told what is wrong: " + because
+	case DegradedTooLong:
+		return "a person must know, it has been degraded for too long: " + because
 	case Act:
 		return with("acting ("+tn.t.Plan.Strategy+": "+tn.t.Plan.Actions[0].String()+")", because)
 	case NextStep:

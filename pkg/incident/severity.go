@@ -36,6 +36,9 @@ func (p *Policy) severity(t detect.Target, d detect.Diagnosis, waiting, relapses
 	if p.severityConfigured(t, d.Class) || d.Severity == detect.SeverityUnset {
 		return p.timing(t, d.Class).Severity
 	}
+	if ownWord(d) {
+		return detect.P3 // it serves
+	}
 	if waiting >= crowd || relapses >= comesBack {
 		return max(d.Severity-1, detect.P1)
 	}

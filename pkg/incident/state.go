@@ -75,6 +75,8 @@ type TargetState struct {
 	UnknownSince time.Time    `json:"unknown_since,omitzero"` // first unknown look, of whatever class
 	UnknownClass detect.Class `json:"unknown_class,omitzero"`
 	UnknownLooks int          `json:"unknown_looks,omitzero"` // of UnknownClass
+	// DegradedSince is the first look of a row in which the target calls itself degraded or contradicts itself.
+	DegradedSince time.Time `json:"degraded_since,omitzero"`
 
 	Invocation string      `json:"invocation,omitzero"` // last seen run of the unit
 	Answered   string      `json:"answered,omitzero"`   // the run that has given a health reply

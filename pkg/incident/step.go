@@ -160,10 +160,22 @@ func (tn *turn) rejudge() {
 	}
 }
 
+// ownWord reports a target that calls itself degraded, or contradicts itself. That a limit is near is no such
+// word: who set the limit knows it.
+func ownWord(d detect.Diagnosis) bool {
+	return d.Verdict == detect.Degraded && d.Class == detect.ClassUnknown
+}
+
 // count keeps the present run of looks that agree. A good look ends a bad run; an unknown one
 // neither ends nor lengthens it, since a target between two bad states has not recovered.
 func (tn *turn) count(newLook bool) {
 	t, d, at := tn.t, tn.t.Diagnosis, tn.t.Last.At
+	switch {
+	case d.Bad(), d.Verdict == detect.Healthy, d.Good() && !ownWord(d):
+		t.DegradedSince = time.Time{}
+	case d.Good() && t.DegradedSince.IsZero():
+		t.DegradedSince = at
+	}
 	switch {
 	case d.Bad():
 		t.GoodLooks, t.GoodSince, t.UnknownLooks, t.UnknownSince, t.UnknownClass = 0, time.Time{}, 0, time.Time{}, ""

@@ -73,6 +73,9 @@ func WakeTable(after PageAfter, deadline time.Duration) string {
 		}
 	}
 	fmt.Fprintf(&b, "| (cannot be told) | all | P3 | %s | when confirmed | when confirmed | when confirmed |\n", words(after.Unknown))
+	if after.Degraded > 0 {
+		fmt.Fprintf(&b, "| (degraded by its own word) | all | P3 | %s | when confirmed | when confirmed | when confirmed |\n", words(after.Degraded))
+	}
 	return b.String()
 }
 

@@ -143,7 +143,9 @@ func (tn *turn) view() flags {
 	if tn.inc != nil {
 		class = tn.inc.Class
 	}
-	set(d.Good() && t.GoodLooks >= 2 && tn.now.Sub(t.GoodSince) >= tn.timing(class).Clear, cleared)
+	set(tn.lingers(), lingers)
+	told := t.Phase == Escalated && t.Reason == DegradedTooLong // it is over when it is healthy again
+	set(d.Good() && t.GoodLooks >= 2 && tn.now.Sub(t.GoodSince) >= tn.timing(class).Clear && !(told && ownWord(d)), cleared)
 	set(d.Verdict == detect.Unknown && tn.unclear(), unclear)
 	set(t.Phase == Held && tn.inc == nil, joined)
 	set(tn.nextBack() != nil, easy)
@@ -263,6 +265,17 @@ func (tn *turn) unclear() bool {
 	}
 	after := tn.p.o.PageAfter.unclear(t.UnknownClass)
 	return after > 0 && tn.now.Sub(t.UnknownSince) >= after
+}
+
+// lingers reports whether the target has called itself degraded, or contradicted itself, for so long that
+// somebody must hear of it: nothing is done about it, and whoever asks the same way may take it for down.
+func (tn *turn) lingers() bool {
+	t, after := tn.t, tn.p.o.PageAfter.Degraded
+	if after <= 0 || t.DegradedSince.IsZero() || !ownWord(t.Diagnosis) || tn.now.Sub(t.DegradedSince) < after {
+		return false
+	}
+	h, yes := tn.p.standing(tn)
+	return !yes || !byPerson(h.reason)
 }
 
 // barred reports whether nothing at all may be done to the target now, not even to go on with a
