@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -60,6 +61,24 @@ func TestAUnitWithRestartThatStaysDeadIsStartedAfterTheMomentThatSystemdNeeds(t 
 	s.sees("codebase", gaveUp).is(Held, HoldSystemd)
 	s.in(400*time.Millisecond).sees("codebase", gaveUp).is(Held, HoldSystemd).noAction()
 	s.in(200*time.Millisecond).sees("codebase", gaveUp).is(Acting, Act).performed("unit.start codebase-mcp.service (reset=yes)")
+}
+
+func TestEachEndOfAUnitThatFlapsIsLeftToSystemdForThatMoment(t *testing.T) {
+	s := quiet(t)
+	policy := func(f detect.Facts) detect.Facts {
+		return but(f, detect.UnitPolicy, "always", detect.UnitRestartSec, 0.01)
+	}
+	s.sees("codebase", policy(crashed("c1"))).is(Held, HoldSystemd)
+	for n := range 20 {
+		run := fmt.Sprintf("c%d", n+2)
+		s.in(time.Second).sees("codebase", policy(starting(run, s.now)))
+		s.in(time.Second).sees("codebase", policy(crashed(run))).heldBy("codebase", HoldSystemd).noAction()
+		// The next life began and ended while nobody looked.
+		s.in(time.Second).sees("codebase", policy(crashed(run+"b"))).heldBy("codebase", HoldSystemd).noAction()
+	}
+	t.Run("and not when the clock was set back in between", func(t *testing.T) {
+		s.in(-3*time.Hour).sees("codebase", policy(crashed("c21b"))).is(Acting, Act)
+	})
 }
 
 func TestAStartLimitThatSystemdHitIsActedOnWithoutWaitingForSystemd(t *testing.T) {

@@ -253,10 +253,10 @@ func systemdAtWork(t *TargetState, f detect.Facts, now time.Time) (until time.Ti
 	}
 	// Seen within 0.1 ms on an idle host; half a second covers a busy one.
 	const moment = 500 * time.Millisecond
-	down := f.Text(detect.UnitActive) == "failed" || f.Text(detect.UnitActive) == "inactive"
-	if down && policy != "" && policy != "no" && !t.BadSince.IsZero() && now.Sub(t.BadSince) < moment &&
+	since := now.Sub(t.Ended)
+	if policy != "" && policy != "no" && !t.Ended.IsZero() && since >= 0 && since < moment &&
 		f.Text(detect.UnitDeparture) != detect.DepartureLimit {
-		return t.BadSince.Add(moment), "the unit has Restart=" + policy + ": systemd may restart it by itself"
+		return t.Ended.Add(moment), "the unit has Restart=" + policy + ": systemd may restart it by itself"
 	}
 	return time.Time{}, ""
 }

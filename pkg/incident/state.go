@@ -80,6 +80,7 @@ type TargetState struct {
 
 	Invocation string      `json:"invocation,omitzero"` // last seen run of the unit
 	Answered   string      `json:"answered,omitzero"`   // the run that has given a health reply
+	Ended      time.Time   `json:"ended,omitzero"`      // when the unit's last run was first seen to have ended; zero while it runs
 	Starts     []time.Time `json:"starts,omitzero"`     // when new runs were seen, for systemd's start limit
 	Intent     string      `json:"intent,omitzero"`     // what a person did to the unit when it could last be asked; "" nothing
 

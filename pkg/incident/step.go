@@ -90,6 +90,7 @@ func (tn *turn) take() {
 		t.Last = o
 		t.Diagnosis = tn.p.Diagnose(tn.s, o)
 		t.Intent = tn.intent()
+		tn.seeEnd()
 		if run := o.Facts.Text(detect.UnitInvocation); run != "" {
 			if run != t.Invocation && t.Invocation != "" {
 				t.Starts = slices.Clone(t.Starts)
@@ -130,6 +131,19 @@ func (tn *turn) intent() string {
 		return ""
 	}
 	return t.Intent
+}
+
+// seeEnd notes when the end of the unit's last run was first seen.
+func (tn *turn) seeEnd() {
+	t := tn.t
+	f, run := t.Last.Facts, t.Last.Facts.Text(detect.UnitInvocation)
+	switch {
+	case f.Text(detect.UnitActive) == "": // it cannot be asked
+	case f.Text(detect.UnitActive) != "failed" && f.Text(detect.UnitActive) != "inactive":
+		t.Ended = time.Time{}
+	case t.Ended.IsZero() || run != "" && run != t.Invocation:
+		t.Ended = t.Last.At
+	}
 }
 
 // startsBetween is how many runs began between two looks that saw different ones: systemd may
