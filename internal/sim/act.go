@@ -24,6 +24,9 @@ func (w *world) perform(e incident.Effect, rec incident.Record) {
 	if a.Disrupts && e.Target != "" {
 		delay += w.between(0, 700*time.Millisecond) // evidence is collected first
 	}
+	if e.Target != "" {
+		delay += w.lag(e.Target)
+	}
 	term, over := w.d.term, false
 	end := func(r incident.Result, detail string) {
 		if over {

@@ -35,6 +35,7 @@ func (w *world) plan() {
 	w.planUnloads()
 	w.planWays(days, last)
 	w.planLoads(days, last)
+	w.planFlaps(days, last)
 	if len(w.options.Playbooks) > 0 {
 		many(4, w.personPlays)
 	}

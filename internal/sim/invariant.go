@@ -20,12 +20,15 @@ const (
 	operatorLeftAlone = "operator-left-alone"     // 4: nothing is done to what a person stopped, masked, holds, upgrades or has paused, nor in a maintenance window
 	stopFileObeyed    = "stop-file-obeyed"        // 4: nothing at all is done while the stop file exists
 	operatorNotPaged  = "operator-not-paged"      // 4: nobody is told that a person stopped something, unless configured
+	nobodysWord       = "nobodys-word"            // 4: nothing that systemd or the unit does is taken for a person's doing
+	teachesNothing    = "persons-teach-nothing"   // 4: what a person does to a unit is no failure of a cure
 	withinBudget      = "within-budget"           // 5: never more plans in a window than the budget of target and host
 	oneAtATime        = "one-at-a-time"           // 5: never more disruptive actions at once than configured
 	backsOff          = "backs-off"               // 5: the pause after a failed plan is kept, and grows
 	leavesSystemd     = "leaves-systemd-to-work"  // 5: no start of ours while systemd is about to restart the unit by itself
 	stopsInAStorm     = "stops-in-a-storm"        // 5: no action while too many incidents have just begun
 	leavesStartLimit  = "leaves-start-limit"      // 5: no start of ours is refused by systemd's start limit
+	repeatsEnd        = "repeats-end"             // 5: what comes too late is not tried for ever
 	withinCaps        = "within-caps"             // 5: no pool and no memory limit above its cap
 	asConfigured      = "as-configured"           // 5: no action in observe mode, none without a yes in propose mode
 	asksInTime        = "asks-in-time"            // 5: a proposal is told at once, and paged at its deadline and not before
@@ -49,8 +52,8 @@ const (
 
 // Invariants lists the names of all invariants.
 func Invariants() []string {
-	return []string{unknownIsNotDown, freshEvidence, twoWitnesses, innocentLeftAlone, leftToStart, culpritOnly, saturationIsAlive, operatorLeftAlone, stopFileObeyed, operatorNotPaged,
-		withinBudget, oneAtATime, backsOff, leavesSystemd, stopsInAStorm, leavesStartLimit, withinCaps, asConfigured, asksInTime, skipsWhatFails, easedWhenQuiet, backToNormal, dumpFirst, writeFirst, atMostOnce, replayEqualsLive, takenBack,
+	return []string{unknownIsNotDown, freshEvidence, twoWitnesses, innocentLeftAlone, leftToStart, culpritOnly, saturationIsAlive, operatorLeftAlone, stopFileObeyed, operatorNotPaged, nobodysWord, teachesNothing,
+		withinBudget, oneAtATime, backsOff, leavesSystemd, stopsInAStorm, leavesStartLimit, repeatsEnd, withinCaps, asConfigured, asksInTime, skipsWhatFails, easedWhenQuiet, backToNormal, dumpFirst, writeFirst, atMostOnce, replayEqualsLive, takenBack,
 		neverSilent, isCured, noNeedlessPage, pageOnce, pageResolved, tiersTold, trueRecovery, comesToRest}
 }
 

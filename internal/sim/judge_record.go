@@ -241,6 +241,7 @@ func (w *world) decided(before incident.State, rec incident.Record) {
 		w.forgetUnwritten(rec.Target)
 	}
 	w.judgeReplay(rec)
+	w.judgePersons(before, rec)
 }
 
 // judgeReplay compares what the running daemon knows with what its journal would give back.

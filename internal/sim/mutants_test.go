@@ -162,7 +162,7 @@ func mutants() []struct {
 		by []string
 	}
 	never := func(incident.Notice) bool { return false }
-	return []m{
+	return append([]m{
 		{mutant{name: "unknown-is-unhealthy", says: "takes a health check that was not made for one that got no reply",
 			core: seeing(func(_ *world, _ string, f detect.Facts) {
 				if f[detect.HTTPOutcome].Err != "" {
@@ -174,7 +174,7 @@ func mutants() []struct {
 				if f[detect.UnitActive].Err != "" {
 					f[detect.UnitActive], f[detect.HTTPOutcome], f[detect.SQLOutcome] = detect.Word("failed"), detect.Word(detect.OutcomeRefused), detect.Word(detect.SQLRefused)
 				}
-			})}, []string{unknownIsNotDown, innocentLeftAlone, noNeedlessPage, withinBudget, takenBack, comesToRest}},
+			})}, []string{unknownIsNotDown, innocentLeftAlone, operatorLeftAlone, noNeedlessPage, withinBudget, takenBack, comesToRest}},
 		{mutant{name: "first-look-counts", says: "believes the first bad look of every class", worlds: 1500,
 			options: timing(incident.Timing{Looks: 1, For: 1})}, []string{innocentLeftAlone}},
 		{mutant{name: "one-witness", says: "drops the hold for a second witness", options: planning(func(_ strategy.Input, p *strategy.Plan) {
@@ -357,7 +357,7 @@ func mutants() []struct {
 				s.Incidents[id] = &c
 			}
 			return s
-		}}, []string{pageOnce}},
+		}}, []string{pageOnce, pageResolved}},
 		{mutant{name: "acts-on-old-looks", says: "decides on the last look, however old", worlds: 1500,
 			core: stepped(func(_ *world, s incident.State, _ time.Time, ev *incident.Event) incident.State {
 				if t := s.Targets[ev.Target]; t != nil && ev.Kind == incident.Woke && !t.Last.At.IsZero() {
@@ -398,7 +398,7 @@ func mutants() []struct {
 		}}, []string{isCured, noNeedlessPage}},
 		{mutant{name: "pages-at-once", says: "pages instead of trying", options: timing(incident.Timing{Ladder: []string{}})}, []string{noNeedlessPage}},
 		{mutant{name: "sleeps", says: "sleeps through its wake-ups", core: func(_ *world, p *incident.Policy) core { return sleeper{p} }}, []string{isCured, neverSilent, tiersTold, noNeedlessPage, asksInTime}},
-	}
+	}, flapMutants()...)
 }
 
 // hasty is a core that takes the last look for a fresh one when a person says something.

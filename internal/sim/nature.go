@@ -35,6 +35,7 @@ func newWorld(o Options) *world {
 	w.ledger = newLedger()
 	w.character()
 	w.build()
+	w.drawFlaps()
 	list := strategy.Builtin()
 	if w.hasBooks() {
 		w.giveBooks()

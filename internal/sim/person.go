@@ -147,6 +147,9 @@ func (w *world) personStops(u *unit, later time.Duration) {
 	if u.active == "failed" || u.active == "inactive" {
 		return // systemctl stop does nothing to it, and leaves no trace
 	}
+	if u.active == "deactivating" && u.job == "stop" {
+		return // systemd makes one job of both, and nobody can tell that it has two owners
+	}
 	w.say("person", "stops %s", u.name)
 	i := w.ledger.intent(u.target)
 	i.stopped, i.since = true, w.t

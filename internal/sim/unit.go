@@ -206,6 +206,10 @@ func (u *unit) stop(by who, done func(incident.Result, string)) {
 			call(done, incident.ResultDone, "job done")
 			return
 		}
+	case "deactivating":
+		if u.job != "stop" { // of a restart, or a death: the job for it takes the other's place
+			u.departure = stoppedBy(by)
+		}
 	}
 	u.beginJob("stop", by, done)
 	u.bringDown(by, detect.DepartureStopped, func() {

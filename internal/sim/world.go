@@ -96,6 +96,7 @@ type world struct {
 	distortions []distortion
 	stall       stall       // the last one
 	forgets     *forgetting // nil = systemd keeps what it knows of every unit
+	flaps       *flapping   // nil = nothing flaps
 	upgrading   string      // target whose packages are being upgraded
 	permission  bool        // the host lets recoveryd act
 	stopFile    string      // what the stop file says; "" = there is none
