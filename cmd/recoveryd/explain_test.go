@@ -21,14 +21,14 @@ func TestExplainSaysWhatWasSeenWhichRowDecidedAndWhatNearlyDid(t *testing.T) {
 	for _, want := range []string{
 		"evidence   2 pieces, 1 KiB, see: recoveryd evidence " + storyID,
 		"suspect -> acting (act)",
-		"witnesses   http and unit: ",
+		"witnesses   http and workload: ",
 		"http        latency 3s, outcome no-reply",
 		"rule        bad confirmed rung, unless masked held page-first",
 		"true were   bad confirmed rung",
 		`nearby      held (dependency): it lacked "masked"`,
-		"nearly      rule slow-pool: http.latency > 2 and unit.active == \"active\"; but not unit.restarts > 5",
+		"nearly      rule slow-pool: http.latency > 2 and workload.state == \"running\"; but not workload.restarts > 5",
 		fmt.Sprintf("%d reasons not to act were asked, none applied", len(incident.Holds())),
-		"does        unit.restart mcp.service",
+		"does        restart mcp.service",
 		"timeline",
 	} {
 		require.Contains(t, out, want)

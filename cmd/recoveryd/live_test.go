@@ -97,7 +97,7 @@ func TestShowOfAnIncidentNeedsNoDaemon(t *testing.T) {
 	dir, file := told(t, storyConfig, hungStory())
 	out, _, code := say(t, "show", storyID, "--state-dir", dir, "--config", file, "--socket", "/nonexistent")
 	require.Zero(t, code)
-	require.Contains(t, out, "restart: unit.restart mcp.service")
+	require.Contains(t, out, "restart: restart mcp.service")
 	require.Contains(t, out, "done in 2s, verified")
 	require.Contains(t, out, "ended      ")
 	require.NotContains(t, out, "next  ")
@@ -111,9 +111,9 @@ func TestLogsPrintTheRecordsOfATargetOrAnIncident(t *testing.T) {
 	where := []string{"--state-dir", dir, "--config", file}
 	all, _, code := say(t, append([]string{"logs"}, where...)...)
 	require.Zero(t, code)
-	require.Regexp(t, `(?m)^2026-11-22 .*:08\.000  mcp +acting +.*\n +-> unit\.restart mcp\.service`, all)
+	require.Regexp(t, `(?m)^2026-11-22 .*:08\.000  mcp +acting +.*\n +-> restart mcp\.service`, all)
 	one, _, _ := say(t, append([]string{"logs", storyID}, where...)...)
-	require.Contains(t, one, "unit.restart")
+	require.Contains(t, one, "restart")
 	require.Less(t, len(one), len(all), "what came before the incident is none of it")
 	of, _, _ := say(t, append([]string{"logs", "db"}, where...)...)
 	require.Equal(t, "no records\n", of, "nothing was decided about it")
@@ -216,11 +216,11 @@ func TestLogsFollowGoesOnWithWhatComes(t *testing.T) {
 	dir, file := told(t, storyConfig, hungStory()[:5])
 	out := &heard{more: make(chan struct{}, 1)}
 	stop := start(t, out, "logs", "--follow", "--state-dir", dir, "--config", file)
-	out.await(t, "-> unit.restart mcp.service")
+	out.await(t, "-> restart mcp.service")
 	goOn(t, dir, file, hungStory()[5:])
 	out.await(t, "probation")
 	require.NoError(t, stop())
-	require.Equal(t, 1, strings.Count(out.buf.String(), "-> unit.restart mcp.service"), "nothing is printed twice")
+	require.Equal(t, 1, strings.Count(out.buf.String(), "-> restart mcp.service"), "nothing is printed twice")
 }
 
 func TestColoursAreForTerminalsOnlyAndNO_COLORIsHeard(t *testing.T) {

@@ -42,8 +42,8 @@ func TestReplayShowsSideBySideWhichDecisionsWouldChange(t *testing.T) {
 	require.Equal(t, 1, code)
 	t.Log("\n" + out)
 	require.Regexp(t, `(?m)^\* +03:15:08\.000 +mcp +suspect -> acting \(act\), unhealthy hung +suspect -> held \(observe-mode\), unhealthy hung$`, out)
-	require.Contains(t, out, "does unit.restart mcp.service")
-	require.Contains(t, out, "held (observe-mode) instead of unit.restart mcp.service (stop_grace=5s)")
+	require.Contains(t, out, "does restart mcp.service")
+	require.Contains(t, out, "held (observe-mode) instead of restart mcp.service (stop_grace=5s)")
 	require.Contains(t, out, "recorded under another configuration")
 	require.Contains(t, out, "\n~ ")
 }

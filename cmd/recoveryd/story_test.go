@@ -35,7 +35,7 @@ targets:
     unit: postgresql@15-main.service
     postgres: {dsn: "host=/run/postgresql user=recoveryd dbname=postgres"}
 rules:
-  - {name: slow-pool, when: "http.latency > 2 and unit.restarts > 5 and unit.active == 'active'", for: 1m}
+  - {name: slow-pool, when: "http.latency > 2 and workload.restarts > 5 and workload.state == 'running'", for: 1m}
 notifiers:
   - {name: hook, type: webhook, url: "https://hooks.example/x"}
 `
@@ -51,13 +51,13 @@ func seen(target string, f detect.Facts) incident.Event {
 }
 
 var (
-	dbWell = detect.Facts{detect.UnitActive: detect.Word("active"), detect.UnitSub: detect.Word("running"), detect.SQLOutcome: detect.Word(detect.SQLOK)}
-	well   = detect.Facts{detect.UnitActive: detect.Word("active"), detect.UnitSub: detect.Word("running"), detect.UnitInvocation: detect.Word("run1"),
-		detect.UnitRestarts: detect.Num(0), detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HealthStatus: detect.Word("healthy"), detect.HTTPLatency: detect.Num(0.01)}
-	silent = detect.Facts{detect.UnitActive: detect.Word("active"), detect.UnitSub: detect.Word("running"), detect.UnitInvocation: detect.Word("run1"),
-		detect.UnitRestarts: detect.Num(0), detect.HTTPOutcome: detect.Word(detect.OutcomeNoReply), detect.HTTPLatency: detect.Num(3)}
-	anew = detect.Facts{detect.UnitActive: detect.Word("active"), detect.UnitSub: detect.Word("running"), detect.UnitInvocation: detect.Word("run2"),
-		detect.UnitRestarts: detect.Num(0), detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HealthStatus: detect.Word("healthy"), detect.HTTPLatency: detect.Num(0.01)}
+	dbWell = detect.Facts{detect.WorkloadState: detect.Word(detect.StateRunning), detect.WorkloadWords: detect.Word("unit active/running"), detect.SQLOutcome: detect.Word(detect.SQLOK)}
+	well   = detect.Facts{detect.WorkloadState: detect.Word(detect.StateRunning), detect.WorkloadWords: detect.Word("unit active/running"), detect.WorkloadRun: detect.Word("run1"),
+		detect.WorkloadRestarts: detect.Num(0), detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HealthStatus: detect.Word("healthy"), detect.HTTPLatency: detect.Num(0.01)}
+	silent = detect.Facts{detect.WorkloadState: detect.Word(detect.StateRunning), detect.WorkloadWords: detect.Word("unit active/running"), detect.WorkloadRun: detect.Word("run1"),
+		detect.WorkloadRestarts: detect.Num(0), detect.HTTPOutcome: detect.Word(detect.OutcomeNoReply), detect.HTTPLatency: detect.Num(3)}
+	anew = detect.Facts{detect.WorkloadState: detect.Word(detect.StateRunning), detect.WorkloadWords: detect.Word("unit active/running"), detect.WorkloadRun: detect.Word("run2"),
+		detect.WorkloadRestarts: detect.Num(0), detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HealthStatus: detect.Word("healthy"), detect.HTTPLatency: detect.Num(0.01)}
 )
 
 // hungStory is a server that hangs, is restarted and stays well.

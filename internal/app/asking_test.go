@@ -83,10 +83,10 @@ rules:
 
 func TestARuleCountsTheEvidenceThatItsAuthorNamed(t *testing.T) {
 	conf := loaded(t, "targets: [{name: db, kind: postgres, unit: postgresql@15-main.service, postgres: {dsn: host=/run/postgresql}}]\n"+
-		`rules: [{name: leak, kinds: [service], when: "process.fds > 900 and http.latency > 1 and unit.active == 'active'", witnesses: [process, http]}]`)
+		`rules: [{name: leak, kinds: [service], when: "process.fds > 900 and http.latency > 1 and workload.state == 'running'", witnesses: [process, http]}]`)
 	conds, err := rulesAsk(conf)
 	require.NoError(t, err)
-	o := detect.Observation{Facts: detect.Facts{detect.ProcessFDs: detect.Num(950), detect.HTTPLatency: detect.Num(2), detect.UnitActive: detect.Word("active")}}
+	o := detect.Observation{Facts: detect.Facts{detect.ProcessFDs: detect.Num(950), detect.HTTPLatency: detect.Num(2), detect.WorkloadState: detect.Word(detect.StateRunning)}}
 	require.Equal(t, []detect.Witness{detect.ByProcess, detect.ByHTTP}, conds[0].Match(o, detect.Background{}).Witnesses)
 	require.Equal(t, []detect.Kind{detect.KindService}, conds[0].Kinds)
 }

@@ -28,7 +28,7 @@ func (a *App) configureEvidence(c *config.Config, adapters map[string]platform.A
 			continue // nothing is done to it, and nothing of it is here
 		}
 		s := evidence.Subject{Target: t.Name, Databases: databasesOf(c, t)}
-		unit := targetOf(t).Unit
+		unit := targetOf(t).Object
 		if t.Platform == platformSystemd {
 			s.Unit = unit
 		}

@@ -119,14 +119,14 @@ func (g *generation) watchUnits(look func(target, cause string)) {
 		byUnit := map[string][]string{}
 		var units []string
 		for _, t := range g.config.Targets {
-			if u := targetOf(t).Unit; t.Platform == name && u != "" && !t.External {
+			if u := targetOf(t).Object; t.Platform == name && u != "" && !t.External {
 				byUnit[u] = append(byUnit[u], t.Name)
 				units = append(units, u)
 			}
 		}
 		g.watches.Go(func() {
 			err := w.Watch(g.watch, units, func(c platform.Change) {
-				if c.Facts.True(detect.UnitJobOurs) {
+				if c.Facts.True(detect.WorkloadPendingOurs) {
 					return // on its way by our own action: the end of that is looked at, and looks slow it down
 				}
 				for _, target := range byUnit[c.Unit] {

@@ -142,8 +142,8 @@ func TestAGenerationThatCannotBeBuiltLeavesNothing(t *testing.T) {
 type slow struct{ begun, end chan struct{} }
 
 func (s slow) Inspect(context.Context, string) (detect.Facts, error) {
-	return detect.Facts{detect.UnitActive: detect.Word("failed"), detect.UnitSub: detect.Word("failed"), detect.UnitInvocation: detect.Word("r1"),
-		detect.UnitDeparture: detect.Word(detect.DepartureCrash), detect.UnitPolicy: detect.Word("no")}, nil
+	return detect.Facts{detect.WorkloadState: detect.Word(detect.StateFailed), detect.WorkloadRun: detect.Word("r1"),
+		detect.WorkloadDeparture: detect.Word(detect.DepartureCrash), detect.WorkloadPolicy: detect.Word("no")}, nil
 }
 
 func (s slow) Do(ctx context.Context, _ strategy.Action) (platform.Report, error) {
@@ -157,7 +157,7 @@ func (s slow) Do(ctx context.Context, _ strategy.Action) (platform.Report, error
 }
 
 func (s slow) Verbs() []strategy.Verb {
-	return []strategy.Verb{strategy.UnitStart, strategy.UnitRestart}
+	return []strategy.Verb{strategy.Start, strategy.Restart}
 }
 
 func TestAStopAsksTheServiceManagerForTheTimeThatAnActionInFlightTakes(t *testing.T) {

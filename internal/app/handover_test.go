@@ -81,7 +81,7 @@ func TestWhatIsLearntOfAProcessOutlivesAReloadThatChangesSomethingElse(t *testin
 		l, err := probe.NewLooker(probe.LookerConfig{
 			Target: "svc",
 			Inspect: func(context.Context) (detect.Facts, error) {
-				return detect.Facts{detect.UnitInvocation: detect.Word("r1")}, nil
+				return detect.Facts{detect.WorkloadRun: detect.Word("r1")}, nil
 			},
 			Witnesses: []probe.Witness{word(func() detect.Facts {
 				if answers {

@@ -37,7 +37,7 @@ func subjectsOf(c *config.Config, adapters map[string]platform.Adapter) ([]engin
 // lookerOf builds one target's looker from its checks and from what the operator's rules ask.
 func lookerOf(t config.Target, ad platform.Adapter, asked asking) (*probe.Looker, error) {
 	lc := probe.LookerConfig{Target: t.Name, Deadline: deadlineOf(t)}
-	if unit := targetOf(t).Unit; ad != nil && unit != "" {
+	if unit := targetOf(t).Object; ad != nil && unit != "" {
 		lc.Inspect = func(ctx context.Context) (detect.Facts, error) { return ad.Inspect(ctx, unit) }
 	}
 	var first []suspicious
@@ -121,10 +121,10 @@ func lookerOf(t config.Target, ad platform.Adapter, asked asking) (*probe.Looker
 // good. An operator's rule about memory or processes wants figures of the moment.
 func glanceAt(lc *probe.LookerConfig, t config.Target, ad platform.Adapter, first []suspicious, asked asking) {
 	g, ok := ad.(platform.Glancer)
-	if !ok || lc.Inspect == nil || len(first) == 0 || asked.of(t, "cgroup.") || asked.of(t, "process.") {
+	if !ok || lc.Inspect == nil || len(first) == 0 || asked.of(t, "memory.") || asked.of(t, "process.") {
 		return
 	}
-	unit := targetOf(t).Unit
+	unit := targetOf(t).Object
 	lc.Glance = func() (detect.Facts, bool) { return g.Glance(unit) }
 	lc.Fine = func(f detect.Facts) bool {
 		return !f.False(detect.SyntheticOK) && !slices.ContainsFunc(first, func(s suspicious) bool { return !s.fine(f, f) })

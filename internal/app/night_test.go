@@ -192,12 +192,12 @@ func inTheNight(t *testing.T, story func(*night)) {
 
 // gone is a service that died and has no restart policy; served is one that is well.
 func gone(run string) detect.Facts {
-	return detect.Facts{detect.UnitActive: detect.Word("failed"), detect.UnitSub: detect.Word("failed"), detect.UnitInvocation: detect.Word(run),
-		detect.UnitDeparture: detect.Word(detect.DepartureCrash), detect.UnitPolicy: detect.Word("no"), detect.HTTPOutcome: detect.Word(detect.OutcomeRefused)}
+	return detect.Facts{detect.WorkloadState: detect.Word(detect.StateFailed), detect.WorkloadRun: detect.Word(run),
+		detect.WorkloadDeparture: detect.Word(detect.DepartureCrash), detect.WorkloadPolicy: detect.Word("no"), detect.HTTPOutcome: detect.Word(detect.OutcomeRefused)}
 }
 
 func served(run string) detect.Facts {
-	return detect.Facts{detect.UnitActive: detect.Word("active"), detect.UnitSub: detect.Word("running"), detect.UnitInvocation: detect.Word(run),
+	return detect.Facts{detect.WorkloadState: detect.Word(detect.StateRunning), detect.WorkloadRun: detect.Word(run),
 		detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HealthStatus: detect.Word("healthy")}
 }
 

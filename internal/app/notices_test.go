@@ -31,9 +31,9 @@ func everyNotice(t *testing.T) map[string]escalate.Notice {
 	r := engine.Renderer{Host: "web-1", Link: "http://web-1:9465", Runbook: func(c detect.Class) string { return Runbook(nil, c) }, Unit: func(string) string { return "mcp.service" }}
 	base := func() incident.Incident {
 		return incident.Incident{ID: "mcp-20261122-031000", Target: "mcp", Class: detect.ClassDown, Severity: detect.P1, Since: at.Add(-2 * time.Minute), Opened: at.Add(-time.Minute),
-			Diagnosis: detect.Diagnosis{Class: detect.ClassDown, Because: "connection refused, unit failed", Witnesses: []detect.Witness{detect.ByUnit, detect.BySocket}}}
+			Diagnosis: detect.Diagnosis{Class: detect.ClassDown, Because: "connection refused, unit failed", Witnesses: []detect.Witness{detect.ByPlatform, detect.BySocket}}}
 	}
-	tried := incident.Attempt{Strategy: "start", Action: "unit.start mcp.service", At: at.Add(-50 * time.Second), Ended: at.Add(-49 * time.Second), Result: incident.ResultDone, Verdict: incident.Verified}
+	tried := incident.Attempt{Strategy: "start", Action: "start mcp.service", At: at.Add(-50 * time.Second), Ended: at.Add(-49 * time.Second), Result: incident.ResultDone, Verdict: incident.Verified}
 	tell := func(kind incident.NoticeKind, why incident.Reason, next string, change func(*incident.Notice, *incident.Incident)) escalate.Notice {
 		i, n := base(), incident.Notice{Kind: kind, Why: why, Next: next}
 		if change != nil {
@@ -56,7 +56,7 @@ func everyNotice(t *testing.T) map[string]escalate.Notice {
 		}
 	}
 	const nothing = "nothing: it is over"
-	failing := incident.Attempt{Strategy: "start", Action: "unit.start mcp.service", At: at.Add(-50 * time.Second), Ended: at.Add(-49 * time.Second), Result: incident.ResultFailed, Verdict: incident.ActionFailed}
+	failing := incident.Attempt{Strategy: "start", Action: "start mcp.service", At: at.Add(-50 * time.Second), Ended: at.Add(-49 * time.Second), Result: incident.ResultFailed, Verdict: incident.ActionFailed}
 	out := map[string]escalate.Notice{
 		"page": tell(incident.NoticeTrigger, incident.LadderEnded, "recoveryd will do nothing more by itself: everything it may try was tried. It keeps watching and resolves this page when the target has recovered.",
 			func(_ *incident.Notice, i *incident.Incident) { i.Attempts = []incident.Attempt{failing} }),
@@ -77,8 +77,8 @@ func everyNotice(t *testing.T) map[string]escalate.Notice {
 		"target-removed":    tell(incident.NoticeResolve, incident.TargetLeft, nothing, over("target removed from the configuration")),
 		"cure":              tell(incident.NoticeChange, incident.Closed, nothing, over("", tried)),
 		"over-by-itself":    tell(incident.NoticeChange, incident.Closed, nothing, over("", failing)),
-		"approval":          tell(incident.NoticeChange, incident.HoldApproval, "recoveryd holds back (needs-approval): waits for approval of: unit.start mcp.service. Allow it with: recoveryd approve mcp-20261122-031000", waits(at)),
-		"approval-reworded": tell(incident.NoticeUpdate, incident.HoldApproval, "recoveryd holds back (needs-approval): waits for approval of: unit.start mcp.service", waits(at)),
+		"approval":          tell(incident.NoticeChange, incident.HoldApproval, "recoveryd holds back (needs-approval): waits for approval of: start mcp.service. Allow it with: recoveryd approve mcp-20261122-031000", waits(at)),
+		"approval-reworded": tell(incident.NoticeUpdate, incident.HoldApproval, "recoveryd holds back (needs-approval): waits for approval of: start mcp.service", waits(at)),
 		"drill": tell(incident.NoticeTrigger, incident.LadderEnded, "an action is in flight",
 			func(_ *incident.Notice, i *incident.Incident) {
 				i.Drill = &incident.Drilled{ID: "20261122-kill-mcp", Fault: incident.FaultKill, Target: "mcp", By: "ann"}
@@ -189,8 +189,8 @@ func (k *keptRows) Notices(context.Context, string) ([]escalate.Queued, error) {
 
 func waits(at time.Time) func(*incident.Notice, *incident.Incident) {
 	return func(_ *incident.Notice, i *incident.Incident) {
-		i.Held, i.HeldWhy = incident.HoldApproval, "waits for approval of: unit.start mcp.service"
-		i.Proposal = &incident.Proposal{Strategy: "start", Plan: "start: unit.start mcp.service", Until: at.Add(5 * time.Minute)}
+		i.Held, i.HeldWhy = incident.HoldApproval, "waits for approval of: start mcp.service"
+		i.Proposal = &incident.Proposal{Strategy: "start", Plan: "start: start mcp.service", Until: at.Add(5 * time.Minute)}
 	}
 }
 

@@ -44,7 +44,7 @@ const offlineCluster = "postgresql@15-main.service"
 // Diagnose judges a captured reply.
 func Diagnose(c Captured) Verdict {
 	at := time.Unix(1_000_000_000, 0) // any instant: only differences matter
-	service := detect.Target{Name: c.Target, Kind: detect.KindService, Platform: platformSystemd, Unit: c.Target + ".service"}
+	service := detect.Target{Name: c.Target, Kind: detect.KindService, Platform: platformSystemd, Object: c.Target + ".service"}
 	facts := detect.Facts{}
 	if c.Reply != nil {
 		facts = probe.ReadHealth(*c.Reply)
@@ -74,45 +74,44 @@ func Diagnose(c Captured) Verdict {
 	return v
 }
 
-// unitFacts puts a word for the unit's state into facts, as systemd would report it.
+// unitFacts puts a word for the unit's state into facts, as systemd's driver would report it.
 func unitFacts(f detect.Facts, state string) {
-	set := func(active, sub string) {
-		f[detect.UnitLoad] = detect.Word("loaded")
-		f[detect.UnitActive], f[detect.UnitSub] = detect.Word(active), detect.Word(sub)
+	set := func(is, words string) {
+		f[detect.WorkloadNoun], f[detect.WorkloadManager] = detect.Word("unit"), detect.Word("systemd")
+		f[detect.WorkloadState], f[detect.WorkloadWords] = detect.Word(is), detect.Word("unit "+words)
 	}
 	switch state {
 	case "":
 	case "active":
-		set("active", "running")
+		set(detect.StateRunning, "active/running")
 	case "auto-restart":
-		set("activating", "auto-restart")
+		set(detect.StateRetrying, "activating/auto-restart")
 	case "activating":
-		set("activating", "start")
+		set(detect.StateStarting, "activating/start")
 	case "deactivating":
-		set("deactivating", "stop-sigterm")
+		set(detect.StateStopping, "deactivating/stop-sigterm")
 	case "failed":
-		set("failed", "failed")
-		f[detect.UnitDeparture] = detect.Word(detect.DepartureCrash)
-	case "inactive":
-		set("inactive", "dead")
+		set(detect.StateFailed, "failed")
+		f[detect.WorkloadDeparture] = detect.Word(detect.DepartureCrash)
+	default:
+		set(detect.StateStopped, "inactive")
+	}
+	switch state {
 	case "stopped":
-		set("inactive", "dead")
-		f[detect.UnitDeparture] = detect.Word(detect.DepartureStopped)
+		f[detect.WorkloadDeparture] = detect.Word(detect.DepartureStopped)
 	case "unasked":
-		set("inactive", "dead")
-		f[detect.UnitDeparture] = detect.Word(detect.DepartureUnasked)
+		f[detect.WorkloadDeparture] = detect.Word(detect.DepartureUnasked)
 	case "masked":
-		set("inactive", "dead")
-		f[detect.UnitLoad] = detect.Word("masked")
+		f[detect.WorkloadDisabled] = detect.Word("masked")
 	case "not-found":
-		set("inactive", "dead")
-		f[detect.UnitLoad] = detect.Word("not-found")
+		f[detect.WorkloadMissing] = detect.Word("the unit does not exist on this host")
+		f[detect.WorkloadAdvice] = detect.Word("correct `unit:` in the configuration, or install the unit; on Debian a cluster is postgresql@<version>-<name>.service")
 	}
 }
 
 // databaseOf makes the neighbour that a --witness describes.
 func databaseOf(name, state string, at time.Time, dependent detect.Neighbour) detect.Neighbour {
-	t := detect.Target{Name: name, Kind: detect.KindPostgres, Platform: platformSystemd, Unit: offlineCluster}
+	t := detect.Target{Name: name, Kind: detect.KindPostgres, Platform: platformSystemd, Object: offlineCluster}
 	f := detect.Facts{}
 	unit := "active"
 	switch state {
@@ -162,10 +161,10 @@ func would(d detect.Diagnosis, self detect.Target, facts detect.Facts, needs []d
 			}
 		}
 	}
-	if stopped := facts.Text(detect.UnitDeparture) == detect.DepartureStopped || facts.Text(detect.UnitLoad) == "masked"; stopped {
+	if stopped := facts.Text(detect.WorkloadDeparture) == detect.DepartureStopped || facts.Text(detect.WorkloadDisabled) != ""; stopped {
 		return "nothing: a person stopped or masked it"
 	}
-	if facts.Text(detect.UnitDeparture) == detect.DepartureUnasked {
+	if facts.Text(detect.WorkloadDeparture) == detect.DepartureUnasked {
 		return "nothing: nothing asks for it to run"
 	}
 	set, err := strategy.NewSet(strategy.Builtin()...)

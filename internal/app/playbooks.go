@@ -104,7 +104,7 @@ func hostStep(name string, s config.PlaybookStep, timeout time.Duration, a strat
 // targetStep makes a step on one target.
 func targetStep(t config.Target, s config.PlaybookStep) strategy.Step {
 	if s.Do != config.DoSmoke {
-		return strategy.UnitStep(strategy.StepKind(s.Do), targetOf(t), s.Timeout)
+		return strategy.TargetStep(strategy.StepKind(s.Do), targetOf(t), s.Timeout)
 	}
 	timeout := checkStepTimeout
 	for _, x := range t.Synthetic {

@@ -112,7 +112,7 @@ targets:
 		{"real work succeeds", strategy.Action{Verb: strategy.CheckWork, Object: "good"}, platform.Done, "1 call(s) of real work succeed"},
 		{"real work fails", strategy.Action{Verb: strategy.CheckWork, Object: "sick"}, platform.Failed, "call fails"},
 		{"a target without any", strategy.Action{Verb: strategy.CheckWork, Object: "other"}, platform.Failed, "no calls of real work"},
-		{"another verb", strategy.Action{Verb: strategy.UnitStop, Object: "x"}, platform.Failed, "nothing was asked"},
+		{"another verb", strategy.Action{Verb: strategy.Stop, Object: "x"}, platform.Failed, "nothing was asked"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -71,7 +71,7 @@ func processesOf(c *config.Config, log *zap.Logger) (units []process.Unit) {
 
 // processOf translates one target.
 func processOf(t config.Target, log *zap.Logger) process.Unit {
-	u := process.Unit{Name: targetOf(t).Unit, Argv: t.Command, Dir: t.Dir, Env: inherited(os.Environ()), StopGrace: t.StopGrace,
+	u := process.Unit{Name: targetOf(t).Object, Argv: t.Command, Dir: t.Dir, Env: inherited(os.Environ()), StopGrace: t.StopGrace,
 		Output: &lineLog{log: log.With(zap.String("target", t.Name))}}
 	for _, v := range t.Env {
 		u.Env = append(u.Env, v.Name+"="+v.Value.Reveal())
@@ -107,7 +107,7 @@ func (ch *children) start(ctx context.Context, e *engine.Engine, c *config.Confi
 		if ctx.Err() != nil {
 			return
 		}
-		if rep, err := ch.adapter.Do(ctx, strategy.Action{Verb: strategy.UnitStart, Object: u.Name, Target: u.Name}); err != nil {
+		if rep, err := ch.adapter.Do(ctx, strategy.Action{Verb: strategy.Start, Object: u.Name, Target: u.Name}); err != nil {
 			log.Error("a target could not be started", zap.String("target", u.Name), zap.String("detail", rep.Detail), zap.Error(err))
 		}
 		close(ch.begun[u.Name])
@@ -161,7 +161,7 @@ func (g gated) Look(ctx context.Context, cause string) detect.Observation {
 		return g.Looker.Look(ctx, cause)
 	case <-ctx.Done():
 		return detect.Observation{Target: g.target, At: time.Now(), Cause: cause,
-			Facts: detect.Facts{detect.UnitActive: detect.NotMeasured("it has not been started yet")}}
+			Facts: detect.Facts{detect.WorkloadState: detect.NotMeasured("it has not been started yet")}}
 	}
 }
 

@@ -22,7 +22,7 @@ func journaled(t *testing.T, dir string, began time.Time) {
 	require.NoError(t, err)
 	l := ledger{j: j}
 	i := incident.Incident{ID: "svc-1", Target: "svc", Class: detect.ClassDown, Severity: detect.P1, Since: began, Opened: began.Add(time.Second),
-		Paged: began.Add(time.Second), Diagnosis: detect.Diagnosis{Because: "no process", Witnesses: []detect.Witness{detect.ByUnit, detect.BySocket}}}
+		Paged: began.Add(time.Second), Diagnosis: detect.Diagnosis{Because: "no process", Witnesses: []detect.Witness{detect.ByPlatform, detect.BySocket}}}
 	step := func(after time.Duration, from, to incident.Phase, why incident.Reason, notices ...escalate.Notice) {
 		rec := incident.Record{Seq: j.LastSeq() + 1, At: began.Add(after), Target: "svc", From: from, To: to, Reason: why, Sentence: "it is " + to.String(),
 			After: &incident.TargetState{Name: "svc", Incident: i.ID}, Incident: new(i)}

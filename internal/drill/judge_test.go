@@ -19,7 +19,7 @@ func good() drill.Source {
 	at := func(s float64) time.Time { return base.Add(time.Duration(s * float64(time.Second))) }
 	i := incident.Incident{ID: "codebase-mcp-20261124-100003", Target: "codebase-mcp", Class: detect.ClassDown, Since: at(0.2), Opened: at(0.3), Closed: at(64),
 		Diagnosis: detect.Diagnosis{Because: "unit is failed, connection refused"}, Drill: &incident.Drilled{ID: "d1", Fault: incident.FaultKill, Target: "codebase-mcp"},
-		Attempts: []incident.Attempt{{At: at(0.3), Action: "unit.start codebase-mcp.service", Result: incident.ResultDone, Verdict: incident.Verified}}}
+		Attempts: []incident.Attempt{{At: at(0.3), Action: "start codebase-mcp.service", Result: incident.ResultDone, Verdict: incident.Verified}}}
 	return drill.Source{
 		Order: drill.Order{ID: "d1", Fault: incident.FaultKill, Target: "codebase-mcp", By: "ann", Timeout: time.Minute},
 		Host:  "h1", Unit: "codebase-mcp.service", Announced: at(-1), Injected: at(0), Injection: "SIGKILL to every process of codebase-mcp.service",
@@ -56,8 +56,8 @@ func TestTheFirstThingThatWasMissingIsTheVerdict(t *testing.T) {
 		}, drill.Failed, "did not cure it"},
 		"not closed": {func(s *drill.Source) { own(s).Closed = time.Time{} }, drill.Failed, "did not close"},
 		"another target was acted on": {func(s *drill.Source) {
-			s.Incidents = append(s.Incidents, incident.Incident{Target: "postgres", Attempts: []incident.Attempt{{Action: "unit.restart pg"}}})
-		}, drill.Failed, "postgres was acted on too (unit.restart pg)"},
+			s.Incidents = append(s.Incidents, incident.Incident{Target: "postgres", Attempts: []incident.Attempt{{Action: "restart pg"}}})
+		}, drill.Failed, "postgres was acted on too (restart pg)"},
 		"a channel that refuses": {func(s *drill.Source) {
 			s.Notices[0].State, s.Notices[0].LastError = escalate.Refused, "401"
 		}, drill.Failed, "slack did not take the notice: 401"},
@@ -88,7 +88,7 @@ diagnosis  down: unit is failed, connection refused
 noticed    +200ms (first bad look)
 confirmed  +300ms
 acted      +300ms
-  +300ms   unit.start codebase-mcp.service: done; verified
+  +300ms   start codebase-mcp.service: done; verified
 verified   +4s
 closed     +1m4s
 told       250ms after the decision

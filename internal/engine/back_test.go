@@ -16,7 +16,7 @@ import (
 func TestAStepBackThatWasInFlightIsNotRepeatedAfterARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{facts: healthy("run1")}
-		set := strategy.Action{Verb: strategy.UnitSetMemoryMax, Object: "svc.service", Target: "svc", Args: map[string]string{strategy.ArgBytes: "600"}}
+		set := strategy.Action{Verb: strategy.SetMemory, Object: "svc.service", Target: "svc", Args: map[string]string{strategy.ArgBytes: "600"}}
 		s := incident.NewState()
 		s.Targets["svc"] = &incident.TargetState{Name: "svc", Kept: []strategy.Change{{Strategy: "raise-memory", Set: set, Before: "400", Now: "600"}},
 			Easing: &incident.Easing{ActionID: "svc/back-7", Action: set, Deadline: time.Now().Add(time.Minute)}}
@@ -25,7 +25,7 @@ func TestAStepBackThatWasInFlightIsNotRepeatedAfterARestart(t *testing.T) {
 		ts := e.State().Targets["svc"]
 		require.Nil(t, ts.Easing)
 		require.Equal(t, "600", ts.Kept[0].Now)
-		require.Zero(t, r.count("do unit.set-memory-max"))
-		require.Equal(t, "taken back: unit.set-memory-max svc.service (bytes=600): unknown, recoveryd was restarted while the action was in flight", r.records[0].Sentence)
+		require.Zero(t, r.count("do set-memory"))
+		require.Equal(t, "taken back: set-memory svc.service (bytes=600): unknown, recoveryd was restarted while the action was in flight", r.records[0].Sentence)
 	})
 }

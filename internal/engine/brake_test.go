@@ -29,12 +29,12 @@ func TestTheBrakeIsAskedBeforeEveryDecision(t *testing.T) {
 		go func() { done <- e.Run(ctx) }()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		require.Zero(t, r.count("do unit.start"))
+		require.Zero(t, r.count("do start"))
 		require.Equal(t, []string{"append stop-file", "append stop-file"}, r.steps(), "first the file, then the hold of the target")
 		why.Store("")
 		time.Sleep(10 * time.Second) // nobody tells: the loop asks by itself
 		synctest.Wait()
-		require.Equal(t, 1, r.count("do unit.start"))
+		require.Equal(t, 1, r.count("do start"))
 		cancel()
 		require.ErrorIs(t, <-done, context.Canceled)
 	})
@@ -56,7 +56,7 @@ func TestABrakeThatComesWhileEvidenceIsCollectedStopsTheActionBeforeItBegins(t *
 		}
 		run(t, e, time.Minute)
 		require.Equal(t, 1, r.count("collect svc"), "the restart was decided")
-		require.Zero(t, r.count("do unit.restart"), "and not begun")
+		require.Zero(t, r.count("do restart"), "and not begun")
 		i := e.State().Incidents[e.State().Targets["svc"].Incident]
 		require.Equal(t, "not begun: the stop file came first", i.Attempts[0].Detail)
 		require.Equal(t, incident.HoldStop, i.Held)

@@ -55,7 +55,7 @@ func TestAJournalFoundBrokenOnAQuietNightIsPagedAtOnceAndTakenBackWhenItWorksAga
 		r.set(dead("run1"))
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
-		require.Equal(t, 1, r.count("do unit.start"), "it acts again")
+		require.Equal(t, 1, r.count("do start"), "it acts again")
 		require.Len(t, urgent(), 2)
 		cancel()
 		<-done

@@ -22,7 +22,7 @@ import (
 // rig is an engine around a model of one service, with everything written down in order.
 type rig struct {
 	mu       sync.Mutex
-	log      []string // "append act", "do unit.start", ...
+	log      []string // "append act", "do start", ...
 	records  []incident.Record
 	notices  []escalate.Notice
 	urgent   []escalate.Notice
@@ -97,13 +97,13 @@ func noticesOf(rows []escalate.Queued) (out []escalate.Notice) {
 func own(n escalate.Notice) []escalate.Queued { return escalate.NewQueued(n.At, n, "pager") }
 
 func healthy(run string) detect.Facts {
-	return detect.Facts{detect.UnitActive: detect.Word("active"), detect.UnitSub: detect.Word("running"), detect.UnitInvocation: detect.Word(run),
+	return detect.Facts{detect.WorkloadState: detect.Word(detect.StateRunning), detect.WorkloadRun: detect.Word(run),
 		detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HealthStatus: detect.Word("healthy")}
 }
 
 func dead(run string) detect.Facts {
-	return detect.Facts{detect.UnitActive: detect.Word("failed"), detect.UnitSub: detect.Word("failed"), detect.UnitInvocation: detect.Word(run),
-		detect.UnitDeparture: detect.Word(detect.DepartureCrash), detect.UnitPolicy: detect.Word("no"), detect.HTTPOutcome: detect.Word(detect.OutcomeRefused)}
+	return detect.Facts{detect.WorkloadState: detect.Word(detect.StateFailed), detect.WorkloadRun: detect.Word(run),
+		detect.WorkloadDeparture: detect.Word(detect.DepartureCrash), detect.WorkloadPolicy: detect.Word("no"), detect.HTTPOutcome: detect.Word(detect.OutcomeRefused)}
 }
 
 func (r *rig) engine(t *testing.T, state incident.State) *Engine {
@@ -111,7 +111,7 @@ func (r *rig) engine(t *testing.T, state incident.State) *Engine {
 	set, err := strategy.NewSet(strategy.Builtin()...)
 	require.NoError(t, err)
 	p, err := incident.NewPolicy(incident.Options{Strategies: set,
-		Targets:   []detect.Target{{Name: "svc", Kind: detect.KindService, Platform: "systemd", Unit: "svc.service", StartGrace: 5 * time.Second, StopGrace: time.Second}},
+		Targets:   []detect.Target{{Name: "svc", Kind: detect.KindService, Platform: "systemd", Object: "svc.service", StartGrace: 5 * time.Second, StopGrace: time.Second}},
 		Limits:    incident.Limits{Target: incident.Budget{Actions: 4, Window: time.Hour}, Host: incident.Budget{Actions: 10, Window: time.Hour}, Backoff: incident.Backoff{Initial: 5 * time.Second, Factor: 2, Max: time.Minute}},
 		PageAfter: incident.PageAfter{Held: 5 * time.Minute, Unknown: 10 * time.Minute, Unresolved: 15 * time.Minute},
 		Probation: 30 * time.Second})
@@ -143,7 +143,7 @@ func TestTheRecordIsDurableBeforeItsActionIsPerformed(t *testing.T) {
 		}
 		run(t, r.engine(t, incident.NewState()), time.Minute)
 		steps := r.steps()
-		require.Equal(t, []string{"append act", "do unit.start", "append action-over", "append verified", "append closed"}, steps)
+		require.Equal(t, []string{"append act", "do start", "append action-over", "append verified", "append closed"}, steps)
 		require.Len(t, r.notices, 1)
 		require.Equal(t, escalate.Change, r.notices[0].Kind, "a cure that worked is told for the record and wakes nobody")
 	})
@@ -162,7 +162,7 @@ func TestAJournalThatCannotBeWrittenStopsActionsAndPagesUntilItWorksAgain(t *tes
 		go func() { done <- e.Run(ctx) }()
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
-		require.Zero(t, r.count("do unit.start"), "no record, no action")
+		require.Zero(t, r.count("do start"), "no record, no action")
 		require.NotEmpty(t, r.urgent)
 		require.Contains(t, r.urgent[0].Summary, "cannot write its journal")
 		require.Contains(t, r.urgent[0].Evidence[0], "disk full")
@@ -178,7 +178,7 @@ func TestAJournalThatCannotBeWrittenStopsActionsAndPagesUntilItWorksAgain(t *tes
 		r.mu.Unlock()
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
-		require.Equal(t, 1, r.count("do unit.start"), "it acts again once the journal works")
+		require.Equal(t, 1, r.count("do start"), "it acts again once the journal works")
 		require.Empty(t, e.State().Host.Impaired)
 		last := r.urgent[len(r.urgent)-1]
 		require.Equal(t, escalate.Resolve, last.Kind, "the page about recoveryd itself is resolved")
@@ -210,7 +210,7 @@ func TestAnActionFoundInFlightAfterARestartIsVerifiedAndNotRepeated(t *testing.T
 		second := &rig{facts: healthy("run2")} // the start did take place
 		second.onDo = func(strategy.Action) (incident.Result, string) { return incident.ResultDone, "" }
 		run(t, second.engine(t, state), time.Minute)
-		require.Zero(t, second.count("do unit.start"))
+		require.Zero(t, second.count("do start"))
 		require.Equal(t, []string{"append action-failed", "append verified", "append closed"}, second.steps())
 		attempts := second.records[0].Incident.Attempts
 		require.Len(t, attempts, 1)

@@ -25,7 +25,7 @@ func (w witness) Limit(string) time.Duration { return w.limit }
 func (w witness) Collect(ctx context.Context, target, inc string, before detect.Facts) {
 	w.r.mu.Lock()
 	if before != nil {
-		w.r.log = append(w.r.log, "before: "+before.Text(detect.UnitActive))
+		w.r.log = append(w.r.log, "before: "+before.Text(detect.WorkloadState))
 	}
 	w.r.log = append(w.r.log, "collect "+target)
 	w.r.mu.Unlock()
@@ -36,7 +36,7 @@ func (w witness) Collect(ctx context.Context, target, inc string, before detect.
 }
 
 func hung(run string) detect.Facts {
-	return detect.Facts{detect.UnitActive: detect.Word("active"), detect.UnitSub: detect.Word("running"), detect.UnitInvocation: detect.Word(run),
+	return detect.Facts{detect.WorkloadState: detect.Word(detect.StateRunning), detect.WorkloadRun: detect.Word(run),
 		detect.HTTPOutcome: detect.Word(detect.OutcomeNoReply), detect.HTTPLatency: detect.Num(1)}
 }
 
@@ -51,11 +51,11 @@ func TestHungEvidenceDelaysACureByItsLimitOnly(t *testing.T) {
 		delay time.Duration
 		steps []string
 	}{
-		{"a restart waits for it, within its limit", hung("run1"), 750 * time.Millisecond, "do unit.restart", 750 * time.Millisecond,
-			[]string{"append first-sign", "append act", "collect svc", "collected", "do unit.restart"}},
-		{"a limit beyond what the core waits for is cut", hung("run1"), time.Hour, "do unit.restart", evidenceLimit,
-			[]string{"append first-sign", "append act", "collect svc", "collected", "do unit.restart"}},
-		{"a start waits for nothing", dead("run1"), 750 * time.Millisecond, "do unit.start", 0, nil},
+		{"a restart waits for it, within its limit", hung("run1"), 750 * time.Millisecond, "do restart", 750 * time.Millisecond,
+			[]string{"append first-sign", "append act", "collect svc", "collected", "do restart"}},
+		{"a limit beyond what the core waits for is cut", hung("run1"), time.Hour, "do restart", evidenceLimit,
+			[]string{"append first-sign", "append act", "collect svc", "collected", "do restart"}},
+		{"a start waits for nothing", dead("run1"), 750 * time.Millisecond, "do start", 0, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -79,8 +79,8 @@ func TestHungEvidenceDelaysACureByItsLimitOnly(t *testing.T) {
 				if c.steps != nil {
 					require.Equal(t, c.steps, r.steps()[:len(c.steps)])
 				}
-				if c.verb == "do unit.start" {
-					require.Equal(t, 1, r.count("before: "+dead("run1").Text(detect.UnitActive)), "what the new process hides")
+				if c.verb == "do start" {
+					require.Equal(t, 1, r.count("before: "+dead("run1").Text(detect.WorkloadState)), "what the new process hides")
 				}
 				decided := slices.IndexFunc(r.records, func(rec incident.Record) bool { return rec.Reason == incident.Act })
 				require.Equal(t, c.delay, acted.Sub(r.records[decided].At))

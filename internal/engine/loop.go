@@ -279,11 +279,11 @@ func (e *Engine) collect(ctx context.Context, p *parts, a strategy.Action, inc s
 		return
 	}
 	var before detect.Facts
-	if ts := e.State().Targets[a.Target]; ts != nil && a.Verb == strategy.UnitStart {
+	if ts := e.State().Targets[a.Target]; ts != nil && a.Verb == strategy.Start {
 		before = ts.Last.Facts
 	}
 	e.use(p, func() {
-		if a.Verb == strategy.UnitStart {
+		if a.Verb == strategy.Start {
 			<-over
 			select {
 			case <-time.After(startRoom):

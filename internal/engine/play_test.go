@@ -18,13 +18,13 @@ import (
 // playing gives the engine a playbook that stops and starts its only target.
 func (r *rig) playing(t *testing.T, state incident.State) *Engine {
 	e := r.engine(t, state)
-	svc := detect.Target{Name: "svc", Kind: detect.KindService, Platform: "systemd", Unit: "svc.service", StartGrace: 5 * time.Second, StopGrace: time.Second}
+	svc := detect.Target{Name: "svc", Kind: detect.KindService, Platform: "systemd", Object: "svc.service", StartGrace: 5 * time.Second, StopGrace: time.Second}
 	set, err := strategy.NewSet(strategy.Builtin()...)
 	require.NoError(t, err)
 	p, err := incident.NewPolicy(incident.Options{Strategies: set, Targets: []detect.Target{svc}, Probation: 30 * time.Second,
 		Limits: incident.Limits{Target: incident.Budget{Actions: 4, Window: time.Hour}, Host: incident.Budget{Actions: 10, Window: time.Hour}},
 		Playbooks: []strategy.Playbook{{Name: "again", Timeout: 5 * time.Minute, Steps: []strategy.Step{
-			strategy.UnitStep(strategy.StepStop, svc, 0), strategy.UnitStep(strategy.StepStart, svc, 0), strategy.UnitStep(strategy.StepWait, svc, 0)}}}})
+			strategy.TargetStep(strategy.StepStop, svc, 0), strategy.TargetStep(strategy.StepStart, svc, 0), strategy.TargetStep(strategy.StepWait, svc, 0)}}}})
 	require.NoError(t, err)
 	e.policy.Store(p)
 	return e
@@ -36,7 +36,7 @@ func TestTheEndOfAStepsActionGoesToItsRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{facts: healthy("run1")}
 		r.onDo = func(a strategy.Action) (incident.Result, string) {
-			if r.set(dead("run1")); a.Verb == strategy.UnitStart {
+			if r.set(dead("run1")); a.Verb == strategy.Start {
 				r.set(healthy("run2"))
 			}
 			return incident.ResultDone, "job done"
@@ -52,12 +52,12 @@ func TestTheEndOfAStepsActionGoesToItsRun(t *testing.T) {
 		run(t, e, time.Minute)
 		require.Equal(t, incident.PlaybookDone, e.State().Host.Runs[0].Outcome)
 		require.Less(t, e.State().Host.Runs[0].Ended.Sub(e.State().Host.Runs[0].Began), 5*time.Second, "no end was waited for in vain")
-		require.Equal(t, 1, r.count("do unit.stop"))
-		require.Equal(t, 1, r.count("do unit.start"))
+		require.Equal(t, 1, r.count("do stop"))
+		require.Equal(t, 1, r.count("do start"))
 		require.Len(t, r.notices, 1, "its success is told, for the record")
 		require.Equal(t, escalate.Change, r.notices[0].Kind)
 		for i, s := range r.steps() {
-			if s == "do unit.stop" || s == "do unit.start" {
+			if s == "do stop" || s == "do start" {
 				require.Equal(t, "append playbook-step", r.steps()[i-1], "written before it is done")
 			}
 		}
@@ -94,8 +94,8 @@ func TestARunFoundAfterARestartGoesOnByLooking(t *testing.T) {
 		e = second.playing(t, state)
 		run(t, e, time.Minute)
 		require.Equal(t, incident.PlaybookDone, e.State().Host.Runs[0].Outcome)
-		require.Zero(t, second.count("do unit.stop"), "what took place is not repeated")
-		require.Equal(t, 1, second.count("do unit.start"))
+		require.Zero(t, second.count("do stop"), "what took place is not repeated")
+		require.Equal(t, 1, second.count("do start"))
 	})
 }
 

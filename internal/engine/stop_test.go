@@ -62,8 +62,8 @@ func TestAStopWaitsForTheActionInFlightAndWritesDownItsEnd(t *testing.T) {
 // halfway is a state in which the first action of a plan, kill and start, is in flight.
 func halfway() incident.State {
 	p := strategy.Plan{Strategy: "kill-start", Actions: []strategy.Action{
-		{Verb: strategy.UnitKill, Object: "svc.service", Target: "svc", Timeout: 10 * time.Second, Disrupts: true},
-		{Verb: strategy.UnitStart, Object: "svc.service", Target: "svc", Timeout: 10 * time.Second}}, NewRun: true, Verify: time.Minute}
+		{Verb: strategy.Kill, Object: "svc.service", Target: "svc", Timeout: 10 * time.Second, Disrupts: true},
+		{Verb: strategy.Start, Object: "svc.service", Target: "svc", Timeout: 10 * time.Second}}, NewRun: true, Verify: time.Minute}
 	at, state := time.Now(), incident.NewState()
 	state.Incidents["i1"] = &incident.Incident{ID: "i1", Target: "svc", Class: detect.ClassHung, Since: at, Opened: at,
 		Attempts: []incident.Attempt{{ID: "i1/a1", Action: "kill", At: at}}}
@@ -95,7 +95,7 @@ func TestAPlanThatHasBegunGoesOnToItsEndWhenTheDaemonIsStopped(t *testing.T) {
 		synctest.Wait()
 		close(killed)
 		require.ErrorIs(t, <-done, context.Canceled)
-		require.Equal(t, []strategy.Verb{strategy.UnitStart}, did, "a service that was killed is not left so")
+		require.Equal(t, []strategy.Verb{strategy.Start}, did, "a service that was killed is not left so")
 		attempts := r.records[len(r.records)-1].Incident.Attempts
 		require.Equal(t, "started", attempts[len(attempts)-1].Detail)
 	})
@@ -145,7 +145,7 @@ func TestWhatTheProcessBeforeBeganIsSeenThroughAndNotBegunAnew(t *testing.T) {
 		require.Empty(t, r.records, "it is under way")
 		close(f.end)
 		synctest.Wait()
-		require.Equal(t, []strategy.Verb{strategy.UnitKill}, f.finished)
+		require.Equal(t, []strategy.Verb{strategy.Kill}, f.finished)
 		first := r.records[0].Incident.Attempts[0]
 		require.Equal(t, incident.ResultUnknown, first.Result)
 		require.Contains(t, first.Detail, "recoveryd was restarted while the action was in flight; the stop was cut short")

@@ -67,14 +67,14 @@ func TestABundleHoldsEveryKindOfEvidenceWithoutItsSecrets(t *testing.T) {
 	s := Subject{
 		Unit: "mcp.service",
 		Inspect: func(context.Context) (detect.Facts, error) {
-			return detect.Facts{detect.UnitActive: detect.Word("active"), detect.UnitMainPID: detect.Num(float64(os.Getpid())),
-				detect.MemoryCurrent: detect.Num(3 << 20), detect.UnitOperatorNote: detect.Word("run with token=hush-hush")}, nil
+			return detect.Facts{detect.WorkloadState: detect.Word(detect.StateRunning), detect.WorkloadPID: detect.Num(float64(os.Getpid())),
+				detect.MemoryCurrent: detect.Num(3 << 20), detect.WorkloadNote: detect.Word("run with token=hush-hush")}, nil
 		},
 		Command: []string{script(t, `echo "$RECOVERYD_TARGET $RECOVERYD_UNIT $RECOVERYD_INCIDENT $RECOVERYD_PID"; echo "the key is opensesame"; echo "no HOME: $HOME" >&2`)},
 		Timeout: time.Minute, // for all sources: the machine may be busy
 	}
 	got, _ := collected(t, s, NewRedactor([]string{"opensesame"}))
-	require.Contains(t, got["unit"], "unit.active              active")
+	require.Contains(t, got["unit"], "workload.state           running")
 	require.Contains(t, got["unit"], "3 MiB")
 	require.Contains(t, got["unit"], "token=<secret>")
 	require.Contains(t, got["processes"], "<- main process of mcp")

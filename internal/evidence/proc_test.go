@@ -45,7 +45,7 @@ func TestTheLargestProcessesComeFirstAndTheMainProcessIsMarked(t *testing.T) {
 		"13/stat": "nonsense", "self/stat": "not a process id",
 	})
 	p := &page{limit: pieceBytes}
-	k := &scene{Subject: Subject{Target: "mcp"}, facts: detect.Facts{detect.UnitMainPID: detect.Num(10)}}
+	k := &scene{Subject: Subject{Target: "mcp"}, facts: detect.Facts{detect.WorkloadPID: detect.Num(10)}}
 	require.NoError(t, root.processes(t.Context(), k, p))
 	lines := strings.Split(read(t, p), "\n")
 	require.Equal(t, "host: MemTotal 1000 MiB, MemAvailable 500 MiB, SwapTotal 0 MiB", lines[0])
@@ -62,7 +62,7 @@ func TestTheMainProcessIsShownAmongManyThatAreLarger(t *testing.T) {
 		files[pid+"/stat"] = stat(pid, "big", "R", "1", "51200")
 	}
 	p := &page{limit: pieceBytes}
-	k := &scene{Subject: Subject{Target: "mcp"}, facts: detect.Facts{detect.UnitMainPID: detect.Num(7)}}
+	k := &scene{Subject: Subject{Target: "mcp"}, facts: detect.Facts{detect.WorkloadPID: detect.Num(7)}}
 	require.NoError(t, fakeProc(t, files).processes(t.Context(), k, p))
 	text := read(t, p)
 	require.Equal(t, topProcesses, strings.Count(text, "[big]"))

@@ -21,7 +21,7 @@ type scene struct {
 
 // pid is the main process, 0 when it is not known.
 func (k *scene) pid() int {
-	v, ok := k.facts.Num(detect.UnitMainPID)
+	v, ok := k.facts.Num(detect.WorkloadPID)
 	if !ok || v < 1 || v > 1<<22 { // PID_MAX_LIMIT
 		return 0
 	}

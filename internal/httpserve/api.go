@@ -111,7 +111,7 @@ func StatusOf(d Daemon, now time.Time) Status {
 	st, p := d.State(), d.Policy()
 	out := Status{Version: d.Version(), Now: now, Alive: d.Alive(now) == nil, Impaired: st.Host.Impaired, Pause: st.Host.Pause, Stop: st.Host.Stop, Warnings: d.Warnings(), Channels: d.Channels(), Playbooks: RunsOf(st.Host)}
 	for _, t := range p.Targets() {
-		v := Target{Name: t.Name, Kind: t.Kind, Unit: t.Unit, DependsOn: t.DependsOn, Because: "not looked at yet"}
+		v := Target{Name: t.Name, Kind: t.Kind, Unit: t.Object, DependsOn: t.DependsOn, Because: "not looked at yet"}
 		if ts := st.Targets[t.Name]; ts != nil {
 			dg := ts.Diagnosis
 			v.Phase, v.Since, v.Incident, v.Hold, v.Drill = ts.Phase, ts.Since, ts.Incident, ts.Hold, ts.Drill

@@ -99,7 +99,7 @@ func TestEventsAreStreamedAndEndWithTheServer(t *testing.T) {
 				}
 			}
 		}
-		require.Equal(t, []string{"unit.start workflow-mcp.service (reset=yes)"}, did)
+		require.Equal(t, []string{"start workflow-mcp.service (reset=yes)"}, did)
 
 		var st httpserve.Status
 		fetch(t, url+"/api/v1/status", &st)

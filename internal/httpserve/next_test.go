@@ -90,7 +90,7 @@ func TestNextSaysWhatTheNoticesSay(t *testing.T) {
 
 	h = host(nil) // it cannot be told what is wrong
 	h.Facts["task-mcp"] = hosttest.With(hosttest.Serving("run-1"), detect.HTTPOutcome, detect.NotMeasured("the probe failed"), detect.HealthStatus, nil,
-		detect.UnitActive, detect.NotMeasured("no answer from systemd"), detect.SocketConnect, detect.NotMeasured("no answer"))
+		detect.WorkloadState, detect.NotMeasured("no answer from systemd"), detect.SocketConnect, detect.NotMeasured("no answer"))
 	h.Run(30 * time.Minute)
 
 	h = host(nil) // cured, paged for being slow, watched for a relapse

@@ -78,7 +78,7 @@ func (c *standing) Collect(ch chan<- prometheus.Metric) {
 	configured := map[string]bool{}
 	for _, t := range p.Targets() {
 		configured[t.Name] = true
-		gauge(c.info, 1, t.Name, string(t.Kind), t.Unit)
+		gauge(c.info, 1, t.Name, string(t.Kind), t.Object)
 		gauge(c.stalled, one(stalled[t.Name]), t.Name)
 		ts := st.Targets[t.Name]
 		if ts == nil {

@@ -47,7 +47,7 @@ func Daemon(tb testing.TB) *metrics.Metrics {
 			}
 		}
 	})
-	m.Acted(strategy.Action{Target: "redis", Verb: strategy.UnitRestart}, incident.ResultDenied, time.Millisecond)
+	m.Acted(strategy.Action{Target: "redis", Verb: strategy.Restart}, incident.ResultDenied, time.Millisecond)
 	m.Cycle(now)
 	m.JournalFailed()
 	open, err := h.Incidents(tb.Context(), true, 1)

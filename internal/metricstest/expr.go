@@ -192,7 +192,7 @@ func closed(label string) (out []string) {
 			out = append(out, s.String())
 		}
 	case "verb":
-		out = []string{string(strategy.UnitStart), string(strategy.UnitRestart)}
+		out = []string{string(strategy.Start), string(strategy.Restart)}
 	}
 	return out
 }

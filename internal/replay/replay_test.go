@@ -23,13 +23,13 @@ func host(t require.TestingT, change func(*incident.Options)) *incident.Policy {
 	set, err := strategy.NewSet(strategy.Builtin()...)
 	require.NoError(t, err)
 	service := func(name string, needs ...string) detect.Target {
-		return detect.Target{Name: name, Kind: detect.KindService, Platform: "systemd", Unit: name + ".service", DependsOn: needs,
+		return detect.Target{Name: name, Kind: detect.KindService, Platform: "systemd", Object: name + ".service", DependsOn: needs,
 			StartGrace: 5 * time.Second, StopGrace: time.Second, Memory: detect.Memory{Limit: 1 << 30, Cap: 2 << 30},
 			Pool: detect.Pool{Application: name, Cap: 50, IdleAfter: time.Second, LongAfter: time.Minute}}
 	}
 	o := incident.Options{Strategies: set,
 		Targets: []detect.Target{service("a", "db"), service("b", "db"),
-			{Name: "db", Kind: detect.KindPostgres, Platform: "systemd", Unit: "db.service", StartGrace: 5 * time.Second, StopGrace: time.Second}, service("other")},
+			{Name: "db", Kind: detect.KindPostgres, Platform: "systemd", Object: "db.service", StartGrace: 5 * time.Second, StopGrace: time.Second}, service("other")},
 		Limits: incident.Limits{Target: incident.Budget{Actions: 3, Window: time.Minute}, Host: incident.Budget{Actions: 5, Window: time.Minute},
 			Backoff: incident.Backoff{Initial: 2 * time.Second, Factor: 2, Max: time.Minute}, StormTargets: 3, StormWindow: time.Minute},
 		PageAfter:  incident.PageAfter{Held: 20 * time.Second, Unknown: 30 * time.Second, Unresolved: time.Minute},
@@ -44,28 +44,28 @@ func host(t require.TestingT, change func(*incident.Options)) *incident.Policy {
 
 // looks are what may be seen of each target.
 func looks() map[string][]detect.Facts {
-	unit := func(active, sub, run string, more detect.Facts) detect.Facts {
-		f := detect.Facts{detect.UnitActive: detect.Word(active), detect.UnitSub: detect.Word(sub), detect.UnitInvocation: detect.Word(run), detect.UnitPolicy: detect.Word("no")}
+	unit := func(state, run string, more detect.Facts) detect.Facts {
+		f := detect.Facts{detect.WorkloadState: detect.Word(state), detect.WorkloadRun: detect.Word(run), detect.WorkloadPolicy: detect.Word("no")}
 		for k, v := range more {
 			f[k] = v
 		}
 		return f
 	}
 	service := []detect.Facts{
-		unit("active", "running", "r1", detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HealthStatus: detect.Word("healthy")}),
-		unit("active", "running", "r2", detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HealthStatus: detect.Word("healthy"), detect.HealthDatabase: detect.Word("connected")}),
-		unit("active", "running", "r1", detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeNoReply), detect.HTTPLatency: detect.Num(1.5)}),
-		unit("failed", "failed", "r1", detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeRefused), detect.UnitDeparture: detect.Word(detect.DepartureCrash)}),
-		unit("inactive", "dead", "r1", detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeRefused), detect.UnitDeparture: detect.Word(detect.DepartureStopped)}),
-		unit("active", "running", "r1", detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HealthStatus: detect.Word("unhealthy"), detect.HealthDatabase: detect.Word("disconnected"),
+		unit(detect.StateRunning, "r1", detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HealthStatus: detect.Word("healthy")}),
+		unit(detect.StateRunning, "r2", detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HealthStatus: detect.Word("healthy"), detect.HealthDatabase: detect.Word("connected")}),
+		unit(detect.StateRunning, "r1", detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeNoReply), detect.HTTPLatency: detect.Num(1.5)}),
+		unit(detect.StateFailed, "r1", detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeRefused), detect.WorkloadDeparture: detect.Word(detect.DepartureCrash)}),
+		unit(detect.StateStopped, "r1", detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeRefused), detect.WorkloadDeparture: detect.Word(detect.DepartureStopped)}),
+		unit(detect.StateRunning, "r1", detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HealthStatus: detect.Word("unhealthy"), detect.HealthDatabase: detect.Word("disconnected"),
 			detect.PoolSize: detect.Num(20), detect.PoolFree: detect.Num(0), detect.PoolMax: detect.Num(20), detect.SyntheticOK: detect.Flag(false)}),
-		unit("active", "running", "r1", detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeNotFound), detect.HTTPStatus: detect.Num(404)}),
-		{detect.UnitActive: detect.NotMeasured("no answer"), detect.HTTPOutcome: detect.NotMeasured("no time")},
+		unit(detect.StateRunning, "r1", detect.Facts{detect.HTTPOutcome: detect.Word(detect.OutcomeNotFound), detect.HTTPStatus: detect.Num(404)}),
+		{detect.WorkloadState: detect.NotMeasured("no answer"), detect.HTTPOutcome: detect.NotMeasured("no time")},
 	}
 	return map[string][]detect.Facts{"a": service, "b": service, "other": service, "db": {
-		unit("active", "running", "d1", detect.Facts{detect.SQLOutcome: detect.Word(detect.SQLOK)}),
-		unit("active", "running", "d1", detect.Facts{detect.SQLOutcome: detect.Word(detect.SQLFrozen), detect.SQLLatency: detect.Num(2)}),
-		unit("failed", "failed", "d1", detect.Facts{detect.SQLOutcome: detect.Word(detect.SQLRefused), detect.UnitDeparture: detect.Word(detect.DepartureCrash)}),
+		unit(detect.StateRunning, "d1", detect.Facts{detect.SQLOutcome: detect.Word(detect.SQLOK)}),
+		unit(detect.StateRunning, "d1", detect.Facts{detect.SQLOutcome: detect.Word(detect.SQLFrozen), detect.SQLLatency: detect.Num(2)}),
+		unit(detect.StateFailed, "d1", detect.Facts{detect.SQLOutcome: detect.Word(detect.SQLRefused), detect.WorkloadDeparture: detect.Word(detect.DepartureCrash)}),
 	}}
 }
 
@@ -214,7 +214,7 @@ func TestAnotherConfigurationShowsWhichDecisionsWouldChange(t *testing.T) {
 	require.False(t, c.Bytes)
 	first := c.First()
 	require.Equal(t, incident.Act, first.Recorded.Reason)
-	require.Equal(t, []string{"unit.restart a.service (stop_grace=1s)"}, first.Recorded.Actions)
+	require.Equal(t, []string{"restart a.service (stop_grace=1s)"}, first.Recorded.Actions)
 	require.Equal(t, incident.HoldObserve, first.Replayed.Reason)
 	require.Empty(t, first.Replayed.Actions)
 	require.False(t, first.Follows)

@@ -49,7 +49,7 @@ func newHost(t *testing.T, change ...func(*incident.Options)) *host {
 	set, err := strategy.NewSet(strategy.Builtin()...)
 	require.NoError(t, err)
 	server := func(name string) detect.Target {
-		return detect.Target{Name: name, Kind: detect.KindService, Platform: "systemd", Unit: name + ".service",
+		return detect.Target{Name: name, Kind: detect.KindService, Platform: "systemd", Object: name + ".service",
 			DependsOn: []string{pg}, StartGrace: 15 * time.Second, StopGrace: 5 * time.Second,
 			Limits: detect.Limits{PoolFull: 0.95, PoolHigh: 0.8, MemoryFull: 0.95, MemoryHigh: 0.8},
 			Pool: detect.Pool{Application: name, Database: pg, EnvFile: "/run/recoveryd/env/" + name + ".env", EnvKey: "POOL_MAX_SIZE",
@@ -57,7 +57,7 @@ func newHost(t *testing.T, change ...func(*incident.Options)) *host {
 	}
 	o := incident.Options{
 		Targets: []detect.Target{server(mcp), server("workflow-mcp"),
-			{Name: pg, Kind: detect.KindPostgres, Platform: "systemd", Unit: "postgresql@15-main.service", StartGrace: 30 * time.Second, StopGrace: 10 * time.Second}},
+			{Name: pg, Kind: detect.KindPostgres, Platform: "systemd", Object: "postgresql@15-main.service", StartGrace: 30 * time.Second, StopGrace: 10 * time.Second}},
 		Strategies: set,
 		Limits: incident.Limits{Target: incident.Budget{Actions: 4, Window: time.Hour}, Host: incident.Budget{Actions: 10, Window: time.Hour}, Concurrent: 1,
 			Backoff: incident.Backoff{Initial: 5 * time.Second, Factor: 2, Max: 5 * time.Minute}, StormTargets: 5, StormWindow: time.Minute},
@@ -205,8 +205,8 @@ func but(f detect.Facts, changes ...any) detect.Facts {
 // well is a server that serves, in the given run of its unit.
 func well(run string) detect.Facts {
 	return but(detect.Facts{},
-		detect.UnitLoad, "loaded", detect.UnitActive, "active", detect.UnitSub, "running", detect.UnitResult, "success",
-		detect.UnitInvocation, run, detect.UnitPolicy, "no", detect.UnitSince, 0, detect.UnitWatched, true,
+		detect.WorkloadState, detect.StateRunning, detect.WorkloadNoun, "unit", detect.WorkloadManager, "systemd",
+		detect.WorkloadRun, run, detect.WorkloadPolicy, "no", detect.WorkloadSince, 0, detect.WorkloadWatched, true,
 		detect.HTTPOutcome, detect.OutcomeReply, detect.HTTPStatus, 200, detect.HTTPLatency, 0.02,
 		detect.HealthStatus, "healthy", detect.HealthDatabase, "connected",
 		detect.PoolMin, 2, detect.PoolMax, 30, detect.PoolSize, 10, detect.PoolFree, 8, detect.SocketConnect, "ok")
@@ -220,8 +220,8 @@ func noReply(run string) detect.Facts {
 
 // crashed is a server whose process died in the given run.
 func crashed(run string) detect.Facts {
-	return but(noReply(run), detect.UnitActive, "failed", detect.UnitSub, "failed", detect.UnitResult, "signal",
-		detect.UnitExitKind, "killed", detect.UnitExitCode, 9, detect.UnitDeparture, detect.DepartureCrash,
+	return but(noReply(run), detect.WorkloadState, detect.StateFailed,
+		detect.WorkloadWords, "unit failed (result signal, killed 9)", detect.WorkloadExitKind, "killed", detect.WorkloadExitCode, 9, detect.WorkloadDeparture, detect.DepartureCrash,
 		detect.HTTPOutcome, detect.OutcomeRefused, detect.HTTPLatency, nil, detect.SocketConnect, "refused")
 }
 
@@ -234,8 +234,8 @@ func full(run string) detect.Facts {
 // database is a cluster that answers.
 func database(run string) detect.Facts {
 	return but(detect.Facts{},
-		detect.UnitLoad, "loaded", detect.UnitActive, "active", detect.UnitSub, "running", detect.UnitResult, "success",
-		detect.UnitInvocation, run, detect.UnitPolicy, "no", detect.UnitWatched, true,
+		detect.WorkloadState, detect.StateRunning, detect.WorkloadNoun, "unit", detect.WorkloadManager, "systemd",
+		detect.WorkloadRun, run, detect.WorkloadPolicy, "no", detect.WorkloadWatched, true,
 		detect.SQLOutcome, detect.SQLOK, detect.SQLUsed, 25, detect.SQLMax, 100,
 		detect.SQLAppSessions+mcp, 10, detect.SQLAppSessions+"workflow-mcp", 10)
 }
@@ -243,6 +243,6 @@ func database(run string) detect.Facts {
 // dead is a cluster whose postmaster was killed.
 func dead(run string) detect.Facts {
 	return but(database(run), detect.SQLOutcome, detect.SQLRefused, detect.SQLLatency, 3.0, detect.SQLUsed, nil, detect.SQLMax, nil,
-		detect.SQLAppSessions+mcp, nil, detect.SQLAppSessions+"workflow-mcp", nil, detect.UnitActive, "failed", detect.UnitSub, "failed",
-		detect.UnitResult, "exit-code", detect.UnitDeparture, detect.DepartureCrash)
+		detect.SQLAppSessions+mcp, nil, detect.SQLAppSessions+"workflow-mcp", nil, detect.WorkloadState, detect.StateFailed,
+		detect.WorkloadDeparture, detect.DepartureCrash)
 }

@@ -93,7 +93,7 @@ func kept(i incident.Incident) (out []incident.Attempt) {
 		}
 	}
 	for _, a := range i.Attempts {
-		changed := a.Verb == strategy.UnitSetEnv || a.Verb == strategy.UnitSetMemoryMax || a.Verb == strategy.HTTPPoolResize
+		changed := a.Verb == strategy.SetEnv || a.Verb == strategy.SetMemory || a.Verb == strategy.HTTPPoolResize
 		if changed && a.Result == incident.ResultDone && !a.Undo && !undone[a.Rung] {
 			out = append(out, a)
 		}

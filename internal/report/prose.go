@@ -119,7 +119,7 @@ func harm(i incident.Incident) string {
 		verb strategy.Verb
 		what string
 	}{
-		{strategy.UnitRestart, "a stop of running processes (killed if they outlived their grace)"}, {strategy.UnitKill, "a kill of all processes without a stop"},
+		{strategy.Restart, "a stop of running processes (killed if they outlived their grace)"}, {strategy.Kill, "a kill of all processes without a stop"},
 		{strategy.PGTerminateIdle, "an end of idle database sessions"}, {strategy.PGTerminateLong, "an end of open transactions, which rolls them back"},
 		{strategy.CacheClean, "an emptied cache directory"}, {strategy.CommandRun, "an operator's command"},
 	} {

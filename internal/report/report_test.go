@@ -92,9 +92,9 @@ func stories() map[string]func(*testing.T) report.Source {
 			h.do = func(a strategy.Action) end {
 				e := end{took: 40 * time.Millisecond, result: incident.ResultDone, detail: "0 sessions ended"}
 				switch a.Verb {
-				case strategy.UnitSetEnv:
+				case strategy.SetEnv:
 					e.detail = ""
-				case strategy.UnitRestart:
+				case strategy.Restart:
 					e.took, e.detail = 1900*time.Millisecond, ""
 					e.then = func() { h.facts[mcp], h.facts[pg] = well("c2"), database("p1") }
 				}

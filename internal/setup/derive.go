@@ -64,7 +64,7 @@ func envDropIns(in Input) (out []File) {
 	files := map[string][]string{}
 	keys := map[string]string{}
 	for _, a := range in.Powers {
-		if f := a.Args[strategy.ArgFile]; a.Verb == strategy.UnitSetEnv && !slices.Contains(files[a.Object], f) {
+		if f := a.Args[strategy.ArgFile]; a.Verb == strategy.SetEnv && !slices.Contains(files[a.Object], f) {
 			files[a.Object] = append(files[a.Object], f)
 			keys[f] = a.Args[strategy.ArgKey]
 		}

@@ -106,24 +106,24 @@ func (w *world) effect(a strategy.Action, id string, end func(incident.Result, s
 		return n
 	}
 	switch a.Verb {
-	case strategy.UnitStart:
+	case strategy.Start:
 		u.start(byUs, a.Args[strategy.ArgReset] == "yes", end)
-	case strategy.UnitRestart:
+	case strategy.Restart:
 		grace, _ := time.ParseDuration(a.Args[strategy.ArgStopGrace])
 		u.restart(byUs, grace, a.Args[strategy.ArgReset] == "yes", end)
-	case strategy.UnitStop:
+	case strategy.Stop:
 		grace, _ := time.ParseDuration(a.Args[strategy.ArgStopGrace])
 		u.stop(byUs, end)
 		u.impatient(grace)
 	case strategy.CommandRun:
 		w.command(a, id, end)
-	case strategy.UnitKill:
+	case strategy.Kill:
 		u.kill()
 		done()
-	case strategy.UnitSetMemoryMax:
+	case strategy.SetMemory:
 		s.memMax = float64(number(strategy.ArgBytes)) / mib
 		done()
-	case strategy.UnitSetEnv:
+	case strategy.SetEnv:
 		s.poolMax = 30
 		if n := number(strategy.ArgValue); n > 0 {
 			s.poolMax = n

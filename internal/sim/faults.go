@@ -177,12 +177,12 @@ func (w *world) distort() {
 	mayLie := !lying && w.chance(0.5)
 	switch {
 	case w.chance(0.3):
-		d.witness = detect.ByUnit
+		d.witness = detect.ByPlatform
 		if mayLie && x.server != nil {
 			d.lie = "failed"
 		}
 	case x.server != nil && w.chance(0.3):
-		d.witness = []detect.Witness{detect.BySocket, detect.ByCgroup}[w.rng.IntN(2)]
+		d.witness = []detect.Witness{detect.BySocket, detect.ByMemory}[w.rng.IntN(2)]
 		if mayLie && d.witness == detect.BySocket {
 			d.lie = []string{"timeout", "unreachable"}[w.rng.IntN(2)] // a kernel that refuses does not lie
 		}

@@ -61,7 +61,7 @@ func Invariants() []string {
 // the strategies set.
 func disruptive(v strategy.Verb) bool {
 	switch v {
-	case strategy.UnitRestart, strategy.UnitKill, strategy.UnitStop, strategy.PGTerminateLong:
+	case strategy.Restart, strategy.Kill, strategy.Stop, strategy.PGTerminateLong:
 		return true
 	}
 	return false
@@ -69,7 +69,7 @@ func disruptive(v strategy.Verb) bool {
 
 func onUnit(v strategy.Verb) bool {
 	switch v {
-	case strategy.UnitStart, strategy.UnitRestart, strategy.UnitKill, strategy.UnitStop, strategy.UnitResetFailed:
+	case strategy.Start, strategy.Restart, strategy.Kill, strategy.Stop, strategy.ResetFailed:
 		return true
 	}
 	return false
@@ -95,13 +95,13 @@ func (w *world) measured(by detect.Witness, target string, f detect.Facts) bool 
 	switch by {
 	case detect.ByHTTP:
 		return word(f, detect.HTTPOutcome)
-	case detect.ByUnit:
-		return word(f, detect.UnitActive)
+	case detect.ByPlatform:
+		return word(f, detect.WorkloadState)
 	case detect.BySocket:
 		return word(f, detect.SocketConnect) || word(f, detect.HTTPOutcome) || num(detect.SocketBacklog)
 	case detect.BySQL:
 		return word(f, detect.SQLOutcome) || neighbour(w.target(target).DependsOn, detect.SQLOutcome)
-	case detect.ByCgroup:
+	case detect.ByMemory:
 		return num(detect.MemoryCurrent)
 	case detect.ByProcess:
 		return num(detect.ProcessRSS) || word(f, detect.ProcessState)

@@ -135,7 +135,7 @@ func (w *world) judgeEvidence(a strategy.Action, rec incident.Record) {
 // judgeTruth compares the decision with what is really true: promises 2 and 3.
 func (w *world) judgeTruth(a strategy.Action, rec incident.Record) {
 	is := w.truth(a.Target)
-	if x := w.things[a.Target]; x.db != nil && (a.Verb == strategy.UnitRestart || a.Verb == strategy.UnitKill || a.Verb == strategy.UnitStop) {
+	if x := w.things[a.Target]; x.db != nil && (a.Verb == strategy.Restart || a.Verb == strategy.Kill || a.Verb == strategy.Stop) {
 		if is.kind == "saturated" && w.t-is.since > 15*time.Second && !w.distortedSince(time.Minute, w.around(a.Target)...) {
 			w.fail(saturationIsAlive, "%s, and PostgreSQL is only saturated", a)
 		}
@@ -305,7 +305,7 @@ func (w *world) judgeTakenBack(rec incident.Record) {
 			return
 		case last.Verdict == incident.Verified || last.Verdict == incident.Relapse || last.Verdict == incident.ClearedByItself || last.Verdict == incident.HoldOperator:
 			return
-		case last.Verb == strategy.UnitSetEnv || last.Verb == strategy.UnitSetMemoryMax || last.Verb == strategy.HTTPPoolResize:
+		case last.Verb == strategy.SetEnv || last.Verb == strategy.SetMemory || last.Verb == strategy.HTTPPoolResize:
 			if last.Result == incident.ResultFailed || last.Result == incident.ResultDenied {
 				return // it changed nothing
 			}
@@ -328,9 +328,9 @@ func (w *world) judgeCaps(a strategy.Action, rec incident.Record) {
 		return n
 	}
 	switch {
-	case a.Verb == strategy.UnitSetEnv && value(strategy.ArgValue) > float64(t.Pool.Cap),
+	case a.Verb == strategy.SetEnv && value(strategy.ArgValue) > float64(t.Pool.Cap),
 		a.Verb == strategy.HTTPPoolResize && value(strategy.ArgMaxSize) > float64(t.Pool.Cap),
-		a.Verb == strategy.UnitSetMemoryMax && value(strategy.ArgBytes) > float64(t.Memory.Cap):
+		a.Verb == strategy.SetMemory && value(strategy.ArgBytes) > float64(t.Memory.Cap):
 		w.fail(withinCaps, "%s", a)
 	case t.External:
 		w.fail(asConfigured, "%s on another host", a)

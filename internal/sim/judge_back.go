@@ -35,7 +35,7 @@ func (w *world) judgeEasing(a strategy.Action, rec incident.Record) {
 	}
 	if last, ok := w.ledger.changed[a.Target]; ok && w.clockIsSteady(24*time.Hour) {
 		quiet := s.t.Pool.Quiet
-		if a.Verb == strategy.UnitSetMemoryMax {
+		if a.Verb == strategy.SetMemory {
 			quiet = s.t.Memory.Quiet
 		}
 		if w.t-last < quiet-time.Second {
@@ -43,12 +43,12 @@ func (w *world) judgeEasing(a strategy.Action, rec incident.Record) {
 		}
 	}
 	switch {
-	case a.Verb == strategy.UnitSetMemoryMax && n < firstMemory*mib,
-		a.Verb != strategy.UnitSetMemoryMax && value != "" && n < firstPool:
+	case a.Verb == strategy.SetMemory && n < firstMemory*mib,
+		a.Verb != strategy.SetMemory && value != "" && n < firstPool:
 		w.fail(easedWhenQuiet, "%s is below what it was at first", a)
-	case a.Verb == strategy.UnitSetMemoryMax && s.memory()*mib > 0.9*n && w.stable(a.Target):
+	case a.Verb == strategy.SetMemory && s.memory()*mib > 0.9*n && w.stable(a.Target):
 		w.fail(easedWhenQuiet, "%s, and %.0f MiB are used", a, s.memory())
-	case a.Verb != strategy.UnitSetMemoryMax && seenUsed(rec) > 0.5*float64(s.pool):
+	case a.Verb != strategy.SetMemory && seenUsed(rec) > 0.5*float64(s.pool):
 		w.fail(easedWhenQuiet, "%s, and %.0f of %d connections were seen in use", a, seenUsed(rec), s.pool)
 	}
 	w.ledger.changed[a.Target] = w.t
@@ -68,11 +68,11 @@ func (w *world) stable(target string) bool {
 
 func changedBy(a strategy.Action) string {
 	switch a.Verb {
-	case strategy.UnitSetMemoryMax:
+	case strategy.SetMemory:
 		return "raise-memory"
 	case strategy.HTTPPoolResize:
 		return "resize-pool"
-	case strategy.UnitSetEnv:
+	case strategy.SetEnv:
 		return "grow-pool"
 	}
 	return ""

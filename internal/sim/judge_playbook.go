@@ -137,7 +137,7 @@ func (w *world) toldOfRun(e incident.Effect) {
 // startedByHand notes that a person's playbook starts what a person had stopped.
 func (w *world) startedByHand(a strategy.Action, id string) {
 	r := w.d.live.Host.Run
-	if r != nil && r.ActionID == id && r.CallID == "" && (a.Verb == strategy.UnitStart || a.Verb == strategy.UnitRestart) {
+	if r != nil && r.ActionID == id && r.CallID == "" && (a.Verb == strategy.Start || a.Verb == strategy.Restart) {
 		w.ledger.intent(a.Target).stopped = false
 	}
 }

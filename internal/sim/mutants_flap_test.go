@@ -7,6 +7,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
+	"github.com/recoveryd/recoveryd/pkg/platform/systemd"
 )
 
 // withIncident replaces the open incident of a target.
@@ -34,14 +35,14 @@ func flapMutants() []struct {
 	return []m{
 		{mutant{name: "stop-between-lives", says: "takes a person's stop between two lives of an automatic restart for a crash",
 			core: seeing(func(_ *world, _ string, f detect.Facts) {
-				if f.Text(detect.UnitActive) == "inactive" && f.Text(detect.UnitDeparture) == detect.DepartureStopped && f.Text(detect.UnitResult) != "success" {
-					f[detect.UnitDeparture] = detect.Word(detect.DepartureCrash)
+				if f.Text(detect.WorkloadState) == detect.StateStopped && f.Text(detect.WorkloadDeparture) == detect.DepartureStopped && f.Text(systemd.UnitResult) != "success" {
+					f[detect.WorkloadDeparture] = detect.Word(detect.DepartureCrash)
 				}
 			})}, []string{operatorLeftAlone}},
 		{mutant{name: "systemds-word", says: "takes systemd's own jobs for a person's",
 			core: seeing(func(_ *world, _ string, f detect.Facts) {
-				if f.Text(detect.UnitSub) == detect.FromAutoRestart || f.Text(detect.UnitJob) == "start" && !f.True(detect.UnitJobOurs) {
-					f[detect.UnitJob], f[detect.UnitJobOurs] = detect.Word("restart"), detect.Flag(false)
+				if f.Text(detect.WorkloadState) == detect.StateRetrying || f.Text(detect.WorkloadPending) == "start" && !f.True(detect.WorkloadPendingOurs) {
+					f[detect.WorkloadPending], f[detect.WorkloadPendingOurs] = detect.Word("restart"), detect.Flag(false)
 				}
 			})}, []string{nobodysWord}},
 		{mutant{name: "clocks-begin-anew", says: "begins the clocks of a trouble anew whenever its reason changes", worlds: 1500,
@@ -78,9 +79,9 @@ func flapMutants() []struct {
 					}
 					o := *ev.Observation
 					o.Facts = maps.Clone(o.Facts)
-					delete(o.Facts, detect.UnitJob)
-					if d := o.Facts.Text(detect.UnitDeparture); d == detect.DepartureStopped || d == detect.DepartureRestart {
-						o.Facts[detect.UnitDeparture] = detect.Word(detect.DepartureCrash)
+					delete(o.Facts, detect.WorkloadPending)
+					if d := o.Facts.Text(detect.WorkloadDeparture); d == detect.DepartureStopped || d == detect.DepartureRestart {
+						o.Facts[detect.WorkloadDeparture] = detect.Word(detect.DepartureCrash)
 					}
 					ev.Observation = &o
 					return s

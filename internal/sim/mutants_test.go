@@ -171,8 +171,8 @@ func mutants() []struct {
 			})}, []string{unknownIsNotDown, innocentLeftAlone}},
 		{mutant{name: "missing-unit-is-failed", says: "takes a unit that could not be asked for a failed one",
 			core: seeing(func(_ *world, _ string, f detect.Facts) {
-				if f[detect.UnitActive].Err != "" {
-					f[detect.UnitActive], f[detect.HTTPOutcome], f[detect.SQLOutcome] = detect.Word("failed"), detect.Word(detect.OutcomeRefused), detect.Word(detect.SQLRefused)
+				if f[detect.WorkloadState].Err != "" {
+					f[detect.WorkloadState], f[detect.HTTPOutcome], f[detect.SQLOutcome] = detect.Word(detect.StateFailed), detect.Word(detect.OutcomeRefused), detect.Word(detect.SQLRefused)
 				}
 			})}, []string{unknownIsNotDown, innocentLeftAlone, operatorLeftAlone, noNeedlessPage, withinBudget, takenBack, comesToRest}},
 		{mutant{name: "first-look-counts", says: "believes the first bad look of every class", worlds: 1500,
@@ -208,13 +208,13 @@ func mutants() []struct {
 			})}, []string{trueRecovery, neverSilent, culpritOnly}},
 		{mutant{name: "operator-ignored", says: "does not see that a person stopped, masked or upgrades a unit",
 			core: seeing(func(_ *world, _ string, f detect.Facts) {
-				delete(f, detect.UnitJob)
-				delete(f, detect.UnitMaintenance)
-				if f.Text(detect.UnitLoad) == "masked" {
-					f[detect.UnitLoad] = detect.Word("loaded")
+				delete(f, detect.WorkloadPending)
+				delete(f, detect.WorkloadMaintenance)
+				if f.Text(detect.WorkloadDisabled) != "" {
+					delete(f, detect.WorkloadDisabled)
 				}
-				if d := f.Text(detect.UnitDeparture); d == detect.DepartureStopped || d == detect.DepartureRestart {
-					f[detect.UnitDeparture] = detect.Word(detect.DepartureCrash)
+				if d := f.Text(detect.WorkloadDeparture); d == detect.DepartureStopped || d == detect.DepartureRestart {
+					f[detect.WorkloadDeparture] = detect.Word(detect.DepartureCrash)
 				}
 			})}, []string{operatorLeftAlone, operatorNotPaged}},
 		{mutant{name: "operator-forgotten", says: "forgets a person's stop when the unit cannot be asked, or systemd has forgotten it",
@@ -263,7 +263,7 @@ func mutants() []struct {
 		{mutant{name: "saturation-is-death", says: "restarts PostgreSQL when its connections are used up",
 			options: planning(func(in strategy.Input, p *strategy.Plan) {
 				if in.Target.Kind == detect.KindPostgres && in.Diagnosis.Class == detect.ClassPool {
-					p.Actions = []strategy.Action{{Verb: strategy.UnitRestart, Object: in.Target.Unit, Timeout: time.Minute}}
+					p.Actions = []strategy.Action{{Verb: strategy.Restart, Object: in.Target.Object, Timeout: time.Minute}}
 				}
 			})}, []string{saturationIsAlive, twoWitnesses}},
 		{mutant{name: "no-budget", says: "has no budget of actions", options: func(o *incident.Options) {
@@ -279,13 +279,13 @@ func mutants() []struct {
 		{mutant{name: "no-storm", says: "goes on acting in a storm", worlds: 1500, options: func(o *incident.Options) { o.Limits.StormTargets = 0 }}, []string{stopsInAStorm}},
 		{mutant{name: "races-systemd", says: "does not see that systemd restarts a unit by itself",
 			core: seeing(func(_ *world, _ string, f detect.Facts) {
-				if f.Text(detect.UnitSub) == "auto-restart" {
-					f[detect.UnitActive], f[detect.UnitSub] = detect.Word("failed"), detect.Word("failed")
+				if f.Text(detect.WorkloadState) == detect.StateRetrying {
+					f[detect.WorkloadState] = detect.Word(detect.StateFailed)
 				}
-				f[detect.UnitPolicy] = detect.Word("no")
+				f[detect.WorkloadPolicy] = detect.Word("no")
 			})}, []string{leavesSystemd}},
 		{mutant{name: "start-limit-ignored", says: "does not count starts", worlds: 6000,
-			core: seeing(func(_ *world, _ string, f detect.Facts) { delete(f, detect.UnitLimitBurst) })}, []string{leavesStartLimit}},
+			core: seeing(func(_ *world, _ string, f detect.Facts) { delete(f, detect.WorkloadStartLimit) })}, []string{leavesStartLimit}},
 		{mutant{name: "no-caps", says: "asks for three times as much as it may", options: planning(func(_ strategy.Input, p *strategy.Plan) {
 			for _, a := range p.Actions {
 				for _, arg := range []string{strategy.ArgValue, strategy.ArgMaxSize, strategy.ArgBytes} {
@@ -374,9 +374,9 @@ func mutants() []struct {
 			}
 			o := *ev.Observation
 			o.Facts = maps.Clone(o.Facts)
-			o.Facts[detect.UnitActive], o.Facts[detect.UnitSub] = detect.Word("active"), detect.Word("running")
+			o.Facts[detect.WorkloadState] = detect.Word(detect.StateRunning)
 			o.Facts[detect.HTTPOutcome], o.Facts[detect.HealthStatus], o.Facts[detect.HealthDatabase] = detect.Word(detect.OutcomeReply), detect.Word("healthy"), detect.Word("connected")
-			for _, name := range []string{detect.PoolMax, detect.MemoryCurrent, detect.ProcessRSS, detect.SyntheticOK, detect.UnitJob} {
+			for _, name := range []string{detect.PoolMax, detect.MemoryCurrent, detect.ProcessRSS, detect.SyntheticOK, detect.WorkloadPending} {
 				delete(o.Facts, name)
 			}
 			ev.Observation = &o

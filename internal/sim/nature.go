@@ -113,19 +113,19 @@ func (w *world) build() {
 	w.db = &database{w: w, slots: 100, startup: w.between(time.Second, 8*time.Second), ready: -time.Hour}
 	w.db.u = unitOf("postgres", "postgresql@15-main.service")
 	w.db.u.p, w.db.u.policy, w.db.u.notify = w.db, "no", true
-	w.db.t = detect.Target{Name: "postgres", Kind: detect.KindPostgres, Platform: "systemd", Unit: w.db.u.name, StartGrace: 30 * time.Second, StopGrace: 10 * time.Second,
+	w.db.t = detect.Target{Name: "postgres", Kind: detect.KindPostgres, Platform: "systemd", Object: w.db.u.name, StartGrace: 30 * time.Second, StopGrace: 10 * time.Second,
 		External: !w.nature.calm && w.chance(0.05)}
 	if w.chance(0.4) {
 		w.redis = &redis{w: w, u: unitOf("redis", "redis-server.service")}
 		w.redis.u.p = w.redis
-		w.redis.t = detect.Target{Name: "redis", Kind: detect.KindPlain, Platform: "systemd", Unit: w.redis.u.name, StartGrace: 5 * time.Second, StopGrace: 5 * time.Second}
+		w.redis.t = detect.Target{Name: "redis", Kind: detect.KindPlain, Platform: "systemd", Object: w.redis.u.name, StartGrace: 5 * time.Second, StopGrace: 5 * time.Second}
 	}
 	for _, name := range []string{"codebase", "workflow", "search"}[:2+r.IntN(2)] {
 		s := &server{w: w, db: w.db, u: unitOf(name, name+"-mcp.service"), poolMax: 30, memMax: 400, memBase: 120,
 			base: 2 + r.IntN(6), startup: w.between(200*time.Millisecond, 6*time.Second), ready: -time.Hour,
 			diesWithDB: w.chance(0.3), stopsSlowly: w.chance(0.5), quirkBacklog: w.chance(0.6)}
 		s.u.p, s.pool = s, s.poolMax
-		s.t = detect.Target{Name: name, Kind: detect.KindService, Platform: "systemd", Unit: s.u.name, DependsOn: []string{"postgres"},
+		s.t = detect.Target{Name: name, Kind: detect.KindService, Platform: "systemd", Object: s.u.name, DependsOn: []string{"postgres"},
 			StartGrace: 15 * time.Second, StopGrace: 5 * time.Second,
 			Limits: detect.Limits{PoolFull: 0.95, PoolHigh: 0.8, MemoryFull: 0.95, MemoryHigh: 0.8, Latency: 3 * time.Second},
 			Pool:   detect.Pool{Application: name, Database: "postgres", Initial: 30, Cap: 50, Factor: 1.5, ShrinkBelow: 0.3, ShrinkFactor: 0.7, Quiet: w.between(10*time.Minute, 40*time.Minute), IdleAfter: 5 * time.Minute, LongAfter: 10 * time.Minute},

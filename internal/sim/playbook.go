@@ -32,7 +32,7 @@ func (w *world) hasBooks() bool {
 // giveBooks puts the playbooks into the configuration, one of them at the end of two ladders.
 func (w *world) giveBooks() {
 	a, b := w.servers[0].t, w.servers[1].t
-	step := strategy.UnitStep
+	step := strategy.TargetStep
 	command := func(name string, disrupts bool) strategy.Step {
 		return strategy.Step{Name: name, Do: strategy.StepCommand, Timeout: 30 * time.Second, Again: !disrupts, Action: &strategy.Action{
 			Verb: strategy.CommandRun, Object: name, Timeout: 30 * time.Second, Disrupts: disrupts, Args: map[string]string{strategy.ArgPlatform: "host"}}}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
+	"github.com/recoveryd/recoveryd/pkg/platform/systemd"
 )
 
 // distortion makes one witness of one target blind, or makes it lie.
@@ -54,18 +55,20 @@ func (w *world) look(target string) (detect.Facts, time.Duration) {
 }
 
 func (w *world) unitFacts(u *unit, f detect.Facts) {
-	d := w.distorted(u.target, detect.ByUnit)
+	d := w.distorted(u.target, detect.ByPlatform)
 	if d != nil && d.lie == "" {
-		f[detect.UnitActive] = detect.NotMeasured(blind)
-		f[detect.UnitError] = detect.Word(blind)
+		f[systemd.UnitActive] = detect.NotMeasured(blind)
+		f[detect.WorkloadError] = detect.Word(blind)
+		systemd.Neutral(u.name, f)
 		return
 	}
 	u.facts(f)
 	if d != nil && !u.forgotten() { // an adapter that is wrong about it; what has failed is never unloaded
-		f[detect.UnitActive], f[detect.UnitSub], f[detect.UnitResult] = detect.Word("failed"), detect.Word("failed"), detect.Word("exit-code")
+		f[systemd.UnitActive], f[systemd.UnitSub], f[systemd.UnitResult] = detect.Word("failed"), detect.Word("failed"), detect.Word("exit-code")
+		systemd.Neutral(u.name, f)
 	}
 	if w.upgrading == u.target {
-		f[detect.UnitMaintenance] = detect.Word("package-upgrade: dpkg")
+		f[detect.WorkloadMaintenance] = detect.Word("package-upgrade: dpkg")
 	}
 }
 
@@ -75,37 +78,38 @@ func (u *unit) facts(f detect.Facts) {
 	if u.masked {
 		load = "masked"
 	}
-	f[detect.UnitLoad] = detect.Word(load)
-	f[detect.UnitActive], f[detect.UnitSub], f[detect.UnitResult] = detect.Word(u.active), detect.Word(u.sub), detect.Word(u.result)
-	f[detect.UnitWatched] = detect.Flag(u.w.signals)
-	f[detect.UnitInvocation] = detect.Word(u.w.runName(u.run))
-	f[detect.UnitSince] = detect.Num(u.sinceWall)
-	f[detect.UnitPolicy] = detect.Word(u.policy)
-	f[detect.UnitRestartSec] = detect.Num(u.restartAfter.Seconds())
+	f[systemd.UnitLoad] = detect.Word(load)
+	f[systemd.UnitActive], f[systemd.UnitSub], f[systemd.UnitResult] = detect.Word(u.active), detect.Word(u.sub), detect.Word(u.result)
+	f[detect.WorkloadWatched] = detect.Flag(u.w.signals)
+	f[detect.WorkloadRun] = detect.Word(u.w.runName(u.run))
+	f[detect.WorkloadSince] = detect.Num(u.sinceWall)
+	f[detect.WorkloadPolicy] = detect.Word(u.policy)
+	f[detect.WorkloadRetryAfter] = detect.Num(u.restartAfter.Seconds())
 	if u.burst > 0 {
-		f[detect.UnitLimitBurst], f[detect.UnitLimitWindow] = detect.Num(float64(u.burst)), detect.Num(u.interval.Seconds())
+		f[detect.WorkloadStartLimit], f[detect.WorkloadStartWindow] = detect.Num(float64(u.burst)), detect.Num(u.interval.Seconds())
 	}
-	f[detect.UnitRestarts] = detect.Num(float64(u.restarts))
+	f[detect.WorkloadRestarts] = detect.Num(float64(u.restarts))
 	if u.kind != "" {
-		f[detect.UnitExitKind], f[detect.UnitExitCode] = detect.Word(u.kind), detect.Num(float64(u.code))
+		f[detect.WorkloadExitKind], f[detect.WorkloadExitCode] = detect.Word(u.kind), detect.Num(float64(u.code))
 	}
 	if u.departure != "" {
-		f[detect.UnitDeparture] = detect.Word(u.departure)
+		f[detect.WorkloadDeparture] = detect.Word(u.departure)
 	}
 	if u.forgotten() {
-		f[detect.UnitRestarts] = detect.Num(0)
+		f[detect.WorkloadRestarts] = detect.Num(0)
 		for _, name := range lastRun() {
 			delete(f, name)
 		}
 	}
 	if u.job != "" {
-		f[detect.UnitJob], f[detect.UnitJobOurs] = detect.Word(u.job), detect.Flag(u.jobBy == byUs)
+		f[detect.WorkloadPending], f[detect.WorkloadPendingOurs] = detect.Word(u.job), detect.Flag(u.jobBy == byUs)
 	}
+	systemd.Neutral(u.name, f)
 }
 
 func (w *world) serverFacts(s *server, f detect.Facts) (took time.Duration) {
 	u := s.u
-	if d := w.distorted(s.t.Name, detect.ByCgroup); d == nil {
+	if d := w.distorted(s.t.Name, detect.ByMemory); d == nil {
 		f[detect.MemoryMax] = detect.Num(s.memMax * mib)
 		if u.alive() {
 			f[detect.MemoryCurrent] = detect.Num(s.memory() * mib)

@@ -63,9 +63,9 @@ func (s stall) pressure(at time.Duration) float64 {
 func (w *world) late(f detect.Facts, took time.Duration) time.Duration {
 	if w.stalled() {
 		if w.chance(0.2) {
-			forget(f, "unit.")
-			f[detect.UnitActive] = detect.NotMeasured(blind)
-			f[detect.UnitError] = detect.Word(blind)
+			forget(f, "unit.", "workload.")
+			f[detect.WorkloadState] = detect.NotMeasured(blind)
+			f[detect.WorkloadError] = detect.Word(blind)
 		}
 		if f.Text(detect.HTTPOutcome) == detect.OutcomeReply {
 			forget(f, "http.", "health.", "pool.")

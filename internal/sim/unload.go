@@ -59,5 +59,5 @@ func (u *unit) forgotten() bool {
 
 // lastRun are the facts of the last run that systemd no longer has.
 func lastRun() []string {
-	return []string{detect.UnitInvocation, detect.UnitSince, detect.UnitDeparture, detect.UnitExitKind, detect.UnitExitCode}
+	return []string{detect.WorkloadRun, detect.WorkloadSince, detect.WorkloadDeparture, detect.WorkloadExitKind, detect.WorkloadExitCode}
 }

@@ -11,7 +11,7 @@ import (
 func TestAnOutsideAlertIsEvidenceAndNeverDecides(t *testing.T) {
 	at := time.Unix(1_700_000_000, 0)
 	fires := Facts{AlertFiring: Word("PoolNearlyFull"), AlertClass: Word("pool")}
-	well := Facts{UnitActive: Word("active"), UnitSub: Word("running"), HTTPOutcome: Word(OutcomeReply), HealthStatus: Word("healthy")}
+	well := Facts{WorkloadState: Word(StateRunning), HTTPOutcome: Word(OutcomeReply), HealthStatus: Word("healthy")}
 	judge := func(more ...Facts) Diagnosis {
 		f := maps.Clone(well)
 		for _, m := range more {

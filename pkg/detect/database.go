@@ -51,7 +51,7 @@ func databaseOf(o Observation, b Background) (n Neighbour, st databaseState, fou
 		if b.fresh(d, o.At) {
 			s = stateOf(d.Observation.Facts)
 			if s == dbUnknown && d.Diagnosis.Bad() && d.Diagnosis.Class == ClassDatabase {
-				s = dbDown // judged from its unit and other services
+				s = dbDown // judged from what its platform and other services say
 			}
 		}
 		if !found || worse(s, st) {
@@ -103,11 +103,11 @@ var lostDatabaseCondition = Condition{
 		case disconnected:
 			symptom, by = "the health reply says the database is disconnected"+sizeNote(f), []Witness{ByHTTP}
 		case died:
-			symptom, by = unitNote(f), []Witness{ByUnit}
+			symptom, by = StateWords(f), []Witness{ByPlatform}
 		case silence != "":
 			symptom = silence
 		case notSeen(f) && refused(f):
-			symptom, by = "connection refused, "+unitNote(f), []Witness{BySocket}
+			symptom, by = "connection refused, "+StateWords(f), []Witness{BySocket}
 		case f.Text(HTTPOutcome) == OutcomeGateway:
 			_, symptom = gatewaySaid(f)
 			by = []Witness{ByHTTP}
@@ -117,7 +117,7 @@ var lostDatabaseCondition = Condition{
 		blame := func(c Class, what string) Finding {
 			w := BySQL
 			if db.Observation.Facts.Text(SQLOutcome) == "" {
-				w = ByUnit // judged from its unit
+				w = ByPlatform // judged from what its platform says
 			}
 			if !slices.Contains(by, w) {
 				by = append(slices.Clip(by), w)
@@ -211,7 +211,7 @@ func starved(o Observation, b Background) (names []string) {
 }
 
 // clusterCondition: the PostgreSQL cluster itself is dead or frozen. Never from one witness: a
-// refused or unanswered connection needs the unit, the process table or a service to agree.
+// refused or unanswered connection needs its platform, the process table or a service to agree.
 var clusterCondition = Condition{
 	Class: ClassDatabase, Kinds: []Kind{KindPostgres}, Severity: P1,
 	Looks: 2, Clear: 2 * time.Second,
@@ -245,10 +245,10 @@ var clusterCondition = Condition{
 			fd = Finding{Verdict: Unhealthy, Because: "PostgreSQL could not be asked"}
 		}
 		if notRunning(f) && st != dbFrozen {
-			fd.Witnesses = append(fd.Witnesses, ByUnit)
-			fd.Because += ", " + unitNote(f)
+			fd.Witnesses = append(fd.Witnesses, ByPlatform)
+			fd.Because += ", " + StateWords(f)
 			fd.Conclusive = st == dbDown
-			switch f.Text(UnitDeparture) {
+			switch f.Text(WorkloadDeparture) {
 			case DepartureStopped:
 				fd.Because += ": stopped by a person"
 			case DepartureUnasked:
@@ -291,7 +291,7 @@ func wayAdvice(f Facts) string {
 	return "check the route and the firewall between recoveryd and the cluster; services on this host may take the same way"
 }
 
-// notAsked says why PostgreSQL gave no answer that tells anything. An active unit beside it proves
+// notAsked says why PostgreSQL gave no answer that tells anything. A running workload beside it proves
 // nothing: Debian's is active for a dead cluster.
 func notAsked(f Facts) string {
 	r, asked := f[SQLOutcome]

@@ -19,7 +19,7 @@ type Background struct {
 	Target     Target
 	Needs      []Neighbour // what the target depends on
 	Dependents []Neighbour // what depends on it
-	// Answered: this very process (same unit.invocation) has given a health reply before.
+	// Answered: this very process (same workload.run) has given a health reply before.
 	Answered bool
 	// Fresh is how old a neighbour's observation may be and still count; 15 s when zero.
 	Fresh time.Duration
@@ -46,7 +46,7 @@ type Finding struct {
 	// Conclusive: the evidence cannot be a blip (the process is known to be gone), so one look
 	// is enough.
 	Conclusive bool
-	// Final: no later condition may overrule this one (the target is still starting, its unit
+	// Final: no later condition may overrule this one (the target is still starting, its workload
 	// does not exist).
 	Final  bool
 	Advice string // what a person should do, when recoveryd cannot
@@ -164,7 +164,7 @@ func Diagnose(o Observation, b Background) Diagnosis {
 // Builtin lists the built-in conditions in the order in which they are judged.
 func Builtin() []Condition {
 	return []Condition{
-		unitCondition, startingCondition, loadingCondition, recoveringCondition, portCondition,
+		workloadCondition, startingCondition, loadingCondition, recoveringCondition, portCondition,
 		lostDatabaseCondition, clusterCondition, saturatedCondition, refusingCondition,
 		oomCondition, downCondition, poolTrendCondition, poolCondition, hungCondition,
 		plainCondition, gatewayCondition, memoryTrendCondition, memoryCondition, misconfiguredCondition, diskCondition,

@@ -222,8 +222,8 @@ func exprMessage(err error) string {
 	return fmt.Sprintf("%s (column %d)", oneLine(fe.Message), fe.Column+1)
 }
 
-// sizes are the units that bytes() knows, those of the configuration: K, M, G, T alone are powers of
-// 1024, as in systemd. The longer come first.
+// sizes are the suffixes that bytes() knows, those of the configuration: K, M, G, T alone are powers of
+// 1024. The longer come first.
 var sizes = []struct {
 	suffix string
 	factor float64

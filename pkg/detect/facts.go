@@ -1,7 +1,7 @@
 package detect
 
 // Names of facts. The part before the first dot is the witness that measured it (see witness.go).
-// Units are in the comments; "truth" is 0 or 1.
+// What numbers count is in the comments; "truth" is 0 or 1.
 const (
 	// http: the health reply, by whatever transport (HTTP GET or an MCP resource).
 	HTTPOutcome    = "http.outcome"     // word, one of the Outcome... constants
@@ -9,7 +9,7 @@ const (
 	HTTPLatency    = "http.latency"     // seconds until the reply was complete, or until we gave up
 	HTTPRetryAfter = "http.retry_after" // seconds, when the server asked us to wait
 	HTTPError      = "http.error"       // word: what went wrong, without secrets
-	HTTPAnswered   = "http.answered"    // truth: this process (same unit.invocation) has answered before
+	HTTPAnswered   = "http.answered"    // truth: this process (same workload.run) has answered before
 	HTTPPing       = "http.ping"        // truth: after a health call without a reply, the MCP server still answered a ping
 
 	// health: what the reply said (all variants normalised). Same witness as http.
@@ -38,56 +38,60 @@ const (
 	SyntheticLatency = "synthetic.latency"  // seconds
 	SyntheticSameWay = "synthetic.same_way" // truth: it got no answer, over the host and port of the health check; only then
 
-	// unit: the platform's view of the process.
-	UnitLoad         = "unit.load"          // word: loaded, not-found, masked, ...
-	UnitActive       = "unit.active"        // word: active, activating, deactivating, inactive, failed, reloading
-	UnitSub          = "unit.sub"           // word: running, dead, auto-restart, stop-sigterm, ...
-	UnitResult       = "unit.result"        // word: success, signal, exit-code, oom-kill, watchdog, timeout, ...
-	UnitInvocation   = "unit.invocation"    // word: id of this run; changes at every start
-	UnitMainPID      = "unit.main_pid"      // number
-	UnitSince        = "unit.since"         // Unix seconds (with fraction): left inactive at (InactiveExitTimestamp); see NPD #444
-	UnitExitCode     = "unit.exit_code"     // ExecMainStatus of the last exit
-	UnitExitKind     = "unit.exit_kind"     // word: exited, killed, dumped
-	UnitUnable       = "unit.unable"        // word: why its program never ran, by its own settings
-	UnitRestarts     = "unit.restarts"      // NRestarts
-	UnitPolicy       = "unit.policy"        // word: Restart= of the unit: no, always, on-failure, ...
-	UnitRestartSec   = "unit.restart_sec"   // seconds
-	UnitLimitBurst   = "unit.limit_burst"   // StartLimitBurst
-	UnitLimitWindow  = "unit.limit_window"  // seconds, StartLimitIntervalUSec
-	UnitJob          = "unit.job"           // word: type of a job queued or running now: start, stop, restart, ...
-	UnitJobOurs      = "unit.job_ours"      // truth: that job was queued by us
-	UnitJobWith      = "unit.job_with"      // word: unit whose own end has queued that job (BindsTo=, PartOf=): nobody asked for it
-	UnitDeparture    = "unit.departure"     // word, one of the Departure... constants: why it is not running
-	UnitError        = "unit.error"         // word: the platform could not be asked, and why
-	UnitWatched      = "unit.watched"       // truth: change signals of this unit are being received
-	UnitPermission   = "unit.permission"    // word: why an action would be refused, when known
-	UnitStopTimeout  = "unit.stop_timeout"  // seconds, TimeoutStopUSec
-	UnitMaintenance  = "unit.maintenance"   // word: person at work here: "package-upgrade: dpkg", ...
-	UnitOperatorNote = "unit.operator_note" // word: what the operator did, for the sentence
+	// workload: what its platform says of it: of a service of the service manager, a child process, a container. A platform may have
+	// facts of its own beside these, whose names begin with its own word; see [RegisterFacts].
+	WorkloadState       = "workload.state"        // word, one of the State... constants
+	WorkloadWords       = "workload.words"        // word: the same in the platform's own words, for sentences
+	WorkloadNoun        = "workload.noun"         // word: what the platform calls it: process, container, ...
+	WorkloadManager     = "workload.manager"      // word: who runs it, for sentences: the container runtime, ...
+	WorkloadRun         = "workload.run"          // word: id of this run; changes at every start
+	WorkloadPID         = "workload.pid"          // number: process id of its main process
+	WorkloadSince       = "workload.since"        // Unix seconds (with fraction): this run began, or was asked for; see NPD #444
+	WorkloadExitCode    = "workload.exit_code"    // exit status or signal of the last end
+	WorkloadExitKind    = "workload.exit_kind"    // word: exited, killed, dumped
+	WorkloadOOM         = "workload.oom"          // truth: its last end was for want of memory
+	WorkloadMissing     = "workload.missing"      // word: there is no such thing on the platform, in a sentence
+	WorkloadUnable      = "workload.unable"       // word: why its program never ran, by its own settings
+	WorkloadAdvice      = "workload.advice"       // word: what a person should do about one of these two
+	WorkloadDisabled    = "workload.disabled"     // word: how a person has forbidden it to run: masked, ...
+	WorkloadRestarts    = "workload.restarts"     // automatic restarts so far
+	WorkloadPolicy      = "workload.policy"       // word: its platform's rule for restarting it: no, always, on-failure, ...
+	WorkloadRetryAfter  = "workload.retry_after"  // seconds that the platform waits before an automatic restart
+	WorkloadStartLimit  = "workload.start_limit"  // starts that the platform allows within start_window; 0 = no limit
+	WorkloadStartWindow = "workload.start_window" // seconds
+	WorkloadPending     = "workload.pending"      // word: what is being done to it, or queued: start, stop, restart, ...
+	WorkloadPendingOurs = "workload.pending_ours" // truth: it was asked for by us
+	WorkloadPendingWith = "workload.pending_with" // word: whose own end has asked for that: nobody else did
+	WorkloadDeparture   = "workload.departure"    // word, one of the Departure... constants: why it is not running
+	WorkloadError       = "workload.error"        // word: the platform could not be asked, and why
+	WorkloadWatched     = "workload.watched"      // truth: changes of it are being told without asking
+	WorkloadPermission  = "workload.permission"   // word: why an action would be refused, when known
+	WorkloadMaintenance = "workload.maintenance"  // word: person at work here: "package-upgrade: dpkg", ...
+	WorkloadNote        = "workload.note"         // word: what the operator did, or how it ended, for the sentence
 
-	// memory: cgroup figures.
-	MemoryCurrent  = "cgroup.memory_current"  // bytes
-	MemoryMax      = "cgroup.memory_max"      // bytes; absent when unlimited
-	MemorySource   = "cgroup.source"          // word: systemd, cgroup, procfs
-	MemoryOOMKills = "cgroup.oom_kills"       // count since the unit's cgroup was made
-	MemoryPressure = "cgroup.memory_pressure" // PSI "some avg10", percent
-	ProcessRSS     = "process.rss"            // bytes, resident, all processes of the unit, from /proc
-	ProcessState   = "process.state"          // word: R S D T t Z (state letter of the main process)
-	ProcessBusy    = "process.busy"           // share of one processor that the main process used, or waited for a disk, while a check got no answer
-	ProcessFDs     = "process.fds"            // open file descriptors
-	ProcessFDLimit = "process.fd_limit"       // RLIMIT_NOFILE of the main process
+	// memory: what the platform counts for it.
+	MemoryCurrent  = "memory.current"   // bytes
+	MemoryMax      = "memory.max"       // bytes; absent when unlimited
+	MemorySource   = "memory.source"    // word: who told
+	MemoryOOMKills = "memory.oom_kills" // count since it was set up
+	MemoryPressure = "memory.pressure"  // PSI "some avg10", percent
+	ProcessRSS     = "process.rss"      // bytes, resident, all its processes, from /proc
+	ProcessState   = "process.state"    // word: R S D T t Z (state letter of the main process)
+	ProcessBusy    = "process.busy"     // share of one processor that the main process used, or waited for a disk, while a check got no answer
+	ProcessFDs     = "process.fds"      // open file descriptors
+	ProcessFDLimit = "process.fd_limit" // RLIMIT_NOFILE of the main process
 
 	// socket: what the kernel says about the port.
-	SocketConnect    = "socket.connect"    // word: ok, refused, timeout, unreachable, dns
-	SocketListening  = "socket.listening"  // truth: some process listens on the port
-	SocketBacklog    = "socket.backlog"    // connections waiting to be accepted
-	SocketOwnerPID   = "socket.owner_pid"  // pid of the listener, when it can be seen
-	SocketOwner      = "socket.owner"      // word: command name of the listener
-	SocketOwnerUnit  = "socket.owner_unit" // word: systemd unit of the listener
-	SocketOwnerUser  = "socket.owner_user" // word: user of the listener
-	SocketOwnerOurs  = "socket.owner_ours" // truth: the listener belongs to the target's unit
-	SocketResolution = "socket.resolution" // word: ok, or why the name could not be resolved
-	SocketLatency    = "socket.latency"    // seconds to connect
+	SocketConnect      = "socket.connect"       // word: ok, refused, timeout, unreachable, dns
+	SocketListening    = "socket.listening"     // truth: some process listens on the port
+	SocketBacklog      = "socket.backlog"       // connections waiting to be accepted
+	SocketOwnerPID     = "socket.owner_pid"     // pid of the listener, when it can be seen
+	SocketOwner        = "socket.owner"         // word: command name of the listener
+	SocketOwnerService = "socket.owner_service" // word: what the platform calls the listener's own workload
+	SocketOwnerUser    = "socket.owner_user"    // word: user of the listener
+	SocketOwnerOurs    = "socket.owner_ours"    // truth: the listener belongs to the target
+	SocketResolution   = "socket.resolution"    // word: ok, or why the name could not be resolved
+	SocketLatency      = "socket.latency"       // seconds to connect
 
 	// sql: the PostgreSQL witness.
 	SQLOutcome     = "sql.outcome"     // word, one of the SQL... outcome constants
@@ -182,16 +186,26 @@ const (
 	SQLClosed     = "closed"      // the connection was accepted and closed without a word
 )
 
-// Why a unit is not running, or not the process we knew (UnitDeparture).
+// What a workload is doing (WorkloadState). A state that is not known here is not measured.
+const (
+	StateRunning  = "running"  // its process runs
+	StateStarting = "starting" // it is on its way up, and not ready by the platform's own word
+	StateStopping = "stopping" // it is on its way down
+	StateRetrying = "retrying" // no process runs: the platform starts it again by itself, after a pause
+	StateStopped  = "stopped"  // it has ended, or has never run
+	StateFailed   = "failed"   // it has ended, and the platform calls that a failure
+)
+
+// Why a workload is not running, or not the process we knew (WorkloadDeparture).
 const (
 	DepartureNone     = ""          // it is running, or has never run
-	DepartureStopped  = "stopped"   // a person (or another program) stopped it by a job
+	DepartureStopped  = "stopped"   // a person (or another program) told the platform to stop it
 	DepartureRestart  = "restarted" // a person is restarting it, or just has
 	DepartureCrash    = "crash"     // it died: signal, exit code, core dump
 	DepartureClean    = "clean"     // it ended by itself with status 0
-	DepartureSIGTERM  = "sigterm"   // somebody sent SIGTERM from outside systemd
+	DepartureSIGTERM  = "sigterm"   // somebody sent SIGTERM past its platform
 	DepartureOOM      = "oom-kill"  // killed for memory
-	DepartureWatchdog = "watchdog"  // systemd's watchdog killed it
+	DepartureWatchdog = "watchdog"  // its platform's watchdog killed it
 	DepartureLimit    = "start-limit-hit"
 	DepartureBySelf   = "ours"    // our own action stopped it
 	DepartureUnasked  = "unasked" // nothing asks for it to run: not started at boot, and no run since is known

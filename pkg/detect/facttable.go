@@ -1,6 +1,9 @@
 package detect
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // FactType says what a fact's reading holds.
 type FactType uint8
@@ -27,13 +30,26 @@ func (t FactType) String() string {
 type Fact struct {
 	Name   string // a prefix that a name follows, when Prefix is set
 	Type   FactType
-	What   string   // meaning and unit
+	What   string   // meaning, and what a number counts
 	Prefix bool     // the rest of the name is free: an application, a path
 	Words  []string // for a word: all values there are; nil when others may come
+	Now    string   // the name that it has now, for one that rules still know by an older name; "" = it is its own
 }
 
-// FactTable lists every fact that rules may name, in the order of facts.go.
+// platformFacts are those that only one platform has.
+var platformFacts []Fact
+
+// RegisterFacts adds facts that only one platform has to those that rules may name and screens show. They are
+// evidence of the platform's kind, and no built-in judgement rests on them. Call it while the program starts;
+// it is not safe for concurrent use.
+func RegisterFacts(facts ...Fact) { platformFacts = append(platformFacts, facts...) }
+
+// FactTable lists every fact that rules may name: those of facts.go in their order, then those of platforms.
 func FactTable() []Fact {
+	return append(neutralFacts(), slices.DeleteFunc(slices.Clone(platformFacts), func(f Fact) bool { return f.Now != "" })...)
+}
+
+func neutralFacts() []Fact {
 	number := func(name, what string) Fact { return Fact{Name: name, What: what} }
 	share := func(name, what string) Fact { return Fact{Name: name, Type: Share, What: what} }
 	truth := func(name, what string) Fact { return Fact{Name: name, Type: Truth, What: what} }
@@ -73,38 +89,41 @@ func FactTable() []Fact {
 		truth(SyntheticPart, "the call of real work failed because only a part of its answer came in time: the service lives"),
 		number(SyntheticLatency, "seconds that the call of real work took"),
 		truth(SyntheticSameWay, "the call of real work got no answer, over the host and port of the health check: it then says no more than that check does"),
-		word(UnitLoad, "load state of the unit: loaded, not-found, masked, ..."),
-		word(UnitActive, "state of the unit: active, activating, deactivating, inactive, failed, reloading, ..."),
-		word(UnitSub, "finer state of the unit: running, dead, auto-restart, ..."),
-		word(UnitResult, "result of the last run: success, signal, exit-code, oom-kill, watchdog, timeout, ..."),
-		word(UnitInvocation, "id of this run; changes at every start"),
-		number(UnitMainPID, "process id of the main process"),
-		number(UnitSince, "Unix seconds at which the unit left inactive; age() is easier"),
-		number(UnitExitCode, "exit status or signal of the last end"),
-		word(UnitExitKind, "how the main process ended: exited, killed, dumped"),
-		word(UnitUnable, "why the program of the unit never ran: it does not exist, its user does not exist, ..."),
-		number(UnitRestarts, "automatic restarts so far (NRestarts)"),
-		word(UnitPolicy, "Restart= of the unit: no, always, on-failure, ..."),
-		number(UnitRestartSec, "seconds that systemd waits before an automatic restart"),
-		number(UnitLimitBurst, "StartLimitBurst= of the unit"),
-		number(UnitLimitWindow, "seconds, StartLimitIntervalSec= of the unit"),
-		word(UnitJob, "type of a job that is queued or running: start, stop, restart, ..."),
-		truth(UnitJobOurs, "that job was queued by recoveryd"),
-		word(UnitJobWith, "the unit whose own end has queued that job (BindsTo=, PartOf=): nobody asked for it"),
-		word(UnitDeparture, "why it is not running", DepartureNone, DepartureStopped, DepartureRestart, DepartureCrash, DepartureClean,
+		word(WorkloadState, "what it is doing, as its platform says", StateRunning, StateStarting, StateStopping, StateRetrying, StateStopped, StateFailed),
+		word(WorkloadWords, "the same in the platform's own words"),
+		word(WorkloadNoun, "what the platform calls it: process, container, ..."),
+		word(WorkloadManager, "who runs it: the container runtime, ..."),
+		word(WorkloadRun, "id of this run; changes at every start"),
+		number(WorkloadPID, "process id of the main process"),
+		number(WorkloadSince, "Unix seconds at which this run began; age() is easier"),
+		number(WorkloadExitCode, "exit status or signal of the last end"),
+		word(WorkloadExitKind, "how the main process ended: exited, killed, dumped"),
+		truth(WorkloadOOM, "its last end was for want of memory"),
+		word(WorkloadMissing, "there is no such thing on the platform"),
+		word(WorkloadUnable, "why its program never ran: it does not exist, its user does not exist, ..."),
+		word(WorkloadAdvice, "what a person should do when it is missing or unable"),
+		word(WorkloadDisabled, "how a person has forbidden it to run: masked, ..."),
+		number(WorkloadRestarts, "automatic restarts so far"),
+		word(WorkloadPolicy, "its platform's rule for restarting it: no, always, on-failure, ..."),
+		number(WorkloadRetryAfter, "seconds that the platform waits before an automatic restart"),
+		number(WorkloadStartLimit, "starts that the platform allows within start_window; 0: no limit"),
+		number(WorkloadStartWindow, "seconds over which the platform counts starts"),
+		word(WorkloadPending, "what is being done to it, or is queued: start, stop, restart, ..."),
+		truth(WorkloadPendingOurs, "that was asked for by recoveryd"),
+		word(WorkloadPendingWith, "whose own end has asked for that (it is bound to it): nobody else did"),
+		word(WorkloadDeparture, "why it is not running", DepartureNone, DepartureStopped, DepartureRestart, DepartureCrash, DepartureClean,
 			DepartureSIGTERM, DepartureOOM, DepartureWatchdog, DepartureLimit, DepartureBySelf, DepartureUnasked, DepartureUnknown),
-		word(UnitError, "why the platform could not be asked"),
-		truth(UnitWatched, "change signals of the unit are being received"),
-		word(UnitPermission, "why an action would be refused"),
-		number(UnitStopTimeout, "seconds, TimeoutStopSec= of the unit"),
-		word(UnitMaintenance, "a person is at work here: a package upgrade, ..."),
-		word(UnitOperatorNote, "what the operator did"),
-		number(MemoryCurrent, "bytes of the unit's cgroup, page cache included"),
-		number(MemoryMax, "bytes, the unit's limit; not measured when it has none"),
-		word(MemorySource, "who told: systemd, cgroup, procfs"),
-		number(MemoryOOMKills, "processes of the unit killed for memory since its cgroup was made"),
+		word(WorkloadError, "why the platform could not be asked"),
+		truth(WorkloadWatched, "changes of it are being told without asking"),
+		word(WorkloadPermission, "why an action would be refused"),
+		word(WorkloadMaintenance, "a person is at work here: a package upgrade, ..."),
+		word(WorkloadNote, "what the operator did, or how it ended"),
+		number(MemoryCurrent, "bytes that the platform counts for it, page cache included"),
+		number(MemoryMax, "bytes, its limit; not measured when it has none"),
+		word(MemorySource, "who told: the platform, the kernel's accounting, the process table"),
+		number(MemoryOOMKills, "its processes that the kernel killed for memory since it was set up"),
 		number(MemoryPressure, "percent of the last 10 s in which a process waited for memory (PSI some avg10)"),
-		number(ProcessRSS, "bytes of resident memory of all processes of the unit"),
+		number(ProcessRSS, "bytes of resident memory of all its processes"),
 		word(ProcessState, "state letter of the main process", "R", "S", "D", "T", "t", "Z", "I", "X"),
 		number(ProcessBusy, "share of the time in which a check got no answer that the main process computed or waited for a disk, all its threads together; 1 = one processor"),
 		number(ProcessFDs, "open file descriptors of the main process"),
@@ -114,9 +133,9 @@ func FactTable() []Fact {
 		number(SocketBacklog, "connections that wait to be accepted"),
 		number(SocketOwnerPID, "process id of the listener"),
 		word(SocketOwner, "command name of the listener"),
-		word(SocketOwnerUnit, "unit of the listener"),
+		word(SocketOwnerService, "what the platform calls the workload of the listener"),
 		word(SocketOwnerUser, "user of the listener"),
-		truth(SocketOwnerOurs, "the listener belongs to the target's unit"),
+		truth(SocketOwnerOurs, "the listener belongs to the target"),
 		word(SocketResolution, "ok, or why the name could not be resolved"),
 		number(SocketLatency, "seconds to connect"),
 		word(SQLOutcome, "how our own connection to PostgreSQL ended", SQLOK, SQLRefused, SQLFrozen, SQLSaturated, SQLStarting,
@@ -158,8 +177,13 @@ func FactTable() []Fact {
 	}
 }
 
-// FactNamed describes the fact of that full name ("pool.size", "disk.share./var").
+// FactNamed describes the fact of that full name ("pool.size", "disk.share./var"), also by an older name.
 func FactNamed(name string) (Fact, bool) {
+	for _, f := range platformFacts {
+		if f.Name == name && f.Now != "" {
+			name = f.Now
+		}
+	}
 	for _, f := range FactTable() {
 		if f.Name == name && !f.Prefix || f.Prefix && strings.HasPrefix(name, f.Name) && len(name) > len(f.Name) {
 			return f, true
@@ -177,9 +201,12 @@ func witnessOf(fact string) Witness {
 		return ByHTTP
 	case "trend":
 		if fact == TrendMemorySlope || fact == TrendMemoryLeft {
-			return ByCgroup
+			return ByMemory
 		}
 		return ByHTTP
+	}
+	if slices.ContainsFunc(platformFacts, func(f Fact) bool { return f.Name == fact }) {
+		return ByPlatform
 	}
 	return Witness(kind)
 }

@@ -45,7 +45,7 @@ func TestTheFactTableIsInStepWithTheNames(t *testing.T) {
 }
 
 func TestEveryFactBelongsToAKindOfEvidence(t *testing.T) {
-	kinds := []Witness{ByHTTP, BySynthetic, ByUnit, BySocket, BySQL, ByCgroup, ByProcess, ByPlain, ByDisk, ByHost, ByAlert}
+	kinds := []Witness{ByHTTP, BySynthetic, ByPlatform, BySocket, BySQL, ByMemory, ByProcess, ByPlain, ByDisk, ByHost, ByAlert}
 	for _, f := range FactTable() {
 		require.Contains(t, kinds, witnessOf(f.Name), f.Name)
 	}

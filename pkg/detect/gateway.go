@@ -10,7 +10,7 @@ import (
 
 // gatewayCondition: a proxy, a load balancer or a CDN answered in the service's place. Its words are about
 // the way behind it, and every check that takes the same way hears them: they are one witness, however many
-// checks there are, and restart nothing. What another kind of evidence says of the service (its unit, its
+// checks there are, and restart nothing. What another kind of evidence says of the service (its platform, its
 // process, its database, its own port asked by another check) is judged by the conditions of that evidence.
 var gatewayCondition = Condition{
 	Class: ClassGateway, Kinds: []Kind{KindService, KindPlain}, Severity: P2,
@@ -25,7 +25,7 @@ var gatewayCondition = Condition{
 		fd := Finding{Verdict: Unhealthy, Witnesses: []Witness{by}, Because: said + ": the way to the service is in doubt, the service itself was not heard",
 			Advice: "look at the gateway's log and at where it sends its requests; then ask the service on its own port. A check of that port tells recoveryd which of the two it is"}
 		if running(f) {
-			fd.Because += ", " + unitNote(f)
+			fd.Because += ", " + StateWords(f)
 		}
 		db, st, needs := databaseOf(o, b)
 		switch s, _ := f.Num(HTTPStatus); {
@@ -83,14 +83,14 @@ func holder(f Facts) string {
 	if len(more) > 0 {
 		who += " (" + strings.Join(more, ", ") + ")"
 	}
-	if u := f.Text(SocketOwnerUnit); u != "" {
+	if u := f.Text(SocketOwnerService); u != "" {
 		who += " of " + u
 	}
 	return who
 }
 
-// portCondition: the port belongs to somebody else. While the own unit does not run, starting it would only
-// fail; while it runs, what does not answer on the port is not the unit, and a restart would not reach it.
+// portCondition: the port belongs to somebody else. While the target does not run, starting it would only
+// fail; while it runs, what does not answer on the port is not the target, and a restart would not reach it.
 var portCondition = Condition{
 	Class: ClassPort, Kinds: []Kind{KindService, KindPostgres, KindPlain}, Severity: P1,
 	Looks:   2,
@@ -100,9 +100,9 @@ var portCondition = Condition{
 		if !f.True(SocketListening) || !f.False(SocketOwnerOurs) || serves(f) || f.Text(HTTPOutcome) == OutcomeStarting {
 			return Finding{} // a stranger that answers as the service would is the service, run by hand or behind a gateway
 		}
-		fd := Finding{Verdict: Unhealthy, Witnesses: []Witness{ByUnit, BySocket}, Final: true,
-			Because: fmt.Sprintf("%s, and its port is held by %s", unitNote(f), holder(f)),
-			Advice:  "stop the process that holds the port, then start the unit; recoveryd does not kill strangers"}
+		fd := Finding{Verdict: Unhealthy, Witnesses: []Witness{ByPlatform, BySocket}, Final: true,
+			Because: fmt.Sprintf("%s, and its port is held by %s", StateWords(f), holder(f)),
+			Advice:  fmt.Sprintf("stop the process that holds the port, then start the %s; recoveryd does not kill strangers", Noun(f))}
 		switch what, by := unheard(f, b.Answered); {
 		case notRunning(f) && b.Target.Kind != KindPostgres: // the port of a dsn may be a pooler's: that the cluster is dead is judged by itself
 			return fd
@@ -113,12 +113,12 @@ var portCondition = Condition{
 				return Finding{} // it has passed the words of somebody on: they are judged
 			}
 			return Finding{Verdict: Unhealthy, Class: ClassGateway, Witnesses: []Witness{by}, Final: true,
-				Because: fmt.Sprintf("%s: the port is that of a gateway, %s; the target itself was not heard, %s", what, holder(f), unitNote(f)),
+				Because: fmt.Sprintf("%s: the port is that of a gateway, %s; the target itself was not heard, %s", what, holder(f), StateWords(f)),
 				Advice:  "look at the gateway's log, and ask the target on its own port. A check of that port tells recoveryd which of the two it is"}
 		default:
 			fd.Witnesses = []Witness{by, BySocket}
-			fd.Because = fmt.Sprintf("%s, and its port is held by %s, which is not of its unit; %s", what, holder(f), unitNote(f))
-			fd.Advice = "find out whose process it is and end it, then restart the unit: a restart alone does not reach it, and recoveryd does not kill strangers"
+			fd.Because = fmt.Sprintf("%s, and its port is held by %s, which is not of its %s; %s", what, holder(f), Noun(f), StateWords(f))
+			fd.Advice = fmt.Sprintf("find out whose process it is and end it, then restart the %s: a restart alone does not reach it, and recoveryd does not kill strangers", Noun(f))
 			return fd
 		}
 	},

@@ -28,8 +28,8 @@ var hungCondition = Condition{
 			fd.Because += ", a call of real work fails too"
 		}
 		if running(f) {
-			fd.Witnesses = append(fd.Witnesses, ByUnit)
-			fd.Because += ", " + unitNote(f)
+			fd.Witnesses = append(fd.Witnesses, ByPlatform)
+			fd.Because += ", " + StateWords(f)
 		}
 		if db, st, found := databaseOf(o, b); found {
 			switch st {

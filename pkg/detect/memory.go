@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// memoryCondition: the running service is at its memory limit. The limit is the unit's MemoryMax,
-// or the configured one when the unit has none; without a limit there is no verdict.
+// memoryCondition: the running service is at its memory limit. The limit is its platform's,
+// or the configured one when that has none; without a limit there is no verdict.
 var memoryCondition = Condition{
 	Class: ClassMemory, Kinds: []Kind{KindService}, Severity: P2,
 	Looks: 3, Clear: 5 * time.Second,
 	Ladder:  []string{"restart", "raise-memory", "kill-start"},
-	Summary: "at its memory limit, by the unit's accounting and by its processes",
+	Summary: "at its memory limit, by its platform's accounting and by its processes",
 	Match: func(o Observation, b Background) Finding {
 		f := o.Facts
 		limit, ok := f.Num(MemoryMax)
@@ -27,7 +27,7 @@ var memoryCondition = Condition{
 		current, haveC := f.Num(MemoryCurrent)
 		rss, haveR := f.Num(ProcessRSS)
 		source := f.Text(MemorySource)
-		if source == "procfs" && haveC { // the adapter had no cgroup figure: this is resident memory, one witness
+		if source == "procfs" && haveC { // the platform counts nothing: this is resident memory, one witness
 			rss, haveR, haveC = current, true, false
 		}
 		share := max(current, rss) / limit
@@ -54,7 +54,7 @@ var memoryCondition = Condition{
 		}
 		fd := Finding{Verdict: Unhealthy, Because: "memory is at its limit: " + words}
 		if haveC && current/limit >= full {
-			fd.Witnesses = append(fd.Witnesses, ByCgroup)
+			fd.Witnesses = append(fd.Witnesses, ByMemory)
 		}
 		// Resident memory leaves out the page cache and swap, so it agrees a little below the limit.
 		if haveR && rss/limit >= high {
@@ -81,7 +81,7 @@ var memoryCondition = Condition{
 	},
 }
 
-// thrashing is the memory pressure (PSI some avg10, percent) from which on a full cgroup is short
+// thrashing is the memory pressure (PSI some avg10, percent) from which on a full account is short
 // of memory and does not just hold page cache: a tenth of the time spent waiting for memory.
 const thrashing = 10
 
@@ -100,9 +100,9 @@ func answersBadly(o Observation, b Background) bool {
 	return false
 }
 
-func memoryWitnesses(cgroup, process bool) (ws []Witness) {
-	if cgroup {
-		ws = append(ws, ByCgroup)
+func memoryWitnesses(counted, process bool) (ws []Witness) {
+	if counted {
+		ws = append(ws, ByMemory)
 	}
 	if process {
 		ws = append(ws, ByProcess)

@@ -60,7 +60,7 @@ var misconfiguredCondition = Condition{
 			return unknown(ClassUnknown, "the MCP server answers with an error: "+orNone(f.Text(HTTPError)), "check the health resource of the server")
 		case OutcomeRefused:
 			if running(f) && !b.Answered {
-				return unknown(ClassMisconfigured, "the unit is active, but nothing has listened on the health port since it started",
+				return unknown(ClassMisconfigured, fmt.Sprintf("the %s runs, but nothing has listened on the health port since it started", Noun(f)),
 					"compare the port of the health url with the one that the service opens")
 			}
 		case OutcomeHTTPError:

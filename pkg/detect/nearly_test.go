@@ -7,13 +7,13 @@ import (
 )
 
 func TestARuleOfWhichOnePartIsMissingIsNear(t *testing.T) {
-	r := Rule{Name: "slow", When: `http.latency > 2 and (pool.utilization > 0.9 or unit.active == "failed") and http.status == 200`}
-	o := Observation{Target: "mcp", Facts: Facts{HTTPLatency: Num(3), PoolUtilization: Num(0.5), UnitActive: Word("active"), HTTPStatus: Num(200)}}
+	r := Rule{Name: "slow", When: `http.latency > 2 and (pool.utilization > 0.9 or workload.state == "failed") and http.status == 200`}
+	o := Observation{Target: "mcp", Facts: Facts{HTTPLatency: Num(3), PoolUtilization: Num(0.5), WorkloadState: Word(StateRunning), HTTPStatus: Num(200)}}
 	n, err := NearRule(r, o)
 	require.NoError(t, err)
 	require.True(t, n.Nearly())
 	require.Equal(t, Nearness{Rule: "slow", Held: []string{"http.latency > 2", "http.status == 200"},
-		Failed: []string{`pool.utilization > 0.9 or unit.active == "failed"`}}, n)
+		Failed: []string{`pool.utilization > 0.9 or workload.state == "failed"`}}, n)
 
 	o.Facts[HTTPStatus] = Num(503)
 	n, err = NearRule(r, o)

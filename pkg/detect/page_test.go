@@ -29,7 +29,7 @@ func TestDiagnosisPageTellsOfEveryKindOfEvidence(t *testing.T) {
 	for _, w := range witnessWords {
 		told = append(told, w.kind)
 	}
-	require.ElementsMatch(t, []Witness{ByHTTP, BySynthetic, ByUnit, BySocket, BySQL, ByCgroup, ByProcess, ByDependents, ByPlain, ByDisk, ByHost, ByAlert}, told)
+	require.ElementsMatch(t, []Witness{ByHTTP, BySynthetic, ByPlatform, BySocket, BySQL, ByMemory, ByProcess, ByDependents, ByPlain, ByDisk, ByHost, ByAlert}, told)
 }
 
 func TestTheRulesOnThePageCompile(t *testing.T) {

@@ -35,7 +35,7 @@ const pageTiming = `
 ## When a problem is confirmed, and what is tried
 
 A problem is confirmed when as many looks in a row agree, for at least the given time; the second and third
-look follow the first at once. When the process is known to be gone (the unit has failed and the port is
+look follow the first at once. When the process is known to be gone (its platform says so and the port is
 closed) one look is enough. It is cured when it has stayed clear for the time under *clear*, from a new
 process where one was promised. Looks, times, severity and ladder can be changed under ` + "`classes`" + ` in
 the configuration. Where two conditions share a class, these are the values that hold.
@@ -74,7 +74,7 @@ const pageSyntax = "```\n" + `
 Expressions are those of [expr-lang](https://expr-lang.org/docs/language-definition), without loops,
 variables and built-in functions: ` + "`and`, `or`, `not` (or `&&`, `||`, `!`), `== != < <= > >=`, `+ - * / % **`,\n`in [..]`, `contains`, `startsWith`, `endsWith`, `matches`, `?:`" + `. Four functions exist:
 
-- ` + "`age()`" + `: seconds since the unit left inactive;
+- ` + "`age()`" + `: seconds since its present run began;
 - ` + "`has(\"pool.size\")`" + `: whether a fact was measured;
 - ` + "`seconds(\"10m\")`, `bytes(\"512MiB\")`" + `: a duration and a size as numbers.
 
@@ -88,7 +88,7 @@ What holds for every rule:
 - The evidence of a rule is that of the comparisons which made it true: of ` + "`a or b`" + ` only the side that
   holds counts. A comparison is one piece of evidence, of the first fact that it names; ` + "`age()` and `has()`" + `
   are circumstances and count for nothing. Everything else that you compare counts, so do not write
-  ` + "`unit.active == \"active\"`" + ` into a rule that may restart something.
+  ` + "`workload.state == \"running\"`" + ` into a rule that may restart something.
 - ` + "`witnesses: [process, http]`" + ` narrows what counts: only these kinds, and two of them must agree before a
   disruptive rung is taken. ` + "`kinds`, `targets`" + ` narrow what the rule is about.
 - A rule that can be true without any evidence is refused.
@@ -110,10 +110,10 @@ var witnessWords = []struct {
 }{
 	{ByHTTP, "the service's own reply (over HTTP or MCP), or its silence on an accepted connection; facts `http.*`, `health.*`, `pool.*`"},
 	{BySynthetic, "a call of real work"},
-	{ByUnit, "what systemd (or another platform) says of the unit"},
+	{ByPlatform, "what its platform says of it; facts `workload.*`, and those that only this platform has"},
 	{BySocket, "the kernel's view of the port: refused, who listens, what waits to be accepted"},
 	{BySQL, "PostgreSQL itself, on a connection of our own"},
-	{ByCgroup, "the unit's memory accounting"},
+	{ByMemory, "its platform's memory accounting; facts `memory.*`"},
 	{ByProcess, "the process table: resident memory, stopped processes, descriptors"},
 	{ByDependents, "the health replies of the services that need the target"},
 	{ByPlain, "a plain dependency's own protocol (PING, /api/tags, a page)"},

@@ -11,7 +11,7 @@ func TestSessionsThatThePoolDoesNotAccountForAreFoundAtTheDatabase(t *testing.T)
 	at := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 	judge := func(limit, sessions int, change func(Facts)) Finding {
 		f := Facts{HTTPOutcome: Word(OutcomeReply), HTTPStatus: Num(200), HealthStatus: Word("healthy"), HealthDatabase: Word("connected"),
-			PoolMax: Num(30), PoolSize: Num(20), PoolFree: Num(18), UnitActive: Word("active")}
+			PoolMax: Num(30), PoolSize: Num(20), PoolFree: Num(18), WorkloadState: Word(StateRunning)}
 		if change != nil {
 			change(f)
 		}
@@ -37,7 +37,7 @@ func TestAFewSessionsAtTheDatabaseDoNotConfirmThatAPoolIsFull(t *testing.T) {
 	at := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 	for sessions, want := range map[float64][]Witness{3: {ByHTTP}, 27: {ByHTTP}, 30: {ByHTTP, BySQL}} {
 		f := Facts{HTTPOutcome: Word(OutcomeReply), HTTPStatus: Num(503), HealthStatus: Word("unhealthy"), HealthDatabase: Word("disconnected"),
-			PoolMax: Num(30), PoolSize: Num(30), PoolFree: Num(0), UnitActive: Word("active")}
+			PoolMax: Num(30), PoolSize: Num(30), PoolFree: Num(0), WorkloadState: Word(StateRunning)}
 		db := Neighbour{Target: Target{Name: "postgres", Kind: KindPostgres}, Observation: Observation{Target: "postgres", At: at,
 			Facts: Facts{SQLOutcome: Word(SQLOK), SQLAppSessions + "codebase": Num(sessions)}}}
 		target := Target{Name: "codebase", Kind: KindService, DependsOn: []string{"postgres"}, Pool: Pool{Application: "codebase", Database: "postgres"}}

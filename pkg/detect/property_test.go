@@ -53,7 +53,7 @@ func someFacts(t *rapid.T, label string) Facts {
 }
 
 func someTarget(t *rapid.T, name string, kind Kind) Target {
-	return Target{Name: name, Kind: kind, Unit: name + ".service", Platform: "systemd",
+	return Target{Name: name, Kind: kind, Object: name + ".service", Platform: "systemd",
 		External:   rapid.Bool().Draw(t, "external"),
 		StartGrace: time.Duration(rapid.IntRange(0, 60).Draw(t, "grace")) * time.Second,
 		Limits:     Limits{Latency: time.Duration(rapid.IntRange(0, 2).Draw(t, "latency")) * time.Second},
@@ -144,7 +144,7 @@ func saw(w Witness, o Observation, b Background) bool {
 		return o.Facts.Text(HTTPOutcome) == OutcomeRefused || o.Facts.Text(PlainOutcome) == "refused"
 	case ByProcess: // resident memory, told by the platform instead of the accounting
 		return o.Facts.Text(MemorySource) == "procfs"
-	case BySQL, ByPlain, ByUnit: // as seen at what the target needs
+	case BySQL, ByPlain, ByPlatform: // as seen at what the target needs
 		return slices.ContainsFunc(b.Needs, func(n Neighbour) bool { return measured(n.Observation.Facts) })
 	}
 	return false
@@ -233,7 +233,7 @@ func TestAYoungTargetThatHasNotAnsweredIsNotJudged(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o, b := someLook(t, rapid.SampledFrom(allKinds).Draw(t, "kind"))
 		b.Target.StartGrace, b.Answered = 30*time.Second, false
-		maps.Copy(o.Facts, Facts{UnitActive: Word("active"), UnitLoad: Word("loaded"), UnitSince: Num(float64(o.At.Unix() - 5))})
+		maps.Copy(o.Facts, Facts{WorkloadState: Word(StateRunning), WorkloadSince: Num(float64(o.At.Unix() - 5))})
 		if serves(o.Facts) {
 			t.Skip("it has answered")
 		}

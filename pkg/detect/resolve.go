@@ -133,6 +133,9 @@ func (r *resolver) fact(at *ast.Node) error {
 	if !known {
 		return r.fail(*at, "unknown fact %s%s", name, Meant(name, factNames()))
 	}
+	if !f.Prefix {
+		name = f.Name // it may be an older one
+	}
 	r.variable(at, named{id: name, fact: name, typ: f.Type})
 	return nil
 }
@@ -175,13 +178,17 @@ func (r *resolver) call(at *ast.Node, n *ast.CallNode) error {
 	switch id.Value {
 	case "age":
 		if len(n.Arguments) > 0 {
-			return r.fail(n, "age() takes nothing: it is the age of the unit's present run, in seconds")
+			return r.fail(n, "age() takes nothing: it is the age of the target's present run, in seconds")
 		}
-		r.variable(at, named{id: "age()", fact: UnitSince, typ: Number, age: true})
+		r.variable(at, named{id: "age()", fact: WorkloadSince, typ: Number, age: true})
 		return nil
 	case "has":
-		if _, known := FactNamed(text); !known {
+		f, known := FactNamed(text)
+		if !known {
 			return r.fail(n, "has() wants the quoted name of a fact, not %q%s", text, Meant(text, factNames()))
+		}
+		if !f.Prefix {
+			text = f.Name
 		}
 		r.variable(at, named{id: "has(" + text + ")", fact: text, probe: true})
 		return nil

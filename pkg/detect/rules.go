@@ -12,13 +12,13 @@ import (
 // Rule is a failure class that an operator declares in the configuration, without Go: an
 // expression over the facts of a look which is true while the problem is there.
 //
-// Facts are written by their names (pool.utilization, unit.active); a name that is no word of its
-// own goes in brackets: sql.app["codebase-mcp"], disk.share["/var"]. Numbers have the units of
+// Facts are written by their names (pool.utilization, workload.state); a name that is no word of its
+// own goes in brackets: sql.app["codebase-mcp"], disk.share["/var"]. Numbers have the measures of
 // FactTable, truths are true or false, words are quoted. There are the operators of expr-lang
 // (and or not, == != < <= > >=, + - * / % **, in, contains, startsWith, endsWith, matches, ?:) and
 // four functions:
 //
-//	age()              seconds since the unit left inactive
+//	age()              seconds since its present run began
 //	has("pool.size")   whether a fact was measured
 //	seconds("10m")     a duration as a number
 //	bytes("512MiB")    a size as a number

@@ -14,8 +14,8 @@ import (
 // any look at once, without a panic, and never without evidence.
 func FuzzCompileRule(f *testing.F) {
 	for _, s := range []string{
-		`pool.utilization > 0.9 && http.status == 200`, `not (unit.active in ["failed", "inactive"])`,
-		`age() > seconds("10m") and cgroup.memory_current > bytes("1.5GiB")`, `disk.share["/var"] ** 2 / 0 >= -1e308`,
+		`pool.utilization > 0.9 && http.status == 200`, `not (workload.state in ["failed", "stopped"])`,
+		`age() > seconds("10m") and memory.current > bytes("1.5GiB")`, `disk.share["/var"] ** 2 / 0 >= -1e308`,
 		`health.error matches "(a+)+$" ? pool.size % 2 == 1 : true`, `let x = 1; x`, `any(1..9, # > 1)`, `has("sql.used") or sql.used > 1`,
 		`health.error + health.error + health.error contains "x"`, "((((((", `"\u0000" == health.status`, `5 % 0 == pool.size`,
 	} {
@@ -52,15 +52,15 @@ func FuzzCompileRule(f *testing.F) {
 // FuzzDiagnose: any facts, read from JSON as the journal would, give a diagnosis that can be told.
 func FuzzDiagnose(f *testing.F) {
 	f.Add([]byte(`{"http.outcome":{"t":"reply"},"health.status":{"t":"unhealthy"},"pool.size":{"v":30},"pool.max":{"v":30}}`), "service", uint8(3))
-	f.Add([]byte(`{"sql.outcome":{"t":"frozen"},"process.state":{"t":"T"},"unit.active":{"t":"failed"}}`), "postgres", uint8(0))
-	f.Add([]byte(`{"plain.outcome":{"err":"no"},"unit.active":{"t":"inactive"},"unit.since":{"v":1e300}}`), "plain", uint8(9))
-	f.Add([]byte(`{"disk.share./":{"v":2},"disk.inodes.":{"v":1},"cgroup.memory_max":{"v":0},"cgroup.memory_current":{"v":-1}}`), "service", uint8(255))
+	f.Add([]byte(`{"sql.outcome":{"t":"frozen"},"process.state":{"t":"T"},"workload.state":{"t":"failed"}}`), "postgres", uint8(0))
+	f.Add([]byte(`{"plain.outcome":{"err":"no"},"workload.state":{"t":"stopped"},"workload.since":{"v":1e300}}`), "plain", uint8(9))
+	f.Add([]byte(`{"disk.share./":{"v":2},"disk.inodes.":{"v":1},"memory.max":{"v":0},"memory.current":{"v":-1}}`), "service", uint8(255))
 	f.Fuzz(func(t *testing.T, raw []byte, kind string, bits uint8) {
 		var facts Facts
 		if json.Unmarshal(raw, &facts) != nil {
 			return
 		}
-		target := Target{Name: "x", Kind: Kind(kind), Unit: "x.service", StartGrace: time.Duration(bits) * time.Second, External: bits&1 != 0}
+		target := Target{Name: "x", Kind: Kind(kind), Object: "x.service", StartGrace: time.Duration(bits) * time.Second, External: bits&1 != 0}
 		at := time.Unix(2e9, 0)
 		n := Neighbour{Target: Target{Name: "n", Kind: []Kind{KindPostgres, KindPlain, KindService}[bits%3]},
 			Observation: Observation{Target: "n", At: at, Facts: facts}}

@@ -14,7 +14,7 @@ func TestARuleIsJudgedFromMeasuredFactsOnly(t *testing.T) {
 	full := Facts{
 		HTTPStatus: Num(200), HTTPOutcome: Word(OutcomeReply), HTTPLatency: Num(0.7),
 		PoolUtilization: Num(0.93), PoolSize: Num(28), PoolMax: Num(30),
-		SyntheticOK: Flag(false), UnitActive: Word("active"), UnitSince: Num(float64(at.Unix() - 3600)),
+		SyntheticOK: Flag(false), WorkloadState: Word(StateRunning), WorkloadSince: Num(float64(at.Unix() - 3600)),
 		MemoryCurrent: Num(900 << 20), DiskShare + "/var/lib": Num(0.97), SQLAppSessions + "codebase-mcp": Num(41),
 		MemoryPressure: NotMeasured("no PSI on this kernel"), HealthError: Word("a \"quoted\"\nword"),
 	}
@@ -27,29 +27,29 @@ func TestARuleIsJudgedFromMeasuredFactsOnly(t *testing.T) {
 		{"a share above its limit", `pool.utilization > 0.9`, Unhealthy, []Witness{ByHTTP}, "(pool.utilization 0.93)"},
 		{"an integer literal compares with a number", `http.status == 200`, Unhealthy, []Witness{ByHTTP}, "(http.status 200)"},
 		{"a list of numbers", `http.status in [200, 503]`, Unhealthy, []Witness{ByHTTP}, ""},
-		{"a list of words", `unit.active in ["active", "reloading"]`, Unhealthy, []Witness{ByUnit}, `unit.active "active"`},
+		{"a list of words", `workload.state in ["running", "starting"]`, Unhealthy, []Witness{ByPlatform}, `workload.state "running"`},
 		{"not in a list", `not (http.status in [200, 503])`, Healthy, nil, ""},
 		{"and joins evidence", `pool.utilization > 0.9 and synthetic.ok == false`, Unhealthy, []Witness{ByHTTP, BySynthetic}, ""},
 		{"&& is and, ! is not", `pool.utilization > 0.9 && !synthetic.ok`, Unhealthy, []Witness{ByHTTP, BySynthetic}, "synthetic.ok false"},
 		{"only the true side of or is evidence", `http.status == 500 or not synthetic.ok`, Unhealthy, []Witness{BySynthetic}, ""},
 		{"both sides of or, when both hold", `http.status == 200 or not synthetic.ok`, Unhealthy, []Witness{ByHTTP, BySynthetic}, ""},
-		{"one comparison is one piece of evidence", `http.latency + cgroup.memory_current > 1`, Unhealthy, []Witness{ByHTTP}, ""},
+		{"one comparison is one piece of evidence", `http.latency + memory.current > 1`, Unhealthy, []Witness{ByHTTP}, ""},
 		{"health and pool are one witness", `pool.size > 1 and http.latency > 0.5`, Unhealthy, []Witness{ByHTTP}, ""},
 		{"age is a circumstance", `age() > seconds("30m") and http.latency > 0.5`, Unhealthy, []Witness{ByHTTP}, "(http.latency 0.7)"},
 		{"a young process", `age() < 60 and http.latency > 0.5`, Healthy, nil, ""},
 		{"has is a circumstance", `has("sql.used") or pool.size > 1`, Unknown, nil, "refused"},
-		{"a size with its unit", `cgroup.memory_current > bytes("512MiB")`, Unhealthy, []Witness{ByCgroup}, ""},
+		{"a size with its unit", `memory.current > bytes("512MiB")`, Unhealthy, []Witness{ByMemory}, ""},
 		{"a name that is no word", `disk.share["/var/lib"] >= 0.95`, Unhealthy, []Witness{ByDisk}, "disk.share./var/lib 0.97"},
 		{"an application with a hyphen", `sql.app["codebase-mcp"] > 40`, Unhealthy, []Witness{BySQL}, ""},
-		{"a fact that could not be measured makes it unknown", `cgroup.memory_pressure > 20`, Unknown, nil, "cgroup.memory_pressure was not measured: no PSI on this kernel"},
-		{"also when the other side would be enough", `pool.utilization > 0.9 or cgroup.memory_pressure > 20`, Unknown, nil, ""},
+		{"a fact that could not be measured makes it unknown", `memory.pressure > 20`, Unknown, nil, "memory.pressure was not measured: no PSI on this kernel"},
+		{"also when the other side would be enough", `pool.utilization > 0.9 or memory.pressure > 20`, Unknown, nil, ""},
 		{"a fact that was never asked for: the rule does not apply", `synthetic.latency > 2`, Healthy, nil, ""},
-		{"has() of a fact that was not measured", `pool.size > 1 and not has("cgroup.memory_pressure")`, Unhealthy, []Witness{ByHTTP}, ""},
+		{"has() of a fact that was not measured", `pool.size > 1 and not has("memory.pressure")`, Unhealthy, []Witness{ByHTTP}, ""},
 		{"words from outside stay on one line", `health.error contains "quoted"`, Unhealthy, []Witness{ByHTTP}, `health.error "a \"quoted\"\nword"`},
 		{"a pattern", `health.error matches "quot.d"`, Unhealthy, []Witness{ByHTTP}, ""},
 		{"arithmetic", `(pool.size - 1) / pool.max * 100 > 89 and pool.size ** 2 == 784`, Unhealthy, []Witness{ByHTTP}, ""},
 		{"division by zero is infinite, not an error", `pool.size / (pool.size - 28) > 1`, Unhealthy, []Witness{ByHTTP}, ""},
-		{"a choice", `unit.active == "active" ? http.latency > 0.5 : http.latency > 5`, Unhealthy, []Witness{ByUnit}, ""},
+		{"a choice", `workload.state == "running" ? http.latency > 0.5 : http.latency > 5`, Unhealthy, []Witness{ByPlatform}, ""},
 		{"a chain of the same operator", `pool.size > 1 and pool.max > 1 and http.latency > 99`, Healthy, nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestRulesThatCannotBeMeantAreRefused(t *testing.T) {
 		{"a group of facts", `pool > 1`, "unknown fact pool"},
 		{"an unknown witness", `banana.split == 1`, "unknown fact banana.split (column"},
 		{"a prefix without a name", `disk.share > 0.9`, "unknown fact disk.share, did you mean disk.share."},
-		{"a word where a number belongs", `unit.active > 3`, "mismatched types string and int"},
+		{"a word where a number belongs", `workload.state > 3`, "mismatched types string and int"},
 		{"a number where a word belongs", `http.status == "200"`, "mismatched types float64 and string"},
 		{"a truth compared with a number", `synthetic.ok == 1`, "mismatched types bool and int"},
 		{"no truth at the end", `pool.size + 1`, "expected bool, but got float64"},
@@ -91,8 +91,8 @@ func TestRulesThatCannotBeMeantAreRefused(t *testing.T) {
 		{"has of nothing known", `has("pool.sise") and pool.size > 1`, "did you mean pool.size?"},
 		{"age with an argument", `age("pool.size") > 3`, "age() takes nothing"},
 		{"a duration that is none", `age() > seconds("tomorrow") and pool.size > 1`, `"tomorrow" is no duration`},
-		{"a size that is none", `cgroup.memory_current > bytes("lots")`, `"lots" is no size`},
-		{"an infinite size", `cgroup.memory_current > bytes("InfMiB")`, `"InfMiB" is no size`},
+		{"a size that is none", `memory.current > bytes("lots")`, `"lots" is no size`},
+		{"an infinite size", `memory.current > bytes("InfMiB")`, `"InfMiB" is no size`},
 		{"a loop", `any([1, 2], # > pool.size)`, "unknown function any"},
 		{"a range", `pool.size in 1..1000000000`, "in wants a list"},
 		{"a range by itself", `1..3 == 2`, "cannot be used"},
@@ -144,7 +144,7 @@ func TestTheFrameOfARuleIsChecked(t *testing.T) {
 		{"a name with spaces", func(r *Rule) { r.Name = "Pool creep" }, "is not a class name"},
 		{"a negative time", func(r *Rule) { r.For = -time.Second }, "must not be negative"},
 		{"an unknown kind", func(r *Rule) { r.Kinds = []Kind{"kubernetes"} }, "no kind of target"},
-		{"evidence that it does not look at", func(r *Rule) { r.Witnesses = []Witness{ByHTTP, ByUnit} }, `looks at no fact of kind "unit" (it looks at http)`},
+		{"evidence that it does not look at", func(r *Rule) { r.Witnesses = []Witness{ByHTTP, ByPlatform} }, `looks at no fact of kind "workload" (it looks at http)`},
 		{"evidence that it cannot look at", func(r *Rule) { r.Witnesses = []Witness{ByDependents} }, "a rule sees one target only"},
 		{"evidence that accuses nobody", func(r *Rule) { r.Witnesses = []Witness{ByHTTP, ByHost} }, "host accuses no target in particular"},
 		{"a severity beyond the scale", func(r *Rule) { r.Severity = 9 }, "want P1"},
@@ -167,11 +167,11 @@ func TestTheFrameOfARuleIsChecked(t *testing.T) {
 }
 
 func TestARuleWithNarrowedEvidenceNeverCountsMore(t *testing.T) {
-	cond, err := CompileRule(Rule{Name: "mine", When: `http.latency > 1 and unit.active == "active" or synthetic.latency > 1`, Witnesses: []Witness{ByHTTP}})
+	cond, err := CompileRule(Rule{Name: "mine", When: `http.latency > 1 and workload.state == "running" or synthetic.latency > 1`, Witnesses: []Witness{ByHTTP}})
 	require.NoError(t, err)
-	facts := Facts{HTTPLatency: Num(2), UnitActive: Word("active"), SyntheticLatency: Num(0)}
+	facts := Facts{HTTPLatency: Num(2), WorkloadState: Word(StateRunning), SyntheticLatency: Num(0)}
 	require.Equal(t, []Witness{ByHTTP}, cond.Match(Observation{Facts: facts}, Background{}).Witnesses)
-	facts = Facts{HTTPLatency: Num(0), UnitActive: Word("active"), SyntheticLatency: Num(2)}
+	facts = Facts{HTTPLatency: Num(0), WorkloadState: Word(StateRunning), SyntheticLatency: Num(2)}
 	require.Equal(t, []Witness{BySynthetic}, cond.Match(Observation{Facts: facts}, Background{}).Witnesses)
 }
 

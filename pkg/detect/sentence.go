@@ -42,8 +42,8 @@ func healthySentence(o Observation, b Background) string {
 	if f.Text(PlainOutcome) == "ok" {
 		parts = append(parts, "the dependency answers")
 	}
-	if a := f.Text(UnitActive); a != "" && len(parts) == 0 {
-		parts = append(parts, "unit is "+a)
+	if f.Text(WorkloadState) != "" && len(parts) == 0 {
+		parts = append(parts, StateWords(f))
 	}
 	if len(parts) == 0 {
 		return "nothing is known to be wrong"
@@ -104,23 +104,3 @@ func bytesOf(v float64) string {
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.0f %%", share*100) }
-
-// unitNote describes the unit in a few words: "unit failed (result signal, killed 9)".
-func unitNote(f Facts) string {
-	a := f.Text(UnitActive)
-	if a == "" {
-		return "unit state not known"
-	}
-	s := "unit " + a
-	if sub := f.Text(UnitSub); sub != "" && sub != a && sub != "dead" {
-		s += "/" + sub
-	}
-	if r := f.Text(UnitResult); r != "" && r != "success" {
-		s += " (result " + r
-		if code, ok := f.Num(UnitExitCode); ok && f.Text(UnitExitKind) != "" {
-			s += fmt.Sprintf(", %s %.0f", f.Text(UnitExitKind), code)
-		}
-		s += ")"
-	}
-	return s
-}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ShowReading prints a reading for people, in the unit of its fact: 412 MiB, 1.2s, 95 %, yes, a
+// ShowReading prints a reading for people, in the measure of its fact: 412 MiB, 1.2s, 95 %, yes, a
 // word as it stands, or "not measured: ..." with the reason.
 func ShowReading(fact string, r Reading) string {
 	if r.Err != "" {
@@ -29,7 +29,7 @@ func ShowReading(fact string, r Reading) string {
 		return strconv.FormatFloat(r.Value*100, 'f', 1, 64) + " %"
 	case math.IsNaN(r.Value) || math.IsInf(r.Value, 0):
 		return "no number"
-	case fact == UnitSince && r.Value > 0:
+	case fact == WorkloadSince && r.Value > 0:
 		return time.UnixMicro(int64(r.Value * 1e6)).UTC().Format("2006-01-02 15:04:05.000 MST")
 	case strings.HasPrefix(f.What, "seconds") && math.Abs(r.Value) < 1e9:
 		return short(secs(r.Value))

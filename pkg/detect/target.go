@@ -17,8 +17,8 @@ const (
 type Target struct {
 	Name      string   // unique; appears in logs, metrics, pages
 	Kind      Kind     // service, postgres or plain
-	Platform  string   // name of the platform adapter: "systemd", "process"; "" when nothing can be acted on
-	Unit      string   // the platform's name of it: "codebase-mcp.service", "postgresql@15-main.service"
+	Platform  string   // name of its platform: "process", ...; "" when nothing can be acted on
+	Object    string   // the platform's name of it: "codebase-mcp.service", "shop-api-1"
 	DependsOn []string // names of targets it needs to work
 	External  bool     // runs on another host: named as culprit, never acted on
 	Limits    Limits
@@ -27,8 +27,8 @@ type Target struct {
 	Database  Database
 	// StartGrace is how long after its start the target may be silent without being judged.
 	StartGrace time.Duration
-	// StopGrace is how long a stop may take before every process of the unit is killed. The
-	// default of systemd is 90 s; a wedged process must not cost that.
+	// StopGrace is how long a stop may take before every process of it is killed. The
+	// default of a platform may be 90 s; a wedged process must not cost that.
 	StopGrace time.Duration
 	// Caches are directories that hold nothing but caches of this target: they may be emptied while
 	// it is stopped. The configuration allows them one by one.
@@ -60,8 +60,8 @@ type Pool struct {
 	// Sessions is the number of its sessions at the database from which on they count as used up,
 	// whatever the service says of its own pool; 0 = not judged.
 	Sessions int
-	// EnvFile and EnvKey are where a larger pool is written: the drop-in's EnvironmentFile of
-	// the unit and the variable in it. Empty means that the pool cannot be enlarged.
+	// EnvFile and EnvKey are where a larger pool is written: the environment file that it reads
+	// at its start, and the variable in it. Empty means that the pool cannot be enlarged.
 	EnvFile, EnvKey string
 	Initial         int // pool size without our change; 0 = read it from the health reply
 	Cap             int // never above; the real servers die at start above 50 (DB_POOL_SIZE)
@@ -77,8 +77,8 @@ type Pool struct {
 
 // Memory says what is known about a service's memory limit and how far it may be raised.
 type Memory struct {
-	Limit  uint64        // bytes, when the unit has no MemoryMax of its own; 0 = none known
-	Cap    uint64        // bytes; MemoryMax is never raised above; 0 = never raised
+	Limit  uint64        // bytes, when its platform has no limit for it; 0 = none known
+	Cap    uint64        // bytes; the platform's limit is never raised above; 0 = never raised
 	Factor float64       // how much more a rung gives (1.5 when unset)
 	Quiet  time.Duration // a raised limit goes back when it has not been needed for so long; 0 = it stays
 }

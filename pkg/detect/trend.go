@@ -31,7 +31,7 @@ var memoryTrendCondition = Condition{
 		if !ok || !grows || !(slope > 0) || left > soonMemory || notRunning(f) {
 			return Finding{}
 		}
-		return Finding{Verdict: Degraded, Witnesses: []Witness{ByCgroup},
+		return Finding{Verdict: Degraded, Witnesses: []Witness{ByMemory},
 			Because: fmt.Sprintf("memory grows steadily, by %s a minute: its limit is reached in %s", bytesOf(slope*60), roughly(left)),
 			Advice:  "look at the process while it runs; recoveryd restarts it when it is at its limit"}
 	},

@@ -10,7 +10,7 @@ import (
 
 func TestTrendsWarnAndNeverMore(t *testing.T) {
 	at := time.Unix(1_700_000_000, 0)
-	well := Facts{UnitActive: Word("active"), UnitSub: Word("running"), HTTPOutcome: Word(OutcomeReply), HealthStatus: Word("healthy"), HTTPLatency: Num(0.01)}
+	well := Facts{WorkloadState: Word(StateRunning), HTTPOutcome: Word(OutcomeReply), HealthStatus: Word("healthy"), HTTPLatency: Num(0.01)}
 	for _, c := range []struct {
 		name  string
 		facts Facts

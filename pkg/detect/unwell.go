@@ -228,7 +228,7 @@ var plainCondition = Condition{
 			return Finding{} // judged by the gateway condition
 		case out != "refused" && out != "timeout" && out != "error":
 			if notRunning(f) {
-				return Finding{Verdict: Unhealthy, Witnesses: []Witness{ByUnit}, Because: unitNote(f)}
+				return Finding{Verdict: Unhealthy, Witnesses: []Witness{ByPlatform}, Because: StateWords(f)}
 			}
 			switch {
 			case !asked:
@@ -255,14 +255,14 @@ var plainCondition = Condition{
 		}
 		switch {
 		case notRunning(f):
-			fd.Witnesses = append(fd.Witnesses, ByUnit)
-			fd.Because += ", " + unitNote(f)
+			fd.Witnesses = append(fd.Witnesses, ByPlatform)
+			fd.Because += ", " + StateWords(f)
 			fd.Conclusive = out == "refused"
 		case running(f) && out == "timeout" && accepted(f):
-			// A running unit is a witness against it only when the connection is known to have been
+			// That it runs is a witness against it only when the connection is known to have been
 			// accepted: a timeout alone may be a packet filter's.
-			fd.Witnesses = append(fd.Witnesses, ByUnit)
-			fd.Because += ", " + unitNote(f)
+			fd.Witnesses = append(fd.Witnesses, ByPlatform)
+			fd.Because += ", " + StateWords(f)
 			switch s := f.Text(ProcessState); {
 			case isStopped(f):
 				fd.Because += ", its process is stopped"

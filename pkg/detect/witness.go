@@ -10,10 +10,10 @@ type Witness string
 const (
 	ByHTTP       Witness = "http"       // the service's own reply, or the lack of one on an accepted connection
 	BySynthetic  Witness = "synthetic"  // a call of real work
-	ByUnit       Witness = "unit"       // the platform's view: systemd's unit state
+	ByPlatform   Witness = "workload"   // what its platform says of it
 	BySocket     Witness = "socket"     // the kernel's view of the port: refused, nobody listens, backlog unread
 	BySQL        Witness = "sql"        // PostgreSQL itself, asked on a connection of our own
-	ByCgroup     Witness = "cgroup"     // memory accounting of the unit
+	ByMemory     Witness = "memory"     // what its platform counts of its memory
 	ByProcess    Witness = "process"    // the process table: resident memory, stopped state
 	ByDependents Witness = "dependents" // health replies of the services that need this target
 	ByPlain      Witness = "plain"      // the dependency's own protocol (PING, /api/tags)
@@ -33,26 +33,26 @@ type Pair struct {
 // evidence that agree. A class that is not in it is never acted on disruptively.
 func Pairs() []Pair {
 	return []Pair{
-		{ClassDown, ByUnit, BySocket, "systemd says that no process runs, and the kernel refuses connections"},
-		{ClassHung, ByHTTP, ByUnit, "the port accepts but no reply comes, twice, from a process that systemd sees running since before; every database it needs answers us"},
+		{ClassDown, ByPlatform, BySocket, "its platform says that no process runs, and the kernel refuses connections"},
+		{ClassHung, ByHTTP, ByPlatform, "the port accepts but no reply comes, twice, from a process that its platform sees running since before; every database it needs answers us"},
 		{ClassHung, ByHTTP, BySocket, "no reply comes, and the kernel holds connections that the process does not accept"},
 		{ClassHung, ByHTTP, ByProcess, "no reply comes, and the process table shows the process stopped"},
 		{ClassHung, ByHTTP, BySynthetic, "neither the health call nor a call of real work is answered, and they go different ways or straight to the process"},
-		{ClassHung, BySocket, ByUnit, "systemd sees the process running, and the port that it served before is closed"},
-		{ClassDatabase, BySQL, ByUnit, "PostgreSQL does not answer us, and systemd says that the cluster is not running"},
+		{ClassHung, BySocket, ByPlatform, "its platform sees the process running, and the port that it served before is closed"},
+		{ClassDatabase, BySQL, ByPlatform, "PostgreSQL does not answer us, and its platform says that the cluster is not running"},
 		{ClassDatabase, BySQL, ByDependents, "PostgreSQL does not answer us, and a service that needs it says the same or hangs on it"},
 		{ClassDatabase, BySQL, ByProcess, "PostgreSQL does not answer us, and its postmaster is stopped in the process table"},
-		{ClassDatabase, ByUnit, ByDependents, "systemd says that the cluster is not running, and a service has lost all its connections"},
+		{ClassDatabase, ByPlatform, ByDependents, "its platform says that the cluster is not running, and a service has lost all its connections"},
 		{ClassPool, ByHTTP, BySQL, "the service reports a full pool, and PostgreSQL counts as many sessions of it"},
 		{ClassPool, ByHTTP, BySynthetic, "the service reports a full pool, and a call of real work fails"},
 		{ClassPool, BySQL, ByDependents, "PostgreSQL answers that it has no connection left, and a service that needs it finds none"},
-		{ClassMemory, ByCgroup, ByProcess, "the unit's memory accounting and its processes' resident memory are both at the limit"},
-		{ClassMemory, ByCgroup, ByHTTP, "the unit is at its memory limit, and the service itself reports as much or answers badly"},
+		{ClassMemory, ByMemory, ByProcess, "its memory accounting and its processes' resident memory are both at the limit"},
+		{ClassMemory, ByMemory, ByHTTP, "it is at its memory limit, and the service itself reports as much or answers badly"},
 		{ClassMemory, ByProcess, ByHTTP, "its processes' resident memory is at the limit, and the service itself reports as much or answers badly"},
-		{ClassMemory, ByUnit, BySocket, "systemd saw the kernel kill it for memory, and its port is closed"},
-		{ClassMemory, ByUnit, ByCgroup, "systemd saw the kernel kill it for memory, and the unit's counter agrees"},
-		{ClassDependency, ByPlain, ByUnit, "the dependency does not answer its protocol, and systemd says that it does not run or runs unanswering"},
-		{ClassDependency, BySocket, ByUnit, "the kernel refuses connections, and systemd says that it does not run"},
+		{ClassMemory, ByPlatform, BySocket, "its platform saw the kernel kill it for memory, and its port is closed"},
+		{ClassMemory, ByPlatform, ByMemory, "its platform saw the kernel kill it for memory, and the counter of such kills agrees"},
+		{ClassDependency, ByPlain, ByPlatform, "the dependency does not answer its protocol, and its platform says that it does not run or runs unanswering"},
+		{ClassDependency, BySocket, ByPlatform, "the kernel refuses connections, and its platform says that it does not run"},
 		{ClassUnknown, ByHTTP, BySynthetic, "the service calls itself unhealthy, and a call of real work fails"},
 	}
 }

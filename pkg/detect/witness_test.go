@@ -17,7 +17,7 @@ func TestNoPairThatDisruptsContainsAnAlert(t *testing.T) {
 		require.NotEqual(t, ByAlert, p.B, p.Why)
 	}
 	for _, c := range append(BuiltinClasses(), "an-operators-class") {
-		for _, w := range []Witness{ByHTTP, ByUnit, BySQL, ByCgroup, ByProcess, BySocket} {
+		for _, w := range []Witness{ByHTTP, ByPlatform, BySQL, ByMemory, ByProcess, BySocket} {
 			_, ok := Agree(c, []Witness{ByAlert, w})
 			require.False(t, ok, "%s: alert and %s must not agree", c, w)
 		}

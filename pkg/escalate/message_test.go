@@ -38,8 +38,8 @@ Evidence:
 - connection to 127.0.0.1:8000 refused
 
 Tried:
-- 03:09 UTC unit.restart codebase-mcp.service: done, down again after 20 s
-- 03:11 UTC unit.restart codebase-mcp.service: done, down again after 15 s
+- 03:09 UTC restart codebase-mcp.service: done, down again after 20 s
+- 03:11 UTC restart codebase-mcp.service: done, down again after 15 s
 
 Next: no further restart: two did not help and the budget of this hour is used up
 
@@ -150,7 +150,7 @@ func FuzzTemplates(f *testing.F) {
 func ExampleMessages_Step() {
 	m, _ := escalate.NewMessages(escalate.Templates{})
 	fmt.Println(m.Step(escalate.Sample(escalate.Update, "inc-7", "web-1", night)))
-	// Output: [TEST] 03:12 UTC Update (Monitoring): unit.restart codebase-mcp.service: done, down again after 15 s. watching for 2 minutes before this is called resolved
+	// Output: [TEST] 03:12 UTC Update (Monitoring): restart codebase-mcp.service: done, down again after 15 s. watching for 2 minutes before this is called resolved
 }
 
 func TestATestAndADrillAreMarkedWhateverATemplateSays(t *testing.T) {

@@ -33,8 +33,8 @@ func Sample(kind Kind, id, host string, now time.Time) Notice {
 			"connection to 127.0.0.1:8000 refused",
 		},
 		Tried: []Attempt{
-			{At: now.Add(-3 * time.Minute), What: "unit.restart codebase-mcp.service", Result: "done, down again after 20 s"},
-			{At: now.Add(-1 * time.Minute), What: "unit.restart codebase-mcp.service", Result: "done, down again after 15 s"},
+			{At: now.Add(-3 * time.Minute), What: "restart codebase-mcp.service", Result: "done, down again after 20 s"},
+			{At: now.Add(-1 * time.Minute), What: "restart codebase-mcp.service", Result: "done, down again after 15 s"},
 		},
 		Next:     "no further restart: two did not help and the budget of this hour is used up",
 		Commands: []string{"recoveryd ack " + id + " --by YOUR-NAME --for 1h", "recoveryd explain " + id, "journalctl -u codebase-mcp.service -n 100"},

@@ -69,7 +69,7 @@ func (tn *turn) repeatable(last Attempt) bool {
 	return n < 2 || last.Result == ResultVoid && n < maxVoid
 }
 
-// maxVoid is how often one rung may come too late before it is given up: a unit that changes all the time
+// maxVoid is how often one rung may come too late before it is given up: a target that changes all the time
 // is never as it was when something was decided.
 const maxVoid = 5
 

@@ -60,8 +60,8 @@ func (tn *turn) answer() {
 		refuse("%s is the culprit: recover that one", tn.culprit())
 	case tn.p.targets[t.Name].External:
 		refuse("it runs on another host")
-	case t.Last.Facts.Text(detect.UnitPermission) != "":
-		refuse("the host refuses actions on it (%s)", t.Last.Facts.Text(detect.UnitPermission))
+	case t.Last.Facts.Text(detect.WorkloadPermission) != "":
+		refuse("the host refuses actions on it (%s)", t.Last.Facts.Text(detect.WorkloadPermission))
 	default:
 		before := t.Asked
 		t.Asked = a

@@ -19,7 +19,7 @@ func TestAPersonsWishTakesThePlaceOfTheMode(t *testing.T) {
 		t.Run(string(mode), func(t *testing.T) {
 			s := quiet(t, func(o *Options) { o.Modes = map[string]Mode{"codebase": mode} })
 			s.sees("codebase", crashed("c1")).is(Held, hold).noAction()
-			s.in(time.Second).says("codebase", asks("")).looksAgain("codebase").is(Acting, Act).performed("unit.start codebase-mcp.service (reset=yes)")
+			s.in(time.Second).says("codebase", asks("")).looksAgain("codebase").is(Acting, Act).performed("start codebase-mcp.service (reset=yes)")
 			require.Contains(t, s.last.Sentence, "a person said: recover it by its ladder, says ann; acting (start: ")
 			s.in(time.Second).actionEnds("codebase", ResultFailed)
 			s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
@@ -48,12 +48,12 @@ func TestAPersonsWishTakesThePlaceOfTheMode(t *testing.T) {
 func TestWhatIsDoneByHandAfterAWishIsSeenByItsActionsToo(t *testing.T) {
 	s := quiet(t, func(o *Options) { o.Modes = map[string]Mode{"codebase": Observe} })
 	s.sees("codebase", crashed("c1")).heldBy("codebase", HoldObserve)
-	s.in(time.Second).says("codebase", asks("")).looksAgain("codebase").performed("unit.start")
+	s.in(time.Second).says("codebase", asks("")).looksAgain("codebase").performed("start")
 	for _, e := range s.last.Effects {
 		if e.Kind == Perform {
 			require.Equal(t, strategy.SeenIn(crashed("c1")), e.Action.Seen)
 			require.Equal(t, "a restart job that is not ours is on the unit",
-				e.Action.Seen.Outdated(e.Action.Verb, but(crashed("c1"), detect.UnitJob, "restart", detect.UnitJobOurs, false)))
+				e.Action.Seen.Outdated(e.Action.Verb, but(crashed("c1"), detect.WorkloadPending, "restart", detect.WorkloadPendingOurs, false)))
 		}
 	}
 }
@@ -67,7 +67,7 @@ func TestAWishGoesThroughEveryGuardButTheMode(t *testing.T) {
 	}{
 		{"nothing is wrong", func(t *testing.T) *story { return quiet(t) }, "restart", "refused, nothing is known to be wrong with it"},
 		{"a person stopped it", func(t *testing.T) *story {
-			return quiet(t).sees("codebase", but(crashed("c1"), "unit.active", "inactive", "unit.departure", "stopped"))
+			return quiet(t).sees("codebase", but(crashed("c1"), "unit.active", "inactive", "workload.departure", "stopped"))
 		}, "", "not now (operator-intent), a person stopped the unit"},
 		{"everything is paused", func(t *testing.T) *story {
 			return quiet(t).says("", Command{Verb: CmdPause, By: "bob"}).in(time.Second).sees("codebase", crashed("c1"))
@@ -127,9 +127,9 @@ func TestARehearsalIsTheStepThatWouldBeTaken(t *testing.T) {
 		}
 		lines = append(lines, line)
 	}
-	require.Equal(t, []string{"start: unit.start codebase-mcp.service (reset=yes)", "start: unit.start codebase-mcp.service (reset=yes)",
+	require.Equal(t, []string{"start: start codebase-mcp.service (reset=yes)", "start: start codebase-mcp.service (reset=yes)",
 		"start-dependencies: no plain dependency of it on this host is stopped or failed", "clean-start: caches is not configured",
-		"kill-start: unit.start codebase-mcp.service (reset=yes)"}, lines)
+		"kill-start: start codebase-mcp.service (reset=yes)"}, lines)
 }
 
 // What a person says is taken at once, and what a look that comes afterwards shows decides whether there is
@@ -184,7 +184,7 @@ func TestAPersonsWordIsActedOnAfterAFreshLook(t *testing.T) {
 					return s.in(time.Second).sees("postgres", database("p1"))
 				}
 				said().sees("codebase", well("c2")).noAction()
-				said().sees("codebase", crashed("c1")).performed("unit.start")
+				said().sees("codebase", crashed("c1")).performed("start")
 			})
 		}
 	}

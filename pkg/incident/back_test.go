@@ -26,7 +26,7 @@ func raised(t *testing.T, change ...func(*Options)) *story {
 		o.Overrides = []Override{{Class: detect.ClassDown, Timing: Timing{Ladder: []string{"raise-memory"}}}}
 	}}, change...)
 	s := quiet(t, change...)
-	s.sees("codebase", but(crashed("c1"), detect.MemoryMax, 256<<20)).is(Acting, Act).performed("unit.set-memory-max")
+	s.sees("codebase", but(crashed("c1"), detect.MemoryMax, 256<<20)).is(Acting, Act).performed("set-memory")
 	s.in(time.Second).actionEnds("codebase", ResultDone)
 	require.Len(t, s.s.Targets["codebase"].Kept, 1)
 	s.in(time.Second).actionEnds("codebase", ResultDone)
@@ -48,7 +48,7 @@ func TestARaisedLimitGoesBackAfterItsQuietTime(t *testing.T) {
 	s := raised(t)
 	c := s.s.Targets["codebase"].Kept[0]
 	require.Equal(t, []string{"raise-memory", "268435456", "402653184"}, []string{c.Strategy, c.Before, c.Now})
-	require.Contains(t, s.p.Learned(s.s.Targets["codebase"], s.now)[0], "unit.set-memory-max codebase-mcp.service (bytes=402653184) since ")
+	require.Contains(t, s.p.Learned(s.s.Targets["codebase"], s.now)[0], "set-memory codebase-mcp.service (bytes=402653184) since ")
 	s.run(50 * time.Minute)
 	require.Zero(t, backs(s))
 	s.do = func(a strategy.Action) outcome {
@@ -66,8 +66,8 @@ func TestARaisedLimitGoesBackAfterItsQuietTime(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{
-		"a change that is not needed any more is taken a step back: unit.set-memory-max codebase-mcp.service (bytes=268435456)",
-		"taken back: unit.set-memory-max codebase-mcp.service (bytes=268435456): done"}, said)
+		"a change that is not needed any more is taken a step back: set-memory codebase-mcp.service (bytes=268435456)",
+		"taken back: set-memory codebase-mcp.service (bytes=268435456): done"}, said)
 }
 
 func TestALimitStaysRaisedWhile(t *testing.T) {
@@ -130,7 +130,7 @@ func TestACureWaitsForAChangeThatIsBeingTakenBack(t *testing.T) {
 func TestAfterOneStepBackEveryOtherChangeIsWatchedForItsQuietTimeAnew(t *testing.T) {
 	s := raised(t)
 	t1 := *s.s.Targets["codebase"]
-	pool := strategy.Change{Strategy: "grow-pool", Now: "45", At: t1.Kept[0].At, Set: strategy.Action{Verb: strategy.UnitSetEnv,
+	pool := strategy.Change{Strategy: "grow-pool", Now: "45", At: t1.Kept[0].At, Set: strategy.Action{Verb: strategy.SetEnv,
 		Target: "codebase", Object: "codebase-mcp.service", Timeout: time.Second, Args: map[string]string{strategy.ArgValue: "45"}}}
 	t1.Kept = append([]strategy.Change{pool}, t1.Kept...)
 	s.s.Targets["codebase"] = &t1

@@ -19,7 +19,7 @@ func BenchmarkALook(b *testing.B) {
 			require.NoError(b, err)
 			o := Options{Strategies: set}
 			for i := range n {
-				o.Targets = append(o.Targets, detect.Target{Name: fmt.Sprintf("t%05d", i), Kind: detect.KindService, Platform: "systemd", Unit: fmt.Sprintf("t%05d.service", i)})
+				o.Targets = append(o.Targets, detect.Target{Name: fmt.Sprintf("t%05d", i), Kind: detect.KindService, Platform: "systemd", Object: fmt.Sprintf("t%05d.service", i)})
 			}
 			p, err := NewPolicy(o)
 			require.NoError(b, err)

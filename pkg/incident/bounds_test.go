@@ -24,7 +24,7 @@ func TestTheBudgetOfATargetHoldsAcrossIncidentsAndRestartsOfTheDaemonAndIsPaged(
 	s := quiet(t)
 	flapping(s)
 	for range 6 {
-		s.host["codebase"] = crashed(s.s.Targets["codebase"].Invocation)
+		s.host["codebase"] = crashed(s.s.Targets["codebase"].Run)
 		s.run(4 * time.Minute)
 		s.restart()
 	}
@@ -69,18 +69,18 @@ func TestOneDisruptiveActionAtATimeOnTheHost(t *testing.T) {
 func TestADependentIsNotTouchedWhileWhatItNeedsIsBeingTreated(t *testing.T) {
 	s := quiet(t)
 	hung := but(noReply("c1"), detect.SocketBacklog, 3)
-	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).performed("unit.restart")
+	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).performed("restart")
 	s.in(time.Second).actionEnds("codebase", ResultFailed)
 	s.in(time.Second).sees("codebase", hung).heldBy("codebase", HoldBackoff)
 	s.sees("postgres", dead("p1")).is(Acting, Act)
 	s.in(10*time.Second).sees("postgres", but(database("p2"), detect.SQLOutcome, detect.SQLSaturated)).sees("codebase", hung)
 	s.in(time.Second).sees("codebase", hung).in(time.Second).sees("codebase", hung).phase("codebase", Held)
-	s.actions("unit.restart codebase-mcp.service", "unit.start postgresql@15-main.service")
+	s.actions("restart codebase-mcp.service", "start postgresql@15-main.service")
 }
 
 func TestOurStartsLeaveRoomInTheStartLimitOfTheUnit(t *testing.T) {
 	limited := func(f detect.Facts) detect.Facts {
-		return but(f, detect.UnitLimitBurst, 4, detect.UnitLimitWindow, 600)
+		return but(f, detect.WorkloadStartLimit, 4, detect.WorkloadStartWindow, 600)
 	}
 	s := quiet(t)
 	s.sees("codebase", limited(well("c1")))
@@ -93,7 +93,7 @@ func TestOurStartsLeaveRoomInTheStartLimitOfTheUnit(t *testing.T) {
 
 func TestStartsThatWereTooQuickToBeSeenCountForTheStartLimit(t *testing.T) {
 	limited := func(f detect.Facts, restarts int) detect.Facts {
-		return but(f, detect.UnitLimitBurst, 5, detect.UnitLimitWindow, 600, detect.UnitPolicy, "on-failure", detect.UnitRestarts, restarts)
+		return but(f, detect.WorkloadStartLimit, 5, detect.WorkloadStartWindow, 600, detect.WorkloadPolicy, "on-failure", detect.WorkloadRestarts, restarts)
 	}
 	s := quiet(t)
 	s.sees("codebase", limited(well("c1"), 0))

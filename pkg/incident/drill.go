@@ -3,7 +3,6 @@ package incident
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
@@ -14,11 +13,11 @@ type Fault string
 
 // The faults.
 const (
-	FaultKill   Fault = "kill"        // every process of the unit is killed
-	FaultStop   Fault = "stop"        // the unit is stopped by a job
-	FaultFreeze Fault = "freeze"      // every process of the unit is stopped by a signal
+	FaultKill   Fault = "kill"        // every process of the target is killed
+	FaultStop   Fault = "stop"        // the target is stopped by its platform
+	FaultFreeze Fault = "freeze"      // every process of the target is stopped by a signal
 	FaultPool   Fault = "fill-pool"   // sessions of its application are opened at its database
-	FaultMemory Fault = "fill-memory" // memory is allocated within its unit
+	FaultMemory Fault = "fill-memory" // memory is allocated within its account
 )
 
 // Faults lists all faults, the mildest first.
@@ -31,7 +30,7 @@ type Drill struct {
 	ID    string    `json:"id"`
 	Fault Fault     `json:"fault"`
 	By    string    `json:"by"`
-	Run   string    `json:"run,omitzero"` // unit.invocation when it was announced
+	Run   string    `json:"run,omitzero"` // workload.run when it was announced
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"`          // afterwards a problem is taken for real, whatever began it
 	Ended time.Time `json:"ended,omitzero"` // when it said that it had put everything back
@@ -62,32 +61,32 @@ func (d *Drill) active(now time.Time) bool { return d != nil && now.Before(d.Unt
 // somebody's wish.
 func (d *Drill) covers(f detect.Facts, now time.Time) bool {
 	if !d.active(now) || !d.Ended.IsZero() || d.Fault != FaultStop || d.Run == "" ||
-		f.Text(detect.UnitInvocation) != d.Run || f.Text(detect.UnitLoad) == "masked" {
+		f.Text(detect.WorkloadRun) != d.Run || f.Text(detect.WorkloadDisabled) != "" {
 		return false
 	}
-	if job := f.Text(detect.UnitJob); endsRun(job) {
+	if job := f.Text(detect.WorkloadPending); endsRun(job) {
 		return job == "stop"
 	}
-	return f.Text(detect.UnitDeparture) == detect.DepartureStopped
+	return f.Text(detect.WorkloadDeparture) == detect.DepartureStopped
 }
 
-// wish is what a person did to the unit, a drill's own stop left out, or that nothing wants it to run; ""
-// when neither. Where systemd has forgotten the unit's last run, what a person was known to have done
+// wish is what a person did to the target, a drill's own stop left out, or that nothing wants it to run; ""
+// when neither. Where the platform has forgotten its last run, what a person was known to have done
 // before still holds.
-func (tn *turn) wish(f detect.Facts) string {
+func (tn *turn) wish(f detect.Facts) (Intent, string) {
 	if tn.t.Drill.covers(f, tn.now) {
-		return ""
+		return "", ""
 	}
-	if why := operatorIntent(f); why != "" || !forgotten(f) {
-		return why
+	if intent, why := operatorIntent(f); why != "" || !forgotten(f) {
+		return intent, why
 	}
-	if before := tn.t.Intent; before != "" && !strings.HasPrefix(before, unaskedUnit) {
-		return before
+	switch t := tn.t; {
+	case t.Intent != "" && t.IntentOf != IntentUnasked:
+		return t.IntentOf, t.Intent
+	case unasked(f):
+		return IntentUnasked, fmt.Sprintf("nothing asks for the %s to run (%s)", detect.Noun(f), f.Text(detect.WorkloadNote))
 	}
-	if unasked(f) {
-		return fmt.Sprintf("%s (%s)", unaskedUnit, f.Text(detect.UnitOperatorNote))
-	}
-	return ""
+	return "", ""
 }
 
 // drill takes the announcement of a drill, or of its end.
@@ -102,7 +101,7 @@ func (tn *turn) drill(c *Command) {
 			return
 		}
 		d.By, d.Since, d.Until, d.Ended = c.By, tn.now, c.Until, time.Time{}
-		d.Run = t.Last.Facts.Text(detect.UnitInvocation)
+		d.Run = t.Last.Facts.Text(detect.WorkloadRun)
 		t.Drill = &d
 	case CmdDrillEnd:
 		tn.note = fmt.Sprintf("drill %s is over, by %s", d.ID, c.By)
@@ -157,12 +156,12 @@ func (tn *turn) drillRefusal() string {
 	switch {
 	case target.External:
 		return "it runs on another host"
-	case target.Unit == "":
-		return "it has no unit that recoveryd could act on"
+	case target.Object == "":
+		return "it has nothing that recoveryd could act on"
 	case p.mode(t.Name) != Auto:
 		return fmt.Sprintf("its mode is %s: nothing would cure it", p.mode(t.Name))
-	case t.Last.Facts.Text(detect.UnitPermission) != "":
-		return "recoveryd may not act on it: " + t.Last.Facts.Text(detect.UnitPermission)
+	case t.Last.Facts.Text(detect.WorkloadPermission) != "":
+		return "recoveryd may not act on it: " + t.Last.Facts.Text(detect.WorkloadPermission)
 	case t.Phase != Watching || !t.Diagnosis.Good() || !tn.current():
 		return "it is not seen to be well now: " + t.Diagnosis.Because
 	}

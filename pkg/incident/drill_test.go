@@ -43,7 +43,7 @@ func (s *story) drills(target string, f Fault, d time.Duration) *story {
 func TestTheStopOfADrillIsCuredLikeACrash(t *testing.T) {
 	s := calm(t).cured().drills("codebase", FaultStop, 2*time.Minute)
 	s.host["codebase"] = stopped("c1")
-	s.run(20*time.Second).phase("codebase", Probation).actions("unit.start codebase-mcp.service")
+	s.run(20*time.Second).phase("codebase", Probation).actions("start codebase-mcp.service")
 	i := s.incident("codebase")
 	require.True(t, i.Exercise())
 	require.Equal(t, &Drilled{ID: "d1", Fault: FaultStop, Target: "codebase", By: "root"}, i.Drill)
@@ -52,8 +52,8 @@ func TestTheStopOfADrillIsCuredLikeACrash(t *testing.T) {
 
 func TestWhileADrillIsOnAPersonsWishStillCounts(t *testing.T) {
 	for name, f := range map[string]detect.Facts{
-		"the unit is masked":             but(stopped("c1"), detect.UnitLoad, "masked"),
-		"somebody restarts it":           but(stopped("c1"), detect.UnitDeparture, detect.DepartureRestart),
+		"the unit is masked":             but(stopped("c1"), detect.WorkloadDisabled, "masked"),
+		"somebody restarts it":           but(stopped("c1"), detect.WorkloadDeparture, detect.DepartureRestart),
 		"another run than the announced": stopped("c2"),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -64,8 +64,8 @@ func TestWhileADrillIsOnAPersonsWishStillCounts(t *testing.T) {
 	}
 	t.Run("a start that is not ours is nobody's wish, and is waited for", func(t *testing.T) {
 		s := calm(t).drills("codebase", FaultStop, 2*time.Minute)
-		s.host["codebase"] = but(stopped("c1"), detect.UnitJob, "start")
-		s.run(time.Minute).heldBy("codebase", HoldSystemd).noAction()
+		s.host["codebase"] = but(stopped("c1"), detect.WorkloadPending, "start")
+		s.run(time.Minute).heldBy("codebase", HoldHealing).noAction()
 		require.Empty(t, s.s.Targets["codebase"].Intent)
 	})
 	t.Run("the drill is of another fault", func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestADrillSurvivesARestartOfTheDaemon(t *testing.T) {
 	s := calm(t).cured().drills("codebase", FaultStop, 2*time.Minute)
 	s.restart()
 	s.host["codebase"] = stopped("c1")
-	s.run(20 * time.Second).actions("unit.start codebase-mcp.service")
+	s.run(20 * time.Second).actions("start codebase-mcp.service")
 	require.True(t, s.incident("codebase").Exercise())
 }
 
@@ -175,9 +175,9 @@ func TestADrillIsRefused(t *testing.T) {
 		"when it is not well itself":             {before: func(s *story) { s.sees("codebase", noReply("c1")) }, why: "not seen to be well"},
 		"when something else may begin":          {before: func(s *story) { s.sees("workflow", noReply("w1")) }, why: "workflow is not seen to be well"},
 		"when it was not looked at for too long": {before: func(s *story) { s.in(time.Minute) }, why: "not seen to be well"},
-		"when the host refuses the cure":         {before: func(s *story) { s.sees("codebase", but(well("c1"), detect.UnitPermission, "polkit")) }, why: "may not act on it"},
+		"when the host refuses the cure":         {before: func(s *story) { s.sees("codebase", but(well("c1"), detect.WorkloadPermission, "polkit")) }, why: "may not act on it"},
 		"when a person stopped it":               {before: func(s *story) { s.host["codebase"] = stopped("c1"); s.run(5 * time.Second) }, why: "is open"},
-		"when it has no unit":                    {change: func(o *Options) { o.Targets[0].Unit = "" }, why: "no unit"},
+		"when it has no unit":                    {change: func(o *Options) { o.Targets[0].Object = "" }, why: "nothing that recoveryd could act on"},
 		"when it runs elsewhere":                 {change: func(o *Options) { o.Targets[0].External = true }, why: "another host"},
 		"when the budget has one action left":    {change: func(o *Options) { o.Limits.Target.Actions = 1 }, why: "none for a real failure"},
 		"when the host's budget has one left":    {change: func(o *Options) { o.Limits.Host.Actions = 1 }, why: "none for a real failure"},

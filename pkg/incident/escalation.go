@@ -68,7 +68,7 @@ func (i *Incident) Failed() (n int) {
 	return n
 }
 
-// void counts the actions that came too late: the unit had changed since they were decided.
+// void counts the actions that came too late: the target had changed since they were decided.
 func (i *Incident) void() (n int) {
 	for _, a := range i.Attempts {
 		if a.Verdict == NotBegun && !a.Undo {

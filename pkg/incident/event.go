@@ -43,7 +43,7 @@ const (
 	ResultFailed   Result = "failed"
 	ResultTimedOut Result = "timed-out"
 	ResultDenied   Result = "denied" // the host refuses it: trying again cannot help
-	ResultVoid     Result = "void"   // not begun: the unit was not any more as it was when this was decided
+	ResultVoid     Result = "void"   // not begun: the target was not any more as it was when this was decided
 )
 
 // Verb of a person's command.

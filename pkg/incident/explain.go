@@ -97,7 +97,7 @@ func HoldsAsked(rec Record) (out []Asked) {
 			}
 			return append(out, Asked{h, true, why})
 		case gentle && (h == HoldOneWitness || h == HoldStall || h == HoldInFlight),
-			rec.Reason == Undo && (h == HoldApproval || i >= slices.Index(Holds(), HoldSystemd)):
+			rec.Reason == Undo && (h == HoldApproval || i >= slices.Index(Holds(), HoldHealing)):
 		default:
 			out = append(out, Asked{Hold: h, Why: holdWords[h]})
 		}

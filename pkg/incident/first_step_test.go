@@ -21,7 +21,7 @@ func quiet(t *testing.T, change ...func(*Options)) *story {
 
 func TestACrashWithoutRestartIsActedOnInTheVeryStepThatSawIt(t *testing.T) {
 	s := quiet(t)
-	s.sees("codebase", crashed("c1")).is(Acting, Act).performed("unit.start codebase-mcp.service (reset=yes)")
+	s.sees("codebase", crashed("c1")).is(Acting, Act).performed("start codebase-mcp.service (reset=yes)")
 	require.Equal(t, Watching, s.last.From)
 	require.Contains(t, s.last.Sentence, "unit failed (result signal, killed 9), connection refused")
 	require.Equal(t, detect.ClassDown, s.incident("codebase").Class)
@@ -36,16 +36,16 @@ func TestACrashSeenByOneWitnessAloneIsAskedAgainFirst(t *testing.T) {
 	half := but(crashed("c1"), detect.SocketConnect, gone, detect.HTTPOutcome, detect.NotMeasured("the probe did not run"))
 	s.sees("codebase", half).is(Suspect, FirstSign).noAction()
 	// A start disrupts nothing, so after a second look one witness is enough for it.
-	s.sees("postgres", database("p1")).sees("codebase", half).is(Acting, Act).performed("unit.start")
+	s.sees("postgres", database("p1")).sees("codebase", half).is(Acting, Act).performed("start")
 }
 
 func TestACrashOfAUnitThatSystemdRestartsIsLeftToSystemdAndClosedWithoutAPage(t *testing.T) {
 	s := quiet(t)
 	policy := func(f detect.Facts) detect.Facts {
-		return but(f, detect.UnitPolicy, "on-failure", detect.UnitRestartSec, 2)
+		return but(f, detect.WorkloadPolicy, "on-failure", detect.WorkloadRetryAfter, 2)
 	}
-	s.sees("codebase", policy(crashed("c1"))).is(Held, HoldSystemd).noAction()
-	waiting := but(policy(crashed("c1")), detect.UnitActive, "activating", detect.UnitSub, "auto-restart")
+	s.sees("codebase", policy(crashed("c1"))).is(Held, HoldHealing).noAction()
+	waiting := but(policy(crashed("c1")), detect.WorkloadState, detect.StateRetrying)
 	s.in(time.Millisecond).sees("codebase", waiting).noAction()
 	s.in(time.Second).sees("codebase", waiting).noAction()
 	s.in(2*time.Second).sees("codebase", policy(starting("c2", s.now))).noAction()
@@ -57,24 +57,24 @@ func TestACrashOfAUnitThatSystemdRestartsIsLeftToSystemdAndClosedWithoutAPage(t 
 
 func TestAUnitWithRestartThatStaysDeadIsStartedAfterTheMomentThatSystemdNeeds(t *testing.T) {
 	s := quiet(t)
-	gaveUp := but(crashed("c1"), detect.UnitPolicy, "on-failure", detect.UnitDeparture, detect.DepartureCrash)
-	s.sees("codebase", gaveUp).is(Held, HoldSystemd)
-	s.in(400*time.Millisecond).sees("codebase", gaveUp).is(Held, HoldSystemd).noAction()
-	s.in(200*time.Millisecond).sees("codebase", gaveUp).is(Acting, Act).performed("unit.start codebase-mcp.service (reset=yes)")
+	gaveUp := but(crashed("c1"), detect.WorkloadPolicy, "on-failure", detect.WorkloadDeparture, detect.DepartureCrash)
+	s.sees("codebase", gaveUp).is(Held, HoldHealing)
+	s.in(400*time.Millisecond).sees("codebase", gaveUp).is(Held, HoldHealing).noAction()
+	s.in(200*time.Millisecond).sees("codebase", gaveUp).is(Acting, Act).performed("start codebase-mcp.service (reset=yes)")
 }
 
 func TestEachEndOfAUnitThatFlapsIsLeftToSystemdForThatMoment(t *testing.T) {
 	s := quiet(t)
 	policy := func(f detect.Facts) detect.Facts {
-		return but(f, detect.UnitPolicy, "always", detect.UnitRestartSec, 0.01)
+		return but(f, detect.WorkloadPolicy, "always", detect.WorkloadRetryAfter, 0.01)
 	}
-	s.sees("codebase", policy(crashed("c1"))).is(Held, HoldSystemd)
+	s.sees("codebase", policy(crashed("c1"))).is(Held, HoldHealing)
 	for n := range 20 {
 		run := fmt.Sprintf("c%d", n+2)
 		s.in(time.Second).sees("codebase", policy(starting(run, s.now)))
-		s.in(time.Second).sees("codebase", policy(crashed(run))).heldBy("codebase", HoldSystemd).noAction()
+		s.in(time.Second).sees("codebase", policy(crashed(run))).heldBy("codebase", HoldHealing).noAction()
 		// The next life began and ended while nobody looked.
-		s.in(time.Second).sees("codebase", policy(crashed(run+"b"))).heldBy("codebase", HoldSystemd).noAction()
+		s.in(time.Second).sees("codebase", policy(crashed(run+"b"))).heldBy("codebase", HoldHealing).noAction()
 	}
 	t.Run("and not when the clock was set back in between", func(t *testing.T) {
 		s.in(-3*time.Hour).sees("codebase", policy(crashed("c21b"))).is(Acting, Act)
@@ -83,8 +83,8 @@ func TestEachEndOfAUnitThatFlapsIsLeftToSystemdForThatMoment(t *testing.T) {
 
 func TestAStartLimitThatSystemdHitIsActedOnWithoutWaitingForSystemd(t *testing.T) {
 	s := quiet(t)
-	s.sees("codebase", but(crashed("c1"), detect.UnitPolicy, "always", detect.UnitDeparture, detect.DepartureLimit))
-	s.is(Acting, Act).performed("unit.start codebase-mcp.service (reset=yes)")
+	s.sees("codebase", but(crashed("c1"), detect.WorkloadPolicy, "always", detect.WorkloadDeparture, detect.DepartureLimit))
+	s.is(Acting, Act).performed("start codebase-mcp.service (reset=yes)")
 }
 
 func TestOneLookWithoutReplyIsAskedAgainAtOnceAndForgottenWhenItWasABlip(t *testing.T) {
@@ -106,7 +106,7 @@ func TestAHangIsActedOnAfterTwoLooksOnceTheDatabaseWasSeenSinceItBegan(t *testin
 	s.in(5*time.Second).sees("codebase", noReply("c1")).is(Suspect, Confirming).noAction()
 	s.sees("postgres", database("p1"))
 	s.in(5*time.Second).sees("codebase", noReply("c1")).is(Acting, Act)
-	s.performed("unit.restart codebase-mcp.service (stop_grace=5s)")
+	s.performed("restart codebase-mcp.service (stop_grace=5s)")
 }
 
 func TestAHangIsNotActedOnAtTheFirstLookEvenWhenTheDatabaseWasSeen(t *testing.T) {
@@ -137,7 +137,7 @@ func TestAFrozenDatabaseGivesOneIncidentAndItsDependentsWait(t *testing.T) {
 	s.sees("workflow", noReply("w1")).is(Suspect, Confirming)
 	s.in(time.Second).sees("codebase", noReply("c1")).is(Held, HoldDependency)
 	s.sees("workflow", noReply("w1")).is(Held, HoldDependency)
-	s.in(time.Second).sees("postgres", frozen("p1")).is(Acting, Act).performed("unit.restart postgresql@15-main.service")
+	s.in(time.Second).sees("postgres", frozen("p1")).is(Acting, Act).performed("restart postgresql@15-main.service")
 	require.Equal(t, []string{"codebase", "workflow"}, s.incident("postgres").Affected)
 	require.Len(t, s.s.Incidents, 1)
 
@@ -150,7 +150,7 @@ func TestAFrozenDatabaseGivesOneIncidentAndItsDependentsWait(t *testing.T) {
 	s.sees("codebase", well("c1")).in(2*time.Second).sees("codebase", well("c1")).is(Watching, DependencyCured)
 	s.sees("workflow", well("w1")).in(2*time.Second).sees("workflow", well("w1")).is(Watching, DependencyCured)
 	s.in(2*time.Minute).sees("postgres", database("p2")).is(Watching, Closed)
-	s.actions("unit.restart postgresql@15-main.service").tells("change t0 postgres: closed")
+	s.actions("restart postgresql@15-main.service").tells("change t0 postgres: closed")
 	require.Empty(t, s.s.Incidents)
 }
 
@@ -165,12 +165,12 @@ func TestAFrozenDatabaseSeenByOneWitnessAloneIsNotRestarted(t *testing.T) {
 
 func TestADeadClusterIsStartedAtOnceOnTheWordOfSystemdAndOfTheKernel(t *testing.T) {
 	s := quiet(t)
-	s.sees("postgres", dead("p1")).is(Acting, Act).performed("unit.start postgresql@15-main.service (reset=yes)")
+	s.sees("postgres", dead("p1")).is(Acting, Act).performed("start postgresql@15-main.service (reset=yes)")
 	lost := but(well("c1"), detect.HealthStatus, "unhealthy", detect.HealthDatabase, "disconnected", detect.PoolSize, 0, detect.PoolFree, 0)
 	s.in(time.Second).sees("codebase", lost).is(Suspect, FirstSign)
 	s.in(time.Millisecond).sees("codebase", lost).is(Suspect, Confirming) // the database must be seen since
 	s.sees("postgres", dead("p1")).in(time.Millisecond).sees("codebase", lost).is(Held, HoldDependency)
-	s.actions("unit.start postgresql@15-main.service")
+	s.actions("start postgresql@15-main.service")
 }
 
 func TestAServerThatDiedWithItsDatabaseWaitsForItAndIsStartedAfterwards(t *testing.T) {
@@ -180,7 +180,7 @@ func TestAServerThatDiedWithItsDatabaseWaitsForItAndIsStartedAfterwards(t *testi
 	s.in(time.Second).sees("postgres", dead("p1")).sees("codebase", crashed("c1")).is(Held, HoldDependency)
 	s.in(time.Second).actionEnds("postgres", ResultDone)
 	s.in(time.Second).sees("postgres", database("p2")).in(2*time.Second).sees("postgres", database("p2")).is(Probation, Verified)
-	s.sees("codebase", crashed("c1")).is(Acting, Act).performed("unit.start codebase-mcp.service")
+	s.sees("codebase", crashed("c1")).is(Acting, Act).performed("start codebase-mcp.service")
 	require.Equal(t, "codebase", s.incident("codebase").Target)
 }
 

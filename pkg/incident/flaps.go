@@ -3,14 +3,13 @@ package incident
 import (
 	"fmt"
 	"math/bits"
-	"strings"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
 
 // Flaps counts the decisions about a target that led nowhere: it went from one phase or reason to hold to
-// another and back, and nothing was done. A unit that changes every 70 ms makes a million of them a day.
+// another and back, and nothing was done. A target that changes every 70 ms makes a million of them a day.
 type Flaps struct {
 	N     int       `json:"n"`
 	First time.Time `json:"first"`
@@ -25,7 +24,7 @@ const (
 	// flapsWritten is how many of them are records of their own. Later ones are when their number has
 	// doubled: 16 and 16 more make a million.
 	flapsWritten = 16
-	// flapsByPerson is how often what a person was seen to do is a record of its own, however the unit flaps.
+	// flapsByPerson is how often what a person was seen to do is a record of its own, however the target flaps.
 	// What does it more often is a script.
 	flapsByPerson = 100
 	// flapsSettled is how long without one it takes until what was not written is.
@@ -57,7 +56,7 @@ func (t *TargetState) flapWords() string {
 // the journal grows with what is decided, and not with time.
 func (tn *turn) coalesce(rec *Record) {
 	if rec.Durable() && tn.leadsNowhere(*rec) {
-		f, byHand := tn.toAndFro(), tn.t.Intent != tn.wished && !(fleeting(tn.t.Intent) && fleeting(tn.wished))
+		f, byHand := tn.toAndFro(), tn.t.Intent != tn.wished && !(fleeting(tn.t.IntentOf) && fleeting(tn.wishedOf))
 		if byHand {
 			f.Hands++
 		}
@@ -120,8 +119,8 @@ func (tn *turn) leadsNowhere(rec Record) bool {
 	return tn.touched.Severity >= was.Severity && !material(was, &same)
 }
 
-// fleeting reports a wish that ends with what it rests on: a job on the unit, or none at all.
-func fleeting(wish string) bool { return wish == "" || strings.HasPrefix(wish, queuedJob) }
+// fleeting reports a wish that ends with what it rests on: something pending, or none at all.
+func fleeting(wish Intent) bool { return wish == "" || wish == IntentPending }
 
 // maxAttempts is how many actions one incident may have. A person who asks for a recovery may have more.
 const maxAttempts = 50

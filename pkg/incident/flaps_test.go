@@ -42,7 +42,7 @@ func (f *flapper) counts(rec Record) {
 // sees is a look at one face of the unit, without the checks of a story, which take too long for a day of it.
 func (f *flapper) sees(target string, facts detect.Facts, n int) {
 	var rec Record
-	facts = but(facts, detect.UnitInvocation, fmt.Sprint("r", n))
+	facts = but(facts, detect.WorkloadRun, fmt.Sprint("r", n))
 	f.s, rec = f.p.Step(f.s, f.now, Event{Kind: Observed, Target: target, Observation: &detect.Observation{Target: target, At: f.now, Facts: facts}})
 	f.counts(rec)
 	if ts := f.s.Targets[target]; ts.Phase == Acting { // it comes too late, fails, or helps nothing
@@ -55,10 +55,10 @@ func (f *flapper) sees(target string, facts detect.Facts, n int) {
 // faces are what such a unit shows at one look and the next: it waits for systemd, it has failed, somebody
 // has queued a job, it runs and does not answer yet, it seems well.
 func faces(target string) []detect.Facts {
-	fails := but(crashed("c1"), detect.UnitPolicy, "always")
-	waits := but(fails, detect.UnitActive, "activating", detect.UnitSub, "auto-restart")
-	queued := but(fails, detect.UnitJob, "restart")
-	runs := but(well("c1"), detect.HTTPOutcome, detect.OutcomeRefused, detect.UnitPolicy, "always")
+	fails := but(crashed("c1"), detect.WorkloadPolicy, "always")
+	waits := but(fails, detect.WorkloadState, detect.StateRetrying)
+	queued := but(fails, detect.WorkloadPending, "restart")
+	runs := but(well("c1"), detect.HTTPOutcome, detect.OutcomeRefused, detect.WorkloadPolicy, "always")
 	return []detect.Facts{waits, waits, fails, fails, queued, queued, runs, runs, fails, waits, queued, fails, runs, well("c1"), well("c1")}
 }
 

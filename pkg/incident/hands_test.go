@@ -17,14 +17,14 @@ func largeBudgets(o *Options) {
 }
 
 func TestTheClocksOfATroubleDoNotBeginAnewWhenItsReasonChanges(t *testing.T) {
-	fails := but(crashed("c1"), detect.UnitPolicy, "always", detect.UnitRestartSec, 3)
-	waits := but(fails, detect.UnitActive, "activating", detect.UnitSub, "auto-restart")
+	fails := but(crashed("c1"), detect.WorkloadPolicy, "always", detect.WorkloadRetryAfter, 3)
+	waits := but(fails, detect.WorkloadState, detect.StateRetrying)
 	hangs := but(noReply("c1"), detect.SocketBacklog, 5)
 	reasons := map[string][]detect.Facts{
-		"a person restarts it now and then":            {waits, waits, but(fails, detect.UnitJob, "restart"), waits},
-		"packages are upgraded now and then":           {waits, but(fails, detect.UnitMaintenance, "package-upgrade: dpkg"), waits, waits},
-		"the host stalls, and systemd has a job on it": {but(hangs, detect.HostMemoryStall, 60), but(hangs, detect.UnitJob, "reload")},
-		"all of it": {but(hangs, detect.HostMemoryStall, 60), waits, but(hangs, detect.UnitJob, "start"), but(fails, detect.UnitJob, "restart"), waits},
+		"a person restarts it now and then":            {waits, waits, but(fails, detect.WorkloadPending, "restart"), waits},
+		"packages are upgraded now and then":           {waits, but(fails, detect.WorkloadMaintenance, "package-upgrade: dpkg"), waits, waits},
+		"the host stalls, and systemd has a job on it": {but(hangs, detect.HostMemoryStall, 60), but(hangs, detect.WorkloadPending, "reload")},
+		"all of it": {but(hangs, detect.HostMemoryStall, 60), waits, but(hangs, detect.WorkloadPending, "start"), but(fails, detect.WorkloadPending, "restart"), waits},
 	}
 	for name, faces := range reasons {
 		t.Run(name, func(t *testing.T) {
@@ -65,10 +65,10 @@ func TestWhatComesTooLateIsTriedABoundedNumberOfTimes(t *testing.T) {
 func TestAPersonsDoingInProbationTeachesNothing(t *testing.T) {
 	for name, does := range map[string][]detect.Facts{
 		"a stop":                     {stopped("c2")},
-		"a stop that ends badly":     {but(stopped("c2"), detect.UnitActive, "failed", detect.UnitResult, "timeout")},
-		"a restart":                  {but(crashed("c2"), detect.UnitJob, "restart"), but(crashed("c2"), detect.UnitDeparture, detect.DepartureRestart), well("c3")},
-		"a mask":                     {but(crashed("c2"), detect.UnitLoad, "masked")},
-		"a stop and a start by hand": {stopped("c2"), but(stopped("c2"), detect.UnitActive, "activating", detect.UnitSub, "start", detect.UnitJob, "start"), well("c3")},
+		"a stop that ends badly":     {but(stopped("c2"), detect.WorkloadState, detect.StateFailed)},
+		"a restart":                  {but(crashed("c2"), detect.WorkloadPending, "restart"), but(crashed("c2"), detect.WorkloadDeparture, detect.DepartureRestart), well("c3")},
+		"a mask":                     {but(crashed("c2"), detect.WorkloadDisabled, "masked")},
+		"a stop and a start by hand": {stopped("c2"), but(stopped("c2"), detect.WorkloadState, detect.StateStarting, detect.WorkloadPending, "start"), well("c3")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := quiet(t, func(o *Options) { o.Memory = Memory{SkipAfter: 1, Forget: time.Hour}; o.Approval.DemoteAfter = 1 })
@@ -82,7 +82,7 @@ func TestAPersonsDoingInProbationTeachesNothing(t *testing.T) {
 				s.host["codebase"] = f
 				s.run(10 * time.Second)
 			}
-			s.run(10*time.Minute).phase("codebase", map[bool]Phase{true: Watching, false: Held}[does[len(does)-1].Text(detect.UnitActive) == "active"])
+			s.run(10*time.Minute).phase("codebase", map[bool]Phase{true: Watching, false: Held}[does[len(does)-1].Text(detect.WorkloadState) == detect.StateRunning])
 			ts := s.s.Targets["codebase"]
 			require.Empty(t, ts.Efforts)
 			for _, tr := range ts.Trust {

@@ -30,7 +30,7 @@ func (p *Policy) standing(tn *turn) (hold, bool) {
 	if ps := tn.s.Host.Pause; ps.active(now) {
 		return hold{HoldPaused, said("everything is paused", ps), ps.Until}, true
 	}
-	if why := tn.wish(f); why != "" && !tn.overridden(f) {
+	if _, why := tn.wish(f); why != "" && !tn.overridden(f) {
 		return hold{reason: HoldOperator, why: why}, true
 	}
 	if t.Hold.active(now) {
@@ -39,7 +39,7 @@ func (p *Policy) standing(tn *turn) (hold, bool) {
 	if h, yes := tn.handHold(); yes {
 		return h, true
 	}
-	if w := f.Text(detect.UnitMaintenance); w != "" {
+	if w := f.Text(detect.WorkloadMaintenance); w != "" {
 		return hold{reason: HoldMaintenance, why: w}, true
 	}
 	for _, w := range p.o.Windows {
@@ -47,8 +47,8 @@ func (p *Policy) standing(tn *turn) (hold, bool) {
 			return hold{HoldMaintenance, "maintenance window " + w.Name, until}, true
 		}
 	}
-	if t.Intent != "" && f.Text(detect.UnitActive) == "" {
-		return hold{reason: HoldUnknown, why: "the unit cannot be asked; when it last could, " + t.Intent}, true
+	if t.Intent != "" && f.Text(detect.WorkloadState) == "" {
+		return hold{reason: HoldUnknown, why: "its platform cannot be asked; when it last could, " + t.Intent}, true
 	}
 	return hold{}, false
 }
@@ -69,9 +69,9 @@ func (p *Policy) holdOf(tn *turn) (hold, bool) {
 	if plan == nil {
 		return hold{}, false // nothing left to hold back
 	}
-	if f.Text(detect.UnitActive) == "" && ofUnit(plan) {
+	if f.Text(detect.WorkloadState) == "" && ofWorkload(plan) {
 		// A crash and a person's stop look the same from outside: a port that refuses.
-		return hold{reason: HoldUnknown, why: "the unit cannot be asked, so it cannot be told whether a person stopped it; it would do: " + firstAction(plan)}, true
+		return hold{reason: HoldUnknown, why: "its platform cannot be asked, so it cannot be told whether a person stopped it; it would do: " + firstAction(plan)}, true
 	}
 	switch tn.modeNow(plan.Strategy) {
 	case Observe:
@@ -115,14 +115,14 @@ func (p *Policy) holdOf(tn *turn) (hold, bool) {
 	if tn.undoing {
 		return hold{}, false // a change that did not help must not stay because a budget is used up
 	}
-	if until, why := systemdAtWork(t, f, now); why != "" {
-		return hold{HoldSystemd, why, until}, true
+	if until, why := selfHealing(t, f, now); why != "" {
+		return hold{HoldHealing, why, until}, true
 	}
 	if now.Before(t.BackoffUntil) {
 		return hold{HoldBackoff, fmt.Sprintf("pause until %s after a failed attempt", t.BackoffUntil.Format(time.TimeOnly)), t.BackoffUntil}, true
 	}
-	if until, full := startLimitFull(t, f, now, plan); full {
-		return hold{HoldStartLimit, "one more start now would use up systemd's start limit of the unit", until}, true
+	if until, full := startRoomUsed(t, f, now, plan); full {
+		return hold{HoldStartLimit, fmt.Sprintf("one more start now would use up %s's start limit of the %s", detect.Manager(f), detect.Noun(f)), until}, true
 	}
 	actions := tn.s.Host.Actions
 	if until, n := spent(actions, lim.Target, now, func(a ActionStamp) bool { return a.Target == t.Name }); n >= lim.Target.Actions && lim.Target.Actions > 0 {
@@ -142,7 +142,7 @@ func (p *Policy) holdOf(tn *turn) (hold, bool) {
 
 // stalled says that the host itself is why a target is late; "" when not. On a host that swaps or waits
 // for its disks everything times out at once, a database above all, and a restart adds to its load.
-// What does not rest on lateness (a full pool, a unit at its own memory limit) is not excused.
+// What does not rest on lateness (a full pool, a target at its own memory limit) is not excused.
 func stalled(lim Limits, t *TargetState) string {
 	switch t.Diagnosis.Class {
 	case detect.ClassDatabase, detect.ClassHung, detect.ClassLatency, detect.ClassUnknown:
@@ -160,113 +160,117 @@ func stalled(lim Limits, t *TargetState) string {
 	return ""
 }
 
-// ofUnit reports whether a plan starts, stops or kills a unit.
-func ofUnit(p *strategy.Plan) bool {
-	return slices.ContainsFunc(p.Actions, func(a strategy.Action) bool { return actsOnUnit(a.Verb) })
+// ofWorkload reports whether a plan starts, stops or kills the target itself.
+func ofWorkload(p *strategy.Plan) bool {
+	return slices.ContainsFunc(p.Actions, func(a strategy.Action) bool { return actsOnWorkload(a.Verb) })
 }
 
-func actsOnUnit(v strategy.Verb) bool {
-	return v == strategy.UnitStart || v == strategy.UnitStop || v == strategy.UnitRestart || v == strategy.UnitKill
+func actsOnWorkload(v strategy.Verb) bool {
+	return v == strategy.Start || v == strategy.Stop || v == strategy.Restart || v == strategy.Kill
 }
 
-// How three of the wishes begin: the first outlives a unit that serves, the others end with what they rest on.
+// Intent is what a person wants of a target, as far as it can be seen.
+type Intent string
+
+// The intents. The zero value: nobody wants anything of it.
 const (
-	maskedUnit  = "a person masked the unit"
-	queuedJob   = "somebody queued a "
-	unaskedUnit = "nothing asks for the unit to run"
+	IntentDisabled Intent = "disabled" // it shall not run, also after a restart of the host; it outlives a target that serves
+	IntentPending  Intent = "pending"  // something is being done to it now; it ends with that
+	IntentStopped  Intent = "stopped"  // it was stopped, or is being restarted
+	IntentUnasked  Intent = "unasked"  // nothing asks for it to run
 )
 
-// operatorIntent says what a person is doing or has done to the unit; "" when nothing. It looks
-// at facts only: a stop or a restart that is not ours, or that was ordered, a mask. A start is nobody's
-// word: timers, sockets and other units queue them, too, and it wants what we want.
-func operatorIntent(f detect.Facts) string {
-	note := f.Text(detect.UnitOperatorNote)
-	with := func(s string) string {
-		if note != "" {
-			return s + " (" + note + ")"
+// operatorIntent says what a person is doing or has done to the target, and in words; "" when nothing. It
+// looks at facts only: a stop or a restart that is not ours, or that was ordered, that it was
+// disabled. A start is nobody's word: timers, sockets and others queue them, too, and it wants what we want.
+func operatorIntent(f detect.Facts) (Intent, string) {
+	noun, pending := detect.Noun(f), foreign(f)
+	said := func(i Intent, format string, args ...any) (Intent, string) {
+		words := fmt.Sprintf(format, args...)
+		if note := f.Text(detect.WorkloadNote); note != "" {
+			words += " (" + note + ")"
 		}
-		return s
+		return i, words
 	}
-	job := foreignJob(f)
 	// What a person has stopped and somebody starts again is the person's until it is up.
-	down := f.Text(detect.UnitActive) == "inactive" || f.Text(detect.UnitActive) == "failed" || job == "start"
-	switch {
-	case f.Text(detect.UnitLoad) == "masked":
-		return with(maskedUnit)
-	case endsRun(job) && f.Text(detect.UnitJobWith) == "":
-		return with(queuedJob + job + " job for the unit")
-	case down && f.Text(detect.UnitDeparture) == detect.DepartureStopped:
-		return with("a person stopped the unit")
-	case down && f.Text(detect.UnitDeparture) == detect.DepartureRestart:
-		return with("a person is restarting the unit")
+	ended := down(f) || pending == "start"
+	switch disabled := f.Text(detect.WorkloadDisabled); {
+	case disabled != "":
+		return said(IntentDisabled, "a person %s the %s", disabled, noun)
+	case endsRun(pending) && f.Text(detect.WorkloadPendingWith) == "":
+		return said(IntentPending, "somebody queued a %s job for the %s", pending, noun)
+	case ended && f.Text(detect.WorkloadDeparture) == detect.DepartureStopped:
+		return said(IntentStopped, "a person stopped the %s", noun)
+	case ended && f.Text(detect.WorkloadDeparture) == detect.DepartureRestart:
+		return said(IntentStopped, "a person is restarting the %s", noun)
 	}
-	return ""
+	return "", ""
 }
 
-// foreignJob is the type of the job on the unit that we have not queued; "" when there is none.
-func foreignJob(f detect.Facts) string {
-	if f.True(detect.UnitJobOurs) {
+// foreign is what is being done to the target, or is queued, that we have not asked for; "" when nothing.
+func foreign(f detect.Facts) string {
+	if f.True(detect.WorkloadPendingOurs) {
 		return ""
 	}
-	return f.Text(detect.UnitJob)
+	return f.Text(detect.WorkloadPending)
 }
 
-// endsRun reports whether a job of this type ends the present run of a unit: somebody asks for that, or
-// the end of another unit brings it along.
-func endsRun(job string) bool {
-	switch job {
-	case "stop", "restart", "try-restart", "reload-or-restart", "reload-or-try-restart":
-		return true
-	}
-	return false
+// endsRun reports whether something pending of this kind ends the present run: somebody asks for that, or
+// the end of another thing brings it along.
+func endsRun(pending string) bool { return pending == "stop" || strings.Contains(pending, "restart") }
+
+// down reports what does not run, and what its platform will not start by itself.
+func down(f detect.Facts) bool {
+	state := f.Text(detect.WorkloadState)
+	return state == detect.StateStopped || state == detect.StateFailed
 }
 
-// unasked reports a unit that nothing starts at boot and of which systemd knows no run since: no person
+// unasked reports a target that nothing starts and of which no run is known since: no person
 // has asked for it to run, or whoever did has stopped it again.
 func unasked(f detect.Facts) bool {
-	return f.Text(detect.UnitActive) == "inactive" && f.Text(detect.UnitDeparture) == detect.DepartureUnasked && foreignJob(f) == ""
+	return f.Text(detect.WorkloadState) == detect.StateStopped && f.Text(detect.WorkloadDeparture) == detect.DepartureUnasked && foreign(f) == ""
 }
 
-// forgotten reports a unit that does not run and of whose last run nothing is known any more: systemd
-// unloads what was stopped and what nothing refers to.
+// forgotten reports a target that does not run and of whose last run nothing is known any more: a platform
+// may forget what was stopped and what nothing refers to.
 func forgotten(f detect.Facts) bool {
-	_, since := f.Num(detect.UnitSince)
-	return unasked(f) || f.Text(detect.UnitActive) == "inactive" && f.Text(detect.UnitDeparture) == detect.DepartureNone &&
-		f.Text(detect.UnitInvocation) == "" && !since
+	_, since := f.Num(detect.WorkloadSince)
+	return unasked(f) || f.Text(detect.WorkloadState) == detect.StateStopped && f.Text(detect.WorkloadDeparture) == detect.DepartureNone &&
+		f.Text(detect.WorkloadRun) == "" && !since
 }
 
-// systemdAtWork reports whether systemd itself works on the unit, or is about to: a job is on it that
-// nobody is known to have asked for, or a unit with Restart= is failed for a moment before its automatic
+// selfHealing reports whether the platform itself works on the target, or is about to: something is pending that
+// nobody is known to have asked for, or what it restarts by a rule is failed for a moment before its automatic
 // restart begins.
-func systemdAtWork(t *TargetState, f detect.Facts, now time.Time) (until time.Time, why string) {
-	policy := f.Text(detect.UnitPolicy)
-	if job := foreignJob(f); job != "" {
-		why = "systemd has a " + job + " job on the unit, which is not ours"
-		if with := f.Text(detect.UnitJobWith); with != "" {
+func selfHealing(t *TargetState, f detect.Facts, now time.Time) (until time.Time, why string) {
+	policy := f.Text(detect.WorkloadPolicy)
+	if pending := foreign(f); pending != "" {
+		why = fmt.Sprintf("%s has a %s job on the %s, which is not ours", detect.Manager(f), pending, detect.Noun(f))
+		if with := f.Text(detect.WorkloadPendingWith); with != "" {
 			why += ": it goes together with " + with
 		}
 		return time.Time{}, why
 	}
-	if f.Text(detect.UnitSub) == "auto-restart" {
-		d, _ := f.Duration(detect.UnitRestartSec)
-		return now.Add(d), "systemd restarts it by itself (Restart=" + policy + ")"
+	if f.Text(detect.WorkloadState) == detect.StateRetrying {
+		d, _ := f.Duration(detect.WorkloadRetryAfter)
+		return now.Add(d), fmt.Sprintf("%s restarts it by itself (restart policy %s)", detect.Manager(f), policy)
 	}
 	// Seen within 0.1 ms on an idle host; half a second covers a busy one.
 	const moment = 500 * time.Millisecond
 	since := now.Sub(t.Ended)
 	if policy != "" && policy != "no" && !t.Ended.IsZero() && since >= 0 && since < moment &&
-		f.Text(detect.UnitDeparture) != detect.DepartureLimit {
-		return t.Ended.Add(moment), "the unit has Restart=" + policy + ": systemd may restart it by itself"
+		f.Text(detect.WorkloadDeparture) != detect.DepartureLimit {
+		return t.Ended.Add(moment), fmt.Sprintf("the %s has the restart policy %s: %s may restart it by itself", detect.Noun(f), policy, detect.Manager(f))
 	}
 	return time.Time{}, ""
 }
 
-// startLimitFull reports whether one more start by us would leave systemd no room: its limit
+// startRoomUsed reports whether one more start by us would leave the platform no room: its limit
 // counts every start, ours too. One start is always left for a person.
-func startLimitFull(t *TargetState, f detect.Facts, now time.Time, plan *strategy.Plan) (time.Time, bool) {
-	burst, okB := f.Num(detect.UnitLimitBurst)
-	window, okW := f.Duration(detect.UnitLimitWindow)
-	if !plan.NewRun || !okB || !okW || window <= 0 || burst <= 0 {
+func startRoomUsed(t *TargetState, f detect.Facts, now time.Time, plan *strategy.Plan) (time.Time, bool) {
+	limit, limited := f.Num(detect.WorkloadStartLimit)
+	window, known := f.Duration(detect.WorkloadStartWindow)
+	if !plan.NewRun || !limited || !known || window <= 0 || limit <= 0 {
 		return time.Time{}, false
 	}
 	var within []time.Time
@@ -275,7 +279,7 @@ func startLimitFull(t *TargetState, f detect.Facts, now time.Time, plan *strateg
 			within = append(within, at)
 		}
 	}
-	room := max(int(burst)-2, 1) // ours, and one for a person
+	room := max(int(limit)-2, 1) // ours, and one for a person
 	if len(within) < room {
 		return time.Time{}, false
 	}
@@ -365,7 +369,7 @@ func witnessWords(ws []detect.Witness) string {
 	return out + ")"
 }
 
-// words prints a duration without trailing zero units: 10m, 1h, 90s.
+// words prints a duration without trailing zeros: 10m, 1h, 90s.
 func words(d time.Duration) string {
 	s := d.Round(time.Millisecond).String()
 	for _, z := range []string{"m0s", "h0m"} {

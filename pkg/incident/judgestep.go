@@ -27,37 +27,37 @@ func judgeStep(r *Run, step strategy.Step, t *TargetState) (verdict, string) {
 	}
 	before := r.Stage == StageLooking
 	f, d := t.Last.Facts, t.Diagnosis
-	active := f.Text(detect.UnitActive)
-	up, dead := active == "active" || active == "reloading", active == "inactive" || active == "failed"
+	state, noun := f.Text(detect.WorkloadState), detect.Noun(f)
+	up, dead := state == detect.StateRunning, down(f)
 	serves := d.Good() && t.GoodLooks >= 2
 	switch step.Do {
 	case strategy.StepStop:
 		switch {
 		case dead:
-			return isSo, "its unit is " + active
-		case before && active != "", r.Lost && up:
-			return taken(before), "its unit is " + active
+			return isSo, fmt.Sprintf("its %s is %s", noun, state)
+		case before && state != "", r.Lost && up:
+			return taken(before), fmt.Sprintf("its %s is %s", noun, state)
 		}
 	case strategy.StepStart:
 		switch {
 		case up:
-			return isSo, "its unit is " + active
+			return isSo, fmt.Sprintf("its %s is %s", noun, state)
 		case dead && (before || r.Lost):
-			return taken(before), "its unit is " + active
+			return taken(before), fmt.Sprintf("its %s is %s", noun, state)
 		case dead:
-			return isNotSo, "it was started and is " + active + " again: " + d.Because
+			return isNotSo, "it was started and is " + state + " again: " + d.Because
 		}
 	case strategy.StepEnsure:
 		switch {
 		case serves:
 			return isSo, d.Because
 		case dead && (before || r.Lost):
-			return taken(before), "its unit is " + active
+			return taken(before), fmt.Sprintf("its %s is %s", noun, state)
 		case dead:
-			return isNotSo, "it was started and is " + active + " again: " + d.Because
+			return isNotSo, "it was started and is " + state + " again: " + d.Because
 		}
 	case strategy.StepRestart:
-		anew := f.Text(detect.UnitInvocation) != r.RunBefore
+		anew := f.Text(detect.WorkloadRun) != r.RunBefore
 		switch {
 		case before:
 			return mustDo, ""
@@ -66,7 +66,7 @@ func judgeStep(r *Run, step strategy.Step, t *TargetState) (verdict, string) {
 		case r.Lost && (up || dead) && !anew:
 			return notTaken, "it is still the run before"
 		case dead:
-			return isNotSo, "it was restarted and is " + active + ": " + d.Because
+			return isNotSo, "it was restarted and is " + state + ": " + d.Because
 		}
 	case strategy.StepWait:
 		if serves {
@@ -85,7 +85,7 @@ func judgeStep(r *Run, step strategy.Step, t *TargetState) (verdict, string) {
 	return lookOn, d.Because
 }
 
-// taken is the verdict on a unit that is not as the step wants it: before the action that there is
+// taken is the verdict on a target that is not as the step wants it: before the action that there is
 // something to do, after an action whose outcome was lost that it has not taken place.
 func taken(before bool) verdict {
 	if before {

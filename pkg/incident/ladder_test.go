@@ -19,7 +19,7 @@ func TestACrashLoopIsTriedABoundedNumberOfTimesWithGrowingPausesAndPagedOnce(t *
 		return outcome{result: ResultDone, took: time.Second, then: func() { s.host["codebase"] = crashed("c" + s.now.Format("150405")) }}
 	}
 	s.run(14 * time.Minute)
-	s.actions("unit.start codebase-mcp.service", "unit.start codebase-mcp.service", "unit.start codebase-mcp.service")
+	s.actions("start codebase-mcp.service", "start codebase-mcp.service", "start codebase-mcp.service")
 	require.Greater(t, at[2].Sub(at[1]), at[1].Sub(at[0]), "the pauses grow")
 	s.phase("codebase", Escalated).tells("trigger t0 codebase: ladder-ended")
 	s.run(6 * time.Hour)
@@ -35,7 +35,7 @@ func TestACrashLoopIsTriedABoundedNumberOfTimesWithGrowingPausesAndPagedOnce(t *
 func TestARelapseInProbationContinuesTheSameIncidentOnTheNextRung(t *testing.T) {
 	s := quiet(t)
 	hung := but(noReply("c1"), detect.SocketBacklog, 3)
-	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).is(Acting, Act).performed("unit.restart")
+	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).is(Acting, Act).performed("restart")
 	first := s.incident("codebase").ID
 	s.in(3*time.Second).actionEnds("codebase", ResultDone)
 	s.in(time.Second).sees("codebase", well("c2")).in(2*time.Second).sees("codebase", well("c2")).is(Probation, Verified)
@@ -43,7 +43,7 @@ func TestARelapseInProbationContinuesTheSameIncidentOnTheNextRung(t *testing.T) 
 	s.in(time.Minute).sees("postgres", database("p1")).sees("codebase", again).in(time.Second).sees("postgres", database("p1")).sees("codebase", again).is(Held, HoldBackoff)
 	require.Equal(t, 1, s.incident("codebase").Relapses)
 	require.Equal(t, Relapse, s.incident("codebase").Attempts[0].Verdict)
-	s.in(10*time.Second).sees("postgres", database("p1")).sees("codebase", again).is(Acting, Act).performed("unit.kill")
+	s.in(10*time.Second).sees("postgres", database("p1")).sees("codebase", again).is(Acting, Act).performed("kill")
 	require.Equal(t, first, s.incident("codebase").ID)
 }
 
@@ -65,7 +65,7 @@ func TestADeniedActionIsPagedAtOnceAndNotRepeated(t *testing.T) {
 	s.do = func(strategy.Action) outcome { return outcome{result: ResultDenied, took: 10 * time.Millisecond} }
 	s.run(time.Second).tells("trigger t0 codebase: no-permission").phase("codebase", Escalated)
 	s.run(14 * time.Minute).tells("trigger t0 codebase: no-permission")
-	s.actions("unit.start codebase-mcp.service")
+	s.actions("start codebase-mcp.service")
 	s.host["codebase"] = well("c2") // a person started it
 	s.run(5*time.Minute).phase("codebase", Watching).tells("trigger t0 codebase: no-permission", "resolve t0 codebase: closed")
 }
@@ -83,17 +83,17 @@ func TestALostResultIsJudgedByObservation(t *testing.T) {
 		s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), but(noReply("c1"), detect.SocketBacklog, 3)
 		s.do = func(strategy.Action) outcome { return outcome{result: ResultUnknown, took: time.Second} }
 		s.run(10 * time.Minute)
-		s.actions("unit.restart codebase-mcp.service", "unit.restart codebase-mcp.service",
-			"unit.kill codebase-mcp.service", "unit.kill codebase-mcp.service")
+		s.actions("restart codebase-mcp.service", "restart codebase-mcp.service",
+			"kill codebase-mcp.service", "kill codebase-mcp.service")
 	})
 	t.Run("and a rung that was seen to help is not repeated when the problem comes back", func(t *testing.T) {
 		s := quiet(t)
 		hung := func(run string) detect.Facts { return but(noReply(run), detect.SocketBacklog, 3) }
-		s.sees("codebase", hung("c1")).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung("c1")).performed("unit.restart")
+		s.sees("codebase", hung("c1")).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung("c1")).performed("restart")
 		s.in(3*time.Second).actionEnds("codebase", ResultUnknown)
 		s.in(time.Second).sees("codebase", well("c2")).in(2*time.Second).sees("codebase", well("c2")).is(Probation, Verified)
 		s.in(time.Minute).sees("postgres", database("p1")).sees("codebase", hung("c2")).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung("c2"))
-		s.in(10*time.Second).sees("postgres", database("p1")).sees("codebase", hung("c2")).is(Acting, Act).performed("unit.kill")
+		s.in(10*time.Second).sees("postgres", database("p1")).sees("codebase", hung("c2")).is(Acting, Act).performed("kill")
 	})
 }
 
@@ -132,7 +132,7 @@ func TestALookThatWasOvertakenIsIgnored(t *testing.T) {
 	s.sees("codebase", well("c1"))
 	old := detect.Observation{Target: "codebase", At: s.now.Add(-time.Second), Facts: crashed("c0")}
 	s.step(Event{Kind: Observed, Target: "codebase", Observation: &old}).is(Watching, NoChange).noAction()
-	require.Equal(t, "c1", s.s.Targets["codebase"].Invocation)
+	require.Equal(t, "c1", s.s.Targets["codebase"].Run)
 }
 
 func TestALookThatBeganBeforeTheActionEndedProvesNothing(t *testing.T) {
@@ -163,7 +163,7 @@ func growUntil(s *story, cured func(a strategy.Action) bool) {
 	run := 1
 	s.do = func(a strategy.Action) outcome {
 		return outcome{result: ResultDone, took: time.Second, then: func() {
-			if a.Verb != strategy.UnitRestart {
+			if a.Verb != strategy.Restart {
 				return
 			}
 			run++
@@ -182,9 +182,9 @@ func TestALargerPoolThatDidNotHelpIsTakenBackBeforeTheNextRung(t *testing.T) {
 	growUntil(s, func(strategy.Action) bool { return false })
 	s.run(14 * time.Minute)
 	s.actions("pg.terminate-idle postgres", "pg.terminate-long postgres",
-		"unit.set-env codebase-mcp.service", "unit.restart codebase-mcp.service", // grow
-		"unit.set-env codebase-mcp.service", "unit.restart codebase-mcp.service", // taken back
-		"unit.restart codebase-mcp.service") // next rung
+		"set-env codebase-mcp.service", "restart codebase-mcp.service", // grow
+		"set-env codebase-mcp.service", "restart codebase-mcp.service", // taken back
+		"restart codebase-mcp.service") // next rung
 	i := s.incident("codebase")
 	require.False(t, i.Attempts[3].Undo)
 	require.True(t, i.Attempts[4].Undo)
@@ -197,13 +197,13 @@ func TestALargerPoolThatCouldNotBeWrittenIsNotTakenBackByARestart(t *testing.T) 
 	growUntil(s, func(strategy.Action) bool { return false })
 	inner := s.do
 	s.do = func(a strategy.Action) outcome {
-		if a.Verb == strategy.UnitSetEnv {
+		if a.Verb == strategy.SetEnv {
 			return outcome{result: ResultFailed, took: time.Millisecond}
 		}
 		return inner(a)
 	}
 	s.run(14 * time.Minute)
-	s.actions("pg.terminate-idle postgres", "pg.terminate-long postgres", "unit.set-env codebase-mcp.service", "unit.restart codebase-mcp.service")
+	s.actions("pg.terminate-idle postgres", "pg.terminate-long postgres", "set-env codebase-mcp.service", "restart codebase-mcp.service")
 	require.Equal(t, "restart", s.incident("codebase").Attempts[3].Strategy)
 }
 
@@ -217,7 +217,7 @@ func TestAChangeThatDidNotHelpIsTakenBackEvenWhenAPersonHeldItMeanwhile(t *testi
 	s.run(90*time.Second).heldBy("codebase", HoldCommand)
 	require.Len(t, s.acted, 4)
 	s.run(12 * time.Minute)
-	require.Equal(t, []string{"unit.set-env codebase-mcp.service", "unit.restart codebase-mcp.service"}, s.acted[4:6])
+	require.Equal(t, []string{"set-env codebase-mcp.service", "restart codebase-mcp.service"}, s.acted[4:6])
 	require.True(t, s.incident("codebase").Attempts[4].Undo)
 }
 
@@ -239,15 +239,15 @@ func TestTakingBackAChangeThatRestartsNeedsTwoWitnessesToo(t *testing.T) {
 func TestAProblemWithANewFaceHasALadderOfItsOwnAndGoesOnWhereItWas(t *testing.T) {
 	s := quiet(t)
 	hung := but(noReply("c1"), detect.SocketBacklog, 3)
-	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).performed("unit.restart")
+	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).performed("restart")
 	s.in(time.Second).actionEnds("codebase", ResultFailed)
 	s.in(time.Second).sees("codebase", crashed("c1")).heldBy("codebase", HoldBackoff)
-	s.in(10*time.Second).sees("codebase", crashed("c1")).is(Acting, Act).performed("unit.start")
+	s.in(10*time.Second).sees("codebase", crashed("c1")).is(Acting, Act).performed("start")
 	require.Equal(t, detect.ClassDown, s.incident("codebase").Class)
 	s.in(time.Second).actionEnds("codebase", ResultDone)
 	hung = but(noReply("c2"), detect.SocketBacklog, 3)
 	s.in(30*time.Second).sees("postgres", database("p1")).sees("codebase", hung).heldBy("codebase", HoldBackoff)
-	s.in(time.Minute).sees("postgres", database("p1")).sees("codebase", hung).performed("unit.kill")
+	s.in(time.Minute).sees("postgres", database("p1")).sees("codebase", hung).performed("kill")
 }
 
 func TestARelapseMustLastAsLongAsAFirstSign(t *testing.T) {
@@ -258,7 +258,7 @@ func TestARelapseMustLastAsLongAsAFirstSign(t *testing.T) {
 	for range 6 {
 		s.in(time.Second).sees("postgres", database("p1")).sees("codebase", unwell("c1"))
 	}
-	s.is(Acting, Act).performed("unit.restart").in(time.Second).actionEnds("codebase", ResultDone)
+	s.is(Acting, Act).performed("restart").in(time.Second).actionEnds("codebase", ResultDone)
 	s.in(time.Second).sees("codebase", well("c2")).in(6*time.Second).sees("codebase", well("c2")).is(Probation, Verified)
 	s.in(time.Minute).sees("postgres", database("p1"))
 	for range 4 { // three looks agree, but not for five seconds
@@ -285,14 +285,14 @@ func TestARelapseIsNotBelievedBeforeTheDatabaseWasSeenSinceItBegan(t *testing.T)
 	s.in(poll).sees("codebase", noReply("c2")).in(poll).sees("codebase", noReply("c2")).is(Probation, Confirming)
 	s.in(time.Second).sees("postgres", frozen("p1"))
 	s.in(time.Second).sees("codebase", noReply("c2")).in(time.Second).sees("codebase", noReply("c2"))
-	s.heldBy("codebase", HoldDependency).actions("unit.restart codebase-mcp.service")
+	s.heldBy("codebase", HoldDependency).actions("restart codebase-mcp.service")
 	require.Zero(t, s.incident("codebase").Relapses, "it is not the old problem that came back")
 }
 
 func TestACrashInProbationOfAUnitThatSystemdRestartsIsLeftToSystemd(t *testing.T) {
 	s := onProbation(t)
 	s.in(time.Minute).sees("codebase", well("c2"))
-	s.in(time.Second).sees("codebase", but(crashed("c2"), detect.UnitPolicy, "on-failure", detect.UnitRestartSec, 1)).is(Held, HoldSystemd)
+	s.in(time.Second).sees("codebase", but(crashed("c2"), detect.WorkloadPolicy, "on-failure", detect.WorkloadRetryAfter, 1)).is(Held, HoldHealing)
 }
 
 func TestOnePlanOfSeveralActionsThatFailsCountsAsOneFailure(t *testing.T) {
@@ -314,7 +314,7 @@ func TestThePauseAfterAFailureOutlastsTakingItsChangeBack(t *testing.T) {
 
 func TestAUnitThatRunsIsNotSaidToBeRestartedBySystemd(t *testing.T) {
 	s := quiet(t)
-	pool := but(full("c1"), detect.UnitPolicy, "always")
+	pool := but(full("c1"), detect.WorkloadPolicy, "always")
 	s.sees("postgres", busy("p1", 30))
 	for range 2 { // three looks agree within a few milliseconds
 		s.in(10*time.Millisecond).sees("codebase", pool).sees("postgres", busy("p1", 30))
@@ -335,7 +335,7 @@ func TestAChangeThatDidNotHelpIsTakenBackEvenAfterPeopleWereTold(t *testing.T) {
 	s.run(2*time.Minute).phase("codebase", Escalated)
 	s.host["codebase"] = crashed("c2")
 	s.run(time.Minute)
-	require.Equal(t, []string{"unit.set-env codebase-mcp.service", "unit.restart codebase-mcp.service"}, s.acted[4:6])
+	require.Equal(t, []string{"set-env codebase-mcp.service", "restart codebase-mcp.service"}, s.acted[4:6])
 	require.True(t, s.incident("codebase").Attempts[4].Undo)
 }
 
@@ -344,19 +344,19 @@ func TestAfterARefusalNothingIsTakenBackEither(t *testing.T) {
 	growUntil(s, func(strategy.Action) bool { return false })
 	inner := s.do
 	s.do = func(a strategy.Action) outcome {
-		if a.Verb == strategy.UnitRestart {
+		if a.Verb == strategy.Restart {
 			return outcome{result: ResultDenied}
 		}
 		return inner(a)
 	}
 	s.run(14 * time.Minute).tells("trigger t0 codebase: no-permission")
-	s.actions("pg.terminate-idle postgres", "pg.terminate-long postgres", "unit.set-env codebase-mcp.service", "unit.restart codebase-mcp.service")
+	s.actions("pg.terminate-idle postgres", "pg.terminate-long postgres", "set-env codebase-mcp.service", "restart codebase-mcp.service")
 }
 
 func TestAnActionThatWasNotBegunSinceSomebodyWasFasterIsNoFailure(t *testing.T) {
 	s := quiet(t, func(o *Options) { o.Approval.DemoteAfter = 1; o.Memory = Memory{SkipAfter: 1, Forget: time.Hour} })
 	hung := but(noReply("c1"), detect.SocketBacklog, 3)
-	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).is(Acting, Act).performed("unit.restart")
+	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).is(Acting, Act).performed("restart")
 	var seen *strategy.Seen
 	for _, e := range s.last.Effects {
 		if e.Kind == Perform {
@@ -374,19 +374,19 @@ func TestAnActionThatWasNotBegunSinceSomebodyWasFasterIsNoFailure(t *testing.T) 
 	require.Empty(t, s.s.Targets["codebase"].Trust)
 	again := but(noReply("c2"), detect.SocketBacklog, 3)
 	s.in(20*time.Second).sees("postgres", database("p1")).sees("codebase", again)
-	s.is(Acting, Act).performed("unit.restart")
+	s.is(Acting, Act).performed("restart")
 	require.Equal(t, i.Attempts[0].Strategy, s.incident("codebase").Attempts[1].Strategy)
 }
 
 func TestASecondActionOfAPlanMindsOnlySomebodyElsesJob(t *testing.T) {
 	s := quiet(t)
 	hung := but(noReply("c1"), detect.SocketBacklog, 3)
-	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).performed("unit.restart")
+	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).performed("restart")
 	s.in(time.Second).actionEnds("codebase", ResultFailed)
 	for range 2 {
 		s.in(20*time.Second).sees("postgres", database("p1")).sees("codebase", hung)
 	}
-	s.performed("unit.kill").in(time.Second).actionEnds("codebase", ResultDone).performed("unit.start")
+	s.performed("kill").in(time.Second).actionEnds("codebase", ResultDone).performed("start")
 	for _, e := range s.last.Effects {
 		if e.Kind == Perform {
 			require.Equal(t, &strategy.Seen{Own: true}, e.Action.Seen, "its own kill has changed everything else")

@@ -39,7 +39,7 @@ func memory(o *Options) {
 func TestWhatHasNotHelpedIsPassedOverUntilItIsForgotten(t *testing.T) {
 	count := func(s *story) (n int) {
 		for _, a := range s.acted {
-			if a == "unit.start codebase-mcp.service" {
+			if a == "start codebase-mcp.service" {
 				n++
 			}
 		}

@@ -13,10 +13,10 @@ import (
 // thing says what a target is, whatever its name: two of the same are one thing under two names. It is
 // "" for a target that cannot be told from another one.
 func thing(t detect.Target) string {
-	if t.Unit == "" {
+	if t.Object == "" {
 		return string(t.Kind)
 	}
-	return strings.Join([]string{string(t.Kind), t.Platform, t.Unit}, " ")
+	return strings.Join([]string{string(t.Kind), t.Platform, t.Object}, " ")
 }
 
 // Left lists the targets of the state that the configuration does not have any more, or has as another
@@ -43,7 +43,7 @@ func (p *Policy) left(t *TargetState) string {
 		return ""
 	}
 	for _, other := range p.o.Targets {
-		if other.Unit != "" && thing(other) == t.Thing {
+		if other.Object != "" && thing(other) == t.Thing {
 			return "target renamed in the configuration: it is " + other.Name + " now, and what is wrong with it is an incident of that name"
 		}
 	}

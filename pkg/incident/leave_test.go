@@ -57,7 +57,7 @@ func TestAnIncidentEndsWhenTheConfigurationHasItsTargetNoMore(t *testing.T) {
 		"removed": {without("codebase"), "target removed from the configuration"},
 		"renamed": {another("codebase", func(x *detect.Target) { x.Name = "code" }),
 			"target renamed in the configuration: it is code now, and what is wrong with it is an incident of that name"},
-		"another unit": {another("codebase", func(x *detect.Target) { x.Unit = "other.service" }),
+		"another unit": {another("codebase", func(x *detect.Target) { x.Object = "other.service" }),
 			"target changed in the configuration: codebase was service systemd codebase-mcp.service and is service systemd other.service"},
 		"another kind": {another("codebase", func(x *detect.Target) { x.Kind = detect.KindPlain }),
 			"target changed in the configuration: codebase was service systemd codebase-mcp.service and is plain systemd codebase-mcp.service"},

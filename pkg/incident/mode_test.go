@@ -23,13 +23,13 @@ func TestAProposalIsAskedFirstAndPagedAtItsDeadline(t *testing.T) {
 	s.sees("codebase", crashed("c1")).is(Held, HoldApproval).noAction()
 	s.tells("change t0 codebase: needs-approval")
 	i := s.incident("codebase")
-	require.Equal(t, &Proposal{Strategy: "start", Plan: "start: unit.start codebase-mcp.service (reset=yes)", At: s.now, Until: s.now.Add(5 * time.Minute)}, i.Proposal)
-	require.Equal(t, "recoveryd holds back (needs-approval): waits for approval of: unit.start codebase-mcp.service (reset=yes). Allow it with: recoveryd approve "+
+	require.Equal(t, &Proposal{Strategy: "start", Plan: "start: start codebase-mcp.service (reset=yes)", At: s.now, Until: s.now.Add(5 * time.Minute)}, i.Proposal)
+	require.Equal(t, "recoveryd holds back (needs-approval): waits for approval of: start codebase-mcp.service (reset=yes). Allow it with: recoveryd approve "+
 		i.ID+" (people are paged at 03:05:05 UTC)", i.HoldWords())
 	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
 	s.run(4*time.Minute + 50*time.Second).tells("change t0 codebase: needs-approval")
 	s.restart().run(11*time.Second).noAction().tells("change t0 codebase: needs-approval", "trigger t0 codebase: needs-approval")
-	s.says("codebase", Command{Verb: CmdApprove, Incident: i.ID}).looksAgain("codebase").is(Acting, Act).performed("unit.start")
+	s.says("codebase", Command{Verb: CmdApprove, Incident: i.ID}).looksAgain("codebase").is(Acting, Act).performed("start")
 	require.Equal(t, "ann", s.incident("codebase").Attempts[0].ApprovedBy, "a late yes counts")
 }
 
@@ -42,7 +42,7 @@ func TestAYesCountsForThePlanThatWasProposedAndForNoOther(t *testing.T) {
 	s.in(time.Second).sees("codebase", hung).in(time.Second).sees("codebase", hung)
 	s.says("", Command{Verb: CmdResume})
 	s.in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).is(Held, HoldApproval).noAction()
-	require.Equal(t, "restart: unit.restart codebase-mcp.service (stop_grace=5s)", s.incident("codebase").Proposal.Plan)
+	require.Equal(t, "restart: restart codebase-mcp.service (stop_grace=5s)", s.incident("codebase").Proposal.Plan)
 	require.Empty(t, s.incident("codebase").Proposal.By)
 	s.tells("change t0 codebase: needs-approval", "change t0 codebase: needs-approval")
 }
@@ -55,7 +55,7 @@ func TestAStrategyMayHaveAModeOfItsOwn(t *testing.T) {
 	}
 	t.Run("observed: the ladder passes over it, and says so", func(t *testing.T) {
 		s := quiet(t, kill(Observe))
-		s.sees("codebase", crashed("c1")).is(Acting, Act).performed("unit.start codebase-mcp.service (reset=yes)")
+		s.sees("codebase", crashed("c1")).is(Acting, Act).performed("start codebase-mcp.service (reset=yes)")
 		require.Equal(t, "kill-start", s.s.Targets["codebase"].Plan.Strategy)
 		require.Contains(t, s.incident("codebase").Skipped, "start: it is only observed on this target (mode observe)")
 	})
@@ -93,5 +93,5 @@ func TestWhatIsEscalatedIsStillProposed(t *testing.T) {
 	require.Equal(t, Escalated, s.last.To)
 	id := s.incident("codebase").ID
 	s.noAction()
-	s.says("codebase", Command{Verb: CmdApprove, Incident: id}).looksAgain("codebase").is(Acting, Act).performed("unit.start")
+	s.says("codebase", Command{Verb: CmdApprove, Incident: id}).looksAgain("codebase").is(Acting, Act).performed("start")
 }

@@ -175,15 +175,15 @@ func openIncident(tn *turn) {
 func (tn *turn) noMeans() string {
 	target, class := tn.p.targets[tn.t.Name], tn.t.Diagnosis.Class
 	ladder, _ := tn.ladderNow()
-	switch refusal := tn.t.Last.Facts.Text(detect.UnitPermission); {
+	switch refusal := tn.t.Last.Facts.Text(detect.WorkloadPermission); {
 	case target.External:
 		return "it runs on another host"
 	case refusal != "":
 		return "the host refuses actions on it (" + refusal + ")"
 	case len(ladder) == 0:
 		return "nothing that it may do can help against " + class.Words()
-	case target.Unit == "":
-		return "it is only watched: the configuration names no unit of it"
+	case target.Object == "":
+		return "it is only watched: the configuration names nothing to act on"
 	}
 	return ""
 }
@@ -226,7 +226,7 @@ func joinIncident(tn *turn) {
 func (tn *turn) begin(p *strategy.Plan, rungNo int, undoing bool) {
 	t := tn.t
 	t.Plan, t.Step, t.Undoing = p, 0, undoing
-	t.RunBefore = t.Last.Facts.Text(detect.UnitInvocation)
+	t.RunBefore = t.Last.Facts.Text(detect.WorkloadRun)
 	if t.Asked != nil && !undoing {
 		a := *t.Asked
 		a.Begun = true
@@ -275,15 +275,15 @@ func (tn *turn) launch(rungNo int, approvedBy string) {
 	}
 }
 
-// decidedOn is what the target's unit was like at the last look, for an action that starts, stops or
+// decidedOn is what the target was like at the last look, for an action that starts, stops or
 // kills it; nil for any other. Who asked for the ladder may do the rest by hand: that counts as well. After
 // an earlier action of the plan it is another anyway, and only somebody else's job counts.
 func (tn *turn) decidedOn(a strategy.Action) *strategy.Seen {
 	t := tn.t
-	if a.Object != tn.p.targets[t.Name].Unit || !actsOnUnit(a.Verb) {
+	if a.Object != tn.p.targets[t.Name].Object || !actsOnWorkload(a.Verb) {
 		return nil
 	}
-	if slices.ContainsFunc(t.Plan.Actions[:t.Step], func(x strategy.Action) bool { return x.Object == a.Object && actsOnUnit(x.Verb) }) {
+	if slices.ContainsFunc(t.Plan.Actions[:t.Step], func(x strategy.Action) bool { return x.Object == a.Object && actsOnWorkload(x.Verb) }) {
 		return &strategy.Seen{Own: true}
 	}
 	return strategy.SeenIn(t.Last.Facts)

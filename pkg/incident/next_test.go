@@ -13,7 +13,7 @@ import (
 )
 
 func TestWhyNothingMoreIsDoneFollowsFromWhatHappened(t *testing.T) {
-	tried := Attempt{Strategy: "restart", Action: "unit.restart mcp.service", Result: ResultDone, Verdict: "no-effect"}
+	tried := Attempt{Strategy: "restart", Action: "restart mcp.service", Result: ResultDone, Verdict: "no-effect"}
 	for name, c := range map[string]struct {
 		reason Reason
 		class  detect.Class
@@ -33,7 +33,7 @@ func TestWhyNothingMoreIsDoneFollowsFromWhatHappened(t *testing.T) {
 		"on another host":          {PageFirst, detect.ClassDown, &Incident{NoMeans: "it runs on another host"}, "it runs on another host"},
 		"tried, and now nothing may": {PageFirst, detect.ClassPort, &Incident{Attempts: []Attempt{tried}, NoMeans: "nothing that it may do can help against port"},
 			"what was tried did not help, and now nothing that it may do can help against port"},
-		"refused by the host":          {NoPermission, detect.ClassDown, &Incident{Attempts: []Attempt{tried}}, "the host refuses unit.restart mcp.service"},
+		"refused by the host":          {NoPermission, detect.ClassDown, &Incident{Attempts: []Attempt{tried}}, "the host refuses restart mcp.service"},
 		"refused, and nothing is kept": {NoPermission, detect.ClassDown, nil, "no-permission"},
 		"unknown for too long":         {UnknownTooLong, detect.ClassUnknown, &Incident{Attempts: []Attempt{tried}}, "it cannot tell what is wrong, and does not act on a guess"},
 		"misconfigured":                {UnknownTooLong, detect.ClassMisconfigured, &Incident{}, "restarting cannot help"},
@@ -68,7 +68,7 @@ func watching(t *testing.T, lasts time.Duration, change ...func(*Options)) *stor
 func helpless() map[string]func(*Options) {
 	of := func(change func(*detect.Target)) func(*Options) { return another("codebase", change) }
 	return map[string]func(*Options){
-		"without a unit":   of(func(x *detect.Target) { x.Unit, x.Platform = "", "" }),
+		"without a unit":   of(func(x *detect.Target) { x.Object, x.Platform = "", "" }),
 		"on another host":  of(func(x *detect.Target) { x.External = true }),
 		"only observed":    func(o *Options) { o.Modes = map[string]Mode{"codebase": Observe} },
 		"a yes is missing": func(o *Options) { o.Modes = map[string]Mode{"codebase": Propose} },

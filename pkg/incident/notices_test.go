@@ -68,13 +68,13 @@ func TestABrokenJournalEndsAPlanHalfWay(t *testing.T) {
 		o.Overrides = []Override{{Class: detect.ClassHung, Timing: Timing{Ladder: []string{"kill-start"}}}}
 	})
 	hung := but(noReply("c1"), detect.SocketBacklog, 3)
-	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).performed("unit.kill")
+	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).performed("kill")
 	s.step(Event{Kind: Impaired, Detail: "the journal cannot be written"})
 	s.in(time.Second).actionEnds("codebase", ResultDone).is(Verifying, ActionOver)
 	s.in(time.Second).sees("codebase", crashed("c1")).in(time.Minute).sees("codebase", crashed("c1")).heldBy("codebase", HoldJournal)
 	require.Len(t, s.acted, 1)
 	s.step(Event{Kind: Impaired})
-	s.in(time.Second).sees("codebase", crashed("c1")).performed("unit.start")
+	s.in(time.Second).sees("codebase", crashed("c1")).performed("start")
 }
 
 func TestWorkThatDragsOnIsPagedAlthoughItGoesOn(t *testing.T) {
@@ -83,7 +83,7 @@ func TestWorkThatDragsOnIsPagedAlthoughItGoesOn(t *testing.T) {
 	runs := 0
 	s.after = func() { // it comes up, and falls over some seconds later
 		if ph := s.s.Targets["codebase"].Phase; ph == Probation {
-			s.host["codebase"] = crashed(s.s.Targets["codebase"].Invocation)
+			s.host["codebase"] = crashed(s.s.Targets["codebase"].Run)
 		}
 	}
 	s.do = func(a strategy.Action) outcome {
@@ -152,7 +152,7 @@ func TestAnIncidentThatClosedWhileTheJournalWasBrokenDoesNotComeBackFromTheDead(
 
 func TestNobodyIsPagedForWhatWaitsForADatabaseThatAPersonStopped(t *testing.T) {
 	s := quiet(t)
-	downFor := but(dead("p1"), detect.UnitActive, "inactive", detect.UnitDeparture, detect.DepartureStopped)
+	downFor := but(dead("p1"), detect.WorkloadState, detect.StateStopped, detect.WorkloadDeparture, detect.DepartureStopped)
 	lost := but(well("c2"), detect.HealthStatus, "unhealthy", detect.HealthDatabase, "disconnected", detect.PoolSize, 0, detect.PoolFree, 0)
 	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
 	s.do = func(strategy.Action) outcome {
@@ -179,7 +179,7 @@ func TestTheTimeForACureRunsFromTheEndOfAPersonsHold(t *testing.T) {
 		return outcome{result: ResultDone, took: time.Second, then: func() { s.host["codebase"] = well("c2") }}
 	}
 	s.says("codebase", Command{Verb: CmdRelease}).run(5*time.Minute).phase("codebase", Watching)
-	s.actions("unit.start codebase-mcp.service").tells("change t0 codebase: closed")
+	s.actions("start codebase-mcp.service").tells("change t0 codebase: closed")
 }
 
 func TestWhatHappenedWhileTheJournalWasBrokenIsWrittenWhenItWorksAgain(t *testing.T) {

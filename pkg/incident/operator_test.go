@@ -14,13 +14,13 @@ func TestWhatAPersonDoesToAUnitIsNeverUndoneAndNotPaged(t *testing.T) {
 	up := well("c1")
 	cases := map[string]detect.Facts{
 		"a person stopped it":                            stopped("c1"),
-		"a person stopped it, and it died of the stop":   but(crashed("c1"), detect.UnitDeparture, detect.DepartureStopped),
-		"a person masked it":                             but(crashed("c1"), detect.UnitLoad, "masked"),
-		"a person masked it while it runs and it hangs":  but(noReply("c1"), detect.UnitLoad, "masked"),
-		"a stop job that is not ours is queued":          but(crashed("c1"), detect.UnitJob, "stop"),
-		"a person stopped it, and starts it again":       but(stopped("c1"), detect.UnitJob, "start", detect.UnitJobOurs, false),
-		"a person restarts it and it is down in between": but(crashed("c1"), detect.UnitDeparture, detect.DepartureRestart),
-		"packages are being upgraded":                    but(crashed("c1"), detect.UnitMaintenance, "package-upgrade: dpkg"),
+		"a person stopped it, and it died of the stop":   but(crashed("c1"), detect.WorkloadDeparture, detect.DepartureStopped),
+		"a person masked it":                             but(crashed("c1"), detect.WorkloadDisabled, "masked"),
+		"a person masked it while it runs and it hangs":  but(noReply("c1"), detect.WorkloadDisabled, "masked"),
+		"a stop job that is not ours is queued":          but(crashed("c1"), detect.WorkloadPending, "stop"),
+		"a person stopped it, and starts it again":       but(stopped("c1"), detect.WorkloadPending, "start", detect.WorkloadPendingOurs, false),
+		"a person restarts it and it is down in between": but(crashed("c1"), detect.WorkloadDeparture, detect.DepartureRestart),
+		"packages are being upgraded":                    but(crashed("c1"), detect.WorkloadMaintenance, "package-upgrade: dpkg"),
 	}
 	for name, f := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -47,8 +47,8 @@ func TestAnOperatorsStopIsPagedOnlyWhenTheConfigurationSaysAfterHowLong(t *testi
 }
 
 func TestAStopIsObeyedAlsoWhenSystemdHasForgottenTheUnit(t *testing.T) {
-	unloaded := but(stopped("c1"), detect.UnitInvocation, gone, detect.UnitSince, gone, detect.UnitDeparture, "",
-		detect.UnitExitKind, gone, detect.UnitExitCode, gone)
+	unloaded := but(stopped("c1"), detect.WorkloadRun, gone, detect.WorkloadSince, gone, detect.WorkloadDeparture, "",
+		detect.WorkloadExitKind, gone, detect.WorkloadExitCode, gone)
 	s := quiet(t)
 	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), stopped("c1")
 	s.run(time.Minute).heldBy("codebase", HoldOperator)
@@ -63,8 +63,8 @@ func TestAStopIsObeyedAlsoWhenSystemdHasForgottenTheUnit(t *testing.T) {
 }
 
 func TestAStopThatWasSeenIsWrittenDownAlsoWhenNothingElseFollowsFromIt(t *testing.T) {
-	unloaded := but(stopped("c1"), detect.UnitInvocation, gone, detect.UnitSince, gone, detect.UnitDeparture, "",
-		detect.UnitExitKind, gone, detect.UnitExitCode, gone)
+	unloaded := but(stopped("c1"), detect.WorkloadRun, gone, detect.WorkloadSince, gone, detect.WorkloadDeparture, "",
+		detect.WorkloadExitKind, gone, detect.WorkloadExitCode, gone)
 	lost := but(well("c1"), detect.HealthStatus, "unhealthy", detect.HealthDatabase, "disconnected", detect.PoolSize, 0, detect.PoolFree, 0)
 	s := quiet(t)
 	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), well("c1")
@@ -86,15 +86,15 @@ func TestAStopThatWasSeenIsWrittenDownAlsoWhenNothingElseFollowsFromIt(t *testin
 }
 
 func TestAUnitThatNothingAsksForIsLeftAloneWithoutBlamingAPerson(t *testing.T) {
-	unasked := but(stopped("c1"), detect.UnitInvocation, gone, detect.UnitSince, gone, detect.UnitDeparture, detect.DepartureUnasked,
-		detect.UnitOperatorNote, "it is disabled, and systemd knows of no run of it since the boot", detect.UnitExitKind, gone, detect.UnitExitCode, gone)
+	unasked := but(stopped("c1"), detect.WorkloadRun, gone, detect.WorkloadSince, gone, detect.WorkloadDeparture, detect.DepartureUnasked,
+		detect.WorkloadNote, "it is disabled, and systemd knows of no run of it since the boot", detect.WorkloadExitKind, gone, detect.WorkloadExitCode, gone)
 	s := quiet(t)
 	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), unasked
 	s.run(time.Hour).heldBy("codebase", HoldOperator).noAction().tells()
 	require.Equal(t, "nothing asks for the unit to run (it is disabled, and systemd knows of no run of it since the boot)", s.s.Targets["codebase"].Intent)
 
 	t.Run("once it is enabled, and nobody starts it, it is", func(t *testing.T) {
-		s.sees("codebase", but(unasked, detect.UnitDeparture, "", detect.UnitOperatorNote, gone)).is(Acting, Act)
+		s.sees("codebase", but(unasked, detect.WorkloadDeparture, "", detect.WorkloadNote, gone)).is(Acting, Act)
 	})
 	t.Run("a person who was seen to stop it is still named when it was disabled and unloaded since", func(t *testing.T) {
 		s := quiet(t)
@@ -106,7 +106,7 @@ func TestAUnitThatNothingAsksForIsLeftAloneWithoutBlamingAPerson(t *testing.T) {
 	})
 	t.Run("a start is in hand, whoever has asked for it", func(t *testing.T) {
 		s := quiet(t)
-		s.sees("codebase", but(unasked, detect.UnitJob, "start")).is(Held, HoldSystemd)
+		s.sees("codebase", but(unasked, detect.WorkloadPending, "start")).is(Held, HoldHealing)
 		require.Empty(t, s.s.Targets["codebase"].Intent)
 	})
 }
@@ -115,16 +115,16 @@ func TestAUnitThatNothingAsksForIsLeftAloneWithoutBlamingAPerson(t *testing.T) {
 // a stop as it dies. Nobody said anything.
 func TestSystemdsOwnJobsAreNobodysWord(t *testing.T) {
 	for name, f := range map[string]detect.Facts{
-		"a start":                       but(crashed("c1"), detect.UnitJob, "start", detect.UnitJobOurs, false),
-		"a job whose type is not known": but(crashed("c1"), detect.UnitJob, detect.JobUnknown, detect.UnitJobOurs, false),
-		"a reload of one that hangs":    but(noReply("c1"), detect.SocketBacklog, 5, detect.UnitJob, "reload", detect.UnitJobOurs, false),
+		"a start":                       but(crashed("c1"), detect.WorkloadPending, "start", detect.WorkloadPendingOurs, false),
+		"a job whose type is not known": but(crashed("c1"), detect.WorkloadPending, "unknown", detect.WorkloadPendingOurs, false),
+		"a reload of one that hangs":    but(noReply("c1"), detect.SocketBacklog, 5, detect.WorkloadPending, "reload", detect.WorkloadPendingOurs, false),
 		"a stop that another unit's crash has brought along, and that waits": but(noReply("c1"), detect.SocketBacklog, 5,
-			detect.UnitJob, "stop", detect.UnitJobOurs, false, detect.UnitJobWith, "db.service"),
+			detect.WorkloadPending, "stop", detect.WorkloadPendingOurs, false, detect.WorkloadPendingWith, "db.service"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := quiet(t)
 			s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), f
-			s.run(4*time.Minute).heldBy("codebase", HoldSystemd).noAction().tells()
+			s.run(4*time.Minute).heldBy("codebase", HoldHealing).noAction().tells()
 			require.Empty(t, s.s.Targets["codebase"].Intent)
 			require.Contains(t, s.incident("codebase").HeldWhy, "which is not ours")
 			require.Zero(t, s.incident("codebase").Stood, "no clock stands still for it")
@@ -134,14 +134,14 @@ func TestSystemdsOwnJobsAreNobodysWord(t *testing.T) {
 				s.host["codebase"] = well("c2")
 				return outcome{result: ResultDone, took: time.Second}
 			}
-			s.run(10*time.Minute).phase("codebase", Watching).actions("unit.start codebase-mcp.service")
+			s.run(10*time.Minute).phase("codebase", Watching).actions("start codebase-mcp.service")
 		})
 	}
 }
 
 func TestAJobOfOurOwnIsNoOperator(t *testing.T) {
 	s := quiet(t)
-	s.sees("codebase", but(crashed("c1"), detect.UnitJob, "start", detect.UnitJobOurs, true)).is(Acting, Act)
+	s.sees("codebase", but(crashed("c1"), detect.WorkloadPending, "start", detect.WorkloadPendingOurs, true)).is(Acting, Act)
 }
 
 func TestAUnitStartedByThePersonAgainThatCannotBeJudgedIsPagedInTheEnd(t *testing.T) {
@@ -157,15 +157,15 @@ func TestAStopBetweenTwoActionsOfOnePlanEndsThePlan(t *testing.T) {
 	s := quiet(t)
 	hung := but(noReply("c1"), detect.SocketBacklog, 5)
 	s.sees("codebase", hung)
-	s.in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).is(Acting, Act).performed("unit.restart")
+	s.in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).is(Acting, Act).performed("restart")
 	s.in(time.Second).actionEnds("codebase", ResultFailed).is(Verifying, ActionFailed)
 	s.in(time.Second).sees("codebase", hung).is(Held, HoldBackoff)
-	s.in(10*time.Second).sees("postgres", database("p1")).sees("codebase", hung).is(Acting, Act).performed("unit.kill")
+	s.in(10*time.Second).sees("postgres", database("p1")).sees("codebase", hung).is(Acting, Act).performed("kill")
 	s.in(time.Second).sees("codebase", stopped("c1")) // a person was quicker than the kill
 	s.in(time.Second).actionEnds("codebase", ResultDone).is(Verifying, ActionOver)
 	s.in(time.Second).sees("codebase", stopped("c1"))
 	s.in(time.Minute).sees("codebase", stopped("c1")).heldBy("codebase", HoldOperator)
-	s.actions("unit.restart codebase-mcp.service", "unit.kill codebase-mcp.service")
+	s.actions("restart codebase-mcp.service", "kill codebase-mcp.service")
 }
 
 func TestAHoldKeepsHandsOffUntilItExpires(t *testing.T) {
@@ -177,7 +177,7 @@ func TestAHoldKeepsHandsOffUntilItExpires(t *testing.T) {
 	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
 	s.run(59*time.Minute).heldBy("codebase", HoldCommand).noAction().tells()
 	s.run(2 * time.Minute)
-	require.Equal(t, "unit.start codebase-mcp.service", s.acted[0])
+	require.Equal(t, "start codebase-mcp.service", s.acted[0])
 }
 
 func TestAHoldSurvivesARestartAndEndsByRelease(t *testing.T) {
@@ -186,7 +186,7 @@ func TestAHoldSurvivesARestartAndEndsByRelease(t *testing.T) {
 	s.in(time.Second).restart()
 	s.sees("postgres", database("p1")).sees("codebase", crashed("c1")).is(Held, HoldCommand)
 	s.in(time.Hour).restart().sees("codebase", crashed("c1")).heldBy("codebase", HoldCommand).noAction().tells()
-	s.says("codebase", Command{Verb: CmdRelease}).looksAgain("codebase").performed("unit.start")
+	s.says("codebase", Command{Verb: CmdRelease}).looksAgain("codebase").performed("start")
 }
 
 func TestAPauseStopsEverythingButWatching(t *testing.T) {
@@ -201,7 +201,7 @@ func TestAPauseStopsEverythingButWatching(t *testing.T) {
 	s.says("", Command{Verb: CmdResume})
 	require.Equal(t, "the pause is over, by ann", s.last.Sentence)
 	s.run(time.Second)
-	require.Equal(t, []string{"unit.start postgresql@15-main.service"}, s.acted, "its dependents wait")
+	require.Equal(t, []string{"start postgresql@15-main.service"}, s.acted, "its dependents wait")
 }
 
 func TestAPauseEndsByItself(t *testing.T) {
@@ -228,13 +228,13 @@ func TestAProposalWaitsForApprovalAndIsPagedMeanwhile(t *testing.T) {
 	propose := func(o *Options) { o.Modes = map[string]Mode{"codebase": Propose} }
 	s := quiet(t, propose)
 	s.sees("codebase", crashed("c1")).is(Held, HoldApproval).noAction().tells("trigger t0 codebase: needs-approval")
-	require.Contains(t, s.last.Sentence, "waits for approval of: unit.start codebase-mcp.service")
+	require.Contains(t, s.last.Sentence, "waits for approval of: start codebase-mcp.service")
 	id := s.incident("codebase").ID
 	s.in(time.Minute).sees("codebase", crashed("c1")).heldBy("codebase", HoldApproval)
-	s.says("codebase", Command{Verb: CmdApprove, Incident: id}).looksAgain("codebase").is(Acting, Act).performed("unit.start")
+	s.says("codebase", Command{Verb: CmdApprove, Incident: id}).looksAgain("codebase").is(Acting, Act).performed("start")
 	s.in(time.Second).actionEnds("codebase", ResultFailed)
 	s.in(time.Second).sees("codebase", crashed("c1")).heldBy("codebase", HoldApproval)
-	s.actions("unit.start codebase-mcp.service") // one yes, one action
+	s.actions("start codebase-mcp.service") // one yes, one action
 }
 
 func TestAnApprovalOfNothingIsNoBlankCheque(t *testing.T) {
@@ -265,7 +265,7 @@ func TestObserveModePagesAndNeverActs(t *testing.T) {
 	s := quiet(t, func(o *Options) { o.Modes = map[string]Mode{"codebase": Observe} })
 	s.host["postgres"], s.host["workflow"], s.host["codebase"] = database("p1"), well("w1"), crashed("c1")
 	s.run(time.Minute).noAction().tells("trigger t0 codebase: observe-mode")
-	require.Contains(t, s.incident("codebase").HeldWhy, "it would do: unit.start codebase-mcp.service")
+	require.Contains(t, s.incident("codebase").HeldWhy, "it would do: start codebase-mcp.service")
 	s.host["codebase"] = well("c2")
 	s.run(5*time.Minute).noAction().tells("trigger t0 codebase: observe-mode", "resolve t0 codebase: closed")
 }
@@ -288,10 +288,10 @@ func TestARetryForgetsTheSpentLadderEvenAcrossARestart(t *testing.T) {
 
 func TestAPersonsStopIsRememberedWhileTheUnitCannotBeAsked(t *testing.T) {
 	blind := func(f detect.Facts) detect.Facts {
-		return but(f, detect.UnitActive, detect.NotMeasured("no bus"), detect.UnitSub, gone, detect.UnitLoad, gone, detect.UnitResult, gone,
-			detect.UnitDeparture, gone, detect.UnitInvocation, gone)
+		return but(f, detect.WorkloadState, detect.NotMeasured("no bus"),
+			detect.WorkloadDeparture, gone, detect.WorkloadRun, gone)
 	}
-	off := but(dead("p1"), detect.UnitActive, "inactive", detect.UnitDeparture, detect.DepartureStopped)
+	off := but(dead("p1"), detect.WorkloadState, detect.StateStopped, detect.WorkloadDeparture, detect.DepartureStopped)
 	lost := but(well("c1"), detect.HealthStatus, "unhealthy", detect.HealthDatabase, "disconnected", detect.PoolSize, 0, detect.PoolFree, 0)
 	story := func(t *testing.T) *story {
 		s := quiet(t)
@@ -322,13 +322,13 @@ func TestAPersonsStopIsRememberedWhileTheUnitCannotBeAsked(t *testing.T) {
 		require.Equal(t, "trigger t0 postgres: held-too-long", s.told[0])
 		s.host["postgres"] = dead("p2")
 		s.run(time.Minute)
-		require.Equal(t, "unit.start postgresql@15-main.service", s.acted[0])
+		require.Equal(t, "start postgresql@15-main.service", s.acted[0])
 	})
 	t.Run("until the unit can be asked again and says otherwise", func(t *testing.T) {
 		s := story(t)
 		s.run(time.Minute)
 		s.host["postgres"] = dead("p2")
 		s.run(time.Minute)
-		require.Equal(t, "unit.start postgresql@15-main.service", s.acted[0])
+		require.Equal(t, "start postgresql@15-main.service", s.acted[0])
 	})
 }

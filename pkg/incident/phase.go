@@ -62,7 +62,7 @@ const (
 	ActionOver        Reason = "action-over"         // the action ended; now its effect must show
 	ActionFailed      Reason = "action-failed"       // the platform reports failure
 	ActionUnknown     Reason = "action-unknown"      // the outcome is not known: judged by observation
-	NotBegun          Reason = "not-begun"           // the unit had changed since it was decided: nothing was done
+	NotBegun          Reason = "not-begun"           // the target had changed since it was decided: nothing was done
 	NoPermission      Reason = "no-permission"       // the host refuses the action: a person must mend it
 	Undo              Reason = "undo"                // the change did not help: taken back
 	BackToNormal      Reason = "back-to-normal"      // a change that helped is not needed any more: a step back
@@ -97,7 +97,7 @@ const (
 	HoldJournal     Reason = "journal-broken"        // the intent could not be made durable
 	HoldStop        Reason = "stop-file"             // the stop file exists
 	HoldPaused      Reason = "paused"                // a person paused everything
-	HoldOperator    Reason = "operator-intent"       // a person stopped, masked or is restarting the unit, or nothing asks for it to run
+	HoldOperator    Reason = "operator-intent"       // a person stopped, disabled or is restarting it, or nothing asks for it to run
 	HoldCommand     Reason = "hold"                  // a person holds this target
 	HoldPlaybook    Reason = "playbook"              // a playbook has the target in hand
 	HoldHalted      Reason = "playbook-halted"       // a playbook failed and keeps the target as it is
@@ -110,9 +110,9 @@ const (
 	HoldStall       Reason = "host-stalled"          // the host itself stalls: what is late may be well
 	HoldRecovering  Reason = "dependency-recovering" // what it needs is being treated
 	HoldInFlight    Reason = "action-in-flight"      // another disruptive action runs on this host
-	HoldSystemd     Reason = "systemd-restarting"    // systemd itself is restarting it
+	HoldHealing     Reason = "self-healing"          // its platform itself is restarting it
 	HoldBackoff     Reason = "backoff"               // the pause after a failed attempt
-	HoldStartLimit  Reason = "start-limit-room"      // one more start would use up systemd's start limit
+	HoldStartLimit  Reason = "start-limit-room"      // one more start would use up its platform's own start limit
 	HoldTarget      Reason = "target-budget"         // this target's actions for the window are used up
 	HoldClass       Reason = "class-budget"          // the actions against this failure class for the window are used up
 	HoldHost        Reason = "host-budget"           // the host's actions for the window are used up
@@ -122,6 +122,6 @@ const (
 // Holds lists the hold reasons in the order in which they are asked.
 func Holds() []Reason {
 	return []Reason{HoldJournal, HoldStop, HoldPaused, HoldOperator, HoldCommand, HoldPlaybook, HoldHalted, HoldMaintenance, HoldDependency, HoldUnknown,
-		HoldObserve, HoldApproval, HoldOneWitness, HoldStall, HoldRecovering, HoldInFlight, HoldSystemd, HoldBackoff,
+		HoldObserve, HoldApproval, HoldOneWitness, HoldStall, HoldRecovering, HoldInFlight, HoldHealing, HoldBackoff,
 		HoldStartLimit, HoldTarget, HoldClass, HoldHost, HoldStorm}
 }

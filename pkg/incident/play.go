@@ -145,7 +145,7 @@ func (pl *player) launch(step strategy.Step) bool {
 	r.ActionID = fmt.Sprintf("%s/s%d.%d", r.ID, r.At+1, l.Tries)
 	r.Deadline, r.Stage = now.Add(step.Action.Timeout+actionMargin), StageActing
 	if t := pl.tn.s.Targets[step.Target]; t != nil {
-		r.RunBefore = t.Last.Facts.Text(detect.UnitInvocation)
+		r.RunBefore = t.Last.Facts.Text(detect.WorkloadRun)
 	}
 	a := *step.Action
 	a.Seen = pl.decidedOn(step)
@@ -155,11 +155,11 @@ func (pl *player) launch(step strategy.Step) bool {
 	return false
 }
 
-// decidedOn is what the step was decided on, for an action on the target's unit: what a person does to
+// decidedOn is what the step was decided on, for an action on the target: what a person does to
 // it since counts. What else has changed it since, an earlier step has.
 func (pl *player) decidedOn(step strategy.Step) *strategy.Seen {
 	t := pl.tn.s.Targets[step.Target]
-	if t == nil || !actsOnUnit(step.Action.Verb) {
+	if t == nil || !actsOnWorkload(step.Action.Verb) {
 		return nil
 	}
 	seen := strategy.SeenIn(t.Last.Facts)

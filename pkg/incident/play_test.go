@@ -16,7 +16,7 @@ import (
 func fullRecovery(o *Options) strategy.Playbook {
 	of := func(do strategy.StepKind, name string) strategy.Step {
 		i := slices.IndexFunc(o.Targets, func(t detect.Target) bool { return t.Name == name })
-		return strategy.UnitStep(do, o.Targets[i], 0)
+		return strategy.TargetStep(do, o.Targets[i], 0)
 	}
 	clean := strategy.Step{Name: "clear caches", Do: strategy.StepClean, Timeout: 30 * time.Second, Again: true,
 		Action: &strategy.Action{Verb: strategy.CacheClean, Object: "/var/cache/mcp", Timeout: 30 * time.Second}}
@@ -58,10 +58,10 @@ func (s *story) obey(a strategy.Action, n *int) {
 	run := strings.Repeat("r", *n)
 	name := map[string]string{"codebase-mcp.service": "codebase", "workflow-mcp.service": "workflow", "postgresql@15-main.service": "postgres"}[a.Object]
 	switch a.Verb {
-	case strategy.UnitStop:
+	case strategy.Stop:
 		off := stopped("x")
-		s.host[name] = but(off, detect.UnitDeparture, detect.DepartureBySelf)
-	case strategy.UnitStart, strategy.UnitRestart:
+		s.host[name] = but(off, detect.WorkloadDeparture, detect.DepartureBySelf)
+	case strategy.Start, strategy.Restart:
 		s.host[name] = well(run)
 		if name == "postgres" {
 			s.host[name] = database(run)
@@ -95,8 +95,8 @@ func TestAPlaybookIsCarriedOutStepByStep(t *testing.T) {
 	s.run(3 * time.Minute)
 	require.Nil(t, s.s.Host.Run)
 	require.Equal(t, allDone, s.runLog())
-	s.actions("unit.stop codebase-mcp.service", "unit.stop workflow-mcp.service", "cache.clean /var/cache/mcp", "unit.start workflow-mcp.service",
-		"unit.start codebase-mcp.service", "check.work codebase")
+	s.actions("stop codebase-mcp.service", "stop workflow-mcp.service", "cache.clean /var/cache/mcp", "start workflow-mcp.service",
+		"start codebase-mcp.service", "check.work codebase")
 	require.Empty(t, s.s.Incidents, "what a playbook does on purpose is no incident")
 	s.tells("change t0 : playbook-done")
 	require.Equal(t, PlaybookDone, s.s.Host.Runs[0].Outcome)
@@ -127,7 +127,7 @@ func TestARunSurvivesAKillAtAnyRecord(t *testing.T) {
 		}
 		s.run(4 * time.Minute)
 		require.Equal(t, allDone, s.runLog(), "killed after record %d", kill)
-		for _, what := range []string{"unit.stop codebase-mcp.service", "unit.start workflow-mcp.service"} {
+		for _, what := range []string{"stop codebase-mcp.service", "start workflow-mcp.service"} {
 			n := 0
 			for _, a := range s.acted {
 				if a == what {
@@ -148,7 +148,7 @@ func TestAnActionThatNeverTookPlaceIsAskedForOnceMore(t *testing.T) {
 	}
 	s.restart().run(4 * time.Minute) // killed before the stop was asked for: the server still runs
 	require.Equal(t, allDone, s.runLog())
-	require.Equal(t, []string{"unit.stop codebase-mcp.service", "unit.stop codebase-mcp.service", "unit.stop workflow-mcp.service"}, s.acted[:3])
+	require.Equal(t, []string{"stop codebase-mcp.service", "stop codebase-mcp.service", "stop workflow-mcp.service"}, s.acted[:3])
 }
 
 func TestACommandWhoseOutcomeWasLostIsNotRepeated(t *testing.T) {
@@ -207,7 +207,7 @@ func TestWhyARunIsRefused(t *testing.T) {
 		{"the host's budget has no room", func(o *Options) { o.Limits.Host.Actions = 1 }, nil, "the budget is 1"},
 		{"one runs already", nil, func(s *story) { s.says("", plays()) }, "is under way"},
 		{"a person masked a unit", nil, func(s *story) {
-			s.host["codebase"] = but(stopped("c1"), detect.UnitLoad, "masked")
+			s.host["codebase"] = but(stopped("c1"), detect.WorkloadDisabled, "masked")
 			s.run(10 * time.Second)
 		}, "a person masked the unit"},
 	}
@@ -248,8 +248,8 @@ func TestAFailedStepEndsTheRunAndHandsTheTargetsBack(t *testing.T) {
 	s.says("", plays()).run(5 * time.Minute)
 	require.Equal(t, PlaybookFailed, s.s.Host.Runs[0].Outcome)
 	require.Contains(t, s.s.Host.Runs[0].Because, "step 3 of 9, clear caches failed")
-	require.Contains(t, s.acted, "unit.start codebase-mcp.service", "its own ladder brings back what the run had stopped")
-	require.Contains(t, s.acted, "unit.start workflow-mcp.service")
+	require.Contains(t, s.acted, "start codebase-mcp.service", "its own ladder brings back what the run had stopped")
+	require.Contains(t, s.acted, "start workflow-mcp.service")
 }
 
 func TestARunThatKeepsItsTargetsLeavesThemAloneAndPages(t *testing.T) {
@@ -263,7 +263,7 @@ func TestARunThatKeepsItsTargetsLeavesThemAloneAndPages(t *testing.T) {
 	}
 	s.says("", plays()).run(5 * time.Minute)
 	require.Equal(t, StageHalted, s.s.Host.Run.Stage)
-	require.NotContains(t, s.acted, "unit.start codebase-mcp.service")
+	require.NotContains(t, s.acted, "start codebase-mcp.service")
 	s.heldBy("codebase", HoldHalted)
 	require.Equal(t, []string{"trigger t0 : playbook-failed"}, s.told, "one page, of the run: its targets' own incidents tell nothing new")
 	require.NotEmpty(t, s.s.Incidents)
@@ -271,7 +271,7 @@ func TestARunThatKeepsItsTargetsLeavesThemAloneAndPages(t *testing.T) {
 	s.restart().run(time.Minute).heldBy("codebase", HoldHalted)
 	s.says("", Command{Verb: CmdPlayStop, Run: id}).run(5 * time.Minute)
 	require.Nil(t, s.s.Host.Run)
-	require.Contains(t, s.acted, "unit.start codebase-mcp.service", "a person has ended it")
+	require.Contains(t, s.acted, "start codebase-mcp.service", "a person has ended it")
 }
 
 func TestADestructiveStepWaitsForAPerson(t *testing.T) {
@@ -312,7 +312,7 @@ func TestAPlaybookIsTheLastRungOfALadder(t *testing.T) {
 		obey, cleaned := s.do, false
 		s.do = func(a strategy.Action) outcome {
 			cleaned = cleaned || a.Verb == strategy.CacheClean
-			if a.Verb == strategy.UnitStart && a.Object == "codebase-mcp.service" && !cleaned {
+			if a.Verb == strategy.Start && a.Object == "codebase-mcp.service" && !cleaned {
 				return outcome{result: ResultFailed, took: time.Second}
 			}
 			return obey(a)
@@ -326,7 +326,7 @@ func TestAPlaybookIsTheLastRungOfALadder(t *testing.T) {
 		require.Equal(t, "stop codebase: nothing-to-do", s.runLog()[0])
 		require.Equal(t, allDone[1:], s.runLog()[1:])
 		s.phase("codebase", Watching)
-		require.Equal(t, "unit.start codebase-mcp.service", s.acted[0])
+		require.Equal(t, "start codebase-mcp.service", s.acted[0])
 		require.Empty(t, s.s.Incidents)
 		require.Equal(t, s.s.Host.Runs[0].Incident, s.kept[slices.IndexFunc(s.kept, func(r Record) bool { return r.Incident != nil })].Incident.ID)
 	})
@@ -394,7 +394,7 @@ func TestAStepWhoseActionWasNotBegunIsTriedOnceMore(t *testing.T) {
 	}
 	s.says("", plays()).run(3 * time.Minute)
 	require.Equal(t, allDone, s.runLog())
-	require.Equal(t, []string{"unit.stop codebase-mcp.service", "unit.stop codebase-mcp.service"}, s.acted[:2])
+	require.Equal(t, []string{"stop codebase-mcp.service", "stop codebase-mcp.service"}, s.acted[:2])
 }
 
 func TestWhatFollowsARunIsDecidedOnANewLook(t *testing.T) {

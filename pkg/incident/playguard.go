@@ -28,11 +28,11 @@ func (p *Policy) barsRun(tn *turn, r *Run, target string) (hold, bool) {
 	return hold{}, false
 }
 
-// overridden reports whether what a person did to the unit does not bind the run that has it in
-// hand: who runs a playbook by hand says so after whoever stopped the unit by hand. A mask, a job
-// of somebody else, and every wish while a ladder runs the playbook do bind.
+// overridden reports whether what a person did to the target does not bind the run that has it in
+// hand: who runs a playbook by hand says so after whoever stopped it by hand. That it was disabled, what
+// somebody else has queued, and every wish while a ladder runs the playbook do bind.
 func (tn *turn) overridden(f detect.Facts) bool {
-	return tn.hand != nil && tn.hand.CallID == "" && f.Text(detect.UnitLoad) != "masked" && f.Text(detect.UnitJob) == ""
+	return tn.hand != nil && tn.hand.CallID == "" && f.Text(detect.WorkloadDisabled) == "" && f.Text(detect.WorkloadPending) == ""
 }
 
 // runRefusal says why a run of a playbook may not begin now; "" when it may. A run is one action on

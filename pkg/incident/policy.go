@@ -259,7 +259,7 @@ func (p *Policy) Diagnose(s State, o detect.Observation) detect.Diagnosis {
 		b.Dependents = append(b.Dependents, neighbour(name))
 	}
 	if ts, ok := s.Targets[o.Target]; ok {
-		run := o.Facts.Text(detect.UnitInvocation)
+		run := o.Facts.Text(detect.WorkloadRun)
 		b.Answered = run != "" && ts.Answered == run
 	}
 	return detect.Diagnose(o, b)

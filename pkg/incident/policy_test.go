@@ -76,7 +76,7 @@ func TestAClassOfTheOperatorsOwnIsConfirmedAndClimbsItsLadder(t *testing.T) {
 	})
 	stale := but(well("c1"), "index.state", "stale")
 	s.sees("codebase", stale).is(Suspect, FirstSign)
-	s.in(time.Second).sees("postgres", database("p1")).sees("codebase", stale).is(Acting, Act).performed("unit.restart")
+	s.in(time.Second).sees("postgres", database("p1")).sees("codebase", stale).is(Acting, Act).performed("restart")
 	require.Equal(t, detect.Class("stale-index"), s.incident("codebase").Class)
 }
 
@@ -92,7 +92,7 @@ func TestAGlanceSaysWhatWouldBeDone(t *testing.T) {
 		return out
 	}
 	require.Equal(t, map[string]string{"postgres": "nothing", "codebase": "nothing"}, would(database("p1"), well("c1")))
-	require.Contains(t, would(database("p1"), crashed("c1"))["codebase"], "start: unit.start codebase-mcp.service")
+	require.Contains(t, would(database("p1"), crashed("c1"))["codebase"], "start: start codebase-mcp.service")
 	require.Contains(t, would(database("p1"), stopped("c1"))["codebase"], "hold back (operator-intent)")
 	require.Equal(t, "wait for postgres", would(frozen("p1"), noReply("c1"))["codebase"])
 	require.Contains(t, would(database("p1"), but(noReply("c1"), detect.HTTPOutcome, detect.OutcomeNotFound))["codebase"], "nothing but page")

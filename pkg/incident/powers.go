@@ -11,7 +11,7 @@ import (
 // Powers lists the actions that this policy can ever decide on for a target, undoing included, each
 // kind of action on each object once. It is what the rights of recoveryd are derived from, so it is
 // not a table of its own: it asks every strategy of every ladder that can apply to the target, for
-// every state that a unit may be in, and collects what they would do. Of a target that is only
+// every state that it may be in, and collects what they would do. Of a target that is only
 // watched there are none. Sizes and limits in the arguments are examples.
 func (p *Policy) Powers(target string) []strategy.Action {
 	t, ok := p.targets[target]
@@ -77,13 +77,13 @@ func (p *Policy) ladders(t detect.Target) (out []ladderOf) {
 }
 
 // everyState are the facts on which plans depend, in every combination that makes a difference:
-// the state of the unit, and whether the pool and the memory limit leave room to grow.
+// what it does, and whether the pool and the memory limit leave room to grow.
 func everyState(t detect.Target) (out []detect.Facts) {
-	for _, active := range []string{"", "active", "reloading", "activating", "deactivating", "inactive", "failed"} {
+	for _, state := range []string{"", detect.StateRunning, detect.StateStarting, detect.StateStopping, detect.StateRetrying, detect.StateStopped, detect.StateFailed} {
 		for _, sizes := range []bool{false, true} {
 			f := detect.Facts{}
-			if active != "" {
-				f[detect.UnitActive] = detect.Word(active)
+			if state != "" {
+				f[detect.WorkloadState] = detect.Word(state)
 			}
 			if sizes {
 				f[detect.PoolMax], f[detect.PoolMin] = detect.Num(1), detect.Num(1)

@@ -17,11 +17,11 @@ func powerPolicy(t require.TestingT, modes map[string]Mode, overrides ...Overrid
 	set, err := strategy.NewSet(strategy.Builtin()...)
 	require.NoError(t, err)
 	p, err := NewPolicy(Options{Strategies: set, Modes: modes, Overrides: overrides, Targets: []detect.Target{
-		{Name: "web", Kind: detect.KindService, Platform: "systemd", Unit: "web.service", DependsOn: []string{"db", "redis"}, Caches: []string{"/var/cache/web"}, StopGrace: time.Second,
+		{Name: "web", Kind: detect.KindService, Platform: "systemd", Object: "web.service", DependsOn: []string{"db", "redis"}, Caches: []string{"/var/cache/web"}, StopGrace: time.Second,
 			Pool:   detect.Pool{Application: "web", Database: "db", EnvFile: "/run/x/env/web.env", EnvKey: "SIZE", Cap: 40, Factor: 1.5, AdminURL: "http://127.0.0.1/resize"},
 			Memory: detect.Memory{Cap: 1 << 30, Factor: 1.5}},
-		{Name: "redis", Kind: detect.KindPlain, Platform: "systemd", Unit: "redis.service"},
-		{Name: "db", Kind: detect.KindPostgres, Platform: "systemd", Unit: "postgresql@15-main.service"},
+		{Name: "redis", Kind: detect.KindPlain, Platform: "systemd", Object: "redis.service"},
+		{Name: "db", Kind: detect.KindPostgres, Platform: "systemd", Object: "postgresql@15-main.service"},
 	}})
 	require.NoError(t, err)
 	return p
@@ -40,13 +40,12 @@ func verbs(list []strategy.Action) (out []string) {
 
 func TestPowersAreWhatTheLaddersCanLeadTo(t *testing.T) {
 	p := powerPolicy(t, nil)
-	require.Equal(t, []string{"cache.clean /var/cache/web", "http.pool-resize http://127.0.0.1/resize", "pg.terminate-idle db", "pg.terminate-long db",
-		"unit.kill web.service", "unit.restart web.service", "unit.set-env web.service", "unit.set-memory-max web.service", "unit.start redis.service", "unit.start web.service", "unit.stop web.service"},
+	require.Equal(t, []string{"cache.clean /var/cache/web", "http.pool-resize http://127.0.0.1/resize", "kill web.service", "pg.terminate-idle db", "pg.terminate-long db", "restart web.service", "set-env web.service", "set-memory web.service", "start redis.service", "start web.service", "stop web.service"},
 		verbs(p.Powers("web")))
-	require.NotContains(t, verbs(powerPolicy(t, map[string]Mode{"redis": Observe}).Powers("web")), "unit.start redis.service",
+	require.NotContains(t, verbs(powerPolicy(t, map[string]Mode{"redis": Observe}).Powers("web")), "start redis.service",
 		"a dependency that is only watched is not started for others")
-	require.Equal(t, []string{"pg.terminate-idle db", "pg.terminate-long db", "unit.kill postgresql@15-main.service",
-		"unit.restart postgresql@15-main.service", "unit.start postgresql@15-main.service"}, verbs(p.Powers("db")))
+	require.Equal(t, []string{"kill postgresql@15-main.service", "pg.terminate-idle db", "pg.terminate-long db",
+		"restart postgresql@15-main.service", "start postgresql@15-main.service"}, verbs(p.Powers("db")))
 }
 
 func TestATargetThatIsOnlyWatchedNeedsNoPower(t *testing.T) {
@@ -61,7 +60,7 @@ func TestAShorterLadderNeedsLessPower(t *testing.T) {
 	for _, c := range detect.BuiltinClasses() {
 		o = append(o, Override{Class: c, Timing: Timing{Ladder: []string{"start"}}})
 	}
-	require.Equal(t, []string{"unit.start web.service"}, verbs(powerPolicy(t, nil, o...).Powers("web")))
+	require.Equal(t, []string{"start web.service"}, verbs(powerPolicy(t, nil, o...).Powers("web")))
 }
 
 // TestNoPlanNeedsMoreThanThePowers is the promise behind the derived rights: whatever the facts
@@ -75,7 +74,7 @@ func TestNoPlanNeedsMoreThanThePowers(t *testing.T) {
 		if _, ok := detect.ConditionFor(class, x.Kind, nil); !ok {
 			return // cannot be diagnosed on this kind of target
 		}
-		f := detect.Facts{detect.UnitActive: detect.Word(rapid.SampledFrom([]string{"active", "failed", "inactive", "activating", "maintenance", ""}).Draw(r, "active"))}
+		f := detect.Facts{detect.WorkloadState: detect.Word(rapid.SampledFrom([]string{detect.StateRunning, detect.StateFailed, detect.StateStopped, detect.StateStarting, "a new word", ""}).Draw(r, "active"))}
 		for _, n := range []string{detect.PoolMax, detect.PoolMin, detect.MemoryMax} {
 			if rapid.Bool().Draw(r, n+" known") {
 				f[n] = detect.Num(rapid.Float64Range(0, 2e9).Draw(r, n))
@@ -88,7 +87,7 @@ func TestNoPlanNeedsMoreThanThePowers(t *testing.T) {
 		var needs []strategy.Need
 		for _, d := range x.DependsOn {
 			target, _ := p.Target(d)
-			needs = append(needs, strategy.Need{Target: target, Facts: detect.Facts{detect.UnitActive: detect.Word(rapid.SampledFrom([]string{"active", "failed", "inactive"}).Draw(r, d))}})
+			needs = append(needs, strategy.Need{Target: target, Facts: detect.Facts{detect.WorkloadState: detect.Word(rapid.SampledFrom([]string{detect.StateRunning, detect.StateFailed, detect.StateStopped}).Draw(r, d))}})
 		}
 		ladder := p.Ladder(name, class)
 		for from := range ladder {

@@ -22,12 +22,12 @@ func palette(target, run string) map[string]detect.Facts {
 	}
 	return map[string]detect.Facts{"well": well(run), "crashed": crashed(run), "stopped": stopped(run), "hung": noReply(run),
 		"stuck": but(noReply(run), detect.SocketBacklog, 9), "full": full(run), "404": but(noReply(run), detect.HTTPOutcome, detect.OutcomeNotFound),
-		"garbage": but(noReply(run), detect.HTTPOutcome, detect.OutcomeGarbage), "masked": but(crashed(run), detect.UnitLoad, "masked"),
+		"garbage": but(noReply(run), detect.HTTPOutcome, detect.OutcomeGarbage), "masked": but(crashed(run), detect.WorkloadDisabled, "masked"),
 		"unwell":       but(well(run), detect.HealthStatus, "unhealthy", detect.SyntheticOK, false),
 		"lost":         but(well(run), detect.HealthStatus, "unhealthy", detect.HealthDatabase, "disconnected", detect.PoolSize, 0, detect.PoolFree, 0),
-		"oom":          but(crashed(run), detect.UnitResult, "oom-kill", detect.UnitDeparture, detect.DepartureOOM, detect.MemoryMax, 1<<28),
-		"auto-restart": but(crashed(run), detect.UnitActive, "activating", detect.UnitSub, "auto-restart", detect.UnitPolicy, "always", detect.UnitRestartSec, 3),
-		"forbidden":    but(crashed(run), detect.UnitPermission, "no"), "blind": {}}
+		"oom":          but(crashed(run), detect.WorkloadOOM, true, detect.WorkloadDeparture, detect.DepartureOOM, detect.MemoryMax, 1<<28),
+		"auto-restart": but(crashed(run), detect.WorkloadState, detect.StateRetrying, detect.WorkloadPolicy, "always", detect.WorkloadRetryAfter, 3),
+		"forbidden":    but(crashed(run), detect.WorkloadPermission, "no"), "blind": {}}
 }
 
 // drawEvent is any event at all, sensible or not.
@@ -106,11 +106,12 @@ func TestAnyStoryCanBeReplayedAndActsOnlyWhenItMay(t *testing.T) {
 				require.Empty(r, next.Host.Impaired)
 				require.False(r, next.Host.Pause.active(now))
 				require.False(r, after.Hold.active(now))
-				require.Empty(r, operatorIntent(after.Last.Facts))
+				intent, _ := operatorIntent(after.Last.Facts)
+				require.Empty(r, intent)
 				if p.mode(e.Target) == Observe {
 					require.NotNil(r, after.Asked, "in observe mode only a person's wish acts")
 				}
-				require.NotEqual(r, strategy.UnitStop, e.Action.Verb)
+				require.NotEqual(r, strategy.Stop, e.Action.Verb)
 				if e.Action.Disrupts && after.Step == 0 {
 					_, agree := detect.Agree(after.Diagnosis.Class, after.Diagnosis.Witnesses)
 					require.True(r, agree, "%s on %v", e.Action, after.Diagnosis.Witnesses)

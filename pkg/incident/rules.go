@@ -28,7 +28,7 @@ const (
 	more                            // the plan has another action, and nothing bars it
 	overdue                         // the action in flight has not ended in time
 	easy                            // a change that a cure made is not needed any more
-	willed                          // a person has a hand in it: stopped, masked, restarts or upgrades the unit
+	willed                          // a person has a hand in it: stopped, disabled, restarts or upgrades it
 	handedOver                      // a person's word holds it back, and nobody was told of it yet
 	lingers                         // it has been degraded by its own word for so long that somebody must hear of it
 	nFlags        = iota

@@ -33,7 +33,7 @@ type Run struct {
 	Since     time.Time `json:"since,omitzero"`      // only looks that began after this count
 	ActionID  string    `json:"action_id,omitzero"`
 	Deadline  time.Time `json:"deadline,omitzero"`   // of the action in flight
-	RunBefore string    `json:"run_before,omitzero"` // unit.invocation before the action
+	RunBefore string    `json:"run_before,omitzero"` // workload.run before the action
 	Lost      bool      `json:"lost,omitzero"`       // how the action ended is not known
 	Approved  int       `json:"approved,omitzero"`   // a person approved the steps before this one
 	Held      Reason    `json:"held,omitzero"`       // present reason not to go on

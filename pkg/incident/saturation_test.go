@@ -29,14 +29,14 @@ func TestAFullPoolClimbsTheLadderMildestFirstUntilItIsCured(t *testing.T) {
 	s.host["postgres"], s.host["workflow"], s.host["codebase"] = busy("p1", 30), well("w1"), full("c1")
 	s.do = func(a strategy.Action) outcome {
 		return outcome{result: ResultDone, took: time.Second, then: func() {
-			if a.Verb == strategy.UnitRestart {
+			if a.Verb == strategy.Restart {
 				s.host["codebase"], s.host["postgres"] = but(well("c2"), detect.PoolMax, 45), busy("p1", 5)
 			}
 		}}
 	}
 	s.run(5 * time.Minute)
 	s.phase("codebase", Watching).tells("change t0 codebase: closed")
-	s.actions("pg.terminate-idle postgres", "pg.terminate-long postgres", "unit.set-env codebase-mcp.service", "unit.restart codebase-mcp.service")
+	s.actions("pg.terminate-idle postgres", "pg.terminate-long postgres", "set-env codebase-mcp.service", "restart codebase-mcp.service")
 }
 
 func TestAFullPoolThatOneWitnessReportsIsNotCuredByForce(t *testing.T) {
@@ -82,17 +82,17 @@ func TestWhatSpeaksOfTheProbeIsPagedOnceAfterConfirmationAndNeverActedOn(t *test
 		"its own health check can never work":     {but(well("c1"), detect.HealthStatus, "unhealthy", detect.HealthDatabase, gone, detect.HealthError, "1 ValidationError for DATABASE_URL", detect.PoolMax, gone), "unknown-too-long", 30 * time.Second},
 		"the health check was never made":         {but(none, detect.HTTPOutcome, detect.NotMeasured("the probe did not run")), "unknown-too-long", 11 * time.Minute},
 		"it calls itself degraded":                {but(well("c1"), detect.HealthStatus, "degraded"), "", 30 * time.Minute},
-		"systemd cannot be asked and it is fine":  {but(well("c1"), detect.UnitActive, detect.NotMeasured("no bus"), detect.UnitInvocation, gone), "", 30 * time.Minute},
-		"nothing could be measured at all":        {detect.Facts{detect.HTTPOutcome: detect.NotMeasured("x"), detect.UnitActive: detect.NotMeasured("x")}, "unknown-too-long", 11 * time.Minute},
+		"systemd cannot be asked and it is fine":  {but(well("c1"), detect.WorkloadState, detect.NotMeasured("no bus"), detect.WorkloadRun, gone), "", 30 * time.Minute},
+		"nothing could be measured at all":        {detect.Facts{detect.HTTPOutcome: detect.NotMeasured("x"), detect.WorkloadState: detect.NotMeasured("x")}, "unknown-too-long", 11 * time.Minute},
 		"it calls itself unhealthy, and works":    {but(well("c1"), detect.HealthStatus, "unhealthy", detect.SyntheticOK, true), "held-too-long", 6 * time.Minute},
 		"it has lost a database that answers us":  {but(well("c1"), detect.HealthStatus, "unhealthy", detect.HealthDatabase, "disconnected", detect.PoolSize, 0, detect.PoolFree, 0), "unknown-too-long", 11 * time.Minute},
-		"the unit does not exist on this host":    {but(none, detect.UnitLoad, "not-found", detect.UnitActive, "inactive", detect.HTTPOutcome, detect.OutcomeRefused), "unknown-too-long", 30 * time.Second},
+		"the unit does not exist on this host":    {but(none, detect.WorkloadMissing, "the unit mcp.service does not exist on this host", detect.WorkloadState, detect.StateStopped, detect.HTTPOutcome, detect.OutcomeRefused), "unknown-too-long", 30 * time.Second},
 		"its port is held by a stranger":          {but(crashed("c1"), detect.SocketListening, true, detect.SocketOwnerOurs, false), "page-first", 30 * time.Second},
 		"a gateway answers 502 in its place":      {but(none, detect.HTTPOutcome, detect.OutcomeGateway, detect.HTTPStatus, 502), "page-first", 45 * time.Second},
 		"it says that it loads its model":         {but(none, detect.HTTPOutcome, detect.OutcomeStarting, detect.SyntheticOK, false), "unknown-too-long", 11 * time.Minute},
 		"a stranger hangs on its port":            {but(none, detect.SocketListening, true, detect.SocketOwnerOurs, false, detect.SocketOwner, "python3"), "page-first", 30 * time.Second},
 		"the disk is full":                        {but(well("c1"), detect.DiskShare+"/var", 0.99), "page-first", 30 * time.Second},
-		"the platform says it lacks a permission": {but(crashed("c1"), detect.UnitPermission, "polkit refuses org.freedesktop.systemd1.manage-units"), "page-first", 30 * time.Second},
+		"the platform says it lacks a permission": {but(crashed("c1"), detect.WorkloadPermission, "polkit refuses org.freedesktop.systemd1.manage-units"), "page-first", 30 * time.Second},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -140,5 +140,5 @@ func TestAProblemThatIsHiddenByUnknownLooksInBetweenIsActedOn(t *testing.T) {
 		s.in(poll).sees("postgres", database("p1"))
 		s.sees("codebase", []detect.Facts{noReply("c1"), but(noReply("c1"), detect.HTTPOutcome, detect.OutcomeGarbage)}[i%2])
 	}
-	s.actions("unit.restart codebase-mcp.service")
+	s.actions("restart codebase-mcp.service")
 }

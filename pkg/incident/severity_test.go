@@ -12,7 +12,7 @@ import (
 
 // needy makes redis a third thing that both servers need.
 func needy(o *Options) {
-	o.Targets = append(o.Targets, detect.Target{Name: "redis", Kind: detect.KindPlain, Platform: "systemd", Unit: "redis.service", StartGrace: 5 * time.Second})
+	o.Targets = append(o.Targets, detect.Target{Name: "redis", Kind: detect.KindPlain, Platform: "systemd", Object: "redis.service", StartGrace: 5 * time.Second})
 	for n := range o.Targets {
 		if o.Targets[n].Kind == detect.KindService {
 			o.Targets[n].DependsOn = append(o.Targets[n].DependsOn, "redis")

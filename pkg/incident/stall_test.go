@@ -19,11 +19,11 @@ func TestADatabaseThatIsLateOnAHostThatStallsIsNotRestarted(t *testing.T) {
 			sees("postgres", whileHostStalls(frozen("p1")))
 	}
 	s.heldBy("postgres", HoldStall).noAction().tells()
-	require.Contains(t, s.incident("postgres").HeldWhy, "everything on it waited for memory during 76 % of the last 10 s; it would do: unit.restart postgresql@15-main.service")
+	require.Contains(t, s.incident("postgres").HeldWhy, "everything on it waited for memory during 76 % of the last 10 s; it would do: restart postgresql@15-main.service")
 	s.in(5*time.Minute).sees("postgres", whileHostStalls(frozen("p1"))).tells("trigger t0 postgres: held-too-long").noAction()
 	// The stall is over, and the database is still frozen: now it is the database.
 	s.in(3*time.Second).sees("codebase", noReply("c1")).sees("postgres", but(frozen("p1"), detect.HostMemoryStall, 3)).
-		performed("unit.restart postgresql@15-main.service")
+		performed("restart postgresql@15-main.service")
 }
 
 func TestAServiceThatHangsOnAHostThatStallsIsNotRestarted(t *testing.T) {
@@ -31,10 +31,10 @@ func TestAServiceThatHangsOnAHostThatStallsIsNotRestarted(t *testing.T) {
 	s := quiet(t)
 	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).heldBy("codebase", HoldStall).noAction()
 	s = quiet(t, func(o *Options) { o.Limits.StallIO = 0 }) // switched off
-	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).performed("unit.restart")
+	s.sees("codebase", hung).in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).performed("restart")
 }
 
 func TestAStallExcusesNothingThatIsNotLateness(t *testing.T) {
 	s := quiet(t)
-	s.sees("codebase", whileHostStalls(crashed("c1"))).is(Acting, Act).performed("unit.start")
+	s.sees("codebase", whileHostStalls(crashed("c1"))).is(Acting, Act).performed("start")
 }

@@ -53,7 +53,7 @@ func (s *Standing) active(now time.Time) bool {
 // TargetState is where one target stands.
 type TargetState struct {
 	Name     string    `json:"name"`
-	Thing    string    `json:"thing,omitzero"` // what the configuration said that it is: kind, platform, unit
+	Thing    string    `json:"thing,omitzero"` // what the configuration said that it is: kind, platform, name there
 	Phase    Phase     `json:"phase"`
 	Since    time.Time `json:"since"`             // when this phase began
 	Reason   Reason    `json:"reason,omitzero"`   // why it is in this phase; the hold reason when held
@@ -78,18 +78,19 @@ type TargetState struct {
 	// DegradedSince is the first look of a row in which the target calls itself degraded or contradicts itself.
 	DegradedSince time.Time `json:"degraded_since,omitzero"`
 
-	Invocation string      `json:"invocation,omitzero"` // last seen run of the unit
-	Answered   string      `json:"answered,omitzero"`   // the run that has given a health reply
-	Ended      time.Time   `json:"ended,omitzero"`      // when the unit's last run was first seen to have ended; zero while it runs
-	Starts     []time.Time `json:"starts,omitzero"`     // when new runs were seen, for systemd's start limit
-	Intent     string      `json:"intent,omitzero"`     // what a person did to the unit when it could last be asked; "" nothing
+	Run      string      `json:"invocation,omitzero"` // last seen run of it
+	Answered string      `json:"answered,omitzero"`   // the run that has given a health reply
+	Ended    time.Time   `json:"ended,omitzero"`      // when its last run was first seen to have ended; zero while it runs
+	Starts   []time.Time `json:"starts,omitzero"`     // when new runs were seen, for its platform's start limit
+	Intent   string      `json:"intent,omitzero"`     // what a person did to it when its platform could last be asked, in words; "" nothing
+	IntentOf Intent      `json:"intent_of,omitzero"`  // and of what kind that is
 
 	// The plan in progress.
 	Plan         *strategy.Plan `json:"plan,omitzero"`
 	Step         int            `json:"step,omitzero"`
 	ActionID     string         `json:"action_id,omitzero"`
 	Deadline     time.Time      `json:"deadline,omitzero"`   // of the action in flight
-	RunBefore    string         `json:"run_before,omitzero"` // unit.invocation when the plan began
+	RunBefore    string         `json:"run_before,omitzero"` // workload.run when the plan began
 	Undoing      bool           `json:"undoing,omitzero"`
 	SettleUntil  time.Time      `json:"settle_until,omitzero"`
 	VerifyUntil  time.Time      `json:"verify_until,omitzero"`

@@ -89,17 +89,17 @@ func (tn *turn) take() {
 		before, last := t.Last.Facts, t.Last.At
 		t.Last = o
 		t.Diagnosis = tn.p.Diagnose(tn.s, o)
-		t.Intent = tn.intent()
+		t.IntentOf, t.Intent = tn.intent()
 		tn.seeEnd()
-		if run := o.Facts.Text(detect.UnitInvocation); run != "" {
-			if run != t.Invocation && t.Invocation != "" {
+		if run := o.Facts.Text(detect.WorkloadRun); run != "" {
+			if run != t.Run && t.Run != "" {
 				t.Starts = slices.Clone(t.Starts)
 				for range startsBetween(before, o.Facts) {
 					t.Starts = append(t.Starts, o.At)
 				}
 				t.Starts = t.Starts[max(len(t.Starts)-16, 0):]
 			}
-			t.Invocation = run
+			t.Run = run
 			if answered(o.Facts) {
 				t.Answered = run
 			}
@@ -119,38 +119,38 @@ func (tn *turn) take() {
 	}
 }
 
-// intent is what a person did to the unit. While it cannot be asked, and where systemd has forgotten
+// intent is what a person did to the target. While its platform cannot be asked, and where it has forgotten
 // its last run, what was last known still holds: that a witness is gone does not start what a person
 // stopped. A target that serves was started again.
-func (tn *turn) intent() string {
+func (tn *turn) intent() (Intent, string) {
 	t := tn.t
 	switch {
-	case t.Last.Facts.Text(detect.UnitActive) != "":
+	case t.Last.Facts.Text(detect.WorkloadState) != "":
 		return tn.wish(t.Last.Facts)
-	case t.Diagnosis.Good() && !strings.HasPrefix(t.Intent, maskedUnit):
-		return ""
+	case t.Diagnosis.Good() && t.IntentOf != IntentDisabled:
+		return "", ""
 	}
-	return t.Intent
+	return t.IntentOf, t.Intent
 }
 
-// seeEnd notes when the end of the unit's last run was first seen.
+// seeEnd notes when the end of the target's last run was first seen.
 func (tn *turn) seeEnd() {
 	t := tn.t
-	f, run := t.Last.Facts, t.Last.Facts.Text(detect.UnitInvocation)
+	f, run := t.Last.Facts, t.Last.Facts.Text(detect.WorkloadRun)
 	switch {
-	case f.Text(detect.UnitActive) == "": // it cannot be asked
-	case f.Text(detect.UnitActive) != "failed" && f.Text(detect.UnitActive) != "inactive":
+	case f.Text(detect.WorkloadState) == "": // its platform cannot be asked
+	case !down(f):
 		t.Ended = time.Time{}
-	case t.Ended.IsZero() || run != "" && run != t.Invocation:
+	case t.Ended.IsZero() || run != "" && run != t.Run:
 		t.Ended = t.Last.At
 	}
 }
 
-// startsBetween is how many runs began between two looks that saw different ones: systemd may
-// have restarted the unit more than once meanwhile.
+// startsBetween is how many runs began between two looks that saw different ones: its platform
+// may have restarted it more than once meanwhile.
 func startsBetween(before, after detect.Facts) int {
-	was, okB := before.Num(detect.UnitRestarts)
-	is, okA := after.Num(detect.UnitRestarts)
+	was, okB := before.Num(detect.WorkloadRestarts)
+	is, okA := after.Num(detect.WorkloadRestarts)
 	if !okB || !okA {
 		return 1
 	}
@@ -262,8 +262,8 @@ func (tn *turn) commit(rec Record, target bool) (State, Record) {
 	return s, rec
 }
 
-// keepIntent makes sure that what a person was seen to do to the unit is written, also when nothing else
-// follows from it: systemd forgets it with the unit, and the next life of the daemon must not.
+// keepIntent makes sure that what a person was seen to do to the target is written, also when nothing else
+// follows from it: its platform may forget it, and the next life of the daemon must not.
 func (tn *turn) keepIntent(rec *Record) {
 	if h := tn.s.Host; tn.t.Intent != tn.wished && !rec.Durable() {
 		rec.Host = &h // makes the record durable

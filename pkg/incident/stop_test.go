@@ -28,7 +28,7 @@ func TestTheStopFileStopsEverythingOnTheHostAndTellsNobody(t *testing.T) {
 	s.stops("")
 	require.Equal(t, "the stop file is gone: recoveryd may act again", s.last.Sentence)
 	s.run(time.Second)
-	require.Equal(t, []string{"unit.start postgresql@15-main.service"}, s.acted, "its dependents wait")
+	require.Equal(t, []string{"start postgresql@15-main.service"}, s.acted, "its dependents wait")
 }
 
 func TestWhatWasNeverLookedAtIsNotCalledUnknownForTooLong(t *testing.T) {
@@ -52,12 +52,12 @@ func TestTheStopFileEndsAPlanBetweenTwoActions(t *testing.T) {
 	s := quiet(t)
 	hung := but(noReply("c1"), detect.SocketBacklog, 5)
 	s.sees("codebase", hung)
-	s.in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).is(Acting, Act).performed("unit.restart")
+	s.in(time.Second).sees("postgres", database("p1")).sees("codebase", hung).is(Acting, Act).performed("restart")
 	s.in(time.Second).actionEnds("codebase", ResultFailed)
 	s.in(time.Second).sees("codebase", hung).is(Held, HoldBackoff)
-	s.in(10*time.Second).sees("postgres", database("p1")).sees("codebase", hung).is(Acting, Act).performed("unit.kill")
+	s.in(10*time.Second).sees("postgres", database("p1")).sees("codebase", hung).is(Acting, Act).performed("kill")
 	s.stops("enough").in(time.Second).actionEnds("codebase", ResultDone).is(Verifying, ActionOver)
-	s.actions("unit.restart codebase-mcp.service", "unit.kill codebase-mcp.service")
+	s.actions("restart codebase-mcp.service", "kill codebase-mcp.service")
 }
 
 func TestTheBudgetOfAFailureClassCountsAllTargets(t *testing.T) {

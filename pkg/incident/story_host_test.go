@@ -18,7 +18,7 @@ func options(t *testing.T) Options {
 	set, err := strategy.NewSet(strategy.Builtin()...)
 	require.NoError(t, err)
 	server := func(name string) detect.Target {
-		return detect.Target{Name: name, Kind: detect.KindService, Platform: "systemd", Unit: name + "-mcp.service",
+		return detect.Target{Name: name, Kind: detect.KindService, Platform: "systemd", Object: name + "-mcp.service",
 			DependsOn: []string{"postgres"}, StartGrace: 15 * time.Second, StopGrace: 5 * time.Second,
 			Limits: detect.Limits{PoolFull: 0.95, PoolHigh: 0.8, MemoryFull: 0.95, MemoryHigh: 0.8},
 			Pool: detect.Pool{Application: name, Database: "postgres", EnvFile: "/run/recoveryd/" + name + ".env", EnvKey: "POOL_MAX_SIZE",
@@ -27,7 +27,7 @@ func options(t *testing.T) Options {
 	}
 	return Options{
 		Targets: []detect.Target{server("codebase"), server("workflow"),
-			{Name: "postgres", Kind: detect.KindPostgres, Platform: "systemd", Unit: "postgresql@15-main.service",
+			{Name: "postgres", Kind: detect.KindPostgres, Platform: "systemd", Object: "postgresql@15-main.service",
 				StartGrace: 30 * time.Second, StopGrace: 10 * time.Second}},
 		Strategies: set,
 		Limits: Limits{Target: Budget{4, time.Hour}, Host: Budget{10, time.Hour}, Concurrent: 1, StallMemory: 20, StallIO: 40,
@@ -70,8 +70,8 @@ var gone = struct{}{}
 // well is a server that serves, in the given run of its unit.
 func well(run string) detect.Facts {
 	return but(detect.Facts{},
-		detect.UnitLoad, "loaded", detect.UnitActive, "active", detect.UnitSub, "running", detect.UnitResult, "success",
-		detect.UnitInvocation, run, detect.UnitPolicy, "no", detect.UnitSince, 0, detect.UnitWatched, true,
+		detect.WorkloadState, detect.StateRunning, detect.WorkloadNoun, "unit", detect.WorkloadManager, "systemd",
+		detect.WorkloadRun, run, detect.WorkloadPolicy, "no", detect.WorkloadSince, 0, detect.WorkloadWatched, true,
 		detect.HTTPOutcome, detect.OutcomeReply, detect.HTTPStatus, 200, detect.HTTPLatency, 0.02,
 		detect.HealthStatus, "healthy", detect.HealthDatabase, "connected",
 		detect.PoolMin, 2, detect.PoolMax, 30, detect.PoolSize, 10, detect.PoolFree, 8,
@@ -80,15 +80,15 @@ func well(run string) detect.Facts {
 
 // crashed is a server whose process died in the given run.
 func crashed(run string) detect.Facts {
-	return but(noReply(run), detect.UnitActive, "failed", detect.UnitSub, "failed", detect.UnitResult, "signal",
-		detect.UnitExitKind, "killed", detect.UnitExitCode, 9, detect.UnitDeparture, detect.DepartureCrash,
+	return but(noReply(run), detect.WorkloadState, detect.StateFailed,
+		detect.WorkloadWords, "unit failed (result signal, killed 9)", detect.WorkloadExitKind, "killed", detect.WorkloadExitCode, 9, detect.WorkloadDeparture, detect.DepartureCrash,
 		detect.HTTPOutcome, detect.OutcomeRefused, detect.HTTPLatency, gone, detect.SocketConnect, "refused")
 }
 
 // stopped is a server that a person stopped.
 func stopped(run string) detect.Facts {
-	return but(crashed(run), detect.UnitActive, "inactive", detect.UnitSub, "dead", detect.UnitResult, "success",
-		detect.UnitDeparture, detect.DepartureStopped)
+	return but(crashed(run), detect.WorkloadState, detect.StateStopped,
+		detect.WorkloadDeparture, detect.DepartureStopped)
 }
 
 // noReply is a server that accepts connections and does not answer.
@@ -101,7 +101,7 @@ func noReply(run string) detect.Facts {
 // starting is a server on its way up since the given time.
 func starting(run string, since time.Time) detect.Facts {
 	return but(noReply(run), detect.HTTPOutcome, detect.OutcomeRefused, detect.HTTPLatency, gone, detect.SocketConnect, "refused",
-		detect.UnitSince, float64(since.UnixMicro())/1e6)
+		detect.WorkloadSince, float64(since.UnixMicro())/1e6)
 }
 
 // full is a server whose pool is used up, as the server itself and PostgreSQL say.
@@ -113,8 +113,8 @@ func full(run string) detect.Facts {
 // database is a cluster that answers.
 func database(run string) detect.Facts {
 	return but(detect.Facts{},
-		detect.UnitLoad, "loaded", detect.UnitActive, "active", detect.UnitSub, "running", detect.UnitResult, "success",
-		detect.UnitInvocation, run, detect.UnitPolicy, "no", detect.UnitWatched, true,
+		detect.WorkloadState, detect.StateRunning, detect.WorkloadNoun, "unit", detect.WorkloadManager, "systemd",
+		detect.WorkloadRun, run, detect.WorkloadPolicy, "no", detect.WorkloadWatched, true,
 		detect.SQLOutcome, detect.SQLOK, detect.SQLUsed, 25, detect.SQLMax, 100,
 		detect.SQLAppSessions+"codebase", 10, detect.SQLAppSessions+"workflow", 10)
 }
@@ -132,8 +132,8 @@ func frozen(run string) detect.Facts {
 
 // dead is a cluster whose postmaster was killed.
 func dead(run string) detect.Facts {
-	return but(frozen(run), detect.SQLOutcome, detect.SQLRefused, detect.UnitActive, "failed", detect.UnitSub, "failed",
-		detect.UnitResult, "exit-code", detect.UnitDeparture, detect.DepartureCrash)
+	return but(frozen(run), detect.SQLOutcome, detect.SQLRefused, detect.WorkloadState, detect.StateFailed,
+		detect.WorkloadDeparture, detect.DepartureCrash)
 }
 
 // saturated is a cluster that has no connection left.

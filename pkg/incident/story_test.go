@@ -27,7 +27,7 @@ type story struct {
 	last  Record
 	kept  []Record // the durable records, as the journal has them
 	told  []string // what people were told: "trigger t0 codebase: ladder-ended"
-	acted []string // every action that was asked for: "unit.restart codebase-mcp.service"
+	acted []string // every action that was asked for: "restart codebase-mcp.service"
 	ids   []string // their ids
 	steps int
 

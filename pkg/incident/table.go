@@ -46,7 +46,7 @@ Rows that lead to **held** carry the reason that applies, in the order given at 
 func WakeTable(after PageAfter, deadline time.Duration) string {
 	p := &Policy{o: Options{PageAfter: after}}
 	var b strings.Builder
-	b.WriteString("| class | of a | severity | confirmed by | auto | propose | observe, or no unit, or on another host |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("| class | of a | severity | confirmed by | auto | propose | observe, or nothing to act on, or on another host |\n|---|---|---|---|---|---|---|\n")
 	for _, c := range detect.Builtin() {
 		for _, k := range c.Kinds {
 			if first, _ := detect.ConditionFor(c.Class, k, nil); first.Summary != c.Summary {
@@ -90,7 +90,7 @@ var holdWords = map[Reason]string{
 	HoldJournal:     "the intent could not be made durable; recoveryd may only page",
 	HoldStop:        "the stop file exists: nothing is done on this host",
 	HoldPaused:      "a person paused everything",
-	HoldOperator:    "a person stopped, masked or is restarting the unit, or nothing asks for it to run",
+	HoldOperator:    "a person stopped, disabled or is restarting it, or nothing asks for it to run",
 	HoldCommand:     "a person holds this target",
 	HoldPlaybook:    "a playbook has the target in hand; what it does is judged when that is over",
 	HoldHalted:      "a playbook failed and keeps the target as it is, until a person ends the run",
@@ -103,9 +103,9 @@ var holdWords = map[Reason]string{
 	HoldStall:       "the host itself stalls for memory or disk: what does not answer may be well",
 	HoldRecovering:  "what it needs is being treated",
 	HoldInFlight:    "another disruptive action runs on this host",
-	HoldSystemd:     "systemd itself is starting or restarting the unit, or has a job on it that nobody is known to have asked for",
+	HoldHealing:     "its platform itself is starting or restarting it, or does something to it that nobody is known to have asked for",
 	HoldBackoff:     "the pause after a failed attempt",
-	HoldStartLimit:  "one more start would use up systemd's start limit of the unit",
+	HoldStartLimit:  "one more start would use up its platform's own start limit",
 	HoldTarget:      "this target's actions for the window are used up",
 	HoldClass:       "the actions against this failure class, on all targets, for the window are used up",
 	HoldHost:        "the host's actions for the window are used up",

@@ -40,7 +40,8 @@ type turn struct {
 	asks     bool            // a new proposal is made
 	eased    string          // what became of taking a kept change back
 	severe   detect.Severity // of the own incident before this step
-	wished   string          // what a person was known to have done to the unit before this step
+	wished   string          // what a person was known to have done to the target before this step
+	wishedOf Intent
 	h        hold
 	isHeld   bool
 }
@@ -48,7 +49,7 @@ type turn struct {
 // newTurn copies what a step may change.
 func (p *Policy) newTurn(s State, now time.Time, ev Event) *turn {
 	t := s.target(ev.Target)
-	tn := &turn{p: p, s: s.clone(), was: s.Incidents, now: now, ev: ev, t: &t, wished: t.Intent}
+	tn := &turn{p: p, s: s.clone(), was: s.Incidents, now: now, ev: ev, t: &t, wished: t.Intent, wishedOf: t.IntentOf}
 	if t.Since.IsZero() {
 		t.Since = now
 	}
@@ -129,7 +130,7 @@ func (tn *turn) view() flags {
 		set((d.Conclusive || enough || tn.granted) && tn.fresh() && (tn.inc != nil || !tn.inHand().Live()), confirmed)
 		target := tn.p.targets[t.Name]
 		ladder, _ := tn.ladderNow()
-		set(target.External || len(ladder) == 0 || t.Last.Facts.Text(detect.UnitPermission) != "", pageFirst)
+		set(target.External || len(ladder) == 0 || t.Last.Facts.Text(detect.WorkloadPermission) != "", pageFirst)
 		if f&masked == 0 {
 			tn.planned = false
 			set(tn.nextPlan() != nil, rung)
@@ -160,7 +161,7 @@ func (tn *turn) view() flags {
 		set(t.Plan != nil && t.Step+1 < len(t.Plan.Actions) && !tn.barred(), more)
 		set(tn.now.After(t.Deadline), overdue)
 	case Verifying:
-		run := t.Last.Facts.Text(detect.UnitInvocation)
+		run := t.Last.Facts.Text(detect.WorkloadRun)
 		set(t.Plan == nil || !t.Plan.NewRun || run != "" && run != t.RunBefore, newRun)
 		after := t.Last.At.After(t.ActionEnded) && tn.fresh()
 		set(!tn.now.Before(t.SettleUntil), settled)
@@ -175,7 +176,8 @@ func (tn *turn) view() flags {
 // nothing is learned from it.
 func (tn *turn) willed() bool {
 	f := tn.t.Last.Facts
-	return (tn.wish(f) != "" || f.Text(detect.UnitMaintenance) != "") && !tn.overridden(f)
+	_, wish := tn.wish(f)
+	return (wish != "" || f.Text(detect.WorkloadMaintenance) != "") && !tn.overridden(f)
 }
 
 // culprit names the other target that explains this one's trouble; "" when none does. Besides the

@@ -69,7 +69,7 @@ type Adapter interface {
 type Watcher interface {
 	// Watch reports changes of the named units until ctx ends, then returns. It calls changed
 	// from one goroutine and never drops a change of a watched unit: after a gap it reports every
-	// unit once. It reconnects by itself; while it cannot watch, Inspect's unit.watched is false.
+	// unit once. It reconnects by itself; while it cannot watch, Inspect's workload.watched is false.
 	Watch(ctx context.Context, units []string, changed func(Change)) error
 }
 

@@ -32,9 +32,9 @@ func Setting(a Action) (value string, ok bool) {
 
 func settings(v Verb) (arg string, ok bool) {
 	switch v {
-	case UnitSetEnv:
+	case SetEnv:
 		return ArgValue, true
-	case UnitSetMemoryMax:
+	case SetMemory:
 		return ArgBytes, true
 	case HTTPPoolResize:
 		return ArgMaxSize, true
@@ -45,7 +45,7 @@ func settings(v Verb) (arg string, ok bool) {
 // QuietTime is how long a change must not have been needed until it is taken a step back; 0 = it
 // stays until a person changes it.
 func QuietTime(t detect.Target, c Change) time.Duration {
-	if c.Set.Verb == UnitSetMemoryMax {
+	if c.Set.Verb == SetMemory {
 		return t.Memory.Quiet
 	}
 	return t.Pool.Quiet
@@ -57,7 +57,7 @@ func QuietTime(t detect.Target, c Change) time.Duration {
 // on. It returns an error wrapping ErrNotApplicable while the change is needed, and one wrapping
 // ErrGone when it is not in force.
 func Back(in Input, c Change) (Action, error) {
-	if c.Set.Verb == UnitSetMemoryMax {
+	if c.Set.Verb == SetMemory {
 		return lowerMemory(in, c)
 	}
 	return shrinkPool(in, c)

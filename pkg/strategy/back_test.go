@@ -13,7 +13,7 @@ func TestAPoolBecomesSmallerWhenLittleOfItIsUsedAndNeverSmallerThanItWas(t *test
 		return detect.Facts{detect.PoolMax: detect.Num(max), detect.PoolSize: detect.Num(used + 2), detect.PoolFree: detect.Num(2)}
 	}
 	env := func(before, now string) Change {
-		return Change{Strategy: "grow-pool", Before: before, Now: now, Set: Action{Verb: UnitSetEnv, Args: map[string]string{ArgKey: "POOL_MAX_SIZE", ArgValue: now}}}
+		return Change{Strategy: "grow-pool", Before: before, Now: now, Set: Action{Verb: SetEnv, Args: map[string]string{ArgKey: "POOL_MAX_SIZE", ArgValue: now}}}
 	}
 	api := func(before, now string) Change {
 		return Change{Strategy: "resize-pool", Before: before, Now: now, Set: Action{Verb: HTTPPoolResize, Args: map[string]string{ArgMaxSize: now}}}
@@ -63,7 +63,7 @@ func TestAPoolBecomesSmallerWhenLittleOfItIsUsedAndNeverSmallerThanItWas(t *test
 
 func TestARaisedMemoryLimitGoesBackWhenWhatIsUsedFitsWellBelowIt(t *testing.T) {
 	change := Change{Strategy: "raise-memory", Before: "400000000", Now: "600000000",
-		Set: Action{Verb: UnitSetMemoryMax, Object: "codebase-mcp.service", Args: map[string]string{ArgBytes: "600000000"}}}
+		Set: Action{Verb: SetMemory, Object: "codebase-mcp.service", Args: map[string]string{ArgBytes: "600000000"}}}
 	for name, c := range map[string]struct {
 		limit, used, rss float64
 		err              error
@@ -85,7 +85,7 @@ func TestARaisedMemoryLimitGoesBackWhenWhatIsUsedFitsWellBelowIt(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, "unit.set-memory-max codebase-mcp.service (bytes=400000000)", a.String())
+			require.Equal(t, "set-memory codebase-mcp.service (bytes=400000000)", a.String())
 			require.Equal(t, "600000000", change.Set.Args[ArgBytes], "the change itself is left alone")
 		})
 	}

@@ -25,13 +25,13 @@ func cleanStart(in Input) (Plan, error) {
 	}
 	p := Plan{Why: "what it keeps between runs may be damaged: empty its caches and start it", NewRun: true, Verify: verifyTime(in.Target)}
 	if !dead(in.Facts) {
-		p.Actions = append(p.Actions, Action{Verb: UnitStop, Object: in.Target.Unit, Timeout: stopGrace(in.Target) + 10*time.Second, Disrupts: true,
+		p.Actions = append(p.Actions, Action{Verb: Stop, Object: in.Target.Object, Timeout: stopGrace(in.Target) + 10*time.Second, Disrupts: true,
 			Args: map[string]string{ArgStopGrace: stopGrace(in.Target).String()}})
 	}
 	for _, dir := range in.Target.Caches {
 		p.Actions = append(p.Actions, Action{Verb: CacheClean, Object: dir, Timeout: cacheTimeout,
 			Args: map[string]string{ArgDir: dir, ArgTolerate: "yes", ArgPlatform: "host"}})
 	}
-	p.Actions = append(p.Actions, Action{Verb: UnitStart, Object: in.Target.Unit, Timeout: jobTimeout(in.Target), Args: map[string]string{ArgReset: "yes"}})
+	p.Actions = append(p.Actions, Action{Verb: Start, Object: in.Target.Object, Timeout: jobTimeout(in.Target), Args: map[string]string{ArgReset: "yes"}})
 	return p, nil
 }

@@ -17,7 +17,7 @@ import (
 func drawInput(t *rapid.T) Input {
 	size := rapid.OneOf(rapid.IntRange(-5, 200), rapid.Just(0), rapid.Just(math.MaxInt32))
 	factor := rapid.OneOf(rapid.Float64Range(-1, 100), rapid.SampledFrom([]float64{0, 1, 1.5, math.Inf(1), math.NaN()}))
-	x := detect.Target{Name: "x", Unit: rapid.SampledFrom([]string{"x.service", ""}).Draw(t, "unit"),
+	x := detect.Target{Name: "x", Object: rapid.SampledFrom([]string{"x.service", ""}).Draw(t, "unit"),
 		Kind:       rapid.SampledFrom([]detect.Kind{detect.KindService, detect.KindPostgres, detect.KindPlain}).Draw(t, "kind"),
 		Platform:   rapid.SampledFrom([]string{"systemd", "", "none"}).Draw(t, "platform"),
 		External:   rapid.Bool().Draw(t, "external"),
@@ -27,7 +27,7 @@ func drawInput(t *rapid.T) Input {
 			EnvFile: "/run/x.env", EnvKey: rapid.SampledFrom([]string{"K", ""}).Draw(t, "key"), AdminURL: rapid.SampledFrom([]string{"http://x", ""}).Draw(t, "api"),
 			Initial: size.Draw(t, "initial"), Cap: size.Draw(t, "cap"), Factor: factor.Draw(t, "pool factor")},
 		Memory: detect.Memory{Cap: uint64(rapid.Int64Range(0, math.MaxInt64).Draw(t, "memory cap")), Factor: factor.Draw(t, "memory factor")}}
-	f := detect.Facts{detect.UnitActive: detect.Word(rapid.SampledFrom([]string{"active", "failed", "inactive", "activating", ""}).Draw(t, "active"))}
+	f := detect.Facts{detect.WorkloadState: detect.Word(rapid.SampledFrom([]string{detect.StateRunning, detect.StateFailed, detect.StateStopped, detect.StateStarting, ""}).Draw(t, "active"))}
 	if rapid.Bool().Draw(t, "pool known") {
 		f[detect.PoolMax] = detect.Num(float64(size.Draw(t, "pool max")))
 	}
@@ -55,7 +55,7 @@ func TestNoPlanEverExceedsACapOrActsOnAnotherHost(t *testing.T) {
 				require.Positive(r, a.Timeout)
 				grows := i < len(p.Actions)
 				switch a.Verb {
-				case HTTPPoolResize, UnitSetEnv:
+				case HTTPPoolResize, SetEnv:
 					text := a.Args[ArgMaxSize] + a.Args[ArgValue]
 					if text == "" {
 						require.False(r, grows, "a plan must not take the variable away, only its undo")
@@ -68,15 +68,15 @@ func TestNoPlanEverExceedsACapOrActsOnAnotherHost(t *testing.T) {
 					if was, ok := in.Facts.Num(detect.PoolMax); ok && grows && was > 0 {
 						require.Greater(r, float64(n), was, "%s makes it no larger", s.Name())
 					}
-				case UnitSetMemoryMax:
+				case SetMemory:
 					n, err := strconv.ParseUint(a.Args[ArgBytes], 10, 64)
 					require.NoError(r, err)
 					require.LessOrEqual(r, n, in.Target.Memory.Cap)
 					if was, _ := in.Facts.Num(detect.MemoryMax); grows {
 						require.Greater(r, float64(n), was)
 					}
-				case UnitStart, UnitRestart, UnitKill:
-					require.Equal(r, in.Target.Unit, a.Object)
+				case Start, Restart, Kill:
+					require.Equal(r, in.Target.Object, a.Object)
 					require.NotEmpty(r, a.Object)
 				}
 			}
@@ -92,14 +92,14 @@ func TestNothingThatMayBeTriedAboutSaturationNamesTheDatabasesUnit(t *testing.T)
 	require.NoError(t, err)
 	rapid.Check(t, func(r *rapid.T) {
 		in := drawInput(r)
-		in.Target.Kind, in.Target.Unit, in.Diagnosis.Class = detect.KindPostgres, "postgresql@15-main.service", detect.ClassPool
+		in.Target.Kind, in.Target.Object, in.Diagnosis.Class = detect.KindPostgres, "postgresql@15-main.service", detect.ClassPool
 		for from := range len(set.Names()) {
 			rung, p, _ := set.Next(set.Names(), from, in) // any ladder an operator may write
 			if rung < 0 {
 				continue
 			}
 			for _, a := range slices.Concat(p.Actions, p.Undo) {
-				require.NotEqual(r, in.Target.Unit, a.Object, "%s", a)
+				require.NotEqual(r, in.Target.Object, a.Object, "%s", a)
 			}
 		}
 		c, ok := detect.ConditionFor(detect.ClassPool, detect.KindPostgres, nil)

@@ -7,7 +7,7 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/detect"
 )
 
-// raiseMemory gives the unit more memory, within its cap, and starts it anew: the runbook's
+// raiseMemory gives the target more memory, within its cap, and starts it anew: the runbook's
 // remedy for a service that outgrows its limit. It is taken back when it does not help.
 func raiseMemory(in Input) (Plan, error) {
 	if err := controllable(in); err != nil {
@@ -19,7 +19,7 @@ func raiseMemory(in Input) (Plan, error) {
 	}
 	limit, ok := in.Facts.Num(detect.MemoryMax)
 	if !ok || limit < 1 {
-		return Plan{}, notApplicable("the unit has no MemoryMax to raise")
+		return Plan{}, notApplicable("the %s has no memory limit to raise", detect.Noun(in.Facts))
 	}
 	factor := m.Factor
 	if !(factor > 1) { // also when it is no number
@@ -33,7 +33,7 @@ func raiseMemory(in Input) (Plan, error) {
 		return Plan{}, notApplicable("the limit is at its cap already")
 	}
 	set := func(v uint64) Action {
-		return Action{Verb: UnitSetMemoryMax, Object: in.Target.Unit, Timeout: 5 * time.Second,
+		return Action{Verb: SetMemory, Object: in.Target.Object, Timeout: 5 * time.Second,
 			Args: map[string]string{ArgBytes: strconv.FormatUint(v, 10)}}
 	}
 	p, err := restart(in)

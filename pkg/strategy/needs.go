@@ -6,7 +6,7 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/detect"
 )
 
-// startDependencies starts the plain dependencies of the target (Redis, Ollama) whose units run on
+// startDependencies starts the plain dependencies of the target (Redis, Ollama) which run on
 // this host and are not running, and then the target itself when it is not running either: the
 // runbook's "restart dependencies". It never restarts one that runs, and leaves alone what a person
 // has a hand in. A database is none of them: it is treated as the culprit it is.
@@ -18,15 +18,15 @@ func startDependencies(in Input) (Plan, error) {
 	var names, left []string
 	for _, n := range in.Needs {
 		t := n.Target
-		if t.Kind != detect.KindPlain || t.External || t.Platform == "" || t.Platform == "none" || t.Unit == "" || !dead(n.Facts) {
+		if t.Kind != detect.KindPlain || t.External || t.Platform == "" || t.Platform == "none" || t.Object == "" || !dead(n.Facts) {
 			continue
 		}
 		if n.Barred != "" {
 			left = append(left, t.Name+": "+n.Barred)
 			continue
 		}
-		a := Action{Verb: UnitStart, Object: t.Unit, Timeout: jobTimeout(t), Args: map[string]string{ArgPlatform: t.Platform}}
-		if n.Facts.Text(detect.UnitActive) == "failed" {
+		a := Action{Verb: Start, Object: t.Object, Timeout: jobTimeout(t), Args: map[string]string{ArgPlatform: t.Platform}}
+		if n.Facts.Text(detect.WorkloadState) == detect.StateFailed {
 			a.Args[ArgReset] = "yes"
 		}
 		p.Actions = append(p.Actions, a)

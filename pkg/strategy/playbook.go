@@ -12,7 +12,7 @@ type StepKind string
 
 // The kinds of step.
 const (
-	StepStop    StepKind = "stop"    // the target's unit does not run afterwards
+	StepStop    StepKind = "stop"    // the target does not run afterwards
 	StepStart   StepKind = "start"   // it runs afterwards
 	StepRestart StepKind = "restart" // it runs anew
 	StepEnsure  StepKind = "ensure"  // it serves: started when it does not run, then waited for
@@ -97,25 +97,25 @@ func RunPlaybook(b Playbook) Strategy {
 	})
 }
 
-// UnitStep makes a step that acts on a target's unit, or looks at the target. A timeout of 0 is
+// TargetStep makes a step that acts on a target, or looks at it. A timeout of 0 is
 // chosen by the kind and the target's own graces.
-func UnitStep(do StepKind, t detect.Target, timeout time.Duration) Step {
+func TargetStep(do StepKind, t detect.Target, timeout time.Duration) Step {
 	s := Step{Do: do, Target: t.Name, Name: string(do) + " " + t.Name, Timeout: timeout}
 	auto := 10 * time.Second // two looks
 	var verb Verb
 	args := map[string]string{}
 	switch do {
 	case StepStop:
-		verb, auto = UnitStop, stopGrace(t)+10*time.Second
+		verb, auto = Stop, stopGrace(t)+10*time.Second
 		args[ArgStopGrace] = stopGrace(t).String()
 	case StepStart:
-		verb, auto = UnitStart, jobTimeout(t)
+		verb, auto = Start, jobTimeout(t)
 		args[ArgReset] = "yes"
 	case StepEnsure:
-		verb, auto = UnitStart, jobTimeout(t)+30*time.Second
+		verb, auto = Start, jobTimeout(t)+30*time.Second
 		args[ArgReset] = "yes"
 	case StepRestart:
-		verb, auto = UnitRestart, jobTimeout(t)
+		verb, auto = Restart, jobTimeout(t)
 		args[ArgStopGrace], args[ArgReset] = stopGrace(t).String(), "yes"
 	case StepWait:
 		auto = max(t.StartGrace, 10*time.Second) + 30*time.Second
@@ -124,7 +124,7 @@ func UnitStep(do StepKind, t detect.Target, timeout time.Duration) Step {
 		s.Timeout = auto
 	}
 	if verb != "" {
-		s.Action = &Action{Verb: verb, Object: t.Unit, Timeout: s.Timeout, Args: args, Disrupts: do == StepStop || do == StepRestart}
+		s.Action = &Action{Verb: verb, Object: t.Object, Timeout: s.Timeout, Args: args, Disrupts: do == StepStop || do == StepRestart}
 		fill(s.Action, t)
 	}
 	return s

@@ -98,7 +98,7 @@ func resizePool(in Input) (Plan, error) {
 	}, nil
 }
 
-// growPool writes a larger pool into the unit's own environment file and restarts it. The real
+// growPool writes a larger pool into the target's own environment file and restarts it. The real
 // server refuses to start above its limit, so a start that fails takes the change back.
 func growPool(in Input) (Plan, error) {
 	if err := controllable(in); err != nil {
@@ -114,17 +114,17 @@ func growPool(in Input) (Plan, error) {
 	}
 	before := "" // no variable: the service's own size
 	for _, c := range in.Kept {
-		if c.Set.Verb == UnitSetEnv {
+		if c.Set.Verb == SetEnv {
 			// What the file says. The running process may still have an earlier size, which must not come
 			// back to stay: see shrinkPool.
 			before = c.Now
 		}
 	}
 	set := func(v string) Action {
-		return Action{Verb: UnitSetEnv, Object: in.Target.Unit, Timeout: 5 * time.Second,
+		return Action{Verb: SetEnv, Object: in.Target.Object, Timeout: 5 * time.Second,
 			Args: map[string]string{ArgFile: p.EnvFile, ArgKey: p.EnvKey, ArgValue: v}}
 	}
-	again := Action{Verb: UnitRestart, Object: in.Target.Unit, Timeout: jobTimeout(in.Target), Disrupts: true,
+	again := Action{Verb: Restart, Object: in.Target.Object, Timeout: jobTimeout(in.Target), Disrupts: true,
 		Args: map[string]string{ArgStopGrace: stopGrace(in.Target).String(), ArgReset: "yes"}}
 	return Plan{
 		Why:     "a larger pool, within its cap, needs a new process",

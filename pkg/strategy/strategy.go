@@ -89,7 +89,7 @@ func notApplicable(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrNotApplicable, fmt.Sprintf(format, args...))
 }
 
-// controllable reports whether a platform can act on the target's unit at all, for this problem.
+// controllable reports whether a platform can act on the target at all, for this problem.
 // It is the last line of defence of a promise: whatever ladder an operator writes, a database is
 // not restarted because its connections are used up.
 func controllable(in Input) error {
@@ -99,8 +99,8 @@ func controllable(in Input) error {
 		return notApplicable("the database is saturated, not dead: it is never restarted for that")
 	case t.External:
 		return notApplicable("it runs on another host")
-	case t.Platform == "" || t.Platform == "none" || t.Unit == "":
-		return notApplicable("no platform and unit are configured for it")
+	case t.Platform == "" || t.Platform == "none" || t.Object == "":
+		return notApplicable("no platform is configured for it")
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 
 // server is a service with everything configured that a strategy may use.
 func server() detect.Target {
-	return detect.Target{Name: "codebase", Kind: detect.KindService, Platform: "systemd", Unit: "codebase-mcp.service",
+	return detect.Target{Name: "codebase", Kind: detect.KindService, Platform: "systemd", Object: "codebase-mcp.service",
 		StartGrace: 15 * time.Second, StopGrace: 5 * time.Second, DependsOn: []string{"postgres"},
 		Pool: detect.Pool{Application: "codebase", Database: "postgres", EnvFile: "/run/codebase.env", EnvKey: "POOL_MAX_SIZE",
 			Initial: 30, Cap: 50, Factor: 1.5, AdminURL: "http://127.0.0.1:8020/admin/pool"},
@@ -21,7 +21,7 @@ func server() detect.Target {
 }
 
 func cluster() detect.Target {
-	return detect.Target{Name: "postgres", Kind: detect.KindPostgres, Platform: "systemd", Unit: "postgresql@15-main.service",
+	return detect.Target{Name: "postgres", Kind: detect.KindPostgres, Platform: "systemd", Object: "postgresql@15-main.service",
 		StartGrace: 30 * time.Second, StopGrace: 10 * time.Second}
 }
 
@@ -52,11 +52,11 @@ func texts(as []Action) (out []string) {
 }
 
 func TestEachStrategyPlansWhatItSaysOrSaysWhyNot(t *testing.T) {
-	up, failed, inactive := facts(detect.UnitActive, "active"), facts(detect.UnitActive, "failed"), facts(detect.UnitActive, "inactive")
-	retrying := facts(detect.UnitActive, "activating", detect.UnitSub, "auto-restart")
-	limited := facts(detect.UnitActive, "active", detect.MemoryMax, 300)
+	up, failed, inactive := facts(detect.WorkloadState, detect.StateRunning), facts(detect.WorkloadState, detect.StateFailed), facts(detect.WorkloadState, detect.StateStopped)
+	retrying := facts(detect.WorkloadState, detect.StateRetrying)
+	limited := facts(detect.WorkloadState, detect.StateRunning, detect.MemoryMax, 300)
 	away := but(server(), func(t *detect.Target) { t.External = true })
-	unmanaged := but(server(), func(t *detect.Target) { t.Unit = "" })
+	unmanaged := but(server(), func(t *detect.Target) { t.Object = "" })
 	nowhere := but(server(), func(t *detect.Target) { t.Platform = "none" })
 	cases := []struct {
 		name     string
@@ -67,22 +67,22 @@ func TestEachStrategyPlansWhatItSaysOrSaysWhyNot(t *testing.T) {
 		undo     []string
 		not      string // why it is not applicable
 	}{
-		{"a failed unit is cleared and started", "start", server(), failed, []string{"unit.start codebase-mcp.service (reset=yes)"}, nil, ""},
-		{"a stopped unit is started", "start", server(), inactive, []string{"unit.start codebase-mcp.service"}, nil, ""},
-		{"a running unit is not started", "start", server(), up, nil, nil, "its unit is not stopped or failed"},
-		{"a unit that systemd restarts is not started", "start", server(), retrying, nil, nil, "its unit is not stopped or failed"},
-		{"a unit that could not be asked is not started", "start", server(), facts(), nil, nil, "its unit is not stopped or failed"},
+		{"a failed unit is cleared and started", "start", server(), failed, []string{"start codebase-mcp.service (reset=yes)"}, nil, ""},
+		{"a stopped unit is started", "start", server(), inactive, []string{"start codebase-mcp.service"}, nil, ""},
+		{"a running unit is not started", "start", server(), up, nil, nil, "its service is not stopped or failed"},
+		{"a unit that systemd restarts is not started", "start", server(), retrying, nil, nil, "its service is not stopped or failed"},
+		{"a unit that could not be asked is not started", "start", server(), facts(), nil, nil, "its service is not stopped or failed"},
 		{"nothing is started on another host", "start", away, failed, nil, nil, "it runs on another host"},
-		{"nothing is started without a unit", "start", unmanaged, failed, nil, nil, "no platform and unit are configured for it"},
-		{"nothing is started without a platform", "start", nowhere, failed, nil, nil, "no platform and unit are configured for it"},
+		{"nothing is started without a unit", "start", unmanaged, failed, nil, nil, "no platform is configured for it"},
+		{"nothing is started without a platform", "start", nowhere, failed, nil, nil, "no platform is configured for it"},
 
-		{"a running unit is restarted", "restart", server(), up, []string{"unit.restart codebase-mcp.service (stop_grace=5s) !"}, nil, ""},
-		{"a restart of a dead unit is a start", "restart", server(), failed, []string{"unit.start codebase-mcp.service (reset=yes)"}, nil, ""},
+		{"a running unit is restarted", "restart", server(), up, []string{"restart codebase-mcp.service (stop_grace=5s) !"}, nil, ""},
+		{"a restart of a dead unit is a start", "restart", server(), failed, []string{"start codebase-mcp.service (reset=yes)"}, nil, ""},
 		{"nothing is restarted on another host", "restart", away, up, nil, nil, "it runs on another host"},
-		{"nothing is restarted without a unit", "restart", unmanaged, up, nil, nil, "no platform and unit are configured for it"},
+		{"nothing is restarted without a unit", "restart", unmanaged, up, nil, nil, "no platform is configured for it"},
 
-		{"a running unit is killed and started", "kill-start", server(), up, []string{"unit.kill codebase-mcp.service !", "unit.start codebase-mcp.service (reset=yes)"}, nil, ""},
-		{"a dead unit is not killed", "kill-start", server(), failed, []string{"unit.start codebase-mcp.service (reset=yes)"}, nil, ""},
+		{"a running unit is killed and started", "kill-start", server(), up, []string{"kill codebase-mcp.service !", "start codebase-mcp.service (reset=yes)"}, nil, ""},
+		{"a dead unit is not killed", "kill-start", server(), failed, []string{"start codebase-mcp.service (reset=yes)"}, nil, ""},
 		{"nothing is killed on another host", "kill-start", away, up, nil, nil, "it runs on another host"},
 
 		{"idle sessions of that application are ended", "terminate-idle", server(), up, []string{"pg.terminate-idle postgres (application=codebase, older_than=5m0s)"}, nil, ""},
@@ -98,13 +98,13 @@ func TestEachStrategyPlansWhatItSaysOrSaysWhyNot(t *testing.T) {
 			[]string{"http.pool-resize http://127.0.0.1:8020/admin/pool (max_size=30)"}, ""},
 		{"a pool without an API is not enlarged while it runs", "resize-pool", but(server(), func(t *detect.Target) { t.Pool.AdminURL = "" }), up, nil, nil, "the service has no admin API (pool.admin_url)"},
 		{"a larger pool is written and the unit restarted", "grow-pool", server(), up,
-			[]string{"unit.set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=45)", "unit.restart codebase-mcp.service (reset=yes, stop_grace=5s) !"},
-			[]string{"unit.set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=)", "unit.restart codebase-mcp.service (reset=yes, stop_grace=5s) !"}, ""},
-		{"a pool that runs with a larger size than was written grows from there, to its cap, and goes back to its own size", "grow-pool", server(), facts(detect.UnitActive, "active", detect.PoolMax, 45),
-			[]string{"unit.set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=50)", "unit.restart codebase-mcp.service (reset=yes, stop_grace=5s) !"},
-			[]string{"unit.set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=)", "unit.restart codebase-mcp.service (reset=yes, stop_grace=5s) !"}, ""},
-		{"a pool at its cap is not enlarged", "grow-pool", server(), facts(detect.UnitActive, "active", detect.PoolMax, 50), nil, nil, "the pool is at its cap of 50 already"},
-		{"a pool above its cap is not made smaller", "resize-pool", server(), facts(detect.UnitActive, "active", detect.PoolMax, 80), nil, nil, "the pool is at its cap of 50 already"},
+			[]string{"set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=45)", "restart codebase-mcp.service (reset=yes, stop_grace=5s) !"},
+			[]string{"set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=)", "restart codebase-mcp.service (reset=yes, stop_grace=5s) !"}, ""},
+		{"a pool that runs with a larger size than was written grows from there, to its cap, and goes back to its own size", "grow-pool", server(), facts(detect.WorkloadState, detect.StateRunning, detect.PoolMax, 45),
+			[]string{"set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=50)", "restart codebase-mcp.service (reset=yes, stop_grace=5s) !"},
+			[]string{"set-env codebase-mcp.service (file=/run/codebase.env, key=POOL_MAX_SIZE, value=)", "restart codebase-mcp.service (reset=yes, stop_grace=5s) !"}, ""},
+		{"a pool at its cap is not enlarged", "grow-pool", server(), facts(detect.WorkloadState, detect.StateRunning, detect.PoolMax, 50), nil, nil, "the pool is at its cap of 50 already"},
+		{"a pool above its cap is not made smaller", "resize-pool", server(), facts(detect.WorkloadState, detect.StateRunning, detect.PoolMax, 80), nil, nil, "the pool is at its cap of 50 already"},
 		{"a pool without a cap is not enlarged", "grow-pool", but(server(), func(t *detect.Target) { t.Pool.Cap = 0 }), up, nil, nil, "pool.cap is not configured"},
 		{"a pool of unknown size is not enlarged", "grow-pool", but(server(), func(t *detect.Target) { t.Pool.Initial = 0 }), up, nil, nil, "the pool's present size is not known"},
 		{"a pool without its variable is not enlarged", "grow-pool", but(server(), func(t *detect.Target) { t.Pool.EnvKey = "" }), up, nil, nil, "pool.env_file and pool.env_key are not configured"},
@@ -112,14 +112,14 @@ func TestEachStrategyPlansWhatItSaysOrSaysWhyNot(t *testing.T) {
 		{"no pool is resized on another host", "resize-pool", away, up, nil, nil, "it runs on another host"},
 
 		{"a memory limit is raised and a new process started", "raise-memory", server(), limited,
-			[]string{"unit.set-memory-max codebase-mcp.service (bytes=450)", "unit.restart codebase-mcp.service (stop_grace=5s) !"},
-			[]string{"unit.set-memory-max codebase-mcp.service (bytes=300)"}, ""},
-		{"a memory limit is raised for a unit that was killed, which is then started", "raise-memory", server(), facts(detect.UnitActive, "failed", detect.MemoryMax, 500),
-			[]string{"unit.set-memory-max codebase-mcp.service (bytes=600)", "unit.start codebase-mcp.service (reset=yes)"},
-			[]string{"unit.set-memory-max codebase-mcp.service (bytes=500)"}, ""},
-		{"a memory limit at its cap stays", "raise-memory", server(), facts(detect.UnitActive, "active", detect.MemoryMax, 600), nil, nil, "the limit is at its cap already"},
+			[]string{"set-memory codebase-mcp.service (bytes=450)", "restart codebase-mcp.service (stop_grace=5s) !"},
+			[]string{"set-memory codebase-mcp.service (bytes=300)"}, ""},
+		{"a memory limit is raised for a unit that was killed, which is then started", "raise-memory", server(), facts(detect.WorkloadState, detect.StateFailed, detect.MemoryMax, 500),
+			[]string{"set-memory codebase-mcp.service (bytes=600)", "start codebase-mcp.service (reset=yes)"},
+			[]string{"set-memory codebase-mcp.service (bytes=500)"}, ""},
+		{"a memory limit at its cap stays", "raise-memory", server(), facts(detect.WorkloadState, detect.StateRunning, detect.MemoryMax, 600), nil, nil, "the limit is at its cap already"},
 		{"a memory limit without a cap stays", "raise-memory", but(server(), func(t *detect.Target) { t.Memory.Cap = 0 }), limited, nil, nil, "memory.cap is not configured"},
-		{"a unit without a limit has none to raise", "raise-memory", server(), up, nil, nil, "the unit has no MemoryMax to raise"},
+		{"a unit without a limit has none to raise", "raise-memory", server(), up, nil, nil, "the service has no memory limit to raise"},
 		{"no memory is raised on another host", "raise-memory", away, limited, nil, nil, "it runs on another host"},
 	}
 	set, err := NewSet(Builtin()...)
@@ -156,9 +156,9 @@ func TestAStartIsProvenByANewRunAndASessionsEndIsNot(t *testing.T) {
 	for name, want := range map[string]bool{"start": true, "restart": true, "kill-start": true, "grow-pool": true, "raise-memory": true,
 		"terminate-idle": false, "terminate-long": false, "resize-pool": false} {
 		s, _ := set.Get(name)
-		f := facts(detect.UnitActive, "active", detect.MemoryMax, 300)
+		f := facts(detect.WorkloadState, detect.StateRunning, detect.MemoryMax, 300)
 		if name == "start" {
-			f = facts(detect.UnitActive, "failed")
+			f = facts(detect.WorkloadState, detect.StateFailed)
 		}
 		p, err := s.Plan(Input{Target: server(), Facts: f})
 		require.NoError(t, err)
@@ -169,11 +169,11 @@ func TestAStartIsProvenByANewRunAndASessionsEndIsNot(t *testing.T) {
 func TestALadderGoesOnAtTheFirstRungThatAppliesAndSaysWhyOthersDoNot(t *testing.T) {
 	set, err := NewSet(Builtin()...)
 	require.NoError(t, err)
-	in := Input{Target: server(), Facts: facts(detect.UnitActive, "active")}
+	in := Input{Target: server(), Facts: facts(detect.WorkloadState, detect.StateRunning)}
 	rung, p, skipped := set.Next([]string{"start", "nonsense", "restart", "kill-start"}, 0, in)
 	require.Equal(t, 2, rung)
 	require.Equal(t, "restart", p.Strategy)
-	require.Equal(t, []string{"start: its unit is not stopped or failed", "nonsense: no such strategy"}, skipped)
+	require.Equal(t, []string{"start: its service is not stopped or failed", "nonsense: no such strategy"}, skipped)
 	rung, p, _ = set.Next([]string{"start", "restart", "kill-start"}, 2, in)
 	require.Equal(t, 2, rung)
 	require.Equal(t, "kill-start", p.Strategy)
@@ -205,12 +205,12 @@ func TestAPoolThatDidNotHelpGoesBackToWhatTheFileSaidAndNotToWhatRuns(t *testing
 		back string
 	}{
 		"nothing is written":                                                {nil, ""},
-		"45 were written and the process has them":                          {[]Change{{Set: Action{Verb: UnitSetEnv}, Now: "45"}}, "45"},
-		"31 are written, a step back, and the process still runs as it was": {[]Change{{Set: Action{Verb: UnitSetEnv}, Now: "31"}}, "31"},
-		"a limit was raised, which is another setting":                      {[]Change{{Set: Action{Verb: UnitSetMemoryMax}, Now: "402653184"}}, ""},
+		"45 were written and the process has them":                          {[]Change{{Set: Action{Verb: SetEnv}, Now: "45"}}, "45"},
+		"31 are written, a step back, and the process still runs as it was": {[]Change{{Set: Action{Verb: SetEnv}, Now: "31"}}, "31"},
+		"a limit was raised, which is another setting":                      {[]Change{{Set: Action{Verb: SetMemory}, Now: "402653184"}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := growPool(Input{Target: server(), Facts: facts(detect.UnitActive, "active", detect.PoolMax, 45), Kept: c.kept})
+			p, err := growPool(Input{Target: server(), Facts: facts(detect.WorkloadState, detect.StateRunning, detect.PoolMax, 45), Kept: c.kept})
 			require.NoError(t, err)
 			require.Equal(t, "50", p.Actions[0].Args[ArgValue])
 			require.Equal(t, c.back, p.Undo[0].Args[ArgValue])
@@ -226,7 +226,7 @@ func TestASizeThatSaysNothingIsNotWhatGrows(t *testing.T) {
 		now, next, err := pool(32, factor)
 		require.NoError(t, err)
 		require.Equal(t, []int{32, 48}, []int{now, next}, "factor %v", factor)
-		p, err := raiseMemory(Input{Facts: facts(detect.UnitActive, "active", detect.MemoryMax, 300),
+		p, err := raiseMemory(Input{Facts: facts(detect.WorkloadState, detect.StateRunning, detect.MemoryMax, 300),
 			Target: but(server(), func(t *detect.Target) { t.Memory.Factor = factor })})
 		require.NoError(t, err)
 		require.Equal(t, "450", p.Actions[0].Args[ArgBytes], "factor %v", factor)
@@ -234,6 +234,6 @@ func TestASizeThatSaysNothingIsNotWhatGrows(t *testing.T) {
 	now, next, err := pool(0, 1.5)
 	require.NoError(t, err)
 	require.Equal(t, []int{30, 45}, []int{now, next}, "a pool of 0 is one that was not told: its first size counts")
-	_, err = raiseMemory(Input{Facts: facts(detect.UnitActive, "active", detect.MemoryMax, 0), Target: server()})
-	require.ErrorContains(t, err, "has no MemoryMax to raise")
+	_, err = raiseMemory(Input{Facts: facts(detect.WorkloadState, detect.StateRunning, detect.MemoryMax, 0), Target: server()})
+	require.ErrorContains(t, err, "has no memory limit to raise")
 }

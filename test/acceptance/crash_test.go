@@ -19,7 +19,7 @@ func TestACrashedServerWithoutRestartPolicyIsStartedAtOnce(t *testing.T) {
 	require.Equal(t, "codebase-mcp", inc.Target)
 	require.Equal(t, "down", inc.Class)
 	require.Len(t, inc.Attempts, 1)
-	require.Equal(t, "unit.start", inc.Attempts[0].Verb)
+	require.Equal(t, "start", inc.Attempts[0].Verb)
 	require.Equal(t, "verified", inc.Attempts[0].Verdict)
 	s.sameRun(lab.WorkflowUnit, s.pgUnit)
 	s.noPages()
@@ -35,7 +35,7 @@ func TestACrashedServerThatSystemdRestartsIsOnlyVerified(t *testing.T) {
 	require.Empty(t, inc.Attempts, "systemd's own restart is left alone")
 	require.Empty(t, s.actions())
 	require.Equal(t, "1", s.show(lab.CodebaseUnit, "NRestarts"))
-	require.Contains(t, s.daemonLog(), "systemd-restarting")
+	require.Contains(t, s.daemonLog(), "self-healing")
 	s.noPages()
 }
 
@@ -52,7 +52,7 @@ func TestAHungServerIsRestartedAndAWedgedOneCostsItsStopGraceAndNotSystemdsTimeo
 	t.Logf("wedge to healthy: %s (and a stop grace of 1.5s)", took.Round(time.Millisecond))
 	inc := s.closed(2, 20*time.Second)[1]
 	require.Equal(t, "hung", inc.Class)
-	require.Equal(t, "unit.restart", inc.Attempts[0].Verb)
+	require.Equal(t, "restart", inc.Attempts[0].Verb)
 	require.Contains(t, inc.Attempts[0].Detail, "kill")
 	s.sameRun(s.pgUnit)
 	s.noPages()

@@ -36,7 +36,7 @@ func TestAKilledClusterIsOneIncidentWithOneActionAndTheServersAreNotRestarted(t 
 	s.healthy(lab.WorkflowAddr, 10*time.Second)
 	inc := onlyTheCluster(t, s, 1)
 	require.Len(t, inc.Attempts, 1)
-	require.Equal(t, "unit.start", inc.Attempts[0].Verb)
+	require.Equal(t, "start", inc.Attempts[0].Verb)
 	s.noPages()
 }
 
@@ -47,7 +47,7 @@ func TestAFrozenClusterIsRestartedOnTwoWitnessesAndTheServersWaitAsDependents(t 
 	s.healthy(lab.WorkflowAddr, 20*time.Second)
 	inc := onlyTheCluster(t, s, 1)
 	require.Len(t, inc.Attempts, 1)
-	require.Equal(t, "unit.restart", inc.Attempts[0].Verb)
+	require.Equal(t, "restart", inc.Attempts[0].Verb)
 	slices.Sort(inc.Affected)
 	require.Equal(t, []string{"codebase-mcp", "workflow-mcp"}, inc.Affected)
 	s.noPages()
@@ -69,7 +69,7 @@ func TestADatabaseThatIsLateWhileTheHostStallsIsLeftAlone(t *testing.T) {
 	s.healthy(lab.CodebaseAddr, 60*time.Second)
 	inc := onlyTheCluster(t, s, 1)
 	require.Len(t, inc.Attempts, 1)
-	require.Equal(t, "unit.restart", inc.Attempts[0].Verb)
+	require.Equal(t, "restart", inc.Attempts[0].Verb)
 	s.noPages()
 }
 
@@ -145,7 +145,7 @@ func TestAPoolThatIsReallyTooSmallIsEnlargedWithinItsCapByItsOwnEnvironmentFile(
 	for _, a := range inc.Attempts {
 		verbs = append(verbs, a.Verb)
 	}
-	require.Contains(t, verbs, "unit.set-env", "%v", verbs)
+	require.Contains(t, verbs, "set-env", "%v", verbs)
 	require.Contains(t, s.daemonLog(), "value=30")
 	h, err := s.Health(t.Context(), lab.CodebaseAddr)
 	require.NoError(t, err)

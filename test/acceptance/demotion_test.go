@@ -158,7 +158,7 @@ func TestWhatDoesNotHelpIsAskedForAndWhatHelpsIsNot(t *testing.T) {
 	serves()
 	cured := latest(3)
 	require.Len(t, cured.Attempts, 1)
-	require.Equal(t, "unit.start", cured.Attempts[0].Verb)
+	require.Equal(t, "start", cured.Attempts[0].Verb)
 	require.Equal(t, "verified", cured.Attempts[0].Verdict)
 	require.NotEqual(t, run, s.show(unit, "InvocationID"))
 	require.NotContains(t, say("status"), "learned")

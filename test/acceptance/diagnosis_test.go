@@ -37,7 +37,7 @@ func TestEvidenceOfTheOldProcessIsKeptBeforeAHungServerIsRestarted(t *testing.T)
 	out, errOut, code := s.cli("evidence", inc.ID)
 	t.Logf("%s%s", out, errOut)
 	require.Zero(t, code, errOut)
-	require.Contains(t, out, "unit.main_pid            "+pid, "of the process that was about to be killed")
+	require.Contains(t, out, "workload.pid            "+pid, "of the process that was about to be killed")
 	require.Contains(t, out, "dump of "+pid+" for "+inc.ID)
 	require.Contains(t, out, "(dump was killed: it had not ended after 300ms)")
 	require.Contains(t, out, "DATABASE_URL=postgres://<secret>@db/x")
@@ -152,7 +152,7 @@ func TestNothingIsActedOnWhilePackagesAreBeingUpgradedAndEverythingAfterwards(t 
 	s.ctl("stop", "fake-upgrade.service")
 	s.healthy(lab.CodebaseAddr, 20*time.Second)
 	inc = s.closed(1, 30*time.Second)
-	require.Equal(t, "unit.start", inc[0].Attempts[0].Verb)
+	require.Equal(t, "start", inc[0].Attempts[0].Verb)
 	s.noPages()
 }
 
@@ -198,7 +198,7 @@ func TestAnMCPServerIsJudgedByItsResourceAndItsTools(t *testing.T) {
 	s.healthy(lab.CodebaseAddr, 60*time.Second)
 	inc = s.closed(2, 60*time.Second)[1]
 	require.Equal(t, "hung", inc.Class)
-	require.Equal(t, "unit.restart", inc.Attempts[len(inc.Attempts)-1].Verb)
+	require.Equal(t, "restart", inc.Attempts[len(inc.Attempts)-1].Verb)
 	require.Equal(t, "verified", inc.Attempts[len(inc.Attempts)-1].Verdict, "over a session of its own with the new process")
 	s.noPages()
 }
@@ -218,7 +218,7 @@ func TestAFailingCallOfRealWorkIsTheSecondWitnessOfAServiceThatCallsItselfUnheal
 	require.NoError(t, s.Control(lab.CodebaseControl).Set(t.Context(), "reply", "kind=server-error", "path=/search"))
 	inc := s.closed(1, 60*time.Second)[0]
 	require.Equal(t, "unknown", inc.Class)
-	require.Equal(t, "unit.restart", inc.Attempts[0].Verb)
+	require.Equal(t, "restart", inc.Attempts[0].Verb)
 	require.Equal(t, "verified", inc.Attempts[0].Verdict)
 	s.sameRun(s.pgUnit, lab.WorkflowUnit)
 }

@@ -85,7 +85,7 @@ drills:
 	t.Log(s.exec("systemctl", "list-timers", "--no-pager", "recoveryd-drill@monthly.timer"))
 	stopped := report()
 	measured(stopped, "down")
-	require.Equal(t, "unit.start "+lab.WorkflowUnit, stopped.Actions[0].What, "the stop of a drill is no person's wish")
+	require.Equal(t, "start "+lab.WorkflowUnit, stopped.Actions[0].What, "the stop of a drill is no person's wish")
 	require.NotEqual(t, began, s.show(lab.WorkflowUnit, "InvocationID"))
 	log, err := s.Journal(t.Context(), "-u", "recoveryd-drill@monthly.service", "-o", "cat")
 	require.NoError(t, err)
@@ -104,7 +104,7 @@ drills:
 	if lab.Probe().Memory != lab.MemoryNone {
 		eaten := run("fill-memory", "codebase-mcp")
 		measured(eaten, "memory")
-		require.Contains(t, eaten.Actions[0].What, "unit.restart "+lab.CodebaseUnit)
+		require.Contains(t, eaten.Actions[0].What, "restart "+lab.CodebaseUnit)
 	}
 
 	// Ctrl-C, and a drill that is killed: a person's hold keeps recoveryd from curing, so that what

@@ -215,7 +215,7 @@ func TestReportsAndFiguresAreWrittenWithAndWithoutADaemon(t *testing.T) {
 			}
 			r := s.tool("report", cured.ID)
 			require.Zero(t, r.Code, r.Stderr)
-			for _, words := range []string{"# Incident Report - ", "cured by recoveryd after ", "Nobody was paged", "unit.start codebase-mcp.service", "- [ ] State the impact",
+			for _, words := range []string{"# Incident Report - ", "cured by recoveryd after ", "Nobody was paged", "start codebase-mcp.service", "- [ ] State the impact",
 				"journalctl -u codebase-mcp.service --since"} {
 				require.Contains(t, r.Stdout, words)
 			}

@@ -43,7 +43,7 @@ func TestTheGuardsOfANight(t *testing.T) {
 	first := s.closed(1, 20*time.Second)[0]
 	require.Equal(t, "verified", first.Attempts[0].Verdict)
 	s.noPages()
-	require.Contains(t, strings.Join(s.pd.Changes(), "\n"), "recoveryd proposes start: unit.start codebase-mcp.service", "it was asked without waking anybody")
+	require.Contains(t, strings.Join(s.pd.Changes(), "\n"), "recoveryd proposes start: start codebase-mcp.service", "it was asked without waking anybody")
 
 	id = asked()
 	s.eventually(15*time.Second, "a page at the deadline", func() bool { return len(s.pages()) == 1 })

@@ -93,7 +93,7 @@ func TestTheRungsThatNoOtherScenarioReaches(t *testing.T) {
 		s.eventually(40*time.Second, "more memory", func() bool { return s.show(lab.CodebaseUnit, "MemoryMax") == "251658240" })
 		raised := over(40*time.Second, "codebase-mcp")
 		require.Equal(t, "memory", raised.Class)
-		require.Equal(t, []string{"unit.set-memory-max", "unit.restart"}, verbs(raised))
+		require.Equal(t, []string{"set-memory", "restart"}, verbs(raised))
 		s.eventually(30*time.Second, "the old limit", func() bool { return s.show(lab.CodebaseUnit, "MemoryMax") == "167772160" })
 	}
 	s.noPages()
@@ -116,11 +116,11 @@ func TestTheRungsThatNoOtherScenarioReaches(t *testing.T) {
 			Strategy, Action, Verb, Result, Verdict, Detail string
 			Undo                                            bool
 		}) bool {
-			return a.Undo && a.Verb == "unit.restart" && a.Result != ""
+			return a.Undo && a.Verb == "restart" && a.Result != ""
 		})
 	})
 	i := of("codebase-mcp")
-	require.Equal(t, []string{"unit.set-env", "unit.restart", "unit.set-env", "unit.restart"}, verbs(i))
+	require.Equal(t, []string{"set-env", "restart", "set-env", "restart"}, verbs(i))
 	require.Contains(t, i.Attempts[0].Action, "value=30")
 	require.NotContains(t, s.exec("bash", "-c", "cat /run/recoveryd/env/codebase-mcp.service.env || true"), "DB_POOL_SIZE", "as it was before")
 	require.NoError(t, s.WriteFile(faults, lab.File{Content: ""}))

@@ -19,7 +19,7 @@ func TestAMemoryLeakOverItsLimitIsCuredByANewProcess(t *testing.T) {
 	s.eventually(30*time.Second, "diagnosed as memory", func() bool { return s.target("codebase-mcp").Class == "memory" })
 	inc := s.closed(1, 60*time.Second)[0]
 	require.Equal(t, "memory", inc.Class)
-	require.Equal(t, "unit.restart", inc.Attempts[0].Verb)
+	require.Equal(t, "restart", inc.Attempts[0].Verb)
 	require.Equal(t, "verified", inc.Attempts[0].Verdict)
 	s.sameRun(s.pgUnit, lab.WorkflowUnit)
 	s.noPages()

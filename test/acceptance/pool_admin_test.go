@@ -149,8 +149,8 @@ func TestAPoolIsEnlargedThroughTheServicesOwnInterface(t *testing.T) {
 	refused := s.closed(4, 90*time.Second)[3]
 	require.Len(t, refused.Attempts, 3, "%v", verbs(refused))
 	require.Contains(t, refused.Attempts[0].Detail, "HTTP 403")
-	require.Equal(t, "unit.set-env", refused.Attempts[1].Verb)
-	require.Equal(t, "unit.restart verified", verbs(refused)[2])
+	require.Equal(t, "set-env", refused.Attempts[1].Verb)
+	require.Equal(t, "restart verified", verbs(refused)[2])
 	require.NotEqual(t, pid, s.show(lab.CodebaseUnit, "MainPID"))
 	s.sameRun(s.pgUnit, lab.WorkflowUnit)
 	require.Len(t, s.pages(), pages, "it was cured, so nobody is woken")

@@ -102,7 +102,7 @@ func TestFromNothingToACureUnderExactlyTheRightsThatAreNeeded(t *testing.T) {
 	s.healthy(lab.CodebaseAddr, 20*time.Second)
 	s.eventually(20*time.Second, "the cure is written down", func() bool {
 		l := s.incidents()
-		return len(l) == 1 && len(l[0].Attempts) == 1 && l[0].Attempts[0].Verb == "unit.start" && l[0].Attempts[0].Result == "done"
+		return len(l) == 1 && len(l[0].Attempts) == 1 && l[0].Attempts[0].Verb == "start" && l[0].Attempts[0].Result == "done"
 	})
 
 	s.edit(rule, `"codebase-mcp.service": ["kill", "reset-failed", "restart", "start"]`, `"codebase-mcp.service": ["kill", "reset-failed", "start"]`)

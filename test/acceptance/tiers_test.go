@@ -235,7 +235,7 @@ escalation:
 	s := newStage(t, setting{config: conf, before: func(s *stage) { v = newVendors(s); light(s) }})
 	require.NoError(t, s.SignalMain(t.Context(), lab.WorkflowUnit, "KILL"))
 	s.eventually(30*time.Second, "the cure is a change event and a line in the chat", func() bool { return len(v.pd.Changes()) == 1 && len(v.chat.Messages()) == 1 })
-	require.Contains(t, v.pd.Changes()[0], "workflow-mcp: down: cured by unit.start workflow-mcp.service ")
+	require.Contains(t, v.pd.Changes()[0], "workflow-mcp: down: cured by start workflow-mcp.service ")
 	require.Contains(t, v.chat.Messages()[0].Text, ":wrench:")
 	require.Empty(t, v.pd.Alerts(), "nobody was woken for it")
 

@@ -106,7 +106,7 @@ notifiers:
 		require.Contains(t, text, "codebase-mcp", where)
 		require.Contains(t, text, id, where)
 	}
-	require.Contains(t, body, "unit.start codebase-mcp.service", "what was tried")
+	require.Contains(t, body, "start codebase-mcp.service", "what was tried")
 	require.Contains(t, body, "recoveryd explain "+id, "how to look further")
 	require.Contains(t, body, "everything it may try was tried", "what happens next")
 
@@ -132,7 +132,7 @@ notifiers:
 	require.NotContains(t, status, id, "nothing of it is open")
 	report := s.says("report", id).Stdout
 	t.Log(report)
-	for _, words := range []string{"cured by recoveryd after ", "ann (uid 0) acknowledged until ", "unit.start codebase-mcp.service", "- [ ] State the impact"} {
+	for _, words := range []string{"cured by recoveryd after ", "ann (uid 0) acknowledged until ", "start codebase-mcp.service", "- [ ] State the impact"} {
 		require.Contains(t, report, words)
 	}
 	require.Regexp(t, `\| page, tier 0: [^|]* \| pagerduty \| accepted after `, report)

@@ -22,9 +22,9 @@ import (
 func asExpected() (expectation, result) {
 	because := "no health reply within 1.5s"
 	i := incident.Incident{Target: "a", Class: detect.ClassHung,
-		Attempts: []incident.Attempt{{Verb: strategy.UnitRestart, Verdict: incident.Verified, Detail: "killed after 1s of stop grace"}}}
+		Attempts: []incident.Attempt{{Verb: strategy.Restart, Verdict: incident.Verified, Detail: "killed after 1s of stop grace"}}}
 	rec := incident.Record{Target: "a", After: &incident.TargetState{Diagnosis: detect.Diagnosis{Because: because}}}
-	return expectation{target: "a", class: detect.ClassHung, verbs: []strategy.Verb{strategy.UnitRestart}, evidence: "no health reply",
+	return expectation{target: "a", class: detect.ClassHung, verbs: []strategy.Verb{strategy.Restart}, evidence: "no health reply",
 			detail: "killed after", woken: true, page: "hung", sameRun: []string{"b"}},
 		result{histories: []httpserve.History{{Incident: i, Records: []incident.Record{rec}}}, pages: []escalatetest.Entry{{Body: "a is hung"}}}
 }
@@ -42,8 +42,8 @@ func TestEveryDeviationFromWhatIsExpectedIsFound(t *testing.T) {
 		"another class":        {func(x *expectation, _ *result) { x.class = detect.ClassDown }, "want the diagnosis down of a, got hung of a"},
 		"another target":       {func(x *expectation, _ *result) { x.target = "b" }, "of b, got hung of a"},
 		"other evidence":       {func(x *expectation, _ *result) { x.evidence = "refused" }, `"refused"`},
-		"another action":       {func(x *expectation, _ *result) { x.verbs = []strategy.Verb{strategy.UnitStart} }, "want the actions [unit.start], got [unit.restart]"},
-		"an action too many":   {func(x *expectation, _ *result) { x.verbs = nil }, "want the actions [], got [unit.restart]"},
+		"another action":       {func(x *expectation, _ *result) { x.verbs = []strategy.Verb{strategy.Start} }, "want the actions [start], got [restart]"},
+		"an action too many":   {func(x *expectation, _ *result) { x.verbs = nil }, "want the actions [], got [restart]"},
 		"not verified":         {func(_ *expectation, r *result) { r.histories[0].Incident.Attempts[0].Verdict = "no-effect" }, "not verified (no-effect)"},
 		"another detail":       {func(x *expectation, _ *result) { x.detail = "graceful" }, `does not say "graceful"`},
 		"a bystander":          {func(x *expectation, _ *result) { x.sameRun = append(x.sameRun, "c"); after["c"] = "2" }, "c was restarted"},
@@ -66,7 +66,7 @@ func TestTheSummaryFailsWhenOneFaultDiffers(t *testing.T) {
 	r.detected, r.healthy = 3*time.Second, 4*time.Second
 	var out bytes.Buffer
 	require.True(t, newScreen(&out).summary([]result{r}, time.Minute))
-	require.Contains(t, out.String(), "hung    hung (a)    unit.restart   3.00 s           4.00 s          yes")
+	require.Contains(t, out.String(), "hung    hung (a)    restart   3.00 s           4.00 s          yes")
 	r.differs = []string{"it was not over"}
 	require.False(t, newScreen(&out).summary([]result{r, r}, time.Minute))
 	require.Contains(t, out.String(), "2 of 2 faults did not go as expected")

@@ -87,7 +87,7 @@ func (st *stage) invocations(ctx context.Context) (map[string]string, error) {
 	}
 	out := map[string]string{}
 	for name, t := range targets {
-		out[name] = t.Facts.Text(detect.UnitInvocation)
+		out[name] = t.Facts.Text(detect.WorkloadRun)
 	}
 	return out, nil
 }

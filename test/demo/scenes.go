@@ -64,7 +64,7 @@ func (st *stage) killed() scene {
 			}
 			return fmt.Sprintf("SIGKILL to process %d", pid), kill(pid)
 		},
-		want: expectation{target: "codebase-mcp", class: detect.ClassDown, verbs: []strategy.Verb{strategy.UnitStart},
+		want: expectation{target: "codebase-mcp", class: detect.ClassDown, verbs: []strategy.Verb{strategy.Start},
 			evidence: "killed 9", sameRun: []string{"workflow-mcp", "postgres"}},
 	}
 }
@@ -79,7 +79,7 @@ func (st *stage) hung() scene {
 			}
 			return fmt.Sprintf("SIGSTOP to process %d", pid), freeze(pid)
 		},
-		want: expectation{target: "workflow-mcp", class: detect.ClassHung, verbs: []strategy.Verb{strategy.UnitRestart},
+		want: expectation{target: "workflow-mcp", class: detect.ClassHung, verbs: []strategy.Verb{strategy.Restart},
 			evidence: "no health reply", sameRun: []string{"codebase-mcp", "postgres"}},
 	}
 }
@@ -90,7 +90,7 @@ func (st *stage) wedged() scene {
 		inject: func(ctx context.Context) (string, error) {
 			return "deadlock in the server; systemd alone would wait 90 s for its end", st.codebase.faults.Set(ctx, "wedge")
 		},
-		want: expectation{target: "codebase-mcp", class: detect.ClassHung, verbs: []strategy.Verb{strategy.UnitRestart},
+		want: expectation{target: "codebase-mcp", class: detect.ClassHung, verbs: []strategy.Verb{strategy.Restart},
 			evidence: "no health reply", detail: "killed after 1s of stop grace", sameRun: []string{"workflow-mcp", "postgres"}},
 	}
 }
@@ -118,7 +118,7 @@ func (st *stage) databaseKilled() scene {
 			n, err := killAll(pid)
 			return fmt.Sprintf("SIGKILL to %d processes", n), err
 		},
-		want: expectation{target: "postgres", class: detect.ClassDatabase, verbs: []strategy.Verb{strategy.UnitStart},
+		want: expectation{target: "postgres", class: detect.ClassDatabase, verbs: []strategy.Verb{strategy.Start},
 			evidence: "refuses connections", sameRun: []string{"codebase-mcp", "workflow-mcp"}},
 	}
 }
@@ -134,7 +134,7 @@ func (st *stage) databaseFrozen() scene {
 			n, err := freezeAll(pid)
 			return fmt.Sprintf("SIGSTOP to %d processes; both servers will hang on it", n), err
 		},
-		want: expectation{target: "postgres", class: detect.ClassDatabase, verbs: []strategy.Verb{strategy.UnitRestart},
+		want: expectation{target: "postgres", class: detect.ClassDatabase, verbs: []strategy.Verb{strategy.Restart},
 			evidence: "does not answer", sameRun: []string{"codebase-mcp", "workflow-mcp"}},
 	}
 }
@@ -172,7 +172,7 @@ func (st *stage) wrongPage() scene {
 
 // crashLoop shows the end of a ladder.
 func (st *stage) crashLoop() scene {
-	start := strategy.UnitStart
+	start := strategy.Start
 	return scene{
 		name: "crash loop", title: "workflow-mcp dies again 0.3 s after each start: the cure fails", servers: []*server{st.workflow},
 		inject: func(ctx context.Context) (string, error) {

@@ -17,7 +17,7 @@ func (st *stage) pid(ctx context.Context, target string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, ok := all[target].Facts.Num(detect.UnitMainPID)
+	n, ok := all[target].Facts.Num(detect.WorkloadPID)
 	if !ok || n < 2 {
 		return 0, fmt.Errorf("recoveryd names no process of %s", target)
 	}

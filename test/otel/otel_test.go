@@ -245,7 +245,7 @@ func TestAnIncidentArrivesInARealCollector(t *testing.T) {
 	require.LessOrEqual(t, detect.EndTimestamp(), act.StartTimestamp())
 	require.LessOrEqual(t, act.EndTimestamp(), verify.EndTimestamp())
 	require.Equal(t, "restart", attribute(t, act.Attributes(), "recoveryd.strategy"))
-	require.Equal(t, "unit.restart", attribute(t, act.Attributes(), "recoveryd.verb"))
+	require.Equal(t, "restart", attribute(t, act.Attributes(), "recoveryd.verb"))
 	require.Equal(t, "done", attribute(t, act.Attributes(), "recoveryd.result"))
 	require.Equal(t, "verified", attribute(t, act.Attributes(), "recoveryd.verdict"))
 	require.Equal(t, ptrace.StatusCodeUnset, act.Status().Code())

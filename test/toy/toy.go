@@ -63,7 +63,7 @@ func Renew() strategy.Strategy {
 		}
 		return strategy.Plan{
 			Why:     "a new process begins without open files",
-			Actions: []strategy.Action{{Verb: strategy.UnitRestart, Object: in.Target.Unit, Timeout: 30 * time.Second, Disrupts: true}},
+			Actions: []strategy.Action{{Verb: strategy.Restart, Object: in.Target.Object, Timeout: 30 * time.Second, Disrupts: true}},
 			NewRun:  true, Verify: 30 * time.Second,
 		}, nil
 	})

@@ -67,7 +67,7 @@ func TestAnIncidentOfTheToysGoesFromTheFactToTheChannel(t *testing.T) {
 	require.Equal(t, "renew", i.Attempts[0].Strategy)
 	require.Equal(t, incident.Verified, i.Attempts[0].Verdict, "a new process, and the condition clear: the core's own proof")
 	require.Len(t, *done, 1)
-	require.Equal(t, strategy.UnitRestart, (*done)[0].Verb)
+	require.Equal(t, strategy.Restart, (*done)[0].Verb)
 	require.True(t, strings.HasPrefix(told.String(), "ding change: "), told.String())
 }
 

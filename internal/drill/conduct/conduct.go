@@ -111,7 +111,7 @@ func (c *Conductor) Run(ctx context.Context, o drill.Order) drill.Report {
 			s.Injected = time.Now() // it took a while until it was complete
 		}
 		c.tell("%s", s.Injection)
-		c.watch(ctx, &s, t.Facts.Text(detect.UnitInvocation))
+		c.watch(ctx, &s, t.Facts.Text(detect.WorkloadRun))
 	}
 	back := c.putBack(ctx, &s)
 	if s.Aborted == "" && len(s.Incidents) > 0 {
@@ -168,7 +168,7 @@ func (c *Conductor) watch(ctx context.Context, s *drill.Source, run string) {
 		}
 		if len(s.Incidents) == 0 && time.Since(s.Injected) > calm {
 			t, err := c.Daemon.Target(ctx, s.Target)
-			is := t.Facts.Text(detect.UnitInvocation)
+			is := t.Facts.Text(detect.WorkloadRun)
 			if err == nil && t.Phase == incident.Watching && t.Verdict == detect.Healthy && is != "" && is != run {
 				s.WellAgain = true
 				return

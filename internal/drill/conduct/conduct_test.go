@@ -74,7 +74,7 @@ func (w *world) Undo(context.Context) (string, error) { return "start job", w.ca
 func cured(since time.Duration, w *world) {
 	at := w.injected
 	i := incident.Incident{ID: "i1", Target: "codebase", Class: detect.ClassDown, Since: at.Add(time.Second), Opened: at.Add(3 * time.Second),
-		Drill: &incident.Drilled{ID: "d1"}, Attempts: []incident.Attempt{{At: at.Add(3 * time.Second), Action: "unit.start", Result: incident.ResultDone}}}
+		Drill: &incident.Drilled{ID: "d1"}, Attempts: []incident.Attempt{{At: at.Add(3 * time.Second), Action: "start", Result: incident.ResultDone}}}
 	rec := incident.Record{At: i.Opened, Target: "codebase", From: incident.Suspect, To: incident.Acting, Sentence: "acting"}
 	w.incidents, w.records = []incident.Incident{i}, []incident.Record{rec}
 	if since < 3*time.Second {
@@ -167,7 +167,7 @@ func TestAFaultThatNobodyNoticesIsTakenBackWhenItsTimeIsOver(t *testing.T) {
 func TestATargetThatSystemdBroughtBackBeforeAnythingWasConfirmedIsWellAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		run := func(id string) conduct.Target {
-			return conduct.Target{Phase: incident.Watching, Verdict: detect.Healthy, Facts: detect.Facts{detect.UnitInvocation: detect.Word(id)}}
+			return conduct.Target{Phase: incident.Watching, Verdict: detect.Healthy, Facts: detect.Facts{detect.WorkloadRun: detect.Word(id)}}
 		}
 		w := &world{target: run("r1"), at: func(_ time.Duration, w *world) { w.target = run("r2") }}
 		r := (&conduct.Conductor{Daemon: w, Hands: w}).Run(t.Context(), order())

@@ -38,8 +38,8 @@ func With(f detect.Facts, changes ...any) detect.Facts {
 // Serving is a server that serves, in the given run of its unit.
 func Serving(run string) detect.Facts {
 	return With(nil,
-		detect.UnitLoad, "loaded", detect.UnitActive, "active", detect.UnitSub, "running", detect.UnitResult, "success",
-		detect.UnitInvocation, run, detect.UnitPolicy, "no", detect.UnitSince, 0, detect.UnitWatched, true,
+		detect.WorkloadState, detect.StateRunning, detect.WorkloadNoun, "unit", detect.WorkloadManager, "systemd",
+		detect.WorkloadRun, run, detect.WorkloadPolicy, "no", detect.WorkloadSince, 0, detect.WorkloadWatched, true,
 		detect.HTTPOutcome, detect.OutcomeReply, detect.HTTPStatus, 200, detect.HTTPLatency, 0.018,
 		detect.HealthStatus, "healthy", detect.HealthDatabase, "connected",
 		detect.PoolMin, 2, detect.PoolMax, 30, detect.PoolSize, 10, detect.PoolFree, 4, detect.PoolUtilization, 0.2,
@@ -55,16 +55,16 @@ func Silent(run string) detect.Facts {
 
 // Crashed is a server whose process was killed.
 func Crashed(run string) detect.Facts {
-	return With(Silent(run), detect.UnitActive, "failed", detect.UnitSub, "failed", detect.UnitResult, "signal",
-		detect.UnitExitKind, "killed", detect.UnitExitCode, 9, detect.UnitDeparture, detect.DepartureCrash,
+	return With(Silent(run), detect.WorkloadState, detect.StateFailed,
+		detect.WorkloadWords, "unit failed (result signal, killed 9)", detect.WorkloadExitKind, "killed", detect.WorkloadExitCode, 9, detect.WorkloadDeparture, detect.DepartureCrash,
 		detect.HTTPOutcome, detect.OutcomeRefused, detect.HTTPLatency, nil, detect.SocketConnect, "refused",
 		detect.MemoryCurrent, nil, detect.ProcessRSS, nil)
 }
 
 // Stopped is a server that a person stopped.
 func Stopped(run string) detect.Facts {
-	return With(Crashed(run), detect.UnitActive, "inactive", detect.UnitSub, "dead", detect.UnitResult, "success",
-		detect.UnitDeparture, detect.DepartureStopped)
+	return With(Crashed(run), detect.WorkloadState, detect.StateStopped,
+		detect.WorkloadDeparture, detect.DepartureStopped)
 }
 
 // PoolFull is a server whose pool is used up, as it says itself; see also Busy.
@@ -76,8 +76,8 @@ func PoolFull(run string) detect.Facts {
 // Cluster is a PostgreSQL that answers.
 func Cluster(run string) detect.Facts {
 	return With(nil,
-		detect.UnitLoad, "loaded", detect.UnitActive, "active", detect.UnitSub, "running", detect.UnitResult, "success",
-		detect.UnitInvocation, run, detect.UnitPolicy, "no", detect.UnitWatched, true,
+		detect.WorkloadState, detect.StateRunning, detect.WorkloadNoun, "unit", detect.WorkloadManager, "systemd",
+		detect.WorkloadRun, run, detect.WorkloadPolicy, "no", detect.WorkloadWatched, true,
 		detect.SQLOutcome, detect.SQLOK, detect.SQLLatency, 0.0042, detect.SQLUsed, 23, detect.SQLMax, 100,
 		detect.SQLAppSessions+"codebase-mcp", 10, detect.SQLAppSessions+"workflow-mcp", 10, detect.MemoryCurrent, 890<<20)
 }
@@ -91,12 +91,12 @@ func Busy(run string, sessions int) detect.Facts {
 func Dead(run string) detect.Facts {
 	return With(Cluster(run), detect.SQLOutcome, detect.SQLRefused, detect.SQLLatency, nil, detect.SQLUsed, nil, detect.SQLMax, nil,
 		detect.SQLAppSessions+"codebase-mcp", nil, detect.SQLAppSessions+"workflow-mcp", nil, detect.MemoryCurrent, nil,
-		detect.UnitActive, "failed", detect.UnitSub, "failed", detect.UnitResult, "exit-code", detect.UnitDeparture, detect.DepartureCrash)
+		detect.WorkloadState, detect.StateFailed, detect.WorkloadDeparture, detect.DepartureCrash)
 }
 
 // Answering is a plain dependency that answers.
 func Answering(run string) detect.Facts {
 	return With(nil, detect.PlainOutcome, "ok", detect.SocketConnect, "ok", detect.SocketLatency, 0.0006,
-		detect.UnitLoad, "loaded", detect.UnitActive, "active", detect.UnitSub, "running", detect.UnitResult, "success",
-		detect.UnitInvocation, run, detect.UnitPolicy, "no", detect.MemoryCurrent, 58<<20)
+		detect.WorkloadState, detect.StateRunning, detect.WorkloadNoun, "unit", detect.WorkloadManager, "systemd",
+		detect.WorkloadRun, run, detect.WorkloadPolicy, "no", detect.MemoryCurrent, 58<<20)
 }

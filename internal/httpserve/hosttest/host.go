@@ -56,7 +56,7 @@ func Options(tb testing.TB) incident.Options {
 	require.NoError(tb, err)
 	limits := detect.Limits{PoolFull: 0.95, PoolHigh: 0.8, MemoryFull: 0.95, MemoryHigh: 0.8, Latency: 2 * time.Second, DiskFull: 0.95}
 	server := func(name string, needs ...string) detect.Target {
-		return detect.Target{Name: name, Kind: detect.KindService, Platform: "systemd", Unit: name + ".service", DependsOn: needs,
+		return detect.Target{Name: name, Kind: detect.KindService, Platform: "systemd", Object: name + ".service", DependsOn: needs,
 			StartGrace: 15 * time.Second, StopGrace: 5 * time.Second, Limits: limits,
 			Pool: detect.Pool{Application: name, Database: "postgres", EnvFile: "/run/recoveryd/env/" + name + ".env", EnvKey: "DB_POOL_SIZE",
 				Initial: 20, Cap: 50, Factor: 1.5, IdleAfter: 5 * time.Minute, LongAfter: 10 * time.Minute},
@@ -66,10 +66,10 @@ func Options(tb testing.TB) incident.Options {
 	task.Pool = detect.Pool{}
 	return incident.Options{
 		Targets: []detect.Target{
-			{Name: "postgres", Kind: detect.KindPostgres, Platform: "systemd", Unit: "postgresql@15-main.service",
+			{Name: "postgres", Kind: detect.KindPostgres, Platform: "systemd", Object: "postgresql@15-main.service",
 				StartGrace: 30 * time.Second, StopGrace: 10 * time.Second, Limits: limits},
 			server("codebase-mcp", "postgres", "ollama"), server("workflow-mcp", "postgres", "redis"), task,
-			{Name: "redis", Kind: detect.KindPlain, Platform: "systemd", Unit: "redis-server.service"},
+			{Name: "redis", Kind: detect.KindPlain, Platform: "systemd", Object: "redis-server.service"},
 			{Name: "ollama", Kind: detect.KindPlain, External: true},
 		},
 		Strategies: set,

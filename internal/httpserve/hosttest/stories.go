@@ -77,7 +77,7 @@ func (h *Host) untilNow(now time.Time) time.Duration { return max(0, now.Sub(h.N
 func DatabaseDead(tb testing.TB, now time.Time, told func(incident.Record)) *Host {
 	tb.Helper()
 	h := Night(tb, now.Add(-3*time.Minute), told)
-	h.Facts["postgres"] = With(Dead("run-1"), detect.UnitResult, "exit-code")
+	h.Facts["postgres"] = With(Dead("run-1"))
 	lost := func(f detect.Facts) detect.Facts {
 		return With(f, detect.HealthStatus, "unhealthy", detect.HealthDatabase, "disconnected", detect.HTTPStatus, 503,
 			detect.PoolSize, 0, detect.PoolFree, 0, detect.PoolUtilization, 0)

@@ -45,7 +45,7 @@ func TestTheOverviewSaysWhatIsWrongAndWhatComesNext(t *testing.T) {
 	for _, want := range []string{
 		"1 open incident: postgres: database dead or frozen",
 		"recoveryd will do nothing more by itself: everything it may try was tried",
-		"unit.start postgresql@15-main.service", "Two kinds of evidence agree (sql, unit)",
+		"start postgresql@15-main.service", "Two kinds of evidence agree (sql, workload)",
 		"waits for postgres, which is treated in postgres-", "culprit, unhealthy", "cured by terminate-idle", "1h ago",
 		`<noscript><meta http-equiv="refresh"`,
 	} {

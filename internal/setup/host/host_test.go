@@ -48,8 +48,8 @@ func newPlace(t *testing.T) *place {
 	}}
 	p.put("/etc/polkit-1/rules.d/00-somebody.rules", "// theirs\n", 0o644)
 	p.put("/etc/rescue/recoveryd.yaml", "version: 1\n", 0o644)
-	restart := strategy.Action{Verb: strategy.UnitRestart, Object: "web.service", Args: map[string]string{strategy.ArgPlatform: "systemd"}}
-	env := strategy.Action{Verb: strategy.UnitSetEnv, Object: "web.service", Args: map[string]string{strategy.ArgPlatform: "systemd", strategy.ArgFile: "/run/rescue/env/web.env", strategy.ArgKey: "DB_POOL_SIZE"}}
+	restart := strategy.Action{Verb: strategy.Restart, Object: "web.service", Args: map[string]string{strategy.ArgPlatform: "systemd"}}
+	env := strategy.Action{Verb: strategy.SetEnv, Object: "web.service", Args: map[string]string{strategy.ArgPlatform: "systemd", strategy.ArgFile: "/run/rescue/env/web.env", strategy.ArgKey: "DB_POOL_SIZE"}}
 	idle := strategy.Action{Verb: strategy.PGTerminateIdle, Object: "db"}
 	p.wants = setup.Derive(setup.Input{User: me.Username, Group: group.Name, ConfigFile: "/etc/rescue/recoveryd.yaml", StateDir: "/var/lib/rescue", RuntimeDir: "/run/rescue",
 		Powers: []strategy.Action{restart, env, idle}, Clusters: []setup.Cluster{{Target: "db", Role: "recoveryd", Host: "/run/postgresql", Port: 5432, Local: true}}})

@@ -37,7 +37,7 @@ func (h *hold) note(f, unit detect.Facts, now time.Time) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.until, h.invocation = now.Add(min(wait, maxHold)), unit.Text(detect.UnitInvocation)
+	h.until, h.invocation = now.Add(min(wait, maxHold)), unit.Text(detect.WorkloadRun)
 }
 
 // inherit takes over the wait that a server asked of an earlier hold. With another request or
@@ -58,7 +58,7 @@ func (h *hold) inherit(from *hold) {
 func (h *hold) left(unit detect.Facts, now time.Time) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if id := unit.Text(detect.UnitInvocation); id != "" && h.invocation != "" && id != h.invocation {
+	if id := unit.Text(detect.WorkloadRun); id != "" && h.invocation != "" && id != h.invocation {
 		h.until = time.Time{}
 	}
 	return max(0, h.until.Sub(now))

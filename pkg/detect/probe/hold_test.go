@@ -94,7 +94,7 @@ func TestTheRestAfterAGoodAnswerIsInheritedWithTheWholeCheck(t *testing.T) {
 		require.NoError(t, err)
 		return w
 	}
-	one := detect.Facts{detect.UnitInvocation: detect.Word("one")}
+	one := detect.Facts{detect.WorkloadRun: detect.Word("one")}
 	old := check(Match{}, time.Hour)
 	require.Equal(t, "ok", syntheticWords(old.Look(t.Context(), one)))
 	for name, c := range map[string]struct {
@@ -103,7 +103,7 @@ func TestTheRestAfterAGoodAnswerIsInheritedWithTheWholeCheck(t *testing.T) {
 		asked bool
 	}{
 		"the same check":                     {check(Match{}, time.Hour), one, false},
-		"the same check, and a new process":  {check(Match{}, time.Hour), detect.Facts{detect.UnitInvocation: detect.Word("two")}, true},
+		"the same check, and a new process":  {check(Match{}, time.Hour), detect.Facts{detect.WorkloadRun: detect.Word("two")}, true},
 		"a check that wants something else":  {check(Match{Excludes: "x"}, time.Hour), one, true},
 		"a check that is to be made oftener": {check(Match{}, time.Minute), one, true},
 	} {

@@ -321,7 +321,7 @@ func TestHTTPHealthStaysSilentAsLongAsItWasAsked(t *testing.T) {
 	}))
 	defer s.Close()
 	h := newHTTP(t, Endpoint{URL: s.URL})
-	one := detect.Facts{detect.UnitInvocation: detect.Word("one")}
+	one := detect.Facts{detect.WorkloadRun: detect.Word("one")}
 	f := h.Look(t.Context(), one)
 	require.Equal(t, detect.OutcomeLimited, f.Text(detect.HTTPOutcome))
 
@@ -332,7 +332,7 @@ func TestHTTPHealthStaysSilentAsLongAsItWasAsked(t *testing.T) {
 	require.InDelta(t, 59, left, 1)
 
 	// A new process has a new limiter: verification after a restart must not wait for the old one.
-	h.Look(t.Context(), detect.Facts{detect.UnitInvocation: detect.Word("two")})
+	h.Look(t.Context(), detect.Facts{detect.WorkloadRun: detect.Word("two")})
 	require.EqualValues(t, 2, asked.Load())
 }
 

@@ -59,7 +59,7 @@ else:
 `
 
 func mainFacts(pid int) detect.Facts {
-	return detect.Facts{detect.UnitMainPID: detect.Num(float64(pid))}
+	return detect.Facts{detect.WorkloadPID: detect.Num(float64(pid))}
 }
 
 func TestProcessOfARealProgram(t *testing.T) {
@@ -92,7 +92,7 @@ func TestProcessThatCannotBeSeen(t *testing.T) {
 	}{
 		{"no platform", "names no main process", nil},
 		{"a unit that is not running", "has no main process", mainFacts(0)},
-		{"a platform that could not say", "D-Bus", detect.Facts{detect.UnitMainPID: detect.NotMeasured("D-Bus is away")}},
+		{"a platform that could not say", "D-Bus", detect.Facts{detect.WorkloadPID: detect.NotMeasured("D-Bus is away")}},
 		{"a process that is gone", "is gone", mainFacts(1 << 22)},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -225,7 +225,7 @@ func (l *Looker) platform(ctx context.Context, by time.Time) detect.Facts {
 	}
 	answer := make(chan result, 1)
 	failed := func(why string) detect.Facts {
-		return detect.Facts{detect.UnitActive: detect.NotMeasured(why), detect.UnitError: detect.Word(why)}
+		return detect.Facts{detect.WorkloadState: detect.NotMeasured(why), detect.WorkloadError: detect.Word(why)}
 	}
 	select {
 	case l.inspect <- struct{}{}:
@@ -385,7 +385,7 @@ func notLooked(w Witness, why string) detect.Facts {
 
 // remember keeps which process has answered, and adds http.answered.
 func (l *Looker) remember(f detect.Facts) {
-	id := f.Text(detect.UnitInvocation)
+	id := f.Text(detect.WorkloadRun)
 	if _, asked := f[detect.HTTPOutcome]; !asked || id == "" {
 		return
 	}

@@ -56,13 +56,13 @@ func TestALookAsksThePlatformFirstAndTheWitnessesTogether(t *testing.T) {
 		l := newLooker(t, LookerConfig{
 			Inspect: func(context.Context) (detect.Facts, error) {
 				time.Sleep(100 * time.Millisecond)
-				return detect.Facts{detect.UnitMainPID: detect.Num(42), detect.UnitActive: detect.Word("active")}, nil
+				return detect.Facts{detect.WorkloadPID: detect.Num(42), detect.WorkloadState: detect.Word(detect.StateRunning)}, nil
 			},
 			Witnesses: []Witness{
 				after("a", time.Second, detect.Facts{"a.x": detect.Num(1)}),
 				after("b", 2*time.Second, detect.Facts{"b.x": detect.Num(2)}),
 				fake{name: "c", look: func(_ context.Context, unit detect.Facts) detect.Facts {
-					sawPID, _ = unit.Num(detect.UnitMainPID)
+					sawPID, _ = unit.Num(detect.WorkloadPID)
 					return nil
 				}},
 			},
@@ -72,7 +72,7 @@ func TestALookAsksThePlatformFirstAndTheWitnessesTogether(t *testing.T) {
 		require.Equal(t, detect.Observation{
 			Target: "web", At: start, Took: 2.1, Cause: "poll",
 			Facts: detect.Facts{
-				detect.UnitMainPID: detect.Num(42), detect.UnitActive: detect.Word("active"),
+				detect.WorkloadPID: detect.Num(42), detect.WorkloadState: detect.Word(detect.StateRunning),
 				"a.x": detect.Num(1), "b.x": detect.Num(2),
 			},
 		}, o)
@@ -109,13 +109,13 @@ func TestALookEndsAtItsDeadlineWhateverHangs(t *testing.T) {
 			require.Contains(t, o.Facts["slow.outcome"].Err, "deadline")
 			require.Contains(t, o.Facts["stuck.outcome"].Err, "did not come back in time")
 			require.Equal(t, "the broken witness failed: index out of range", o.Facts["broken.outcome"].Err)
-			require.Contains(t, o.Facts[detect.UnitActive].Err, "did not answer")
-			require.NotEmpty(t, o.Facts.Text(detect.UnitError))
+			require.Contains(t, o.Facts[detect.WorkloadState].Err, "did not answer")
+			require.NotEmpty(t, o.Facts.Text(detect.WorkloadError))
 			require.EqualValues(t, 1, stuckLooks.Load(), "never started a second time")
 			require.EqualValues(t, 1, stuckQuestions.Load())
 			stuckIsBusy := l.Look(t.Context(), "poll")
 			require.Contains(t, stuckIsBusy.Facts["stuck.outcome"].Err, "busy with an earlier look")
-			require.Contains(t, stuckIsBusy.Facts.Text(detect.UnitError), "earlier question")
+			require.Contains(t, stuckIsBusy.Facts.Text(detect.WorkloadError), "earlier question")
 			break
 		}
 		close(release)
@@ -163,22 +163,22 @@ func TestALookThatItsCallerEnds(t *testing.T) {
 func TestAPlatformThatFailsKeepsWhatItSaw(t *testing.T) {
 	for name, inspect := range map[string]Inspect{
 		"an error": func(context.Context) (detect.Facts, error) {
-			return detect.Facts{detect.UnitLoad: detect.Word("loaded")}, errors.New("D-Bus is away")
+			return detect.Facts{detect.WorkloadNoun: detect.Word("unit")}, errors.New("D-Bus is away")
 		},
 		"a panic": func(context.Context) (detect.Facts, error) { panic("D-Bus is away") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newLooker(t, LookerConfig{Inspect: inspect}).Look(t.Context(), "poll")
-			require.Contains(t, o.Facts.Text(detect.UnitError), "D-Bus is away")
-			require.Contains(t, o.Facts[detect.UnitActive].Err, "D-Bus is away")
-			require.Equal(t, name == "an error", o.Facts.Text(detect.UnitLoad) == "loaded")
+			require.Contains(t, o.Facts.Text(detect.WorkloadError), "D-Bus is away")
+			require.Contains(t, o.Facts[detect.WorkloadState].Err, "D-Bus is away")
+			require.Equal(t, name == "an error", o.Facts.Text(detect.WorkloadNoun) == "unit")
 		})
 	}
 }
 
 func TestAPollIsContentWithAGlanceWhileAllIsWell(t *testing.T) {
-	stale := detect.Facts{detect.UnitActive: detect.Word("active"), detect.ProcessState: detect.Word("S"), detect.MemoryMax: detect.Num(9)}
-	fresh := detect.Facts{detect.UnitActive: detect.Word("active"), detect.ProcessState: detect.Word("T")}
+	stale := detect.Facts{detect.WorkloadState: detect.Word(detect.StateRunning), detect.ProcessState: detect.Word("S"), detect.MemoryMax: detect.Num(9)}
+	fresh := detect.Facts{detect.WorkloadState: detect.Word(detect.StateRunning), detect.ProcessState: detect.Word("T")}
 	tests := []struct {
 		name, cause, outcome string
 		known                bool
@@ -199,7 +199,7 @@ func TestAPollIsContentWithAGlanceWhileAllIsWell(t *testing.T) {
 				Glance:  func() (detect.Facts, bool) { return stale, tt.known },
 				Fine:    func(f detect.Facts) bool { return f.Text(detect.HTTPOutcome) == "reply" },
 				Witnesses: []Witness{fake{name: "http", look: func(_ context.Context, unit detect.Facts) detect.Facts {
-					require.Equal(t, "active", unit.Text(detect.UnitActive), "the witnesses know the unit")
+					require.Equal(t, detect.StateRunning, unit.Text(detect.WorkloadState), "the witnesses know the unit")
 					return detect.Facts{detect.HTTPOutcome: detect.Word(tt.outcome)}
 				}}},
 			})
@@ -223,7 +223,7 @@ func TestALookRemembersWhichProcessHasAnswered(t *testing.T) {
 	id, outcome := "one", detect.OutcomeNoReply
 	l := newLooker(t, LookerConfig{
 		Inspect: func(context.Context) (detect.Facts, error) {
-			return detect.Facts{detect.UnitInvocation: detect.Word(id)}, nil
+			return detect.Facts{detect.WorkloadRun: detect.Word(id)}, nil
 		},
 		Witnesses: []Witness{fake{name: "http", look: func(context.Context, detect.Facts) detect.Facts {
 			return detect.Facts{detect.HTTPOutcome: detect.Word(outcome)}

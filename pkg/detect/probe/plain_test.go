@@ -200,7 +200,7 @@ func ask(t *testing.T, addr string, words ...string) string {
 }
 
 func unitFacts(process *os.Process, run string, since time.Time) detect.Facts {
-	return detect.Facts{detect.UnitMainPID: detect.Num(float64(process.Pid)), detect.UnitInvocation: detect.Word(run), detect.UnitSince: detect.Num(float64(since.UnixMicro()) / 1e6)}
+	return detect.Facts{detect.WorkloadPID: detect.Num(float64(process.Pid)), detect.WorkloadRun: detect.Word(run), detect.WorkloadSince: detect.Num(float64(since.UnixMicro()) / 1e6)}
 }
 
 // A Redis that loads a dump answers between two pieces of it, and not at all when the pieces are slow.

@@ -83,7 +83,7 @@ func (p *Process) memory(ctx context.Context, main int) detect.Reading {
 
 // mainPID takes the main process from the platform's facts, or says why there is none.
 func mainPID(unit detect.Facts) (int, string) {
-	r, asked := unit[detect.UnitMainPID]
+	r, asked := unit[detect.WorkloadPID]
 	switch {
 	case !asked:
 		return 0, "the platform names no main process"

@@ -78,7 +78,7 @@ func (r *Redis) Look(ctx context.Context, unit detect.Facts) detect.Facts {
 func (r *Redis) remember(f, unit detect.Facts, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	run := unit.Text(detect.UnitInvocation)
+	run := unit.Text(detect.WorkloadRun)
 	out := f.Text(detect.PlainOutcome)
 	switch out {
 	case plainStarting:
@@ -89,7 +89,7 @@ func (r *Redis) remember(f, unit detect.Facts, now time.Time) {
 	if out != plainTimeout || run == "" || f.Text(detect.SocketConnect) == "timeout" {
 		return
 	}
-	since, started := unit.Num(detect.UnitSince)
+	since, started := unit.Num(detect.WorkloadSince)
 	age := now.Sub(time.UnixMicro(int64(since * 1e6)))
 	why := ""
 	switch {

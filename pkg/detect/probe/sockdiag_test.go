@@ -88,7 +88,7 @@ func TestAListenerOfAUnitThatHasEndedIsAStrangers(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(root, "proc", "self", "mounts"), []byte("cgroup2 "+filepath.Join(root, "cg")+" cgroup2 rw 0 0\n"), 0o600))
 	require.NoError(t, os.MkdirAll(filepath.Join(root, "proc", "40"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(root, "proc", "40", "comm"), []byte("gateway\n"), 0o600))
-	ended := detect.Facts{detect.UnitActive: detect.Word("failed")}
+	ended := detect.Facts{detect.WorkloadState: detect.Word(detect.StateFailed)}
 	look := func(unit string, facts detect.Facts, known search) detect.Facts {
 		s := &Socket{unit: unit, proc: procfs{root: filepath.Join(root, "proc")}, last: known}
 		f := detect.Facts{detect.SocketOwnerOurs: detect.NotMeasured("hidden"), detect.SocketOwner: detect.NotMeasured("hidden")}
@@ -102,7 +102,7 @@ func TestAListenerOfAUnitThatHasEndedIsAStrangers(t *testing.T) {
 	require.Equal(t, 40, g.leader())
 
 	f := look("mcp.service", ended, search{asked: true, group: g, found: true})
-	require.Equal(t, detect.Word("old.service"), f[detect.SocketOwnerUnit])
+	require.Equal(t, detect.Word("old.service"), f[detect.SocketOwnerService])
 	require.Equal(t, detect.Word("gateway"), f[detect.SocketOwner])
 	require.Equal(t, detect.Num(40), f[detect.SocketOwnerPID])
 	require.True(t, f.False(detect.SocketOwnerOurs))
@@ -114,7 +114,7 @@ func TestAListenerOfAUnitThatHasEndedIsAStrangers(t *testing.T) {
 	require.True(t, f.False(detect.SocketOwnerOurs))
 	require.Equal(t, "hidden", f[detect.SocketOwner].Err)
 	// Of a unit that runs, or whose state is not known, nothing is concluded.
-	require.NotEmpty(t, look("mcp.service", detect.Facts{detect.UnitActive: detect.Word("active")}, search{asked: true, unitEmpty: true})[detect.SocketOwnerOurs].Err)
+	require.NotEmpty(t, look("mcp.service", detect.Facts{detect.WorkloadState: detect.Word(detect.StateRunning)}, search{asked: true, unitEmpty: true})[detect.SocketOwnerOurs].Err)
 	require.NotEmpty(t, look("mcp.service", nil, search{asked: true, unitEmpty: true})[detect.SocketOwnerOurs].Err)
 	require.NotEmpty(t, look("mcp.service", ended, search{asked: true})[detect.SocketOwnerOurs].Err)
 }

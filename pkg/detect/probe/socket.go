@@ -196,7 +196,7 @@ func (s *Socket) owned(ctx context.Context, ls []listener, unit, f detect.Facts)
 	l := s.pick(ls, main)
 	o, why := s.owner(ctx, l, main)
 	if why != "" {
-		for _, name := range [...]string{detect.SocketOwnerPID, detect.SocketOwner, detect.SocketOwnerUser, detect.SocketOwnerUnit, detect.SocketOwnerOurs} {
+		for _, name := range [...]string{detect.SocketOwnerPID, detect.SocketOwner, detect.SocketOwnerUser, detect.SocketOwnerService, detect.SocketOwnerOurs} {
 			f[name] = detect.NotMeasured(why)
 		}
 		s.byGroup(l, unit, f)
@@ -219,7 +219,7 @@ func (s *Socket) owned(ctx context.Context, ls []listener, unit, f detect.Facts)
 	put(detect.SocketOwner, comm, err)
 	_, path, err := s.proc.cgroup(o.pid)
 	name := unitOf(path)
-	put(detect.SocketOwnerUnit, name, err)
+	put(detect.SocketOwnerService, name, err)
 	switch {
 	case o.ours, s.unit != "" && name == s.unit:
 		f[detect.SocketOwnerOurs] = detect.Flag(true)
@@ -254,8 +254,8 @@ func (s *Socket) doubt(listeners int, path string, unit, f detect.Facts) {
 	if !f.False(detect.SocketOwnerOurs) {
 		return
 	}
-	why := handsOn(f.Text(detect.SocketOwner), path, f.Text(detect.SocketOwnerUnit))
-	dead := over(unit) || unit.Text(detect.UnitSub) == "auto-restart"
+	why := handsOn(f.Text(detect.SocketOwner), path, f.Text(detect.SocketOwnerService))
+	dead := over(unit) || unit.Text(detect.WorkloadState) == detect.StateRetrying
 	main, _ := mainPID(unit)
 	switch {
 	case why == activation:
@@ -312,7 +312,7 @@ func (s *Socket) byGroup(l listener, unit, f detect.Facts) {
 	name := unitOf(k.group.path)
 	switch {
 	case k.found && name != "":
-		f[detect.SocketOwnerUnit] = detect.Word(name)
+		f[detect.SocketOwnerService] = detect.Word(name)
 		if s.unit != "" {
 			f[detect.SocketOwnerOurs] = detect.Flag(name == s.unit)
 		}
@@ -336,8 +336,8 @@ func (s *Socket) byGroup(l listener, unit, f detect.Facts) {
 
 // over reports that the platform says that the unit has ended.
 func over(unit detect.Facts) bool {
-	active := unit.Text(detect.UnitActive)
-	return active == "failed" || active == "inactive"
+	state := unit.Text(detect.WorkloadState)
+	return state == detect.StateFailed || state == detect.StateStopped
 }
 
 // owner finds who holds the socket, from memory while that is still true.

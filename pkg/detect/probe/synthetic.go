@@ -120,7 +120,7 @@ func (s *Synthetic) Look(ctx context.Context, unit detect.Facts) detect.Facts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	start := time.Now()
-	id := unit.Text(detect.UnitInvocation)
+	id := unit.Text(detect.WorkloadRun)
 	if start.Before(s.goodUntil) && id == s.invocation {
 		return detect.Facts{}
 	}

@@ -133,7 +133,7 @@ func TestSyntheticRestsAfterAGoodAnswerOnly(t *testing.T) {
 	defer s.Close()
 	w, err := NewSyntheticHTTP(Endpoint{URL: s.URL, Timeout: patient}, Match{}, time.Hour)
 	require.NoError(t, err)
-	one, two := detect.Facts{detect.UnitInvocation: detect.Word("one")}, detect.Facts{detect.UnitInvocation: detect.Word("two")}
+	one, two := detect.Facts{detect.WorkloadRun: detect.Word("one")}, detect.Facts{detect.WorkloadRun: detect.Word("two")}
 	look := func(unit detect.Facts) string { return syntheticWords(w.Look(t.Context(), unit)) }
 
 	require.Contains(t, look(one), "bad")

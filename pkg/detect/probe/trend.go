@@ -34,7 +34,7 @@ type TrendConfig struct {
 }
 
 // Trend remembers the looks at one target and adds what only a row of them shows: the facts trend.*.
-// It forgets everything when a new process runs (another unit.invocation) and when the clock was set
+// It forgets everything when a new process runs (another workload.run) and when the clock was set
 // back. It is bounded: some hundred numbers. It is safe for concurrent use; looks that come in the wrong
 // order are taken as they come.
 type Trend struct {
@@ -91,7 +91,7 @@ func (t *Trend) inherit(from *Trend) {
 func (t *Trend) Add(at time.Time, f detect.Facts) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if run := f.Text(detect.UnitInvocation); run != "" && run != t.run {
+	if run := f.Text(detect.WorkloadRun); run != "" && run != t.run {
 		t.run = run
 		t.forget()
 	}

@@ -25,15 +25,15 @@ func shown(t *Trend, n int, step time.Duration, look func(i int) detect.Facts) (
 }
 
 func reply(latency float64) detect.Facts {
-	return detect.Facts{detect.UnitInvocation: detect.Word("r1"), detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HTTPLatency: detect.Num(latency)}
+	return detect.Facts{detect.WorkloadRun: detect.Word("r1"), detect.HTTPOutcome: detect.Word(detect.OutcomeReply), detect.HTTPLatency: detect.Num(latency)}
 }
 
 func rss(v float64) detect.Facts {
-	return detect.Facts{detect.UnitInvocation: detect.Word("r1"), detect.ProcessRSS: detect.Num(v)}
+	return detect.Facts{detect.WorkloadRun: detect.Word("r1"), detect.ProcessRSS: detect.Num(v)}
 }
 
 func poolOf(size, free, most float64) detect.Facts {
-	return detect.Facts{detect.UnitInvocation: detect.Word("r1"), detect.PoolSize: detect.Num(size), detect.PoolFree: detect.Num(free), detect.PoolMax: detect.Num(most)}
+	return detect.Facts{detect.WorkloadRun: detect.Word("r1"), detect.PoolSize: detect.Num(size), detect.PoolFree: detect.Num(free), detect.PoolMax: detect.Num(most)}
 }
 
 const mib = 1 << 20
@@ -149,7 +149,7 @@ func TestANewProcessBeginsANewRow(t *testing.T) {
 	tr := NewTrend(TrendConfig{MemoryLimit: 200 * mib})
 	shown(tr, 240, 5*time.Second, func(i int) detect.Facts { return rss(100*mib + float64(i)*mib/10) })
 	next := rss(50 * mib)
-	next[detect.UnitInvocation] = detect.Word("r2")
+	next[detect.WorkloadRun] = detect.Word("r2")
 	tr.Add(trendBegan.Add(21*time.Minute), next)
 	require.Equal(t, "too few looks yet: 1 of 10", next[detect.TrendMemorySlope].Err)
 	require.NotContains(t, next, detect.TrendMemoryLeft)
@@ -185,7 +185,7 @@ func TestTooLittleOrAGapIsNotMeasured(t *testing.T) {
 func TestSmallGapsDoNotMatter(t *testing.T) {
 	f := shown(NewTrend(TrendConfig{MemoryLimit: 300 * mib}), 240, 5*time.Second, func(i int) detect.Facts {
 		if i%40 > 30 { // not measured for 45 s now and then
-			return detect.Facts{detect.UnitInvocation: detect.Word("r1"), detect.ProcessRSS: detect.NotMeasured("hidden")}
+			return detect.Facts{detect.WorkloadRun: detect.Word("r1"), detect.ProcessRSS: detect.NotMeasured("hidden")}
 		}
 		return rss(100*mib + float64(i)*mib/4)
 	})
@@ -333,7 +333,7 @@ func TestAnInheritedTrendGoesOnAndSharesNothing(t *testing.T) {
 	require.True(t, ok, "%v", f)
 	require.InDelta(t, 340*30, left.Seconds(), 60, "by its own limit, at the inherited pace")
 	for i := range 50 { // another process, seen by the old one only
-		old.Add(at.Add(time.Duration(i)*time.Second), detect.Facts{detect.UnitInvocation: detect.Word("r2"), detect.ProcessRSS: detect.Num(1)})
+		old.Add(at.Add(time.Duration(i)*time.Second), detect.Facts{detect.WorkloadRun: detect.Word("r2"), detect.ProcessRSS: detect.Num(1)})
 	}
 	f = look(61)
 	heir.Add(at.Add(30*time.Second), f)

@@ -38,7 +38,7 @@ func TestOneLinePerNotice(t *testing.T) {
 	require.Equal(t, []zapcore.Level{zapcore.ErrorLevel, zapcore.InfoLevel, zapcore.InfoLevel, zapcore.InfoLevel}, levels)
 	f := logs.All()[0].ContextMap()
 	require.Equal(t, "[P1] Problem: codebase-mcp is down: no process serves port 8000 (web-1)", f["title"])
-	require.Equal(t, "unit.restart codebase-mcp.service: done, down again after 15 s", f["tried"])
+	require.Equal(t, "restart codebase-mcp.service: done, down again after 15 s", f["tried"])
 	require.Equal(t, "inc/t0", f["key"])
 }
 

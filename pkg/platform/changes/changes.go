@@ -45,7 +45,7 @@ func (m *Mailbox) Put(c platform.Change) {
 		m.waiting[c.Unit] = p
 		m.order = append(m.order, c.Unit)
 	}
-	if c.Facts.Text(detect.UnitDeparture) != detect.DepartureNone {
+	if c.Facts.Text(detect.WorkloadDeparture) != detect.DepartureNone {
 		p.departed, p.latest = &c, nil
 	} else {
 		p.latest = &c

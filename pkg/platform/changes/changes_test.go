@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func change(unit, active, departure string) platform.Change {
 	return platform.Change{Unit: unit, Facts: detect.Facts{
-		detect.UnitActive: detect.Word(active), detect.UnitDeparture: detect.Word(departure)}}
+		detect.WorkloadState: detect.Word(active), detect.WorkloadDeparture: detect.Word(departure)}}
 }
 
 func drain(m *Mailbox) (got []string) {
@@ -26,7 +26,7 @@ func drain(m *Mailbox) (got []string) {
 		if !ok {
 			return got
 		}
-		got = append(got, fmt.Sprintf("%s %s %s", c.Unit, c.Facts.Text(detect.UnitActive), c.Facts.Text(detect.UnitDeparture)))
+		got = append(got, fmt.Sprintf("%s %s %s", c.Unit, c.Facts.Text(detect.WorkloadState), c.Facts.Text(detect.WorkloadDeparture)))
 	}
 }
 

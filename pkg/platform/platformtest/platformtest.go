@@ -48,7 +48,7 @@ type Units struct {
 	OperatorStop  func(t *testing.T, unit string)     // a person stops the unit by the platform's own tools
 	OperatorStart func(t *testing.T, unit string)     // a person starts it
 
-	// EnvFile and EnvKey are a variable of Plain that unit.set-env may set, and Env reads it from
+	// EnvFile and EnvKey are a variable of Plain that set-env may set, and Env reads it from
 	// the running process. EnvKey is empty when the adapter does not support the verb.
 	EnvFile, EnvKey string
 	Env             func(t *testing.T, unit, key string) string
@@ -128,9 +128,9 @@ func (h Harness) endedContext(t *testing.T) {
 		return
 	}
 	h.stopped(t, a, h.Units.Plain)
-	_, err := a.Do(ctx, strategy.Action{Verb: strategy.UnitStart, Object: h.Units.Plain, Timeout: patience})
+	_, err := a.Do(ctx, strategy.Action{Verb: strategy.Start, Object: h.Units.Plain, Timeout: patience})
 	require.Error(t, err)
-	require.NotEqual(t, "active", h.facts(t, a, h.Units.Plain).Text(detect.UnitActive), "it was started all the same")
+	require.NotEqual(t, detect.StateRunning, h.facts(t, a, h.Units.Plain).Text(detect.WorkloadState), "it was started all the same")
 }
 
 // facts inspects a unit.
@@ -167,16 +167,16 @@ func (h Harness) do(t *testing.T, a platform.Adapter, v strategy.Verb, unit stri
 	return rep
 }
 
-func active(f detect.Facts) bool { return f.Text(detect.UnitActive) == "active" }
+func active(f detect.Facts) bool { return f.Text(detect.WorkloadState) == detect.StateRunning }
 func resting(f detect.Facts) bool {
-	s := f.Text(detect.UnitActive)
-	return s == "inactive" || s == "failed"
+	s := f.Text(detect.WorkloadState)
+	return s == detect.StateStopped || s == detect.StateFailed
 }
 
 // running makes sure that a unit runs, in a process of its own, and returns its facts.
 func (h Harness) running(t *testing.T, a platform.Adapter, unit string) detect.Facts {
 	t.Helper()
-	h.do(t, a, strategy.UnitStart, unit, map[string]string{strategy.ArgReset: "yes"})
+	h.do(t, a, strategy.Start, unit, map[string]string{strategy.ArgReset: "yes"})
 	f := h.await(t, a, unit, "active", active)
 	if unit == h.Units.Stubborn {
 		h.untilItIgnoresTerm(t)
@@ -212,6 +212,6 @@ func (h Harness) signal(t *testing.T, unit string, sig syscall.Signal) {
 // stopped makes sure that a unit does not run.
 func (h Harness) stopped(t *testing.T, a platform.Adapter, unit string) {
 	t.Helper()
-	h.do(t, a, strategy.UnitStop, unit, map[string]string{strategy.ArgStopGrace: grace.String()})
+	h.do(t, a, strategy.Stop, unit, map[string]string{strategy.ArgStopGrace: grace.String()})
 	h.await(t, a, unit, "stopped", resting)
 }

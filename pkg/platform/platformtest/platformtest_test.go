@@ -41,7 +41,7 @@ func (f flawed) Do(ctx context.Context, a strategy.Action) (platform.Report, err
 	switch {
 	case f.defect == "accepts any verb" && !platform.Supports(f.Adapter, a.Verb),
 		f.defect == "takes no object for everything" && a.Object == "",
-		f.defect == "says done without doing" && a.Verb == strategy.UnitRestart,
+		f.defect == "says done without doing" && a.Verb == strategy.Restart,
 		f.defect == "takes nonsense" && a.Args[strategy.ArgStopGrace] == "soon":
 		return done, nil
 	case f.defect == "ignores the grace":
@@ -60,8 +60,8 @@ func (f flawed) Do(ctx context.Context, a strategy.Action) (platform.Report, err
 			return done, nil
 		}
 		return rep, err
-	case f.defect == "restarts what runs" && a.Verb == strategy.UnitStart:
-		a.Verb = strategy.UnitRestart
+	case f.defect == "restarts what runs" && a.Verb == strategy.Start:
+		a.Verb = strategy.Restart
 	}
 	return f.Adapter.Do(ctx, a)
 }
@@ -71,15 +71,15 @@ func (f flawed) Watch(ctx context.Context, units []string, changed func(platform
 	case "forgets crashes":
 		inner := changed
 		changed = func(c platform.Change) {
-			if c.Facts.Text(detect.UnitDeparture) != detect.DepartureCrash {
+			if c.Facts.Text(detect.WorkloadDeparture) != detect.DepartureCrash {
 				inner(c)
 			}
 		}
 	case "takes our actions for a person's":
 		inner := changed
 		changed = func(c platform.Change) {
-			if c.Facts.Text(detect.UnitDeparture) == detect.DepartureBySelf {
-				c.Facts[detect.UnitDeparture] = detect.Word(detect.DepartureStopped)
+			if c.Facts.Text(detect.WorkloadDeparture) == detect.DepartureBySelf {
+				c.Facts[detect.WorkloadDeparture] = detect.Word(detect.DepartureStopped)
 			}
 			inner(c)
 		}
@@ -115,7 +115,7 @@ func TestSuiteOnAnAdapterWithADefect(t *testing.T) {
 			PID: func(t *testing.T, unit string) int {
 				f, err := current.Inspect(t.Context(), unit)
 				require.NoError(t, err)
-				return int(f[detect.UnitMainPID].Value)
+				return int(f[detect.WorkloadPID].Value)
 			},
 			OperatorStop:  func(t *testing.T, unit string) { require.NoError(t, current.OperatorStop(t.Context(), unit)) },
 			OperatorStart: func(t *testing.T, unit string) { require.NoError(t, current.OperatorStart(t.Context(), unit)) },

@@ -45,16 +45,16 @@ func (h Harness) inspectRunning(t *testing.T) {
 	h.stopped(t, a, unit)
 	began := time.Now()
 	f := h.running(t, a, unit)
-	require.Equal(t, "loaded", f.Text(detect.UnitLoad))
-	require.NotEmpty(t, f.Text(detect.UnitInvocation))
-	pid, ok := f.Num(detect.UnitMainPID)
+	require.Empty(t, f.Text(detect.WorkloadMissing))
+	require.NotEmpty(t, f.Text(detect.WorkloadRun))
+	pid, ok := f.Num(detect.WorkloadPID)
 	require.True(t, ok)
 	require.Greater(t, pid, 0.0)
-	since, ok := f.Num(detect.UnitSince)
+	since, ok := f.Num(detect.WorkloadSince)
 	require.True(t, ok)
-	require.InDelta(t, float64(began.UnixMicro())/1e6, since, patience.Seconds(), "unit.since is in Unix seconds")
-	require.Equal(t, detect.DepartureNone, f.Text(detect.UnitDeparture))
-	require.NotContains(t, f, detect.UnitJob, "no job runs")
+	require.InDelta(t, float64(began.UnixMicro())/1e6, since, patience.Seconds(), "workload.since is in Unix seconds")
+	require.Equal(t, detect.DepartureNone, f.Text(detect.WorkloadDeparture))
+	require.NotContains(t, f, detect.WorkloadPending, "no job runs")
 	h.await(t, a, unit, "resident memory of more than 10 kB (process.rss is in bytes)", func(f detect.Facts) bool {
 		rss, ok := f.Num(detect.ProcessRSS)
 		return ok && rss > 10e3
@@ -64,9 +64,9 @@ func (h Harness) inspectRunning(t *testing.T) {
 func (h Harness) missing(t *testing.T) {
 	a := h.New(t)
 	f := h.facts(t, a, h.Units.Missing)
-	require.Equal(t, "not-found", f.Text(detect.UnitLoad))
-	require.Equal(t, "inactive", f.Text(detect.UnitActive))
-	for _, v := range []strategy.Verb{strategy.UnitStart, strategy.UnitRestart, strategy.UnitStop, strategy.UnitKill} {
+	require.NotEmpty(t, f.Text(detect.WorkloadMissing))
+	require.Equal(t, detect.StateStopped, f.Text(detect.WorkloadState))
+	for _, v := range []strategy.Verb{strategy.Start, strategy.Restart, strategy.Stop, strategy.Kill} {
 		rep, err := a.Do(t.Context(), strategy.Action{Verb: v, Object: h.Units.Missing, Timeout: patience})
 		require.Error(t, err, "%s", v)
 		require.Equal(t, platform.Failed, rep.Result, "%s", v)
@@ -77,61 +77,61 @@ func (h Harness) missing(t *testing.T) {
 func (h Harness) startTwice(t *testing.T) {
 	a := h.New(t)
 	before := h.running(t, a, h.Units.Plain)
-	h.do(t, a, strategy.UnitStart, h.Units.Plain, nil)
+	h.do(t, a, strategy.Start, h.Units.Plain, nil)
 	after := h.facts(t, a, h.Units.Plain)
-	require.Equal(t, before[detect.UnitInvocation], after[detect.UnitInvocation])
-	require.Equal(t, before[detect.UnitMainPID], after[detect.UnitMainPID])
+	require.Equal(t, before[detect.WorkloadRun], after[detect.WorkloadRun])
+	require.Equal(t, before[detect.WorkloadPID], after[detect.WorkloadPID])
 }
 
 func (h Harness) restart(t *testing.T) {
 	a := h.New(t)
 	before := h.running(t, a, h.Units.Plain)
-	rep := h.do(t, a, strategy.UnitRestart, h.Units.Plain, map[string]string{strategy.ArgStopGrace: "10s"})
+	rep := h.do(t, a, strategy.Restart, h.Units.Plain, map[string]string{strategy.ArgStopGrace: "10s"})
 	after := h.facts(t, a, h.Units.Plain)
 	require.True(t, active(after))
-	require.NotEqual(t, before[detect.UnitInvocation], after[detect.UnitInvocation], "a restart is a new run")
-	require.NotEqual(t, before[detect.UnitMainPID], after[detect.UnitMainPID])
-	require.Contains(t, rep.Detail, after.Text(detect.UnitInvocation), "the report names the run that it saw")
-	require.Greater(t, after[detect.UnitSince].Value, before[detect.UnitSince].Value)
+	require.NotEqual(t, before[detect.WorkloadRun], after[detect.WorkloadRun], "a restart is a new run")
+	require.NotEqual(t, before[detect.WorkloadPID], after[detect.WorkloadPID])
+	require.Contains(t, rep.Detail, after.Text(detect.WorkloadRun), "the report names the run that it saw")
+	require.Greater(t, after[detect.WorkloadSince].Value, before[detect.WorkloadSince].Value)
 }
 
 func (h Harness) restartStopped(t *testing.T) {
 	a := h.New(t)
 	h.stopped(t, a, h.Units.Plain)
-	h.do(t, a, strategy.UnitRestart, h.Units.Plain, nil)
+	h.do(t, a, strategy.Restart, h.Units.Plain, nil)
 	require.True(t, active(h.facts(t, a, h.Units.Plain)))
 }
 
 func (h Harness) stop(t *testing.T) {
 	a := h.New(t)
 	h.running(t, a, h.Units.Plain)
-	h.do(t, a, strategy.UnitStop, h.Units.Plain, map[string]string{strategy.ArgStopGrace: "10s"})
+	h.do(t, a, strategy.Stop, h.Units.Plain, map[string]string{strategy.ArgStopGrace: "10s"})
 	f := h.facts(t, a, h.Units.Plain)
 	require.True(t, resting(f), "%v", f)
-	require.Zero(t, f[detect.UnitMainPID].Value)
-	h.do(t, a, strategy.UnitStop, h.Units.Plain, nil) // there is nothing left to stop
+	require.Zero(t, f[detect.WorkloadPID].Value)
+	h.do(t, a, strategy.Stop, h.Units.Plain, nil) // there is nothing left to stop
 }
 
 func (h Harness) kill(t *testing.T) {
 	a := h.New(t)
 	before := h.running(t, a, h.Units.Stubborn)
-	h.do(t, a, strategy.UnitKill, h.Units.Stubborn, nil)
+	h.do(t, a, strategy.Kill, h.Units.Stubborn, nil)
 	f := h.await(t, a, h.Units.Stubborn, "the end", resting)
-	require.Zero(t, f[detect.UnitMainPID].Value)
+	require.Zero(t, f[detect.WorkloadPID].Value)
 	h.running(t, a, h.Units.Stubborn)
-	require.NotEqual(t, before[detect.UnitInvocation], h.facts(t, a, h.Units.Stubborn)[detect.UnitInvocation])
+	require.NotEqual(t, before[detect.WorkloadRun], h.facts(t, a, h.Units.Stubborn)[detect.WorkloadRun])
 }
 
 func (h Harness) killNothing(t *testing.T) {
 	a := h.New(t)
 	h.stopped(t, a, h.Units.Plain)
-	rep := h.do(t, a, strategy.UnitKill, h.Units.Plain, nil)
+	rep := h.do(t, a, strategy.Kill, h.Units.Plain, nil)
 	require.Contains(t, rep.Detail, "no process")
 }
 
 func (h Harness) stubborn(t *testing.T) {
 	a := h.New(t)
-	for _, v := range []strategy.Verb{strategy.UnitRestart, strategy.UnitStop} {
+	for _, v := range []strategy.Verb{strategy.Restart, strategy.Stop} {
 		before := h.running(t, a, h.Units.Stubborn)
 		began := time.Now()
 		rep := h.do(t, a, v, h.Units.Stubborn, map[string]string{strategy.ArgStopGrace: grace.String()})
@@ -140,9 +140,9 @@ func (h Harness) stubborn(t *testing.T) {
 		require.Less(t, took, grace+patience/2, "%s does not wait for the platform's own patience", v)
 		require.Contains(t, rep.Detail, "killed", "%s says that it had to kill", v)
 		after := h.facts(t, a, h.Units.Stubborn)
-		require.Equal(t, v == strategy.UnitRestart, active(after), "%s", v)
-		if v == strategy.UnitRestart {
-			require.NotEqual(t, before[detect.UnitInvocation], after[detect.UnitInvocation])
+		require.Equal(t, v == strategy.Restart, active(after), "%s", v)
+		if v == strategy.Restart {
+			require.NotEqual(t, before[detect.WorkloadRun], after[detect.WorkloadRun])
 		}
 	}
 }
@@ -152,21 +152,21 @@ func (h Harness) frozen(t *testing.T) {
 	before := h.running(t, a, h.Units.Plain)
 	h.signal(t, h.Units.Plain, syscall.SIGSTOP)
 	h.await(t, a, h.Units.Plain, "state T", func(f detect.Facts) bool { return f.Text(detect.ProcessState) == "T" })
-	h.do(t, a, strategy.UnitRestart, h.Units.Plain, map[string]string{strategy.ArgStopGrace: grace.String()})
+	h.do(t, a, strategy.Restart, h.Units.Plain, map[string]string{strategy.ArgStopGrace: grace.String()})
 	after := h.facts(t, a, h.Units.Plain)
 	require.True(t, active(after))
-	require.NotEqual(t, before[detect.UnitInvocation], after[detect.UnitInvocation])
+	require.NotEqual(t, before[detect.WorkloadRun], after[detect.WorkloadRun])
 }
 
 func (h Harness) timeout(t *testing.T) {
 	a := h.New(t)
 	h.running(t, a, h.Units.Stubborn)
 	began := time.Now()
-	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitStop, Object: h.Units.Stubborn, Timeout: grace})
+	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Stop, Object: h.Units.Stubborn, Timeout: grace})
 	require.Error(t, err)
 	require.Equal(t, platform.TimedOut, rep.Result, rep.Detail)
 	require.Less(t, time.Since(began), patience/2)
-	h.do(t, a, strategy.UnitKill, h.Units.Stubborn, nil)
+	h.do(t, a, strategy.Kill, h.Units.Stubborn, nil)
 	h.await(t, a, h.Units.Stubborn, "the end", resting)
 }
 
@@ -178,11 +178,11 @@ func (h Harness) cancel(t *testing.T) {
 	timer := time.AfterFunc(grace, func() { cancel(cause) })
 	defer timer.Stop()
 	began := time.Now()
-	rep, err := a.Do(ctx, strategy.Action{Verb: strategy.UnitStop, Object: h.Units.Stubborn, Timeout: patience})
+	rep, err := a.Do(ctx, strategy.Action{Verb: strategy.Stop, Object: h.Units.Stubborn, Timeout: patience})
 	require.Error(t, err)
 	require.Equal(t, platform.Unknown, rep.Result, "%s: the stop was begun, and nobody saw its end", rep.Detail)
 	require.Less(t, time.Since(began), patience/2)
-	h.do(t, a, strategy.UnitKill, h.Units.Stubborn, nil)
+	h.do(t, a, strategy.Kill, h.Units.Stubborn, nil)
 	h.await(t, a, h.Units.Stubborn, "the end", resting)
 }
 
@@ -190,20 +190,20 @@ func (h Harness) nonsense(t *testing.T) {
 	a := h.New(t)
 	before := h.running(t, a, h.Units.Plain)
 	for _, args := range []map[string]string{{strategy.ArgStopGrace: "soon"}, {strategy.ArgStopGrace: "-1s"}} {
-		rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitRestart, Object: h.Units.Plain, Args: args, Timeout: patience})
+		rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Restart, Object: h.Units.Plain, Args: args, Timeout: patience})
 		require.Error(t, err, "%v", args)
 		require.Equal(t, platform.Failed, rep.Result)
 	}
-	if platform.Supports(a, strategy.UnitSetMemoryMax) {
+	if platform.Supports(a, strategy.SetMemory) {
 		for _, bytes := range []string{"", "0", "-1", "lots", "4096"} {
-			rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitSetMemoryMax, Object: h.Units.Plain,
+			rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.SetMemory, Object: h.Units.Plain,
 				Args: map[string]string{strategy.ArgBytes: bytes}, Timeout: patience})
 			require.Error(t, err, "bytes=%q", bytes)
 			require.Equal(t, platform.Failed, rep.Result)
 		}
 	}
 	after := h.facts(t, a, h.Units.Plain)
-	require.Equal(t, before[detect.UnitInvocation], after[detect.UnitInvocation], "nothing may have happened")
+	require.Equal(t, before[detect.WorkloadRun], after[detect.WorkloadRun], "nothing may have happened")
 }
 
 // outdated: between a decision and its action somebody restarts the unit, or stops it.
@@ -220,19 +220,19 @@ func (h Harness) outdated(t *testing.T) {
 		require.Equal(t, platform.Failed, rep.Result, "nothing was done, so the outcome is known")
 	}
 	before := h.running(t, a, unit)
-	h.do(t, a, strategy.UnitRestart, unit, nil)
+	h.do(t, a, strategy.Restart, unit, nil)
 	now := h.facts(t, a, unit)
-	for _, v := range []strategy.Verb{strategy.UnitRestart, strategy.UnitKill, strategy.UnitStop} {
+	for _, v := range []strategy.Verb{strategy.Restart, strategy.Kill, strategy.Stop} {
 		refused(v, before)
 	}
-	require.Equal(t, now[detect.UnitMainPID], h.facts(t, a, unit)[detect.UnitMainPID], "nothing may have happened")
+	require.Equal(t, now[detect.WorkloadPID], h.facts(t, a, unit)[detect.WorkloadPID], "nothing may have happened")
 	h.stopped(t, a, unit)
-	refused(strategy.UnitRestart, now)
+	refused(strategy.Restart, now)
 	require.True(t, resting(h.facts(t, a, unit)), "what was stopped meanwhile stays so")
-	rep, err := decided(strategy.UnitStart, h.facts(t, a, unit))
+	rep, err := decided(strategy.Start, h.facts(t, a, unit))
 	require.NoError(t, err)
 	require.Equal(t, platform.Done, rep.Result)
-	rep, err = decided(strategy.UnitRestart, h.facts(t, a, unit))
+	rep, err = decided(strategy.Restart, h.facts(t, a, unit))
 	require.NoError(t, err, "it is as it was seen")
 	require.Equal(t, platform.Done, rep.Result)
 }
@@ -257,7 +257,7 @@ func (h Harness) concurrent(t *testing.T) {
 			if i > 1 {
 				return
 			}
-			if rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitRestart, Object: unit, Args: args, Timeout: patience}); err != nil || rep.Result != platform.Done {
+			if rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Restart, Object: unit, Args: args, Timeout: patience}); err != nil || rep.Result != platform.Done {
 				errs <- errors.Join(err, errors.New(rep.Detail))
 			}
 		})
@@ -277,14 +277,14 @@ func (h Harness) setEnv(t *testing.T) {
 	h.running(t, a, u.Plain)
 	before := u.Env(t, u.Plain, u.EnvKey)
 	set := func(value string) platform.Report {
-		return h.do(t, a, strategy.UnitSetEnv, u.Plain, map[string]string{strategy.ArgFile: u.EnvFile, strategy.ArgKey: u.EnvKey, strategy.ArgValue: value})
+		return h.do(t, a, strategy.SetEnv, u.Plain, map[string]string{strategy.ArgFile: u.EnvFile, strategy.ArgKey: u.EnvKey, strategy.ArgValue: value})
 	}
 	set("47")
 	require.Equal(t, before, u.Env(t, u.Plain, u.EnvKey), "the running process keeps its environment")
-	h.do(t, a, strategy.UnitRestart, u.Plain, nil)
+	h.do(t, a, strategy.Restart, u.Plain, nil)
 	require.Equal(t, "47", u.Env(t, u.Plain, u.EnvKey))
 	require.Contains(t, set("").Detail, "47", "the report says what it was before")
-	h.do(t, a, strategy.UnitRestart, u.Plain, nil)
+	h.do(t, a, strategy.Restart, u.Plain, nil)
 	require.Equal(t, before, u.Env(t, u.Plain, u.EnvKey))
 
 	for _, bad := range []map[string]string{
@@ -293,7 +293,7 @@ func (h Harness) setEnv(t *testing.T) {
 		{strategy.ArgFile: "/etc/passwd", strategy.ArgKey: u.EnvKey, strategy.ArgValue: "1"},
 		{strategy.ArgFile: "../" + u.EnvFile, strategy.ArgKey: u.EnvKey, strategy.ArgValue: "1"},
 	} {
-		rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitSetEnv, Object: u.Plain, Args: bad, Timeout: patience})
+		rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.SetEnv, Object: u.Plain, Args: bad, Timeout: patience})
 		require.Error(t, err, "%v", bad)
 		require.Equal(t, platform.Failed, rep.Result)
 	}

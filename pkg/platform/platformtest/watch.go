@@ -88,18 +88,18 @@ func (l *listener) until(what string, never []string, ok func(detect.Facts) bool
 	l.t.Helper()
 	for {
 		c := l.next(what)
-		require.NotContains(l.t, never, c.Facts.Text(detect.UnitDeparture), "while waiting for %s: %v", what, c.Facts)
+		require.NotContains(l.t, never, c.Facts.Text(detect.WorkloadDeparture), "while waiting for %s: %v", what, c.Facts)
 		if ok(c.Facts) {
 			return c.Facts
 		}
 	}
 }
 
-func quiet(f detect.Facts) bool { _, busy := f[detect.UnitJob]; return !busy }
+func quiet(f detect.Facts) bool { _, busy := f[detect.WorkloadPending]; return !busy }
 
 func departed(word string) func(detect.Facts) bool {
 	return func(f detect.Facts) bool {
-		return resting(f) && quiet(f) && f.Text(detect.UnitDeparture) == word
+		return resting(f) && quiet(f) && f.Text(detect.WorkloadDeparture) == word
 	}
 }
 
@@ -110,7 +110,7 @@ func (h Harness) watchReportsOnce(t *testing.T) {
 	l := h.listen(t, a, h.Units.Plain)
 	h.running(t, a, h.Units.Stubborn)
 	h.stopped(t, a, h.Units.Stubborn)
-	h.do(t, a, strategy.UnitRestart, h.Units.Plain, nil)
+	h.do(t, a, strategy.Restart, h.Units.Plain, nil)
 	l.until("the restart", nil, func(f detect.Facts) bool { return active(f) && quiet(f) })
 	l.stop()
 }
@@ -123,15 +123,15 @@ func (h Harness) watchCrash(t *testing.T) {
 	h.signal(t, h.Units.Plain, syscall.SIGKILL)
 	f := l.until("the crash", []string{detect.DepartureStopped, detect.DepartureBySelf}, departed(detect.DepartureCrash))
 	t.Logf("told of the crash after %s", time.Since(began))
-	require.Equal(t, "killed", f.Text(detect.UnitExitKind))
-	require.Equal(t, 9.0, f[detect.UnitExitCode].Value)
-	require.NotEmpty(t, f.Text(detect.UnitOperatorNote), "the departure is explained")
-	require.Equal(t, detect.DepartureCrash, h.facts(t, a, h.Units.Plain).Text(detect.UnitDeparture))
+	require.Equal(t, "killed", f.Text(detect.WorkloadExitKind))
+	require.Equal(t, 9.0, f[detect.WorkloadExitCode].Value)
+	require.NotEmpty(t, f.Text(detect.WorkloadNote), "the departure is explained")
+	require.Equal(t, detect.DepartureCrash, h.facts(t, a, h.Units.Plain).Text(detect.WorkloadDeparture))
 
-	h.do(t, a, strategy.UnitStart, h.Units.Plain, map[string]string{strategy.ArgReset: "yes"})
+	h.do(t, a, strategy.Start, h.Units.Plain, map[string]string{strategy.ArgReset: "yes"})
 	f = l.until("the way back", nil, func(f detect.Facts) bool { return active(f) && quiet(f) })
-	require.NotEqual(t, before[detect.UnitInvocation], f[detect.UnitInvocation])
-	require.Equal(t, detect.DepartureNone, f.Text(detect.UnitDeparture))
+	require.NotEqual(t, before[detect.WorkloadRun], f[detect.WorkloadRun])
+	require.Equal(t, detect.DepartureNone, f.Text(detect.WorkloadDeparture))
 }
 
 func (h Harness) watchTerminate(t *testing.T) {
@@ -148,10 +148,10 @@ func (h Harness) watchOperatorStop(t *testing.T) {
 	l := h.listen(t, a, h.Units.Plain)
 	h.Units.OperatorStop(t, h.Units.Plain)
 	l.until("the stop", []string{detect.DepartureCrash, detect.DepartureBySelf, detect.DepartureSIGTERM}, departed(detect.DepartureStopped))
-	require.Equal(t, detect.DepartureStopped, h.facts(t, a, h.Units.Plain).Text(detect.UnitDeparture))
+	require.Equal(t, detect.DepartureStopped, h.facts(t, a, h.Units.Plain).Text(detect.WorkloadDeparture))
 	h.Units.OperatorStart(t, h.Units.Plain)
 	f := l.until("the start", nil, func(f detect.Facts) bool { return active(f) && quiet(f) })
-	require.Equal(t, detect.DepartureNone, f.Text(detect.UnitDeparture), "the hold is over: it was started again")
+	require.Equal(t, detect.DepartureNone, f.Text(detect.WorkloadDeparture), "the hold is over: it was started again")
 }
 
 func (h Harness) watchOurs(t *testing.T) {
@@ -159,16 +159,16 @@ func (h Harness) watchOurs(t *testing.T) {
 	h.running(t, a, h.Units.Plain)
 	l := h.listen(t, a, h.Units.Plain)
 	never := []string{detect.DepartureStopped, detect.DepartureRestart, detect.DepartureCrash, detect.DepartureSIGTERM}
-	h.do(t, a, strategy.UnitStop, h.Units.Plain, nil)
+	h.do(t, a, strategy.Stop, h.Units.Plain, nil)
 	l.until("our stop", never, departed(detect.DepartureBySelf))
-	h.do(t, a, strategy.UnitStart, h.Units.Plain, nil)
+	h.do(t, a, strategy.Start, h.Units.Plain, nil)
 	l.until("our start", never, func(f detect.Facts) bool { return active(f) && quiet(f) })
-	h.do(t, a, strategy.UnitRestart, h.Units.Plain, nil)
-	run := h.facts(t, a, h.Units.Plain)[detect.UnitInvocation]
+	h.do(t, a, strategy.Restart, h.Units.Plain, nil)
+	run := h.facts(t, a, h.Units.Plain)[detect.WorkloadRun]
 	l.until("our restart", never, func(f detect.Facts) bool {
-		return active(f) && quiet(f) && f[detect.UnitInvocation] == run
+		return active(f) && quiet(f) && f[detect.WorkloadRun] == run
 	})
-	h.do(t, a, strategy.UnitKill, h.Units.Plain, nil)
+	h.do(t, a, strategy.Kill, h.Units.Plain, nil)
 	l.until("our kill", never, departed(detect.DepartureBySelf))
 }
 
@@ -192,14 +192,14 @@ func (h Harness) watchSlow(t *testing.T) {
 	<-hold // the listener is stuck in its first call
 	h.signal(t, h.Units.Plain, syscall.SIGKILL)
 	h.await(t, a, h.Units.Plain, "the crash", resting)
-	h.do(t, a, strategy.UnitStart, h.Units.Plain, map[string]string{strategy.ArgReset: "yes"})
-	run := h.facts(t, a, h.Units.Plain)[detect.UnitInvocation]
+	h.do(t, a, strategy.Start, h.Units.Plain, map[string]string{strategy.ArgReset: "yes"})
+	run := h.facts(t, a, h.Units.Plain)[detect.WorkloadRun]
 	close(release)
 	l := &listener{t: t, changes: changes}
 	crashed := false
 	l.until("the last state", nil, func(f detect.Facts) bool {
-		crashed = crashed || f.Text(detect.UnitDeparture) == detect.DepartureCrash
-		return active(f) && quiet(f) && f[detect.UnitInvocation] == run
+		crashed = crashed || f.Text(detect.WorkloadDeparture) == detect.DepartureCrash
+		return active(f) && quiet(f) && f[detect.WorkloadRun] == run
 	})
 	require.True(t, crashed, "the crash in between is reported too")
 	cancel()
@@ -210,9 +210,9 @@ func (h Harness) watchedFact(t *testing.T) {
 	a := h.New(t)
 	h.running(t, a, h.Units.Plain)
 	l := h.listen(t, a, h.Units.Plain)
-	require.True(t, h.facts(t, a, h.Units.Plain).True(detect.UnitWatched))
+	require.True(t, h.facts(t, a, h.Units.Plain).True(detect.WorkloadWatched))
 	l.stop()
-	require.True(t, h.facts(t, a, h.Units.Plain).False(detect.UnitWatched))
+	require.True(t, h.facts(t, a, h.Units.Plain).False(detect.WorkloadWatched))
 }
 
 func (h Harness) watchNothing(t *testing.T) {

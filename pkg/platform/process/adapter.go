@@ -35,7 +35,7 @@ type Unit struct {
 // Options configures an adapter.
 type Options struct {
 	Units []Unit
-	// EnvDir is the absolute path of the directory of environment files, "" when unit.set-env is
+	// EnvDir is the absolute path of the directory of environment files, "" when set-env is
 	// not supported; EnvKeys are the variables that may be set there.
 	EnvDir  string
 	EnvKeys []string
@@ -50,7 +50,7 @@ type Options struct {
 type Adapter struct {
 	opt   Options
 	log   *zap.Logger
-	env   *envfile.Dir // nil: unit.set-env is not supported
+	env   *envfile.Dir // nil: set-env is not supported
 	units map[string]*unit
 	spawn chan func() // to the goroutine that starts processes
 	wg    sync.WaitGroup
@@ -138,9 +138,9 @@ func (a *Adapter) Close() {
 
 // Verbs implements [platform.Adapter].
 func (a *Adapter) Verbs() []strategy.Verb {
-	v := []strategy.Verb{strategy.UnitStart, strategy.UnitStop, strategy.UnitRestart, strategy.UnitKill, strategy.UnitResetFailed}
+	v := []strategy.Verb{strategy.Start, strategy.Stop, strategy.Restart, strategy.Kill, strategy.ResetFailed}
 	if a.env != nil {
-		v = append(v, strategy.UnitSetEnv)
+		v = append(v, strategy.SetEnv)
 	}
 	return v
 }
@@ -148,12 +148,12 @@ func (a *Adapter) Verbs() []strategy.Verb {
 // OperatorStop stops a unit as a person would: its departure is "stopped", and recoveryd leaves
 // it alone.
 func (a *Adapter) OperatorStop(ctx context.Context, name string) error {
-	return a.byPerson(ctx, strategy.UnitStop, name)
+	return a.byPerson(ctx, strategy.Stop, name)
 }
 
 // OperatorStart starts a unit as a person would.
 func (a *Adapter) OperatorStart(ctx context.Context, name string) error {
-	return a.byPerson(ctx, strategy.UnitStart, name)
+	return a.byPerson(ctx, strategy.Start, name)
 }
 
 func (a *Adapter) byPerson(ctx context.Context, v strategy.Verb, name string) error {

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"syscall"
 	"time"
 
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/platform"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -21,7 +21,7 @@ func (a *Adapter) Do(ctx context.Context, act strategy.Action) (platform.Report,
 	}
 	u := a.units[act.Object]
 	if u == nil {
-		return notBegun(act, "there is no such unit", fmt.Errorf("unit %q is not defined", act.Object))
+		return notBegun(act, "there is no such program", fmt.Errorf("program %q is not defined", act.Object))
 	}
 	return u.perform(ctx, act, true)
 }
@@ -48,14 +48,14 @@ func (u *unit) perform(ctx context.Context, act strategy.Action, ours bool) (pla
 		ctx, cancel = context.WithTimeoutCause(ctx, act.Timeout, errActionTimeout)
 		defer cancel()
 	}
-	if act.Verb == strategy.UnitSetEnv {
+	if act.Verb == strategy.SetEnv {
 		return u.setEnv(act)
 	}
 	select {
 	case u.turn <- struct{}{}:
 		defer func() { <-u.turn }()
 	case <-ctx.Done():
-		return notBegun(act, "another action works on the unit", context.Cause(ctx))
+		return notBegun(act, "another action works on it", context.Cause(ctx))
 	}
 	if u.adapter.isClosed() {
 		return notBegun(act, "the platform is closed", errors.New("the process platform is closed"))
@@ -64,16 +64,16 @@ func (u *unit) perform(ctx context.Context, act strategy.Action, ours bool) (pla
 		return notBegun(act, why, platform.ErrOutdated)
 	}
 	switch act.Verb {
-	case strategy.UnitKill:
+	case strategy.Kill:
 		return u.kill(ctx, act, ours)
-	case strategy.UnitResetFailed:
+	case strategy.ResetFailed:
 		u.resetFailed()
 		return platform.Report{Result: platform.Done, Detail: "the failed state is cleared"}, nil
 	}
-	u.begin(strings.TrimPrefix(string(act.Verb), "unit."), ours)
+	u.begin(string(act.Verb), ours)
 	defer u.over()
 	note := ""
-	if act.Verb != strategy.UnitStart {
+	if act.Verb != strategy.Start {
 		killed, err := u.stop(ctx, act, grace, ours)
 		if err != nil {
 			return u.unfinished(ctx, act, err)
@@ -82,8 +82,8 @@ func (u *unit) perform(ctx context.Context, act strategy.Action, ours bool) (pla
 			note = fmt.Sprintf("; killed after %s of stop grace", grace)
 		}
 	}
-	if act.Verb == strategy.UnitStop {
-		return platform.Report{Result: platform.Done, Detail: u.state() + note}, nil
+	if act.Verb == strategy.Stop {
+		return platform.Report{Result: platform.Done, Detail: u.stateNow() + note}, nil
 	}
 	return u.startFor(act, note)
 }
@@ -96,7 +96,7 @@ func (u *unit) outdated(act strategy.Action) string {
 
 // unfinished reports a stop whose end was not awaited.
 func (u *unit) unfinished(ctx context.Context, act strategy.Action, err error) (platform.Report, error) {
-	rep := platform.Report{Result: platform.Unknown, Detail: "nobody waited for the end; " + u.state()}
+	rep := platform.Report{Result: platform.Unknown, Detail: "nobody waited for the end; " + u.stateNow()}
 	if context.Cause(ctx) == errActionTimeout {
 		rep.Result, err = platform.TimedOut, errActionTimeout
 	}
@@ -114,13 +114,13 @@ func (u *unit) startFor(act strategy.Action, note string) (platform.Report, erro
 			return platform.Report{Result: platform.Failed, Detail: "the program could not be started" + note}, fmt.Errorf("%s: %w", act, err)
 		}
 	}
-	return platform.Report{Result: platform.Done, Detail: fmt.Sprintf("%s, pid %d, invocation %s%s", u.state(), r.pid, r.invocation, note)}, nil
+	return platform.Report{Result: platform.Done, Detail: fmt.Sprintf("%s, pid %d, run %s%s", u.stateNow(), r.pid, r.invocation, note)}, nil
 }
 
 // stop tells the unit to end and waits; after grace it kills.
 func (u *unit) stop(ctx context.Context, act strategy.Action, grace time.Duration, ours bool) (killed bool, err error) {
-	why := ending{job: strings.TrimPrefix(string(act.Verb), "unit."), ours: ours}
-	r := u.signal(syscall.SIGTERM, "stop-sigterm", why)
+	why := ending{job: string(act.Verb), ours: ours}
+	r := u.signal(syscall.SIGTERM, why)
 	if r == nil {
 		return false, nil
 	}
@@ -132,7 +132,7 @@ func (u *unit) stop(ctx context.Context, act strategy.Action, grace time.Duratio
 			return killed, nil
 		case <-t.C:
 			killed = true
-			u.signal(syscall.SIGKILL, "stop-sigkill", why)
+			u.signal(syscall.SIGKILL, why)
 		case <-ctx.Done():
 			return killed, ctx.Err()
 		}
@@ -140,13 +140,13 @@ func (u *unit) stop(ctx context.Context, act strategy.Action, grace time.Duratio
 }
 
 func (u *unit) kill(ctx context.Context, act strategy.Action, ours bool) (platform.Report, error) {
-	r := u.signal(syscall.SIGKILL, "", ending{ours: ours, killed: ours})
+	r := u.signal(syscall.SIGKILL, ending{ours: ours, killed: ours})
 	if r == nil {
-		return platform.Report{Result: platform.Done, Detail: "no process was left to kill (" + u.state() + ")"}, nil
+		return platform.Report{Result: platform.Done, Detail: "no process was left to kill (" + u.stateNow() + ")"}, nil
 	}
 	select {
 	case <-r.gone:
-		return platform.Report{Result: platform.Done, Detail: "killed; the unit is now " + u.state()}, nil
+		return platform.Report{Result: platform.Done, Detail: "killed; it is now " + u.stateNow()}, nil
 	case <-ctx.Done():
 		return u.unfinished(ctx, act, ctx.Err())
 	}
@@ -154,8 +154,8 @@ func (u *unit) kill(ctx context.Context, act strategy.Action, ours bool) (platfo
 
 func (u *unit) resetFailed() {
 	u.mu.Lock()
-	if u.active == "failed" {
-		u.active, u.sub = "inactive", "dead"
+	if u.state == detect.StateFailed {
+		u.state = detect.StateStopped
 	}
 	u.mu.Unlock()
 	u.report()
@@ -177,8 +177,8 @@ func orNotSet(s string) string {
 	return s
 }
 
-func (u *unit) state() string {
+func (u *unit) stateNow() string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.active + "/" + u.sub
+	return u.state
 }

@@ -3,9 +3,11 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/platform/proctable"
+	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
 
 const table = proctable.Table("/proc")
@@ -18,64 +20,80 @@ func (a *Adapter) Inspect(_ context.Context, name string) (detect.Facts, error) 
 	u := a.units[name]
 	if u == nil {
 		return detect.Facts{
-			detect.UnitLoad: detect.Word("not-found"), detect.UnitActive: detect.Word("inactive"), detect.UnitSub: detect.Word("dead"),
-			detect.UnitDeparture: detect.Word(detect.DepartureNone), detect.UnitWatched: detect.Flag(false),
+			detect.WorkloadNoun: detect.Word("process"), detect.WorkloadManager: detect.Word("recoveryd"),
+			detect.WorkloadState: detect.Word(detect.StateStopped), detect.WorkloadDeparture: detect.Word(detect.DepartureNone), detect.WorkloadWatched: detect.Flag(false),
+			detect.WorkloadMissing: detect.Word("recoveryd runs no program " + name), detect.WorkloadAdvice: detect.Word("restart recoveryd: it starts its programs when it starts"),
 		}, nil
 	}
 	f := u.facts()
-	if pid, _ := f.Num(detect.UnitMainPID); pid > 0 {
+	if pid, _ := f.Num(detect.WorkloadPID); pid > 0 {
 		addProcessFacts(f, int(pid))
 	}
 	return f, nil
 }
 
-// facts are the unit.* facts.
+// facts are the workload.* facts.
 func (u *unit) facts() detect.Facts {
 	watched := u.adapter.isWatched(u.spec.Name)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	f := detect.Facts{
-		detect.UnitLoad:        detect.Word("loaded"),
-		detect.UnitActive:      detect.Word(u.active),
-		detect.UnitSub:         detect.Word(u.sub),
-		detect.UnitResult:      detect.Word("success"),
-		detect.UnitMainPID:     detect.Num(0),
-		detect.UnitRestarts:    detect.Num(0),
-		detect.UnitPolicy:      detect.Word("no"),
-		detect.UnitStopTimeout: detect.Num(u.adapter.opt.StopTimeout.Seconds()),
-		detect.UnitWatched:     detect.Flag(watched),
+		detect.WorkloadNoun:     detect.Word("process"),
+		detect.WorkloadManager:  detect.Word("recoveryd"),
+		detect.WorkloadState:    detect.Word(u.state),
+		detect.WorkloadPID:      detect.Num(0),
+		detect.WorkloadRestarts: detect.Num(0),
+		detect.WorkloadPolicy:   detect.Word("no"),
+		detect.WorkloadWatched:  detect.Flag(watched),
 	}
 	if u.job != "" {
-		f[detect.UnitJob] = detect.Word(u.job)
-		f[detect.UnitJobOurs] = detect.Flag(u.ours)
+		f[detect.WorkloadPending] = detect.Word(u.job)
+		f[detect.WorkloadPendingOurs] = detect.Flag(u.ours)
 	}
-	end := detect.UnitEnd{Load: "loaded", Active: u.active, Sub: u.sub, Result: "success", Policy: "no"}
 	if r := u.run; r != nil {
-		f[detect.UnitInvocation] = detect.Word(r.invocation)
-		f[detect.UnitSince] = detect.Num(float64(r.began.UnixMicro()) / 1e6)
+		f[detect.WorkloadRun] = detect.Word(r.invocation)
+		f[detect.WorkloadSince] = detect.Num(float64(r.began.UnixMicro()) / 1e6)
 		if u.runs() {
-			f[detect.UnitMainPID] = detect.Num(float64(r.pid))
+			f[detect.WorkloadPID] = detect.Num(float64(r.pid))
 		}
 		if r.result != "" {
-			f[detect.UnitResult] = detect.Word(r.result)
-			f[detect.UnitExitKind] = detect.Word(r.kind)
-			f[detect.UnitExitCode] = detect.Num(float64(r.status))
-			end.Result, end.ExitKind, end.ExitStatus = r.result, r.kind, r.status
-		}
-		if u.active != "active" {
-			end.Live, end.From = true, "active"
-			end.Job, end.JobOurs, end.Killed = u.cause.job, u.cause.ours, u.cause.killed
+			f[detect.WorkloadExitKind] = detect.Word(r.kind)
+			f[detect.WorkloadExitCode] = detect.Num(float64(r.status))
+			f[detect.WorkloadWords] = detect.Word(fmt.Sprintf("process %s (%s %d)", u.state, r.kind, r.status))
 		}
 	}
-	d, why := detect.DepartureOf(end)
-	f[detect.UnitDeparture] = detect.Word(d)
+	d, why := u.departure()
+	f[detect.WorkloadDeparture] = detect.Word(d)
 	if d != detect.DepartureNone {
-		f[detect.UnitOperatorNote] = detect.Word(why)
+		f[detect.WorkloadNote] = detect.Word(why)
 	}
 	return f
 }
 
-// addProcessFacts adds what the process table says. There is no cgroup to ask, so the memory
+// departure says why the process does not run. Who told it to end is known, since nobody can do so but by
+// recoveryd or past it. The lock is held.
+func (u *unit) departure() (departure, because string) {
+	r := u.run
+	switch {
+	case r == nil || u.state == detect.StateRunning:
+		return detect.DepartureNone, ""
+	case u.cause.killed:
+		return detect.DepartureBySelf, "it was killed by our own action"
+	case u.cause.job != "" && u.cause.ours:
+		return detect.DepartureBySelf, "our own action stopped it"
+	case u.cause.job == string(strategy.Restart):
+		return detect.DepartureRestart, "a person is restarting it"
+	case u.cause.job != "":
+		return detect.DepartureStopped, "a person stopped it"
+	case r.result == "success" && r.kind == "killed":
+		return detect.DepartureSIGTERM, fmt.Sprintf("its process was told to end from outside recoveryd (signal %d)", r.status)
+	case r.result == "success":
+		return detect.DepartureClean, "it ended by itself with success (exit status 0)"
+	}
+	return detect.DepartureCrash, fmt.Sprintf("it crashed (%s %d)", r.kind, r.status)
+}
+
+// addProcessFacts adds what the process table says. Nothing counts its memory, so the memory
 // figure is the resident memory of the group, and says so.
 func addProcessFacts(f detect.Facts, pid int) {
 	state, err := table.State(pid)

@@ -55,8 +55,8 @@ func TestConformance(t *testing.T) {
 	pid := func(t *testing.T, unit string) int {
 		f, err := current.Inspect(t.Context(), unit)
 		require.NoError(t, err)
-		require.NotZero(t, f[detect.UnitMainPID].Value, "%s does not run", unit)
-		return int(f[detect.UnitMainPID].Value)
+		require.NotZero(t, f[detect.WorkloadPID].Value, "%s does not run", unit)
+		return int(f[detect.WorkloadPID].Value)
 	}
 	platformtest.Run(t, platformtest.Harness{
 		New: func(t *testing.T) platform.Adapter {
@@ -85,59 +85,56 @@ func TestConformance(t *testing.T) {
 }
 
 func TestDepartures(t *testing.T) {
-	tests := []struct{ name, script, active, result, departure string }{
-		{"exit 0 by itself is clean", "exit 0", "inactive", "success", detect.DepartureClean},
-		{"exit 3 is a crash", "exit 3", "failed", "exit-code", detect.DepartureCrash},
-		{"death by signal is a crash", "kill -SEGV $$", "failed", "", detect.DepartureCrash},
-		{"SIGTERM from outside is not a crash", "kill -TERM $$", "inactive", "success", detect.DepartureSIGTERM},
+	tests := []struct{ name, script, state, departure string }{
+		{"exit 0 by itself is clean", "exit 0", detect.StateStopped, detect.DepartureClean},
+		{"exit 3 is a crash", "exit 3", detect.StateFailed, detect.DepartureCrash},
+		{"death by signal is a crash", "kill -SEGV $$", detect.StateFailed, detect.DepartureCrash},
+		{"SIGTERM from outside is not a crash", "kill -TERM $$", detect.StateStopped, detect.DepartureSIGTERM},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newAdapter(t, Options{Units: []Unit{shell("u", tt.script)}})
-			_, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitStart, Object: "u"})
+			_, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Start, Object: "u"})
 			require.NoError(t, err)
 			var f detect.Facts
 			require.Eventually(t, func() bool {
 				f, err = a.Inspect(t.Context(), "u")
-				return err == nil && f.Text(detect.UnitActive) != "active"
+				return err == nil && f.Text(detect.WorkloadState) != detect.StateRunning
 			}, 10*time.Second, time.Millisecond)
-			require.Equal(t, tt.active, f.Text(detect.UnitActive))
-			require.Equal(t, tt.departure, f.Text(detect.UnitDeparture))
-			if tt.result != "" {
-				require.Equal(t, tt.result, f.Text(detect.UnitResult))
-			}
+			require.Equal(t, tt.state, f.Text(detect.WorkloadState))
+			require.Equal(t, tt.departure, f.Text(detect.WorkloadDeparture))
 		})
 	}
 }
 
 func TestAProgramThatCannotBeStartedIsAFailure(t *testing.T) {
 	a := newAdapter(t, Options{Units: []Unit{{Name: "u", Argv: []string{"/nonexistent/program"}}}})
-	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitStart, Object: "u"})
+	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Start, Object: "u"})
 	require.Error(t, err)
 	require.Equal(t, platform.Failed, rep.Result)
 	f, err := a.Inspect(t.Context(), "u")
 	require.NoError(t, err)
-	require.Equal(t, "failed", f.Text(detect.UnitActive))
-	require.Equal(t, detect.DepartureCrash, f.Text(detect.UnitDeparture))
+	require.Equal(t, detect.StateFailed, f.Text(detect.WorkloadState))
+	require.Equal(t, detect.DepartureCrash, f.Text(detect.WorkloadDeparture))
 
-	rep, err = a.Do(t.Context(), strategy.Action{Verb: strategy.UnitResetFailed, Object: "u"})
+	rep, err = a.Do(t.Context(), strategy.Action{Verb: strategy.ResetFailed, Object: "u"})
 	require.NoError(t, err)
 	require.Equal(t, platform.Done, rep.Result)
 	f, err = a.Inspect(t.Context(), "u")
 	require.NoError(t, err)
-	require.Equal(t, "inactive", f.Text(detect.UnitActive))
+	require.Equal(t, detect.StateStopped, f.Text(detect.WorkloadState))
 }
 
 // The children of a main process end with it: a restart must find its ports free.
 func TestNothingOfARunOutlivesItsMainProcess(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "child")
 	a := newAdapter(t, Options{Units: []Unit{shell("u", "sleep 600 & echo $! > "+pidFile+"; wait")}})
-	_, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitStart, Object: "u"})
+	_, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Start, Object: "u"})
 	require.NoError(t, err)
 	child := readPID(t, pidFile)
 	f, err := a.Inspect(t.Context(), "u")
 	require.NoError(t, err)
-	require.NoError(t, syscall.Kill(int(f[detect.UnitMainPID].Value), syscall.SIGKILL))
+	require.NoError(t, syscall.Kill(int(f[detect.WorkloadPID].Value), syscall.SIGKILL))
 	requireGone(t, child)
 }
 
@@ -146,15 +143,15 @@ func TestNothingOfARunOutlivesItsMainProcess(t *testing.T) {
 func TestAKillReachesStoppedProcessesOutsideTheGroup(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "child")
 	a := newAdapter(t, Options{Units: []Unit{shell("u", "trap '' TERM; setsid sh -c 'echo $$ > "+pidFile+"; exec sleep 600' & wait; wait")}})
-	_, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitStart, Object: "u"})
+	_, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Start, Object: "u"})
 	require.NoError(t, err)
 	child := readPID(t, pidFile)
 	f, err := a.Inspect(t.Context(), "u")
 	require.NoError(t, err)
-	for _, pid := range []int{int(f[detect.UnitMainPID].Value), child} {
+	for _, pid := range []int{int(f[detect.WorkloadPID].Value), child} {
 		require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
 	}
-	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitRestart, Object: "u", Args: map[string]string{strategy.ArgStopGrace: "200ms"}})
+	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Restart, Object: "u", Args: map[string]string{strategy.ArgStopGrace: "200ms"}})
 	require.NoError(t, err)
 	require.Contains(t, rep.Detail, "killed after 200ms")
 	state, err := table.State(child)
@@ -165,7 +162,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "main")
 	a, err := New(Options{Units: []Unit{shell("u", "echo $$ > "+pidFile+"; trap '' TERM; while :; do sleep 0.05; done")}})
 	require.NoError(t, err)
-	_, err = a.Do(t.Context(), strategy.Action{Verb: strategy.UnitStart, Object: "u"})
+	_, err = a.Do(t.Context(), strategy.Action{Verb: strategy.Start, Object: "u"})
 	require.NoError(t, err)
 	pid := readPID(t, pidFile)
 	a.Close()
@@ -173,7 +170,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	requireGone(t, pid)
 	_, err = a.Inspect(t.Context(), "u")
 	require.ErrorContains(t, err, "closed")
-	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitStart, Object: "u"})
+	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Start, Object: "u"})
 	require.ErrorContains(t, err, "closed")
 	require.Equal(t, platform.Failed, rep.Result)
 }
@@ -194,7 +191,7 @@ func TestTheProcessDiesWithAKilledDaemon(t *testing.T) {
 func parent() {
 	a, err := New(Options{Units: []Unit{shell("u", "echo $$ > "+os.Getenv(parentVariable)+"; exec sleep 600")}})
 	if err == nil {
-		_, err = a.Do(context.Background(), strategy.Action{Verb: strategy.UnitStart, Object: "u"})
+		_, err = a.Do(context.Background(), strategy.Action{Verb: strategy.Start, Object: "u"})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/recoveryd/recoveryd/pkg/capture"
+	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/platform"
 )
 
@@ -29,13 +30,12 @@ type unit struct {
 	turn    chan struct{} // capacity 1: held by the action that works on the unit
 	telling sync.Mutex    // held while a state is published, so that an older one never comes last
 
-	mu     sync.Mutex // guards everything that follows
-	run    *run       // the latest; nil = never started
-	active string     // active, deactivating, inactive, failed
-	sub    string
-	job    string // action in progress, as a systemd job type: start, stop, restart; "" = none
-	ours   bool   // that action is recoveryd's and not a person's
-	cause  ending // why the latest run was told to end
+	mu    sync.Mutex // guards everything that follows
+	run   *run       // the latest; nil = never started
+	state string     // running, stopping, stopped or failed, as in package detect
+	job   string     // action in progress: start, stop, restart; "" = none
+	ours  bool       // that action is recoveryd's and not a person's
+	cause ending     // why the latest run was told to end
 }
 
 // run is one process from its start to its end.
@@ -55,15 +55,15 @@ type run struct {
 type ending struct {
 	job    string // stop or restart
 	ours   bool
-	killed bool // by unit.kill
+	killed bool // by kill
 }
 
 func newUnit(a *Adapter, spec Unit) *unit {
-	return &unit{adapter: a, spec: spec, turn: make(chan struct{}, 1), active: "inactive", sub: "dead"}
+	return &unit{adapter: a, spec: spec, turn: make(chan struct{}, 1), state: detect.StateStopped}
 }
 
 // runs reports whether the process is there. The lock is held.
-func (u *unit) runs() bool { return u.active == "active" || u.active == "deactivating" }
+func (u *unit) runs() bool { return u.state == detect.StateRunning || u.state == detect.StateStopping }
 
 // start starts the process. The caller holds the turn.
 func (u *unit) start() (*run, error) {
@@ -85,8 +85,8 @@ func (u *unit) start() (*run, error) {
 	}
 	if err := <-done; err != nil {
 		u.mu.Lock()
-		u.active, u.sub = "failed", "failed"
-		u.run = &run{invocation: r.invocation, began: time.Now(), gone: r.gone, result: "exit-code", kind: "exited", status: 203} // systemd's EXIT_EXEC
+		u.state = detect.StateFailed
+		u.run = &run{invocation: r.invocation, began: time.Now(), gone: r.gone, result: "exit-code", kind: "exited", status: 127} // what a shell says of a program that it cannot find
 		u.cause = ending{}
 		u.mu.Unlock()
 		close(r.gone)
@@ -95,7 +95,7 @@ func (u *unit) start() (*run, error) {
 	}
 	u.mu.Lock()
 	r.began, r.pid = time.Now(), cmd.Process.Pid
-	u.run, u.active, u.sub, u.cause = r, "active", "running", ending{}
+	u.run, u.state, u.cause = r, detect.StateRunning, ending{}
 	u.mu.Unlock()
 	u.adapter.log.Info("process started", zap.String("unit", u.spec.Name), zap.Int("pid", r.pid))
 	u.adapter.wg.Go(func() { u.wait(cmd, program, r) })
@@ -156,9 +156,9 @@ func (u *unit) wait(cmd *exec.Cmd, program *capture.Program, r *run) {
 	}
 	u.mu.Lock()
 	r.kind, r.status, r.result = kind, status, resultOf(kind, status)
-	u.active, u.sub = "inactive", "dead"
+	u.state = detect.StateStopped
 	if r.result != "success" {
-		u.active, u.sub = "failed", "failed"
+		u.state = detect.StateFailed
 	}
 	u.mu.Unlock()
 	u.adapter.log.Info("process ended", zap.String("unit", u.spec.Name), zap.Int("pid", r.pid), zap.String("kind", kind), zap.Int("status", status))
@@ -179,8 +179,8 @@ func awaitStrays(pids []int) {
 	}
 }
 
-// resultOf names the result of a run as systemd does, for which the signals HUP, INT, PIPE and
-// TERM are a clean end.
+// resultOf names the result of a run. The signals HUP, INT, PIPE and TERM are a clean end, as for any service
+// manager.
 func resultOf(kind string, status int) string {
 	switch {
 	case kind == "dumped":
@@ -210,7 +210,7 @@ func (u *unit) over() {
 
 // signal sends a signal to the process group of the present run, after noting why. It returns the
 // run, or nil when none is there.
-func (u *unit) signal(sig syscall.Signal, sub string, why ending) *run {
+func (u *unit) signal(sig syscall.Signal, why ending) *run {
 	u.mu.Lock()
 	if !u.runs() {
 		u.mu.Unlock()
@@ -222,8 +222,8 @@ func (u *unit) signal(sig syscall.Signal, sub string, why ending) *run {
 		return r
 	}
 	u.cause = why
-	if sub != "" {
-		u.active, u.sub = "deactivating", sub
+	if why.job != "" {
+		u.state = detect.StateStopping
 	}
 	if sig == syscall.SIGKILL { // before the kill: afterwards nobody knows whose children they were
 		r.strays = append(r.strays, table.Tree(r.pid)[1:]...)
@@ -234,7 +234,7 @@ func (u *unit) signal(sig syscall.Signal, sub string, why ending) *run {
 		_ = syscall.Kill(pid, sig) // most have just been killed with the group
 	}
 	if sig == syscall.SIGTERM {
-		_ = syscall.Kill(-r.pid, syscall.SIGCONT) // a stopped process could not end, as under systemd
+		_ = syscall.Kill(-r.pid, syscall.SIGCONT) // a stopped process could not end, as under a service manager
 	}
 	u.mu.Unlock()
 	u.report()
@@ -250,7 +250,7 @@ func (u *unit) close(patience time.Duration) {
 }
 
 func (u *unit) end(patience time.Duration) {
-	r := u.signal(syscall.SIGTERM, "stop-sigterm", ending{job: "stop", ours: true})
+	r := u.signal(syscall.SIGTERM, ending{job: "stop", ours: true})
 	if r == nil {
 		return
 	}
@@ -259,7 +259,7 @@ func (u *unit) end(patience time.Duration) {
 	select {
 	case <-r.gone:
 	case <-t.C:
-		u.signal(syscall.SIGKILL, "stop-sigkill", ending{job: "stop", ours: true})
+		u.signal(syscall.SIGKILL, ending{job: "stop", ours: true})
 		<-r.gone
 	}
 }

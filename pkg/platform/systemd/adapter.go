@@ -23,7 +23,7 @@ type Options struct {
 	// "unix:path=/run/dbus/system_bus_socket". Empty means the system bus.
 	BusAddress string
 	// EnvDir is the directory of the units' own environment files (EnvironmentFile=-… in a static
-	// drop-in); empty means that unit.set-env is not supported. EnvKeys are the variables that may
+	// drop-in); empty means that set-env is not supported. EnvKeys are the variables that may
 	// be set there.
 	EnvDir  string
 	EnvKeys []string
@@ -49,7 +49,7 @@ type Adapter struct {
 	opt  Options
 	log  *zap.Logger
 	link *dialer
-	env  *envfile.Dir // nil: unit.set-env is not supported
+	env  *envfile.Dir // nil: set-env is not supported
 	host hostFiles
 	own  *ledger
 
@@ -121,10 +121,10 @@ func (a *Adapter) Inherit(from *Adapter) {
 
 // Verbs implements [platform.Adapter].
 func (a *Adapter) Verbs() []strategy.Verb {
-	v := []strategy.Verb{strategy.UnitStart, strategy.UnitStop, strategy.UnitRestart, strategy.UnitKill,
-		strategy.UnitResetFailed, strategy.UnitSetMemoryMax}
+	v := []strategy.Verb{strategy.Start, strategy.Stop, strategy.Restart, strategy.Kill,
+		strategy.ResetFailed, strategy.SetMemory}
 	if a.env != nil {
-		v = append(v, strategy.UnitSetEnv)
+		v = append(v, strategy.SetEnv)
 	}
 	return v
 }
@@ -187,7 +187,7 @@ func (a *Adapter) recheck(unit string) {
 }
 
 // remember notes that the host refuses an action on a unit, or, with an empty text, that it did
-// not; Inspect reports it as unit.permission.
+// not; Inspect reports it as workload.permission.
 func (a *Adapter) remember(unit, refusal string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

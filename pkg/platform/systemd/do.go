@@ -20,15 +20,15 @@ import (
 // action's timeout has passed, or ctx ends; it never takes a job back.
 func (a *Adapter) Do(ctx context.Context, act strategy.Action) (platform.Report, error) {
 	do := map[strategy.Verb]func(context.Context, strategy.Action) (platform.Report, error){
-		strategy.UnitStart:        a.job,
-		strategy.UnitStop:         a.job,
-		strategy.UnitRestart:      a.job,
-		strategy.UnitKill:         a.kill,
-		strategy.UnitResetFailed:  a.resetFailed,
-		strategy.UnitSetMemoryMax: a.setMemoryMax,
+		strategy.Start:       a.job,
+		strategy.Stop:        a.job,
+		strategy.Restart:     a.job,
+		strategy.Kill:        a.kill,
+		strategy.ResetFailed: a.resetFailed,
+		strategy.SetMemory:   a.setMemoryMax,
 	}[act.Verb]
 	switch {
-	case act.Verb == strategy.UnitSetEnv && a.env != nil:
+	case act.Verb == strategy.SetEnv && a.env != nil:
 		do = a.setEnv
 	case do == nil:
 		return notBegun(act, "this platform does not know the verb", platform.ErrUnsupported)

@@ -16,5 +16,5 @@
 //
 // Start reading at [Adapter] (adapter.go), then inspect.go, then tracker.go, which turns signals
 // into what is known of one unit; the rules that tell an operator's stop from a crash are in
-// package detect ([detect.DepartureOf]).
+// package detect ([DepartureOf]).
 package systemd

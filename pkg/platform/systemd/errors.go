@@ -61,9 +61,9 @@ func outcome(ctx context.Context, a strategy.Action, what string, err error, sen
 // polkitVerb is the word that systemd tells polkit for a verb.
 func polkitVerb(v strategy.Verb) string {
 	switch v {
-	case strategy.UnitSetMemoryMax:
+	case strategy.SetMemory:
 		return "set-property"
-	case strategy.UnitStart, strategy.UnitStop, strategy.UnitRestart, strategy.UnitKill, strategy.UnitResetFailed:
+	case strategy.Start, strategy.Stop, strategy.Restart, strategy.Kill, strategy.ResetFailed:
 		return strings.TrimPrefix(string(v), "unit.")
 	}
 	return string(v)

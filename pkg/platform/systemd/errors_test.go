@@ -34,7 +34,7 @@ func TestOutcomeOfErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			rep, err := outcome(t.Context(), strategy.Action{Verb: strategy.UnitRestart, Object: "a.service"}, "restart", tt.err, tt.sent)
+			rep, err := outcome(t.Context(), strategy.Action{Verb: strategy.Restart, Object: "a.service"}, "restart", tt.err, tt.sent)
 			require.Equal(t, tt.want, rep.Result)
 			require.NotEmpty(t, rep.Detail)
 			require.Equal(t, tt.permission, errors.Is(err, platform.ErrPermission))
@@ -43,6 +43,6 @@ func TestOutcomeOfErrors(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errActionTimeout)
-	rep, _ := outcome(ctx, strategy.Action{Verb: strategy.UnitRestart, Object: "a.service"}, "restart", context.DeadlineExceeded, true)
+	rep, _ := outcome(ctx, strategy.Action{Verb: strategy.Restart, Object: "a.service"}, "restart", context.DeadlineExceeded, true)
 	require.Equal(t, platform.TimedOut, rep.Result)
 }

@@ -11,8 +11,6 @@ import (
 
 	"github.com/godbus/dbus/v5"
 	"go.uber.org/zap"
-
-	"github.com/recoveryd/recoveryd/pkg/detect"
 )
 
 const (
@@ -253,7 +251,7 @@ func (f *feed) answer(ctx context.Context, a answer) error {
 	defer f.mu.Unlock()
 	switch a.about {
 	case "job":
-		typ := detect.JobUnknown // it ended before it could be asked
+		typ := JobUnknown // it ended before it could be asked
 		if s, ok := variantOf[string](a.call); ok {
 			typ = s
 		}

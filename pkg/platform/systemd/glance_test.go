@@ -18,7 +18,7 @@ func TestAGlanceRepeatsWhatWasSaidUntilSomethingIsHeard(t *testing.T) {
 		change(&p)
 		return p
 	}
-	said := detect.Facts{detect.UnitActive: detect.Word("active"), detect.MemoryCurrent: detect.Num(49), detect.MemoryMax: detect.Num(100)}
+	said := detect.Facts{UnitActive: detect.Word("active"), detect.MemoryCurrent: detect.Num(49), detect.MemoryMax: detect.Num(100)}
 	tests := []struct {
 		name  string
 		props unitProps // when it was said

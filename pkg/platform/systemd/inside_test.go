@@ -43,7 +43,7 @@ type outcomeInside struct {
 	Err        string
 	Permission bool
 	Took       time.Duration
-	Fact       string // unit.permission afterwards
+	Fact       string // workload.permission afterwards
 }
 
 func inside() int {
@@ -83,7 +83,7 @@ func insideJob(job string) error {
 	if err != nil {
 		return err
 	}
-	out.Fact = f.Text(detect.UnitPermission)
+	out.Fact = f.Text(detect.WorkloadPermission)
 	return json.NewEncoder(os.Stdout).Encode(out)
 }
 

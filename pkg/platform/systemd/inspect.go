@@ -38,7 +38,7 @@ func (a *Adapter) Inspect(ctx context.Context, unit string) (detect.Facts, error
 	}
 	f := a.facts(ctx, unit, p, v, watched)
 	if r := a.refusal(unit); r.Text != "" {
-		f[detect.UnitPermission] = r
+		f[detect.WorkloadPermission] = r
 	}
 	if known {
 		a.addQuickFacts(f, unit, p)
@@ -54,7 +54,7 @@ func (a *Adapter) facts(ctx context.Context, unit string, p unitProps, v view, w
 	job, auto := "", watched && p.job != 0 && v.jobID == p.job && v.jobAuto
 	if p.job != 0 && !auto {
 		job = a.jobType(ctx, p.job, v, watched)
-		if !watched && job == "restart" && stateOf(p) == detect.FromAutoRestart {
+		if !watched && job == "restart" && stateOf(p) == FromAutoRestart {
 			job = "" // systemd's own, as far as can be told without its signals
 		}
 	}
@@ -63,7 +63,7 @@ func (a *Adapter) facts(ctx context.Context, unit string, p unitProps, v view, w
 		restarting(f)
 	}
 	if job != "" {
-		f[detect.UnitJobOurs] = detect.Flag(a.own.ours(unit, p.job, true))
+		f[detect.WorkloadPendingOurs] = detect.Flag(a.own.ours(unit, p.job, true))
 		if watched && v.jobID == p.job {
 			addJobWith(f, v.jobWith)
 		}
@@ -73,8 +73,8 @@ func (a *Adapter) facts(ctx context.Context, unit string, p unitProps, v view, w
 		end = v.end
 	}
 	addDeparture(f, end)
-	f[detect.UnitWatched] = detect.Flag(watched)
-	return f
+	f[detect.WorkloadWatched] = detect.Flag(watched)
+	return Neutral(unit, f)
 }
 
 // properties asks systemd for everything about a unit. Asking loads a unit that is not loaded,
@@ -109,79 +109,79 @@ func (a *Adapter) unmeasured(unit string, err error) detect.Facts {
 	if errors.Is(err, context.DeadlineExceeded) {
 		why = fmt.Sprintf("systemd did not answer within %s", a.opt.InspectTimeout)
 	}
-	f := detect.Facts{detect.UnitError: detect.Word(why), detect.UnitWatched: detect.Flag(false)}
-	for _, name := range []string{detect.UnitLoad, detect.UnitActive, detect.UnitSub, detect.UnitResult,
-		detect.UnitInvocation, detect.UnitMainPID, detect.UnitSince, detect.UnitRestarts, detect.UnitDeparture,
+	f := detect.Facts{detect.WorkloadError: detect.Word(why), detect.WorkloadWatched: detect.Flag(false)}
+	for _, name := range []string{UnitLoad, UnitActive, UnitSub, UnitResult,
+		detect.WorkloadRun, detect.WorkloadPID, detect.WorkloadSince, detect.WorkloadRestarts, detect.WorkloadDeparture,
 		detect.MemoryCurrent} {
 		f[name] = detect.NotMeasured(why)
 	}
 	if r := a.refusal(unit); r.Text != "" {
-		f[detect.UnitPermission] = r
+		f[detect.WorkloadPermission] = r
 	}
 	if m := a.host.atWork(); m != "" {
-		f[detect.UnitMaintenance] = detect.Word(m)
+		f[detect.WorkloadMaintenance] = detect.Word(m)
 	}
-	return f
+	return Neutral(unit, f)
 }
 
 // unitFacts are the facts that the properties alone tell. job is the type of the job on the
 // unit, "" for none.
 func unitFacts(p unitProps, job string) detect.Facts {
 	f := detect.Facts{
-		detect.UnitLoad:     detect.Word(p.load),
-		detect.UnitActive:   detect.Word(p.active),
-		detect.UnitSub:      detect.Word(strings.TrimSuffix(p.sub, "-queued")), // auto-restart-queued is the same delay
-		detect.UnitResult:   detect.Word(p.result),
-		detect.UnitMainPID:  detect.Num(float64(p.mainPID)),
-		detect.UnitRestarts: detect.Num(float64(p.restarts)),
-		detect.UnitPolicy:   detect.Word(p.policy),
+		UnitLoad:                detect.Word(p.load),
+		UnitActive:              detect.Word(p.active),
+		UnitSub:                 detect.Word(strings.TrimSuffix(p.sub, "-queued")), // auto-restart-queued is the same delay
+		UnitResult:              detect.Word(p.result),
+		detect.WorkloadPID:      detect.Num(float64(p.mainPID)),
+		detect.WorkloadRestarts: detect.Num(float64(p.restarts)),
+		detect.WorkloadPolicy:   detect.Word(p.policy),
 	}
 	if p.invocation != "" {
-		f[detect.UnitInvocation] = detect.Word(p.invocation)
+		f[detect.WorkloadRun] = detect.Word(p.invocation)
 	}
 	if p.leftInactive != 0 {
-		f[detect.UnitSince] = detect.Num(float64(p.leftInactive) / 1e6)
+		f[detect.WorkloadSince] = detect.Num(float64(p.leftInactive) / 1e6)
 	}
 	if k := p.exitKind(); k != "" && p.mainExit != 0 {
-		f[detect.UnitExitKind] = detect.Word(k)
-		f[detect.UnitExitCode] = detect.Num(float64(p.exitStatus))
+		f[detect.WorkloadExitKind] = detect.Word(k)
+		f[detect.WorkloadExitCode] = detect.Num(float64(p.exitStatus))
 	}
 	if why := p.unable(); why != "" {
-		f[detect.UnitUnable] = detect.Word(why)
+		f[detect.WorkloadUnable] = detect.Word(why)
 	}
 	seconds := func(name string, usec uint64) {
 		if usec != notSet {
 			f[name] = detect.Num(float64(usec) / 1e6)
 		}
 	}
-	seconds(detect.UnitRestartSec, p.restartDelay)
-	seconds(detect.UnitStopTimeout, p.stopTimeout)
-	seconds(detect.UnitLimitWindow, p.limitWindow)
-	f[detect.UnitLimitBurst] = detect.Num(float64(p.limitBurst))
+	seconds(detect.WorkloadRetryAfter, p.restartDelay)
+	seconds(UnitStopTimeout, p.stopTimeout)
+	seconds(detect.WorkloadStartWindow, p.limitWindow)
+	f[detect.WorkloadStartLimit] = detect.Num(float64(p.limitBurst))
 	if p.limitWindow == 0 { // StartLimitIntervalSec=0 turns the limit off
-		f[detect.UnitLimitBurst] = detect.Num(0)
+		f[detect.WorkloadStartLimit] = detect.Num(0)
 	}
 	if job != "" {
-		f[detect.UnitJob] = detect.Word(job)
+		f[detect.WorkloadPending] = detect.Word(job)
 	}
 	return f
 }
 
-func addDeparture(f detect.Facts, end detect.UnitEnd) {
-	d, why := detect.DepartureOf(end)
-	f[detect.UnitDeparture] = detect.Word(d)
+func addDeparture(f detect.Facts, end UnitEnd) {
+	d, why := DepartureOf(end)
+	f[detect.WorkloadDeparture] = detect.Word(d)
 	if d != detect.DepartureNone {
-		f[detect.UnitOperatorNote] = detect.Word(why)
+		f[detect.WorkloadNote] = detect.Word(why)
 	}
 }
 
 // endOf is what the properties alone tell of why a unit is not running: the view after a gap.
-func endOf(p unitProps) detect.UnitEnd {
+func endOf(p unitProps) UnitEnd {
 	burst := int(p.limitBurst)
 	if p.limitWindow == 0 {
 		burst = 0
 	}
-	e := detect.UnitEnd{
+	e := UnitEnd{
 		Load: p.load, Active: p.active, Sub: p.sub, Result: p.result, Policy: p.policy,
 		Restarts: int(p.restarts), LimitBurst: burst, FileState: p.file,
 		ConditionFailed: p.conditionAt != 0 && !p.condition, AssertFailed: p.assertAt != 0 && !p.assert, Wanted: p.wanted,
@@ -201,9 +201,9 @@ func (a *Adapter) jobType(ctx context.Context, id uint32, v view, watched bool) 
 	}
 	l, err := a.link.get(ctx)
 	if err != nil {
-		return detect.JobUnknown
+		return JobUnknown
 	}
-	typ := detect.JobUnknown
+	typ := JobUnknown
 	_ = l.do(ctx, func(ctx context.Context) error { // no answer: it stays unknown
 		var s string
 		obj := l.calls.Object(busName, jobPath(id))

@@ -65,7 +65,7 @@ func (a *Adapter) job(ctx context.Context, act strategy.Action) (platform.Report
 
 func stopGrace(act strategy.Action) (time.Duration, error) {
 	text := act.Args[strategy.ArgStopGrace]
-	if text == "" || act.Verb == strategy.UnitStart {
+	if text == "" || act.Verb == strategy.Start {
 		return 0, nil
 	}
 	d, err := time.ParseDuration(text)
@@ -120,9 +120,9 @@ type waiter struct {
 // queue asks systemd for the job. While the call runs, jobs that appear on the unit count as ours.
 func (w *waiter) queue(ctx context.Context) error {
 	call := map[strategy.Verb]func(context.Context, string, string, chan<- string) (int, error){
-		strategy.UnitStart:   w.link.sd.StartUnitContext,
-		strategy.UnitStop:    w.link.sd.StopUnitContext,
-		strategy.UnitRestart: w.link.sd.RestartUnitContext,
+		strategy.Start:   w.link.sd.StartUnitContext,
+		strategy.Stop:    w.link.sd.StopUnitContext,
+		strategy.Restart: w.link.sd.RestartUnitContext,
 	}[w.act.Verb]
 	ctx, cancel := context.WithTimeout(ctx, askJobLimit)
 	defer cancel()
@@ -230,7 +230,7 @@ func (w *waiter) judge(ctx context.Context, result string) (platform.Report, err
 	fail := func(r platform.Result, why string) (platform.Report, error) {
 		return platform.Report{Result: r, Detail: detail + "; " + why}, fmt.Errorf("%s %s: %s", w.what, w.act.Object, why)
 	}
-	starts := w.act.Verb != strategy.UnitStop
+	starts := w.act.Verb != strategy.Stop
 	switch result {
 	case "done":
 		if starts && (p.active == "inactive" || p.active == "failed") {

@@ -27,7 +27,7 @@ func TestLabWatchSurvivesDaemonReexec(t *testing.T) {
 	w := watch(t, a, unit, stopped)
 	ctl(t, l, "stop", stopped)
 	w.until("the stop", func(f detect.Facts) bool {
-		return f.Text(detect.UnitDeparture) == detect.DepartureStopped && f.Text(detect.UnitJob) == ""
+		return f.Text(detect.WorkloadDeparture) == detect.DepartureStopped && f.Text(detect.WorkloadPending) == ""
 	})
 	ctl(t, l, "daemon-reexec")
 	again := map[string]detect.Facts{}
@@ -35,16 +35,16 @@ func TestLabWatchSurvivesDaemonReexec(t *testing.T) {
 		c := w.next("the report after the re-execution")
 		again[c.Unit] = c.Facts
 	}
-	require.Equal(t, "active", again[unit].Text(detect.UnitActive))
-	require.Equal(t, detect.DepartureStopped, again[stopped].Text(detect.UnitDeparture), "what was known of a stopped unit still holds")
+	require.Equal(t, "active", again[unit].Text(UnitActive))
+	require.Equal(t, detect.DepartureStopped, again[stopped].Text(detect.WorkloadDeparture), "what was known of a stopped unit still holds")
 	kill(t, l, unit, syscall.SIGKILL)
-	w.until("a crash afterwards", func(f detect.Facts) bool { return f.Text(detect.UnitDeparture) == detect.DepartureCrash })
+	w.until("a crash afterwards", func(f detect.Facts) bool { return f.Text(detect.WorkloadDeparture) == detect.DepartureCrash })
 	require.Equal(t, platform.Done, restart(t, a, unit).Result, "and actions work")
 }
 
 func restart(t *testing.T, a *Adapter, unit string) platform.Report {
 	t.Helper()
-	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitRestart, Object: unit, Timeout: 20 * time.Second})
+	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Restart, Object: unit, Timeout: 20 * time.Second})
 	require.NoError(t, err, rep.Detail)
 	return rep
 }
@@ -56,10 +56,10 @@ func TestLabMaskIsSeenThoughNoSignalSaysSo(t *testing.T) {
 	up(t, l, unit)
 	w := watch(t, a, unit)
 	ctl(t, l, "mask", unit)
-	f := w.until("masked", func(f detect.Facts) bool { return f.Text(detect.UnitLoad) == "masked" })
-	require.Equal(t, "active", f.Text(detect.UnitActive))
+	f := w.until("masked", func(f detect.Facts) bool { return f.Text(UnitLoad) == "masked" })
+	require.Equal(t, "active", f.Text(UnitActive))
 	ctl(t, l, "unmask", unit)
-	w.until("unmasked", func(f detect.Facts) bool { return f.Text(detect.UnitLoad) == "loaded" })
+	w.until("unmasked", func(f detect.Facts) bool { return f.Text(UnitLoad) == "loaded" })
 }
 
 func TestLabWatchSurvivesTheEndOfTheBus(t *testing.T) {
@@ -78,7 +78,7 @@ func TestLabWatchSurvivesTheEndOfTheBus(t *testing.T) {
 		for {
 			select {
 			case c := <-w.changes:
-				seen[c.Unit] = c.Facts.Text(detect.UnitActive) + " " + c.Facts.Text(detect.UnitDeparture)
+				seen[c.Unit] = c.Facts.Text(UnitActive) + " " + c.Facts.Text(detect.WorkloadDeparture)
 				continue
 			default:
 			}
@@ -88,9 +88,9 @@ func TestLabWatchSurvivesTheEndOfTheBus(t *testing.T) {
 	}, 30*time.Second, 5*time.Millisecond, "every unit is reported after the gap: %v", seen)
 	f, err := a.Inspect(t.Context(), runs)
 	require.NoError(t, err)
-	require.True(t, f.True(detect.UnitWatched), "%v", f)
+	require.True(t, f.True(detect.WorkloadWatched), "%v", f)
 	ctl(t, l, "stop", stopped)
-	w.until("a stop afterwards", func(f detect.Facts) bool { return f.Text(detect.UnitDeparture) == detect.DepartureStopped })
+	w.until("a stop afterwards", func(f detect.Facts) bool { return f.Text(detect.WorkloadDeparture) == detect.DepartureStopped })
 	require.Equal(t, platform.Done, restart(t, a, runs).Result)
 }
 
@@ -109,12 +109,12 @@ func TestLabAFrozenBusIsNotMeasuredAndNothingIsLost(t *testing.T) {
 	f, err := a.Inspect(t.Context(), unit)
 	took := time.Since(began)
 	require.NoError(t, err)
-	require.NotEmpty(t, f[detect.UnitActive].Err, "not measured, and never a state: %v", f)
-	require.NotEmpty(t, f.Text(detect.UnitError))
+	require.NotEmpty(t, f[UnitActive].Err, "not measured, and never a state: %v", f)
+	require.NotEmpty(t, f.Text(detect.WorkloadError))
 	require.GreaterOrEqual(t, took, 400*time.Millisecond)
 	require.Less(t, took, 2*time.Second, "bounded by 500 ms and what the machine adds")
 
-	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitRestart, Object: unit, Timeout: time.Second})
+	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Restart, Object: unit, Timeout: time.Second})
 	require.Error(t, err)
 	require.NotEqual(t, platform.Done, rep.Result)
 
@@ -125,10 +125,10 @@ func TestLabAFrozenBusIsNotMeasuredAndNothingIsLost(t *testing.T) {
 		require.NoError(t, err)
 	}
 	thaw()
-	w.until("the crash of meanwhile", func(f detect.Facts) bool { return f.Text(detect.UnitDeparture) == detect.DepartureCrash })
+	w.until("the crash of meanwhile", func(f detect.Facts) bool { return f.Text(detect.WorkloadDeparture) == detect.DepartureCrash })
 	require.Eventually(t, func() bool {
 		f, err := a.Inspect(t.Context(), unit)
-		return err == nil && f.Text(detect.UnitActive) == "failed"
+		return err == nil && f.Text(UnitActive) == "failed"
 	}, 20*time.Second, 10*time.Millisecond)
 	require.Equal(t, platform.Done, restart(t, a, unit).Result)
 }
@@ -146,19 +146,19 @@ func TestLabABusThatComesLaterIsFound(t *testing.T) {
 
 	f, err := a.Inspect(t.Context(), unit)
 	require.NoError(t, err, "a missing bus is not a broken adapter")
-	require.Contains(t, f[detect.UnitActive].Err, "could not be asked")
-	require.True(t, f.False(detect.UnitWatched))
-	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitRestart, Object: unit, Timeout: time.Second})
+	require.Contains(t, f[UnitActive].Err, "could not be asked")
+	require.True(t, f.False(detect.WorkloadWatched))
+	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Restart, Object: unit, Timeout: time.Second})
 	require.Error(t, err)
 	require.Equal(t, platform.Failed, rep.Result, "nothing was sent, so the outcome is known")
 
 	require.NoError(t, os.Symlink(strings.TrimPrefix(l.BusAddress(), "unix:path="), path))
 	f, err = a.Inspect(t.Context(), unit)
 	require.NoError(t, err)
-	require.Equal(t, "active", f.Text(detect.UnitActive))
+	require.Equal(t, "active", f.Text(UnitActive))
 	select {
 	case c := <-changes:
-		require.Equal(t, "active", c.Facts.Text(detect.UnitActive))
+		require.Equal(t, "active", c.Facts.Text(UnitActive))
 	case <-time.After(20 * time.Second):
 		t.Fatal("the watch did not find the bus")
 	}
@@ -197,8 +197,8 @@ func TestLabSignalsOfOthersAreIgnored(t *testing.T) {
 	// A real change afterwards: by then the false one has been received.
 	ctl(t, l, "restart", unit)
 	w.until("the end of the restart", func(f detect.Facts) bool {
-		require.NotEqual(t, "failed", f.Text(detect.UnitActive), "a stranger's signal was believed")
-		return f.Text(detect.UnitActive) == "active" && f.Text(detect.UnitDeparture) == detect.DepartureRestart
+		require.NotEqual(t, "failed", f.Text(UnitActive), "a stranger's signal was believed")
+		return f.Text(UnitActive) == "active" && f.Text(detect.WorkloadDeparture) == detect.DepartureRestart
 	})
 }
 
@@ -226,10 +226,10 @@ func TestABusThatNeverAnswersIsNotMeasuredInTime(t *testing.T) {
 	f, err := a.Inspect(t.Context(), "a.service")
 	require.NoError(t, err)
 	require.Less(t, time.Since(began), 2*time.Second)
-	require.Equal(t, "systemd did not answer within 500ms", f[detect.UnitActive].Err)
-	require.True(t, f.False(detect.UnitWatched))
+	require.Equal(t, "systemd did not answer within 500ms", f[UnitActive].Err)
+	require.True(t, f.False(detect.WorkloadWatched))
 
-	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitRestart, Object: "a.service", Timeout: 100 * time.Millisecond})
+	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Restart, Object: "a.service", Timeout: 100 * time.Millisecond})
 	require.Error(t, err)
 	require.Equal(t, platform.Failed, rep.Result)
 
@@ -253,7 +253,7 @@ func TestNamesThatAreNotUnitsAreRefused(t *testing.T) {
 	for _, unit := range []string{"", "codebase-mcp", "-.slice", "multi-user.target", "../x.service", "a*.service", "a b.service", "postgresql@.service", strings.Repeat("a", 300) + ".service"} {
 		_, err := a.Inspect(t.Context(), unit)
 		require.Error(t, err, unit)
-		rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitStop, Object: unit})
+		rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Stop, Object: unit})
 		require.Error(t, err, unit)
 		require.Equal(t, platform.Failed, rep.Result)
 		require.Error(t, a.Watch(t.Context(), []string{"a.service", unit}, nil), unit)

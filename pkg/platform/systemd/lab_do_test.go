@@ -68,7 +68,7 @@ func TestLabJobResults(t *testing.T) {
 			during: func(t *testing.T, u string) { ctl(t, l, "stop", u) }},
 	}
 	for _, tt := range tests {
-		for _, verb := range []strategy.Verb{strategy.UnitStart, strategy.UnitRestart} {
+		for _, verb := range []strategy.Verb{strategy.Start, strategy.Restart} {
 			t.Run(tt.name+", "+string(verb), func(t *testing.T) {
 				ctl(t, l, "stop", tt.unit)
 				ctl(t, l, "reset-failed", tt.unit)
@@ -112,9 +112,9 @@ func TestLabStartLimit(t *testing.T) {
 	w := watch(t, a, unit)
 	up(t, l, unit)
 	w.until("the start limit", func(f detect.Facts) bool {
-		return f.Text(detect.UnitDeparture) == detect.DepartureLimit && f.Text(detect.UnitJob) == ""
+		return f.Text(detect.WorkloadDeparture) == detect.DepartureLimit && f.Text(detect.WorkloadPending) == ""
 	})
-	for _, verb := range []strategy.Verb{strategy.UnitStart, strategy.UnitRestart} {
+	for _, verb := range []strategy.Verb{strategy.Start, strategy.Restart} {
 		rep, err := a.Do(t.Context(), strategy.Action{Verb: verb, Object: unit, Timeout: 20 * time.Second})
 		require.Error(t, err)
 		require.Equal(t, platform.Failed, rep.Result)
@@ -122,9 +122,9 @@ func TestLabStartLimit(t *testing.T) {
 	}
 	f, err := a.Inspect(t.Context(), unit)
 	require.NoError(t, err)
-	require.Equal(t, detect.DepartureLimit, f.Text(detect.UnitDeparture), "a refused start does not hide the limit: %s", f.Text(detect.UnitOperatorNote))
+	require.Equal(t, detect.DepartureLimit, f.Text(detect.WorkloadDeparture), "a refused start does not hide the limit: %s", f.Text(detect.WorkloadNote))
 
-	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitStart, Object: unit, Timeout: 20 * time.Second,
+	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Start, Object: unit, Timeout: 20 * time.Second,
 		Args: map[string]string{strategy.ArgReset: "yes"}})
 	require.NoError(t, err, rep.Detail)
 	require.Equal(t, platform.Done, rep.Result)
@@ -140,13 +140,13 @@ func TestLabResetFailed(t *testing.T) {
 	_, err := l.Systemctl(t.Context(), "kill", "-s", "KILL", unit)
 	require.NoError(t, err)
 	w.until("failed", is("failed"))
-	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitResetFailed, Object: unit, Timeout: 10 * time.Second})
+	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.ResetFailed, Object: unit, Timeout: 10 * time.Second})
 	require.NoError(t, err)
 	require.Equal(t, platform.Done, rep.Result)
 	f := w.until("inactive", is("inactive"))
-	require.Equal(t, detect.DepartureCrash, f.Text(detect.UnitDeparture), "that it crashed stays true: %s", f.Text(detect.UnitOperatorNote))
+	require.Equal(t, detect.DepartureCrash, f.Text(detect.WorkloadDeparture), "that it crashed stays true: %s", f.Text(detect.WorkloadNote))
 
-	rep, err = a.Do(t.Context(), strategy.Action{Verb: strategy.UnitResetFailed, Object: "missing.service", Timeout: 10 * time.Second})
+	rep, err = a.Do(t.Context(), strategy.Action{Verb: strategy.ResetFailed, Object: "missing.service", Timeout: 10 * time.Second})
 	require.Error(t, err)
 	require.Equal(t, platform.Failed, rep.Result)
 }
@@ -157,7 +157,7 @@ func TestLabSetMemoryMax(t *testing.T) {
 	const unit = "sleep@memory.service"
 	up(t, l, unit)
 	set := func(bytes string) platform.Report {
-		rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitSetMemoryMax, Object: unit, Timeout: 10 * time.Second,
+		rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.SetMemory, Object: unit, Timeout: 10 * time.Second,
 			Args: map[string]string{strategy.ArgBytes: bytes}})
 		require.NoError(t, err)
 		require.Equal(t, platform.Done, rep.Result)
@@ -199,10 +199,10 @@ func TestLabOutOfMemory(t *testing.T) {
 	if kind == lab.MemoryV1 {
 		want = detect.DepartureCrash
 	}
-	require.Equal(t, want, f.Text(detect.UnitDeparture), f.Text(detect.UnitOperatorNote))
+	require.Equal(t, want, f.Text(detect.WorkloadDeparture), f.Text(detect.WorkloadNote))
 	f, err := newAdapter(t, l).Inspect(t.Context(), unit)
 	require.NoError(t, err)
-	require.Equal(t, want, f.Text(detect.UnitDeparture), "after a gap")
+	require.Equal(t, want, f.Text(detect.WorkloadDeparture), "after a gap")
 }
 
 // The unit of a PostgreSQL cluster would wait an hour for a postmaster that does not end.
@@ -214,20 +214,20 @@ func TestLabFrozenPostgresIsRestartedInItsGrace(t *testing.T) {
 	a := newAdapter(t, l)
 	before, err := a.Inspect(t.Context(), unit)
 	require.NoError(t, err)
-	patience, ok := before.Num(detect.UnitStopTimeout)
+	patience, ok := before.Num(UnitStopTimeout)
 	require.True(t, ok)
 	require.Greater(t, patience, 600.0, "systemd alone would wait")
 	kill(t, l, unit, syscall.SIGSTOP)
 	began := time.Now()
-	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitRestart, Object: unit, Timeout: time.Minute,
+	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Restart, Object: unit, Timeout: time.Minute,
 		Args: map[string]string{strategy.ArgStopGrace: "1s"}})
 	require.NoError(t, err, rep.Detail)
 	require.Contains(t, rep.Detail, "killed after 1s")
 	t.Logf("%s, after %s", rep.Detail, time.Since(began))
 	after, err := a.Inspect(t.Context(), unit)
 	require.NoError(t, err)
-	require.Equal(t, "active", after.Text(detect.UnitActive))
-	require.NotEqual(t, before[detect.UnitInvocation], after[detect.UnitInvocation])
+	require.Equal(t, "active", after.Text(UnitActive))
+	require.NotEqual(t, before[detect.WorkloadRun], after[detect.WorkloadRun])
 	answer, err := l.SQL(t.Context(), "postgres", "SELECT 42")
 	require.NoError(t, err)
 	require.Equal(t, "42", answer)

@@ -130,18 +130,18 @@ func TestLabDepartures(t *testing.T) {
 			}
 			var way []string
 			f := w.until(tt.live, func(f detect.Facts) bool {
-				way = append(way, fmt.Sprintf("%s %s %q", state(f), f.Text(detect.UnitJob), f.Text(detect.UnitDeparture)))
-				require.NotContains(t, tt.never, f.Text(detect.UnitDeparture), "on the way: %v", way)
-				return f.Text(detect.UnitActive) == tt.end && f.Text(detect.UnitLoad) == load &&
-					f.Text(detect.UnitJob) == "" && f.Text(detect.UnitDeparture) == tt.live
+				way = append(way, fmt.Sprintf("%s %s %q", state(f), f.Text(detect.WorkloadPending), f.Text(detect.WorkloadDeparture)))
+				require.NotContains(t, tt.never, f.Text(detect.WorkloadDeparture), "on the way: %v", way)
+				return f.Text(UnitActive) == tt.end && f.Text(UnitLoad) == load &&
+					f.Text(detect.WorkloadPending) == "" && f.Text(detect.WorkloadDeparture) == tt.live
 			})
-			t.Logf("%s: %s", tt.live, f.Text(detect.UnitOperatorNote))
+			t.Logf("%s: %s", tt.live, f.Text(detect.WorkloadNote))
 
 			// What was seen live is still known when systemd has unloaded the unit.
 			f, err := a.Inspect(t.Context(), tt.unit)
 			require.NoError(t, err)
-			require.Equal(t, tt.live, f.Text(detect.UnitDeparture), "Inspect of the watching adapter")
-			require.True(t, f.True(detect.UnitWatched))
+			require.Equal(t, tt.live, f.Text(detect.WorkloadDeparture), "Inspect of the watching adapter")
+			require.True(t, f.True(detect.WorkloadWatched))
 
 			want := tt.gap
 			if want == "" {
@@ -151,13 +151,13 @@ func TestLabDepartures(t *testing.T) {
 				want = detect.DepartureUnasked
 				require.Eventually(t, func() bool {
 					f, err := afterwards.Inspect(t.Context(), tt.unit)
-					return err == nil && f.Text(detect.UnitDeparture) == want
+					return err == nil && f.Text(detect.WorkloadDeparture) == want
 				}, time.Minute, 20*time.Millisecond, "it is still loaded")
 			}
 			f, err = afterwards.Inspect(t.Context(), tt.unit)
 			require.NoError(t, err)
-			require.Equal(t, want, f.Text(detect.UnitDeparture), "after a gap: %s", f.Text(detect.UnitOperatorNote))
-			require.True(t, f.False(detect.UnitWatched))
+			require.Equal(t, want, f.Text(detect.WorkloadDeparture), "after a gap: %s", f.Text(detect.WorkloadNote))
+			require.True(t, f.False(detect.WorkloadWatched))
 		})
 	}
 }
@@ -171,19 +171,19 @@ func TestLabRestartByAnOperatorIsToldFromOurs(t *testing.T) {
 
 	ctl(t, l, "restart", unit)
 	f := w.until("the end of the restart", func(f detect.Facts) bool {
-		return f.Text(detect.UnitActive) == "active" && f.Text(detect.UnitDeparture) == detect.DepartureRestart
+		return f.Text(UnitActive) == "active" && f.Text(detect.WorkloadDeparture) == detect.DepartureRestart
 	})
-	require.Equal(t, "it was restarted by a job that is not ours", f.Text(detect.UnitOperatorNote))
+	require.Equal(t, "it was restarted by a job that is not ours", f.Text(detect.WorkloadNote))
 	w.until("quiet again", func(f detect.Facts) bool {
-		return f.Text(detect.UnitJob) == "" && f.Text(detect.UnitDeparture) == detect.DepartureNone
+		return f.Text(detect.WorkloadPending) == "" && f.Text(detect.WorkloadDeparture) == detect.DepartureNone
 	})
 
-	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitRestart, Object: unit, Timeout: 20 * time.Second})
+	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Restart, Object: unit, Timeout: 20 * time.Second})
 	require.NoError(t, err, rep.Detail)
 	seen := map[string]bool{}
 	w.until("the end of our restart", func(f detect.Facts) bool {
-		seen[f.Text(detect.UnitDeparture)] = true
-		return f.Text(detect.UnitActive) == "active" && f.Text(detect.UnitJob) == ""
+		seen[f.Text(detect.WorkloadDeparture)] = true
+		return f.Text(UnitActive) == "active" && f.Text(detect.WorkloadPending) == ""
 	})
 	require.True(t, seen[detect.DepartureBySelf], "our own restart is seen as ours: %v", seen)
 	require.False(t, seen[detect.DepartureRestart] || seen[detect.DepartureStopped], "and never as a person's: %v", seen)
@@ -199,9 +199,9 @@ func TestLabUnitsTakenAlongFollowTheirCause(t *testing.T) {
 		kill(t, l, "base.service", syscall.SIGKILL)
 		for {
 			c := w.next("the end of bound.service")
-			if c.Unit == "bound.service" && c.Facts.Text(detect.UnitActive) == "inactive" && c.Facts.Text(detect.UnitJob) == "" {
-				require.Equal(t, detect.DepartureCrash, c.Facts.Text(detect.UnitDeparture), c.Facts.Text(detect.UnitOperatorNote))
-				require.Contains(t, c.Facts.Text(detect.UnitOperatorNote), "together with base.service")
+			if c.Unit == "bound.service" && c.Facts.Text(UnitActive) == "inactive" && c.Facts.Text(detect.WorkloadPending) == "" {
+				require.Equal(t, detect.DepartureCrash, c.Facts.Text(detect.WorkloadDeparture), c.Facts.Text(detect.WorkloadNote))
+				require.Contains(t, c.Facts.Text(detect.WorkloadNote), "together with base.service")
 				return
 			}
 		}
@@ -213,16 +213,16 @@ func TestLabUnitsTakenAlongFollowTheirCause(t *testing.T) {
 		kill(t, l, "db@crash.service", syscall.SIGKILL)
 		seen := false
 		w.until("bindslow@crash.service has ended", func(f detect.Facts) bool {
-			if f.Text(detect.UnitJob) == "stop" {
-				require.Equal(t, "db@crash.service", f.Text(detect.UnitJobWith), "nobody asked for this job")
+			if f.Text(detect.WorkloadPending) == "stop" {
+				require.Equal(t, "db@crash.service", f.Text(detect.WorkloadPendingWith), "nobody asked for this job")
 				seen = true
 			}
-			return f.Text(detect.UnitActive) == "inactive" && f.Text(detect.UnitJob) == ""
+			return f.Text(UnitActive) == "inactive" && f.Text(detect.WorkloadPending) == ""
 		})
 		require.True(t, seen)
 		f, err := a.Inspect(t.Context(), "bindslow@crash.service")
 		require.NoError(t, err)
-		require.Equal(t, detect.DepartureCrash, f.Text(detect.UnitDeparture))
+		require.Equal(t, detect.DepartureCrash, f.Text(detect.WorkloadDeparture))
 	})
 	for end, departure := range map[string]string{"crashes": detect.DepartureCrash, "a person stops": detect.DepartureStopped} {
 		t.Run("waits for its automatic restart, bound to a unit that "+end, func(t *testing.T) {
@@ -232,31 +232,31 @@ func TestLabUnitsTakenAlongFollowTheirCause(t *testing.T) {
 			w := watch(t, a, unit)
 			followed(t, a, base)
 			kill(t, l, unit, syscall.SIGKILL)
-			w.until("it waits for its automatic restart", func(f detect.Facts) bool { return f.Text(detect.UnitSub) == detect.FromAutoRestart })
+			w.until("it waits for its automatic restart", func(f detect.Facts) bool { return f.Text(UnitSub) == FromAutoRestart })
 			if departure == detect.DepartureCrash {
 				kill(t, l, base, syscall.SIGKILL)
 			} else {
 				ctl(t, l, "stop", base)
 			}
 			w.until("it has ended", func(f detect.Facts) bool {
-				if f.Text(detect.UnitActive) != "inactive" || f.Text(detect.UnitJob) != "" {
+				if f.Text(UnitActive) != "inactive" || f.Text(detect.WorkloadPending) != "" {
 					return false
 				}
-				return f.Text(detect.UnitDeparture) == departure && strings.Contains(f.Text(detect.UnitOperatorNote), "together with "+base)
+				return f.Text(detect.WorkloadDeparture) == departure && strings.Contains(f.Text(detect.WorkloadNote), "together with "+base)
 			})
 		})
 	}
 	t.Run("requires a unit that we restart", func(t *testing.T) {
 		up(t, l, "needsdb@ours.service")
 		w := watch(t, a, "needsdb@ours.service")
-		rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitRestart, Object: "db@ours.service", Timeout: 20 * time.Second})
+		rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Restart, Object: "db@ours.service", Timeout: 20 * time.Second})
 		require.NoError(t, err, rep.Detail)
 		ours := false
 		w.until("needsdb@ours.service is back", func(f detect.Facts) bool {
-			d := f.Text(detect.UnitDeparture)
+			d := f.Text(detect.WorkloadDeparture)
 			ours = ours || d == detect.DepartureBySelf
-			require.NotContains(t, []string{detect.DepartureStopped, detect.DepartureRestart}, d, f.Text(detect.UnitOperatorNote))
-			return f.Text(detect.UnitActive) == "active" && f.Text(detect.UnitJob) == "" && ours
+			require.NotContains(t, []string{detect.DepartureStopped, detect.DepartureRestart}, d, f.Text(detect.WorkloadNote))
+			return f.Text(UnitActive) == "active" && f.Text(detect.WorkloadPending) == "" && ours
 		})
 	})
 	t.Run("requires a unit that a person stops", func(t *testing.T) {
@@ -265,8 +265,8 @@ func TestLabUnitsTakenAlongFollowTheirCause(t *testing.T) {
 		ctl(t, l, "stop", "db@person.service")
 		for {
 			c := w.next("the end of needsdb@person.service")
-			if c.Unit == "needsdb@person.service" && c.Facts.Text(detect.UnitActive) == "inactive" && c.Facts.Text(detect.UnitJob) == "" {
-				require.Equal(t, detect.DepartureStopped, c.Facts.Text(detect.UnitDeparture))
+			if c.Unit == "needsdb@person.service" && c.Facts.Text(UnitActive) == "inactive" && c.Facts.Text(detect.WorkloadPending) == "" {
+				require.Equal(t, detect.DepartureStopped, c.Facts.Text(detect.WorkloadDeparture))
 				return
 			}
 		}
@@ -298,22 +298,22 @@ func TestLabPostgresDepartures(t *testing.T) {
 
 	kill(t, l, unit, syscall.SIGKILL)
 	f := w.until("failed", func(f detect.Facts) bool {
-		require.NotEqual(t, detect.DepartureStopped, f.Text(detect.UnitDeparture), state(f))
-		return f.Text(detect.UnitActive) == "failed"
+		require.NotEqual(t, detect.DepartureStopped, f.Text(detect.WorkloadDeparture), state(f))
+		return f.Text(UnitActive) == "failed"
 	})
-	require.Equal(t, detect.DepartureCrash, f.Text(detect.UnitDeparture))
+	require.Equal(t, detect.DepartureCrash, f.Text(detect.WorkloadDeparture))
 
 	up(t, l, unit)
 	w.until("up again", is("active"))
 	ctl(t, l, "stop", "postgresql.service") // PartOf= passes it on
 	f = w.until("down", func(f detect.Facts) bool {
-		require.NotEqual(t, detect.DepartureCrash, f.Text(detect.UnitDeparture), state(f))
-		return f.Text(detect.UnitActive) == "inactive" && f.Text(detect.UnitJob) == ""
+		require.NotEqual(t, detect.DepartureCrash, f.Text(detect.WorkloadDeparture), state(f))
+		return f.Text(UnitActive) == "inactive" && f.Text(detect.WorkloadPending) == ""
 	})
-	require.Equal(t, detect.DepartureStopped, f.Text(detect.UnitDeparture))
+	require.Equal(t, detect.DepartureStopped, f.Text(detect.WorkloadDeparture))
 	f, err = newAdapter(t, l).Inspect(t.Context(), unit)
 	require.NoError(t, err)
-	require.Equal(t, detect.DepartureStopped, f.Text(detect.UnitDeparture), "after a gap")
+	require.Equal(t, detect.DepartureStopped, f.Text(detect.WorkloadDeparture), "after a gap")
 }
 
 // Random stops, restarts and kills: the watching adapter must be right every time, live and, for
@@ -352,23 +352,23 @@ func TestLabRandomEvents(t *testing.T) {
 		e.happen()
 		var last string
 		w.until(fmt.Sprintf("event %d, %s", i, e.name), func(f detect.Facts) bool {
-			if d := f.Text(detect.UnitDeparture); d != detect.DepartureNone {
-				require.True(t, d == e.want || (e.want == detect.DepartureRestart && d == detect.DepartureStopped && f.Text(detect.UnitActive) != "active"),
-					"event %d, %s was taken for %s (%s)", i, e.name, d, f.Text(detect.UnitOperatorNote))
+			if d := f.Text(detect.WorkloadDeparture); d != detect.DepartureNone {
+				require.True(t, d == e.want || (e.want == detect.DepartureRestart && d == detect.DepartureStopped && f.Text(UnitActive) != "active"),
+					"event %d, %s was taken for %s (%s)", i, e.name, d, f.Text(detect.WorkloadNote))
 				last = d
 			}
-			return f.Text(detect.UnitActive) == e.end && f.Text(detect.UnitJob) == "" &&
-				(e.end != "active" || f.Text(detect.UnitInvocation) != before.Text(detect.UnitInvocation))
+			return f.Text(UnitActive) == e.end && f.Text(detect.WorkloadPending) == "" &&
+				(e.end != "active" || f.Text(detect.WorkloadRun) != before.Text(detect.WorkloadRun))
 		})
 		require.Equal(t, e.want, last, "event %d, %s", i, e.name)
 		if e.end != "active" {
 			f, err := gap.Inspect(t.Context(), unit)
 			require.NoError(t, err)
-			require.Equal(t, e.want, f.Text(detect.UnitDeparture), "event %d, %s, after a gap: %s", i, e.name, f.Text(detect.UnitOperatorNote))
+			require.Equal(t, e.want, f.Text(detect.WorkloadDeparture), "event %d, %s, after a gap: %s", i, e.name, f.Text(detect.WorkloadNote))
 			ctl(t, l, "reset-failed", unit)
 			up(t, l, unit)
 			w.until("up again", func(f detect.Facts) bool {
-				return f.Text(detect.UnitActive) == "active" && f.Text(detect.UnitJob) == ""
+				return f.Text(UnitActive) == "active" && f.Text(detect.WorkloadPending) == ""
 			})
 		}
 	}
@@ -392,7 +392,7 @@ func TestLabWatchLatency(t *testing.T) {
 		ctl(t, l, "reset-failed", unit)
 		up(t, l, unit)
 		w.until("up again", func(f detect.Facts) bool {
-			return f.Text(detect.UnitActive) == "active" && f.Text(detect.UnitJob) == ""
+			return f.Text(UnitActive) == "active" && f.Text(detect.WorkloadPending) == ""
 		})
 	}
 	slices.Sort(took)
@@ -410,17 +410,17 @@ func TestLabAliasIsFollowed(t *testing.T) {
 	for _, u := range []string{"alias.service", "aliased.service"} {
 		f, err := a.Inspect(t.Context(), u)
 		require.NoError(t, err)
-		require.Equal(t, "active", f.Text(detect.UnitActive))
-		require.True(t, f.True(detect.UnitWatched))
+		require.Equal(t, "active", f.Text(UnitActive))
+		require.True(t, f.True(detect.WorkloadWatched))
 	}
-	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.UnitRestart, Object: "alias.service", Timeout: 20 * time.Second})
+	rep, err := a.Do(t.Context(), strategy.Action{Verb: strategy.Restart, Object: "alias.service", Timeout: 20 * time.Second})
 	require.NoError(t, err, rep.Detail)
 	require.Contains(t, rep.Detail, "active/running")
 	kill(t, l, "aliased.service", syscall.SIGKILL)
 	seen := map[string]bool{}
 	for !seen["alias.service"] || !seen["aliased.service"] {
 		c := w.next("the crash under both names")
-		seen[c.Unit] = seen[c.Unit] || c.Facts.Text(detect.UnitDeparture) == detect.DepartureCrash
+		seen[c.Unit] = seen[c.Unit] || c.Facts.Text(detect.WorkloadDeparture) == detect.DepartureCrash
 	}
 }
 
@@ -436,7 +436,7 @@ func TestLabInspectIsQuick(t *testing.T) {
 		f, err := a.Inspect(t.Context(), unit)
 		took[i] = time.Since(began)
 		require.NoError(t, err)
-		require.Equal(t, "active", f.Text(detect.UnitActive))
+		require.Equal(t, "active", f.Text(UnitActive))
 	}
 	slices.Sort(took)
 	t.Logf("Inspect, %d looks: p50 %v, p90 %v, max %v", n, took[n/2], took[n*9/10], took[n-1])

@@ -259,8 +259,8 @@ func (w *watcher) until(what string, ok func(detect.Facts) bool) detect.Facts {
 	}
 }
 
-func state(f detect.Facts) string { return f.Text(detect.UnitActive) + "/" + f.Text(detect.UnitSub) }
+func state(f detect.Facts) string { return f.Text(UnitActive) + "/" + f.Text(UnitSub) }
 
 func is(active string) func(detect.Facts) bool {
-	return func(f detect.Facts) bool { return f.Text(detect.UnitActive) == active }
+	return func(f detect.Facts) bool { return f.Text(UnitActive) == active }
 }

@@ -38,14 +38,14 @@ func TestLabPolkitDecides(t *testing.T) {
 		action  strategy.Action
 		allowed bool
 	}{
-		{"restart of a unit that the rule names", strategy.Action{Verb: strategy.UnitRestart, Object: "sleep@allowed.service"}, true},
-		{"start after a refused reset-failed", strategy.Action{Verb: strategy.UnitStart, Object: "sleep@allowed.service",
+		{"restart of a unit that the rule names", strategy.Action{Verb: strategy.Restart, Object: "sleep@allowed.service"}, true},
+		{"start after a refused reset-failed", strategy.Action{Verb: strategy.Start, Object: "sleep@allowed.service",
 			Args: map[string]string{strategy.ArgReset: "yes"}}, true},
-		{"restart of another unit", strategy.Action{Verb: strategy.UnitRestart, Object: "sleep@denied.service"}, false},
-		{"stop of another unit", strategy.Action{Verb: strategy.UnitStop, Object: "sleep@denied.service"}, false},
-		{"a verb that the rule does not name: kill", strategy.Action{Verb: strategy.UnitKill, Object: "sleep@allowed.service"}, false},
-		{"a verb that the rule does not name: reset-failed", strategy.Action{Verb: strategy.UnitResetFailed, Object: "sleep@allowed.service"}, false},
-		{"a verb that the rule does not name: set-property", strategy.Action{Verb: strategy.UnitSetMemoryMax, Object: "sleep@allowed.service",
+		{"restart of another unit", strategy.Action{Verb: strategy.Restart, Object: "sleep@denied.service"}, false},
+		{"stop of another unit", strategy.Action{Verb: strategy.Stop, Object: "sleep@denied.service"}, false},
+		{"a verb that the rule does not name: kill", strategy.Action{Verb: strategy.Kill, Object: "sleep@allowed.service"}, false},
+		{"a verb that the rule does not name: reset-failed", strategy.Action{Verb: strategy.ResetFailed, Object: "sleep@allowed.service"}, false},
+		{"a verb that the rule does not name: set-property", strategy.Action{Verb: strategy.SetMemory, Object: "sleep@allowed.service",
 			Args: map[string]string{strategy.ArgBytes: "67108864"}}, false},
 	}
 	for _, tt := range tests {
@@ -75,7 +75,7 @@ func TestLabPolkitDecides(t *testing.T) {
 	}
 	t.Run("a stop grace whose kill is refused", func(t *testing.T) {
 		up(t, l, "stubborn@allowed.service")
-		out := asRecoveryd(t, l, strategy.Action{Verb: strategy.UnitRestart, Object: "stubborn@allowed.service", Timeout: 2 * time.Second,
+		out := asRecoveryd(t, l, strategy.Action{Verb: strategy.Restart, Object: "stubborn@allowed.service", Timeout: 2 * time.Second,
 			Args: map[string]string{strategy.ArgStopGrace: "200ms"}})
 		require.Equal(t, platform.TimedOut, out.Result)
 		require.Contains(t, out.Detail, "may not kill")
@@ -87,9 +87,9 @@ func TestLabPolkitDecides(t *testing.T) {
 		w := watch(t, a, "limit@allowed.service")
 		up(t, l, "limit@allowed.service")
 		w.until("the start limit", func(f detect.Facts) bool {
-			return f.Text(detect.UnitDeparture) == detect.DepartureLimit && f.Text(detect.UnitJob) == ""
+			return f.Text(detect.WorkloadDeparture) == detect.DepartureLimit && f.Text(detect.WorkloadPending) == ""
 		})
-		out := asRecoveryd(t, l, strategy.Action{Verb: strategy.UnitStart, Object: "limit@allowed.service", Timeout: 20 * time.Second,
+		out := asRecoveryd(t, l, strategy.Action{Verb: strategy.Start, Object: "limit@allowed.service", Timeout: 20 * time.Second,
 			Args: map[string]string{strategy.ArgReset: "yes"}})
 		require.Equal(t, platform.Failed, out.Result)
 		require.Contains(t, out.Detail, "start limit")

@@ -54,6 +54,6 @@ func short(f detect.Facts) bool {
 
 func (a *Adapter) addMaintenance(f detect.Facts) {
 	if m := a.host.atWork(); m != "" {
-		f[detect.UnitMaintenance] = detect.Word(m)
+		f[detect.WorkloadMaintenance] = detect.Word(m)
 	}
 }

@@ -16,7 +16,7 @@ const ManageUnits = "org.freedesktop.systemd1.manage-units"
 // kill, for a unit that is still stopping when the grace is over.
 func Rights(a strategy.Action) []string {
 	switch a.Verb {
-	case strategy.UnitStart, strategy.UnitStop, strategy.UnitRestart, strategy.UnitKill, strategy.UnitResetFailed, strategy.UnitSetMemoryMax:
+	case strategy.Start, strategy.Stop, strategy.Restart, strategy.Kill, strategy.ResetFailed, strategy.SetMemory:
 	default:
 		return nil
 	}

@@ -237,7 +237,7 @@ func (s *session) cause(t *tracker, seen time.Time, depth int) (unit, why string
 		if d == nil || d == t || d.ep == nil || at.Sub(d.ep.at).Abs() > takeAlong {
 			continue
 		}
-		if word, _ := detect.DepartureOf(d.end(depth)); word != detect.DepartureNone {
+		if word, _ := DepartureOf(d.end(depth)); word != detect.DepartureNone {
 			return dep, word
 		}
 	}

@@ -60,7 +60,7 @@ const takeAlong = 5 * time.Second
 
 func stateOf(p unitProps) string {
 	if p.active == "activating" && (p.sub == "auto-restart" || p.sub == "auto-restart-queued") {
-		return detect.FromAutoRestart
+		return FromAutoRestart
 	}
 	return p.active
 }
@@ -123,10 +123,10 @@ func (t *tracker) changed(iface string, m map[string]dbus.Variant, now time.Time
 // process's share of them may already be the new one.
 func (t *tracker) move(before unitProps, now time.Time) {
 	from, to := stateOf(before), stateOf(t.props)
-	if to == detect.FromAutoRestart && from != to {
+	if to == FromAutoRestart && from != to {
 		t.tries = t.props.restarts
 	}
-	if from == detect.FromAutoRestart && t.cur != nil && t.cur.typ != "stop" && t.props.restarts > t.tries {
+	if from == FromAutoRestart && t.cur != nil && t.cur.typ != "stop" && t.props.restarts > t.tries {
 		// systemd counts its own restart when it queues the job for it. A job that comes after that, in the
 		// same delay, has taken its place and is somebody else's.
 		t.cur.typ, t.cur.auto, t.tries = "restart", true, t.props.restarts
@@ -144,13 +144,13 @@ func (t *tracker) move(before unitProps, now time.Time) {
 			t.by.typ = "restart"
 		}
 		t.ep = nil
-	case from == detect.FromAutoRestart && to == "inactive" && t.cur != nil && t.cur.typ == "restart":
+	case from == FromAutoRestart && to == "inactive" && t.cur != nil && t.cur.typ == "restart":
 		t.trying = true // on its way through: why it left at first still holds
 	case from == "inactive" && to == "failed" && t.trying:
-		t.left(detect.FromAutoRestart, now) // it may not be started again
+		t.left(FromAutoRestart, now) // it may not be started again
 	case isUp(from),
 		from == "activating" && to != "activating",
-		from == detect.FromAutoRestart && (to == "inactive" || to == "failed"):
+		from == FromAutoRestart && (to == "inactive" || to == "failed"):
 		t.left(from, now)
 	}
 	if to != "inactive" {
@@ -183,12 +183,12 @@ func (t *tracker) jobType(id uint32, typ string) {
 		if j != nil && j.id == id && j.auto && typ == "stop" {
 			j.typ, j.auto = typ, false // it was counted together with the restart that it has replaced
 		}
-		if j == nil || j.id != id || (j.typ != "" && j.typ != detect.JobUnknown) {
+		if j == nil || j.id != id || (j.typ != "" && j.typ != JobUnknown) {
 			continue
 		}
 		j.typ = typ
 		if typ == "start" && j.running && t.ep != nil && t.ep.job == j {
-			j.typ = detect.JobUnknown
+			j.typ = JobUnknown
 		}
 	}
 }
@@ -225,13 +225,13 @@ func (t *tracker) stopped(j *job) {
 	state := stateOf(t.props)
 	down := state == "inactive" || state == "failed"
 	unheard := t.ep == nil || t.ep.job != j
-	if j.end == "done" && down && unheard && (j.typ == "stop" || t.trying && (j.auto || j.typ == "" || j.typ == detect.JobUnknown)) {
+	if j.end == "done" && down && unheard && (j.typ == "stop" || t.trying && (j.auto || j.typ == "" || j.typ == JobUnknown)) {
 		failed := ""
 		if t.ep != nil {
 			failed = t.ep.failed
 		}
 		j.typ, j.auto, t.trying = "stop", false, false
-		t.ep = &episode{from: detect.FromAutoRestart, job: j, failed: failed, at: j.seen}
+		t.ep = &episode{from: FromAutoRestart, job: j, failed: failed, at: j.seen}
 	}
 }
 
@@ -242,7 +242,7 @@ func (t *tracker) lost() {
 }
 
 // end is what is known of why the unit is not running.
-func (t *tracker) end(depth int) detect.UnitEnd {
+func (t *tracker) end(depth int) UnitEnd {
 	e := endOf(t.props)
 	var j *job
 	switch {
@@ -260,7 +260,7 @@ func (t *tracker) end(depth int) detect.UnitEnd {
 	}
 	e.Job, e.JobEnd = j.typ, j.end
 	if e.Job == "" {
-		e.Job = detect.JobUnknown
+		e.Job = JobUnknown
 	}
 	e.JobOurs = t.own.ours(t.unit, j.id, j.during)
 	e.With, e.WithWhy = t.takenAlong(j, depth)
@@ -293,7 +293,7 @@ func (t *tracker) facts() detect.Facts {
 	typ := ""
 	if t.cur != nil && !t.cur.auto {
 		if typ = t.cur.typ; typ == "" {
-			typ = detect.JobUnknown
+			typ = JobUnknown
 		}
 	}
 	f := unitFacts(t.props, typ)
@@ -301,24 +301,24 @@ func (t *tracker) facts() detect.Facts {
 		restarting(f)
 	}
 	if typ != "" {
-		f[detect.UnitJobOurs] = detect.Flag(t.own.ours(t.unit, t.cur.id, t.cur.during))
+		f[detect.WorkloadPendingOurs] = detect.Flag(t.own.ours(t.unit, t.cur.id, t.cur.during))
 		addJobWith(f, t.unasked())
 	}
 	addDeparture(f, t.end(maxDepth))
-	f[detect.UnitWatched] = detect.Flag(t.synced)
-	return f
+	f[detect.WorkloadWatched] = detect.Flag(t.synced)
+	return Neutral(t.unit, f)
 }
 
 // restarting shows a unit that its own automatic restart takes through inactive as still waiting for it.
 func restarting(f detect.Facts) {
-	if f.Text(detect.UnitActive) == "inactive" {
-		f[detect.UnitSub] = detect.Word(detect.FromAutoRestart)
+	if f.Text(UnitActive) == "inactive" {
+		f[UnitSub] = detect.Word(FromAutoRestart)
 	}
 }
 
 func addJobWith(f detect.Facts, unit string) {
 	if unit != "" {
-		f[detect.UnitJobWith] = detect.Word(unit)
+		f[detect.WorkloadPendingWith] = detect.Word(unit)
 	}
 }
 
@@ -328,7 +328,7 @@ const maxDepth = 3
 // view is what a session knows of a unit, for Inspect.
 type view struct {
 	props   unitProps
-	end     detect.UnitEnd
+	end     UnitEnd
 	jobID   uint32
 	jobType string
 	jobAuto bool   // it is systemd's own automatic restart

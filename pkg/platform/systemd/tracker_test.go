@@ -54,10 +54,10 @@ func (t *tape) sig(service, unit props) {
 func (t *tape) note() {
 	f := t.facts()
 	s := state(f)
-	if j := f.Text(detect.UnitJob); j != "" {
+	if j := f.Text(detect.WorkloadPending); j != "" {
 		s += " " + j
 	}
-	if d := f.Text(detect.UnitDeparture); d != "" {
+	if d := f.Text(detect.WorkloadDeparture); d != "" {
 		s += ": " + d
 	}
 	t.log = append(t.log, s)
@@ -113,7 +113,7 @@ func TestTrackerTellsTheStory(t *testing.T) {
 			t.sig(nil, to("deactivating", "stop-sigterm", left(190), props{"Job": jobProp(5)}))
 			t.sig(killedBy(15, 200, "success"), to("inactive", "dead", props{"Job": jobProp(0)}))
 			t.jobRemoved(5, "done")
-			t.jobType(5, detect.JobUnknown)
+			t.jobType(5, JobUnknown)
 			t.note()
 		}, []string{"deactivating/stop-sigterm unknown: stopped", "inactive/dead unknown: stopped", "inactive/dead: stopped"}},
 		{"a person's restart", func(t *tape) {
@@ -191,7 +191,7 @@ func TestTrackerTellsTheStory(t *testing.T) {
 			t.sig(nil, to("activating", "auto-restart", props{"Job": jobProp(6)}))
 			t.sig(nil, to("inactive", "dead"))
 			t.jobRemoved(6, "done")
-			t.jobType(6, detect.JobUnknown)
+			t.jobType(6, JobUnknown)
 			t.note()
 		}, []string{"failed/failed: crash", "activating/auto-restart: crash", "activating/auto-restart: crash",
 			"activating/auto-restart unknown: crash", "inactive/dead unknown: crash", "inactive/dead: stopped"}},
@@ -267,19 +267,19 @@ func TestTrackerAfterAGap(t *testing.T) {
 	t.Run("what was known still holds when nothing happened", func(t *testing.T) {
 		tp := stopped()
 		tp.lost()
-		require.True(t, tp.facts().False(detect.UnitWatched))
+		require.True(t, tp.facts().False(detect.WorkloadWatched))
 		tp.snapshot(tp.props, tp.now)
-		require.Equal(t, detect.DepartureStopped, tp.facts().Text(detect.UnitDeparture))
-		require.True(t, tp.facts().True(detect.UnitWatched))
+		require.Equal(t, detect.DepartureStopped, tp.facts().Text(detect.WorkloadDeparture))
+		require.True(t, tp.facts().True(detect.WorkloadWatched))
 	})
 	t.Run("a unit that systemd unloaded keeps its last run", func(t *testing.T) {
 		tp := stopped()
 		tp.lost()
 		tp.snapshot(unitProps{load: "loaded", active: "inactive", sub: "dead", result: "success"}, tp.now)
 		f := tp.facts()
-		require.Equal(t, detect.DepartureStopped, f.Text(detect.UnitDeparture))
-		require.Equal(t, "aa", f.Text(detect.UnitInvocation))
-		require.Equal(t, 15.0, f[detect.UnitExitCode].Value)
+		require.Equal(t, detect.DepartureStopped, f.Text(detect.WorkloadDeparture))
+		require.Equal(t, "aa", f.Text(detect.WorkloadRun))
+		require.Equal(t, 15.0, f[detect.WorkloadExitCode].Value)
 	})
 	t.Run("what happened in the gap is judged by the properties", func(t *testing.T) {
 		tp := newTape(running())
@@ -287,12 +287,12 @@ func TestTrackerAfterAGap(t *testing.T) {
 		p := running()
 		p.active, p.sub, p.result, p.exitCode, p.exitStatus, p.mainExit, p.activeExit = "failed", "failed", "signal", 2, 9, 200, 200
 		tp.snapshot(p, tp.now)
-		require.Equal(t, detect.DepartureCrash, tp.facts().Text(detect.UnitDeparture))
+		require.Equal(t, detect.DepartureCrash, tp.facts().Text(detect.WorkloadDeparture))
 		p.activeExit = 190 // systemd moved first
 		tp.lost()
 		p.invocation = "bb"
 		tp.snapshot(p, tp.now)
-		require.Equal(t, detect.DepartureStopped, tp.facts().Text(detect.UnitDeparture))
+		require.Equal(t, detect.DepartureStopped, tp.facts().Text(detect.WorkloadDeparture))
 	})
 	t.Run("a job that began in the gap is known from the properties", func(t *testing.T) {
 		tp := newTape(running())
@@ -300,10 +300,10 @@ func TestTrackerAfterAGap(t *testing.T) {
 		p := running()
 		p.job = 9
 		tp.snapshot(p, tp.now)
-		require.Equal(t, detect.JobUnknown, tp.facts().Text(detect.UnitJob))
+		require.Equal(t, JobUnknown, tp.facts().Text(detect.WorkloadPending))
 		tp.jobType(9, "stop")
 		tp.sig(nil, to("deactivating", "stop-sigterm", left(190)))
-		require.Equal(t, detect.DepartureStopped, tp.facts().Text(detect.UnitDeparture))
+		require.Equal(t, detect.DepartureStopped, tp.facts().Text(detect.WorkloadDeparture))
 	})
 }
 

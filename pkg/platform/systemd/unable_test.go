@@ -19,7 +19,7 @@ func TestAProgramThatNeverRanIsToldByTheStatusThatSystemdGave(t *testing.T) {
 		})
 		return p
 	}
-	unable := func(p unitProps) string { return unitFacts(p, "").Text(detect.UnitUnable) }
+	unable := func(p unitProps) string { return unitFacts(p, "").Text(detect.WorkloadUnable) }
 	require.Equal(t, "the program /usr/local/bin/codebase-mcp does not exist or cannot be executed (its file, its interpreter or its permissions): status 203", unable(props(203, 900)))
 	require.Equal(t, "its user does not exist or cannot be taken (User=): status 217", unable(props(217, 900)))
 	require.Contains(t, unable(props(200, 900)), "WorkingDirectory=")
