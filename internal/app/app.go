@@ -104,7 +104,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err := os.MkdirAll(filepath.Join(c.RuntimeDir, "env"), 0o750); err != nil {
 		return nil, fmt.Errorf("runtime_dir: %w (let recoveryd create it: RuntimeDirectory=recoveryd in the unit)", err)
 	}
-	if a.journal, err = journal.Open(ctx, journal.Options{Dir: c.StateDir, Logger: a.log, Tidied: a.trim}); err != nil {
+	if a.journal, err = journal.Open(ctx, journal.Options{Dir: c.StateDir, Logger: a.log, Tidied: a.trim, Readable: readable}); err != nil {
 		return nil, err
 	}
 	a.onStop("journal", func(context.Context) error { return a.journal.Close() })

@@ -64,6 +64,19 @@ type snapshot struct {
 	Host      incident.Host                    `json:"host"`
 }
 
+// readable says why a later process could not go on from what the journal holds.
+func readable(kind journal.Kind, body []byte) error {
+	switch kind {
+	case journal.KindEntry:
+		return json.Unmarshal(body, &incident.Record{})
+	case journal.KindIncident:
+		return json.Unmarshal(body, &incident.Incident{})
+	case journal.KindSnapshot:
+		return json.Unmarshal(body, &snapshot{})
+	}
+	return nil
+}
+
 // restore folds the journal into the state in which an earlier process left it.
 func restore(ctx context.Context, j *journal.Journal) (incident.State, error) {
 	s := incident.NewState()

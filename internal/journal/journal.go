@@ -27,7 +27,21 @@ type Options struct {
 	ObservationBytes int64         // share of observations; default 32 MiB
 	BallastBytes     int64         // default 8 MiB, some hundred commits; negative: none
 	Tidied           func()        // called once a minute, when the maintenance is over; nil: nothing is
+	// Readable says why the caller cannot read what it once wrote: the body of an [Entry], of an
+	// [IncidentRow] or of a snapshot. Such a row is damage as any other, whatever its checksum says. It may be
+	// called from Open only; nil: every body can be read.
+	Readable func(Kind, []byte) error
 }
+
+// Kind says what a body is of.
+type Kind string
+
+// The kinds of bodies that the caller of this package reads.
+const (
+	KindEntry    Kind = "entries"
+	KindIncident Kind = "incidents"
+	KindSnapshot Kind = "snapshots"
+)
 
 func (o Options) withDefaults() Options {
 	if o.Logger == nil {

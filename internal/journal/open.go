@@ -51,13 +51,14 @@ func (j *Journal) openWriting(ctx context.Context) (err error) {
 	if errors.Is(err, ErrCorrupt) {
 		j.log.Error("journal is damaged, salvaging it", zap.String("file", j.path), zap.Error(err))
 		cause := err
-		if j.salvaged, err = salvage(ctx, j.path, j.mark, cause, time.Now()); err != nil && mayBeFull(err) && j.giveUpBallast() {
-			j.salvaged, err = salvage(ctx, j.path, j.mark, cause, time.Now())
+		if j.salvaged, err = salvage(ctx, j.path, j.mark, j.opts.Readable, cause, time.Now()); err != nil && mayBeFull(err) && j.giveUpBallast() {
+			j.salvaged, err = salvage(ctx, j.path, j.mark, j.opts.Readable, cause, time.Now())
 		}
 		if err != nil {
 			return err
 		}
 		j.log.Error("journal was salvaged", zap.Stringer("result", j.salvaged))
+		j.mark.head = link{} // what was written last need not be in the new file, and it was said
 		err = j.openChecked(ctx)
 	}
 	if err != nil {
@@ -89,7 +90,7 @@ func (j *Journal) openChecked(ctx context.Context) (err error) {
 	if err := createFile(j.path); err != nil {
 		return err
 	}
-	if err := inspect(ctx, j.path, j.mark); err != nil {
+	if err := inspect(ctx, j.path, j.mark, j.opts.Readable); err != nil {
 		return err
 	}
 	w, err := openWriter(ctx, j.path)
@@ -111,7 +112,7 @@ func (j *Journal) openChecked(ctx context.Context) (err error) {
 	}
 	head, err := readLink(ctx, w.conn, headID)
 	if version < len(steps) && err == nil {
-		head, err = check(ctx, w.conn)
+		head, err = check(ctx, w.conn, j.opts.Readable)
 	}
 	if err != nil {
 		return err
@@ -148,7 +149,7 @@ func emptied(path string, m mark) error {
 }
 
 // inspect checks the structure of a file without changing it.
-func inspect(ctx context.Context, path string, m mark) (err error) {
+func inspect(ctx context.Context, path string, m mark, read reader) (err error) {
 	db, err := openDB(readerDSN(path), 1)
 	if err != nil {
 		return err
@@ -172,7 +173,7 @@ func inspect(ctx context.Context, path string, m mark) (err error) {
 	if err := sameSchema(ctx, c); err != nil {
 		return err
 	}
-	if _, err = check(ctx, c); err != nil {
+	if _, err = check(ctx, c, read); err != nil {
 		return err
 	}
 	return m.lost(ctx, c)

@@ -39,11 +39,11 @@ func (j *Journal) Verify(ctx context.Context) error {
 			if t.name == tableEntries.name {
 				continue // the chain covers them
 			}
-			if err := checkTable(ctx, tx, t, ""); err != nil {
+			if err := checkTable(ctx, tx, t, "", j.opts.Readable); err != nil {
 				return err
 			}
 		}
-		return walkStrictly(ctx, tx, 0)
+		return walkStrictly(ctx, tx, 0, j.opts.Readable)
 	})
 	if err != nil {
 		return fmt.Errorf("verify journal %s: %w", j.path, err)
@@ -108,11 +108,15 @@ func walk(ctx context.Context, q queryer, afterSeq uint64, yield func(Entry, err
 }
 
 // walkStrictly walks and returns the first thing that is wrong.
-func walkStrictly(ctx context.Context, q queryer, afterSeq uint64) error {
+func walkStrictly(ctx context.Context, q queryer, afterSeq uint64, read reader) error {
 	var broken error
-	_, err := walk(ctx, q, afterSeq, func(_ Entry, err error) bool {
-		broken = err
-		return err == nil
+	_, err := walk(ctx, q, afterSeq, func(e Entry, err error) bool {
+		if broken = err; err == nil && read != nil {
+			if err := read(KindEntry, e.Body); err != nil {
+				broken = &ChainError{Seq: e.Seq, What: "cannot be read: " + err.Error()}
+			}
+		}
+		return broken == nil
 	})
 	if broken != nil {
 		return broken

@@ -2,9 +2,12 @@ package journal
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/recoveryd/recoveryd/pkg/escalate"
 )
 
 func (t table) columns() []string { return strings.Split(t.cols, ", ") }
@@ -49,8 +52,49 @@ func eachRow(ctx context.Context, q queryer, t table, tail string, args []any, f
 }
 
 // checkTable reads a table and returns what is damaged in it.
-func checkTable(ctx context.Context, q queryer, t table, where string) error {
-	return eachRow(ctx, q, t, where, nil, func([]any) error { return nil })
+func checkTable(ctx context.Context, q queryer, t table, where string, read reader) error {
+	return eachRow(ctx, q, t, where, nil, func(vals []any) error { return read.row(t, vals) })
+}
+
+// reader says why a body cannot be read, see [Options.Readable].
+type reader func(Kind, []byte) error
+
+// row says why the text of a row that matches its checksum cannot be read: somebody wrote it who can compute
+// checksums, or a broken program of ours.
+func (r reader) row(t table, vals []any) (err error) {
+	body := func(column int) []byte {
+		switch v := vals[column].(type) {
+		case string:
+			return []byte(v)
+		case []byte:
+			return v
+		}
+		return nil
+	}
+	ask := func(kind Kind, body []byte) error {
+		if r == nil {
+			return nil
+		}
+		return r(kind, body)
+	}
+	switch t.name {
+	case tableEntries.name:
+		err = ask(KindEntry, body(7))
+	case tableIncidents.name:
+		err = ask(KindIncident, body(8))
+	case tableSnapshots.name:
+		err = ask(KindSnapshot, body(2))
+	case tableOutbox.name:
+		err = json.Unmarshal(body(6), &escalate.Queued{})
+	case tableKeys.name:
+		err = json.Unmarshal(body(4), &escalate.KeyState{})
+	case tableChannels.name:
+		err = json.Unmarshal(body(1), &escalate.ChannelState{})
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: a row of %s (%v) cannot be read: %w", ErrCorrupt, t.name, vals[0], err)
+	}
+	return err
 }
 
 // quickCheck lets SQLite check the structure of the file.
@@ -72,7 +116,7 @@ func verdict(ctx context.Context, q queryer, pragma string) error {
 // check is what Open requires before it trusts the file: its structure, the entries that will be
 // replayed, and the rows whose loss would be a lost page or a repeated action. It returns the end
 // of the chain.
-func check(ctx context.Context, q queryer) (link, error) {
+func check(ctx context.Context, q queryer, read reader) (link, error) {
 	if err := quickCheck(ctx, q); err != nil {
 		return link{}, err
 	}
@@ -89,7 +133,7 @@ func check(ctx context.Context, q queryer) (link, error) {
 		{tableSnapshots, ""}, {tableOutbox, "WHERE state = 'waiting'"}, {tableKeys, ""}, {tableChannels, ""},
 		{tableIncidents, "WHERE closed = 0"}, {tableGaps, ""},
 	} {
-		if err := checkTable(ctx, q, c.t, c.where); err != nil {
+		if err := checkTable(ctx, q, c.t, c.where, read); err != nil {
 			return link{}, err
 		}
 	}
@@ -97,7 +141,7 @@ func check(ctx context.Context, q queryer) (link, error) {
 	if err := q.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM snapshots").Scan(&from); err != nil {
 		return link{}, classify(err)
 	}
-	if err := walkStrictly(ctx, q, uint64(from)); err != nil {
+	if err := walkStrictly(ctx, q, uint64(from), read); err != nil {
 		return link{}, err
 	}
 	return readLink(ctx, q, headID)

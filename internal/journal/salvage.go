@@ -20,10 +20,12 @@ type Salvage struct {
 	Cause      error          // what was found
 	MovedTo    string         // where the damaged file is now, with its -wal and -shm
 	Kept       map[string]int // rows carried over, by table
-	Dropped    map[string]int // rows that could be read and did not match their checksum, by table
+	Dropped    map[string]int // rows that do not match their checksum, or whose text cannot be read, by table
 	Unreadable []string       // tables of which some part could not be read at all
 	Gaps       []Gap          // entries that are missing now and were there before
 	Writes     uint64         // commits that are missing altogether, of entries or of anything else
+
+	read reader
 }
 
 // Gap is a range of lost entries, both ends exclusive.
@@ -84,12 +86,12 @@ const (
 // salvage makes a new journal out of what checks out in a damaged one, moves the damaged one
 // aside and puts the new one in its place. The damaged file is only read, and a crash at any
 // point leaves either it or the complete new one to be found by the next start.
-func salvage(ctx context.Context, path string, m mark, cause error, now time.Time) (*Salvage, error) {
+func salvage(ctx context.Context, path string, m mark, read reader, cause error, now time.Time) (*Salvage, error) {
 	if err := lay(path); err != nil {
 		return nil, err
 	}
 	making := path + makingSuffix
-	s, err := best(ctx, path, making, m, cause, now)
+	s, err := best(ctx, path, making, m, read, cause, now)
 	if err != nil {
 		return nil, fmt.Errorf("salvage %s: %w", path, errors.Join(err, removeDB(making)))
 	}
@@ -119,7 +121,7 @@ const pageSize = 4096
 
 // best makes the new journal out of the source that has most: the file with its log; the file alone, since
 // a log of something else covers its pages; and each of the two with the schema as it is when new.
-func best(ctx context.Context, path, making string, m mark, cause error, now time.Time) (most *Salvage, err error) {
+func best(ctx context.Context, path, making string, m mark, read reader, cause error, now time.Time) (most *Salvage, err error) {
 	copied := path + copySuffix
 	defer func() { err = errors.Join(err, removeDB(copied)) }()
 	tried := making + "-other"
@@ -135,7 +137,7 @@ func best(ctx context.Context, path, making string, m mark, cause error, now tim
 		if err := errors.Join(removeDB(tried), createFile(tried)); err != nil {
 			return nil, err
 		}
-		s := &Salvage{Cause: cause, MovedTo: movedTo(path, now), Kept: map[string]int{}, Dropped: map[string]int{}}
+		s := &Salvage{Cause: cause, MovedTo: movedTo(path, now), Kept: map[string]int{}, Dropped: map[string]int{}, read: read}
 		if err := s.rebuild(ctx, from, tried, m, now); err != nil {
 			return nil, err
 		}

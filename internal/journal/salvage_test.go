@@ -158,6 +158,24 @@ func TestAChangedJournalIsNoticedAndSalvaged(t *testing.T) {
 	}
 }
 
+func TestAJournalOfAnotherHostInPlaceOfTheOwnOneIsSaidAndTakenOver(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	filled(t, dir, 10)
+	filled(t, other, 30)
+	rewrite(t, other, tableEntries, "reason", func(any, string) string { return "of another host" })
+	theirs, err := os.ReadFile(filepath.Join(other, fileName))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, fileName), theirs, 0o600))
+	j, err := Open(t.Context(), optionsFor(dir))
+	require.NoError(t, err, "it starts")
+	require.ErrorContains(t, j.Salvaged().Cause, "is not the one that was written last")
+	require.NoError(t, j.Append(t.Context(), Commit{Entries: []Entry{entry(1)}}))
+	require.NoError(t, j.TellSalvage(t.Context(), nil))
+	require.NoError(t, j.Close())
+	j = openAt(t, dir)
+	require.Nil(t, j.Salvaged(), "once")
+}
+
 func TestALaterLossInASalvagedJournalIsNoticedToo(t *testing.T) {
 	dir := t.TempDir()
 	filled(t, dir, 10)

@@ -42,7 +42,7 @@ func (s *Salvage) copyRows(ctx context.Context, src *sql.DB, w *writer, t table,
 		if err := rows.Scan(row.into...); err != nil {
 			return classify(err)
 		}
-		if !sumMatches(t, row.vals) {
+		if !sumMatches(t, row.vals) || s.read.row(t, row.vals) != nil {
 			if order == "ASC" {
 				s.Dropped[t.name]++
 			}
