@@ -170,7 +170,7 @@ func (w *world) judgePersons(before incident.State, rec incident.Record) {
 	i, u := w.ledger.intent(rec.Target), x.u
 	was := before.Targets[rec.Target]
 	if rec.Event.Kind == incident.Observed && t.Intent != "" && (was == nil || was.Intent != t.Intent) && t.Last.Facts.Text(detect.WorkloadState) != "" &&
-		!i.stopped && !u.masked && w.t-i.hands > 2*time.Minute && w.t-i.since > 2*time.Minute {
+		!i.stopped && !u.masked && !(u.job != "" && u.jobBy == byPerson) && w.t-i.hands > 2*time.Minute && w.t-i.since > 2*time.Minute {
 		w.fail(nobodysWord, "%s: %q, and nobody has done anything to it since %s", rec.Target, t.Intent, clock(max(i.hands, i.since)))
 	}
 	seen := 12 * time.Second // as in judgePerson
