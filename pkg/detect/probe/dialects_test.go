@@ -170,6 +170,18 @@ func TestWhichPartsCountAsBad(t *testing.T) {
 	}
 }
 
+// heptiolabs/healthcheck and others like it say of each part "OK" or what is wrong, in any words.
+func TestAnErrorAboveAnObjectOfPartsIsAboutThoseThatAreNotOK(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"database":"OK","disk":"no space left"}`:                          "degraded | parts disk no space left",
+		`{"database":"OK","goroutines":"too many goroutines (1200 > 100)"}`: "degraded | parts goroutines too many goroutines (1200 > 100)",
+		`{"database":"OK","search":"OK"}`:                                   "healthy",
+		`{"name":"svc","database":"OK"}`:                                    "healthy", // what it is called is no part
+	} {
+		assert.Equal(t, want, says(Reply{Status: 503, ContentType: "application/json", Body: []byte(body)}), body)
+	}
+}
+
 func TestWhatAnOperatorTeaches(t *testing.T) {
 	down := `{"status":"DOWN","components":{"diskSpace":{"status":"DOWN"},"db":{"status":"UP"}}}`
 	for _, c := range []struct {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -84,20 +86,42 @@ var gatewayServers = []struct{ begins, who string }{
 // gateway" stands for one that does not say its name.
 //
 // By RFC 9110 (15.6.3, 15.6.5) 502 and 504 are a gateway's words about what is behind it; Cloudflare uses
-// 520 to 530 for the same. 503 may be the service's own, unless nothing of the service's shape comes with
+// 520 to 527 and 530 for the same (529 is what overloaded services say of themselves). 503 may be the service's own, unless nothing of the service's shape comes with
 // it: no JSON, no text beyond the name of the status.
 func gatewayReply(status int, header http.Header, body []byte) string {
 	named := gatewayOfPage(body)
-	speaks := status == http.StatusBadGateway || status == http.StatusGatewayTimeout || status >= 520 && status <= 530
 	switch {
 	case status < 400:
 		return ""
 	case named != "" && (status >= 500 || status == http.StatusNotFound):
 		return named
-	case status == http.StatusServiceUnavailable && bareReply(status, header.Get("Content-Type"), startOf(body)), speaks:
+	case status == http.StatusServiceUnavailable && bareReply(status, header.Get("Content-Type"), startOf(body)), speaksOfTheWay(status):
 		return gatewayName(header)
 	}
 	return ""
+}
+
+// gatewayEnvelope reports an error that a gateway puts into JSON: a status that is a gateway's, repeated as a number
+// in an object that speaks of no part of any service (Railway, APISIX, AWS API Gateway, Cloud Run).
+func gatewayEnvelope(status int, doc node) bool {
+	if !speaksOfTheWay(status) || doc.kind != object {
+		return false
+	}
+	repeated := false
+	for key, v := range doc.fields {
+		switch {
+		case v.kind == object || v.kind == list || v.kind == truth:
+			return false
+		case slices.Contains([]string{"code", "status", "statuscode", "errorcode", "httpstatus"}, flat(key)) && v.text == strconv.Itoa(status):
+			repeated = true
+		}
+	}
+	return repeated
+}
+
+// speaksOfTheWay reports a status that is a gateway's word about what is behind it.
+func speaksOfTheWay(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusGatewayTimeout || status >= 520 && status <= 527 || status == 530
 }
 
 // gatewayOfPage is who is known to write such a page; "" when nobody is.

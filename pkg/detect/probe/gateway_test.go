@@ -74,6 +74,8 @@ func TestWhatAGatewayAnswersIsNotTheService(t *testing.T) {
 		{"a bare 503", 503, nil, "", "a gateway"},
 		{"the name of the status", 503, text, "503 Service Unavailable\n", "a gateway"},
 		{"any web page with 503", 503, html, "<html><body><h1>Sorry</h1></body></html>", "a gateway"},
+		{"Railway", 502, js, `{"status":"error","code":502,"message":"Application failed to respond","request_id":"x"}`, "Application failed to respond"},
+		{"an API gateway that repeats the status", 504, js, `{"status":"504","message":"Endpoint request timed out"}`, "Endpoint request timed out"},
 		{"502 with JSON of nobody", 502, js, `{"detail":"bad gateway"}`, "a gateway"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -93,6 +95,8 @@ func TestWhatTheServiceSaysItselfIsNoGateway(t *testing.T) {
 	}{
 		{"its own payload with 503", detect.OutcomeReply, 503, headers("Server", "nginx"), `{"status":"unhealthy","database_status":"connected"}`},
 		{"its own payload with 502", detect.OutcomeReply, 502, nil, `{"status":"unhealthy"}`},
+		{"its own payload, which repeats the status and names a part", detect.OutcomeReply, 502, nil, `{"status":"error","code":502,"checks":{"db":"down"}}`},
+		{"overloaded, in its own words", detect.OutcomeHTTPError, 529, nil, `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`},
 		{"an error in JSON", detect.OutcomeHTTPError, 503, headers("Content-Type", "application/json"), `{"error":"search index is closed"}`},
 		{"a sentence", detect.OutcomeHTTPError, 503, headers("Content-Type", "text/plain"), "search index is closed"},
 		{"a stack trace", detect.OutcomeHTTPError, 500, headers("Content-Type", "text/html"), "<html><title>ZeroDivisionError</title></html>"},

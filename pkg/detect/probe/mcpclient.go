@@ -201,6 +201,9 @@ func (c *mcpClient) offered(err error) string {
 			_ = json.Unmarshal(refused.Error.Data, &data)
 		}
 	}
+	if len(data.Supported) == 0 && supportedText.MatchString(err.Error()) { // only in words: "(supported versions: 2025-03-26, 2024-11-05)"
+		data.Supported = versionText.FindAllString(supportedText.FindString(err.Error()), -1)
+	}
 	versions := slices.DeleteFunc(data.Supported, func(v string) bool { return !versionForm.MatchString(v) })
 	slices.Sort(versions)
 	known := mcp.SupportedProtocolVersions()
@@ -212,6 +215,11 @@ func (c *mcpClient) offered(err error) string {
 	}
 	return best
 }
+
+var (
+	supportedText = regexp.MustCompile(`(?i)\bsupport(?:ed|s)?\b[^:]*:.*`)
+	versionText   = regexp.MustCompile(`\d{4}-\d\d-\d\d`)
+)
 
 // versionForm is the form of every version of the protocol: the day of its publication.
 var versionForm = regexp.MustCompile(`^\d{4}-\d\d-\d\d$`)

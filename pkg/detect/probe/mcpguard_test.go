@@ -410,6 +410,24 @@ func TestAServerThatRefusesOurVersionIsAskedInOneOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestAServerThatNamesItsVersionsInWordsIsAskedInOneOfThem(t *testing.T) {
+	var proposed []string
+	h := byHand(t, func(w http.ResponseWriter, a asked) {
+		if a.Method == "initialize" {
+			if proposed = append(proposed, a.Params.ProtocolVersion); a.Params.ProtocolVersion != "2025-03-26" {
+				respond(w, rpcError(a, -32000, "Bad Request: Unsupported protocol version 2025-06-18 (supported versions: 2025-03-26, 2024-11-05)"))
+				return
+			}
+			respond(w, result(a, strings.Replace(greeting, "2025-06-18", "2025-03-26", 1)))
+			return
+		}
+		respond(w, wellMade(a))
+	})
+	f := h.probe(t, false).Look(t.Context(), nil)
+	require.Equal(t, detect.OutcomeReply, f.Text(detect.HTTPOutcome), "%v", f)
+	require.Equal(t, []string{"2025-06-18", "2025-03-26"}, proposed)
+}
+
 // The words of a health resource need not be JSON.
 func TestAHealthResourceOfPlainTextIsReadThroughTheDialects(t *testing.T) {
 	for text, want := range map[string]string{

@@ -27,6 +27,9 @@ const maxWord = 40
 // health payload at all.
 func readPayload(doc node, r Reply, f detect.Facts) bool {
 	s := takeSurvey(doc, r.Terms)
+	if r.Status >= http.StatusInternalServerError && s.word == "" {
+		s.blame(doc)
+	}
 	database := databaseState(doc, r.Terms)
 	pool := poolObject(doc)
 	if !s.says(r) && database.Text == "" && !poolKnown(pool) {
@@ -43,6 +46,32 @@ func readPayload(doc node, r Reply, f detect.Facts) bool {
 		f[detect.HealthError] = detect.Word(s)
 	}
 	return true
+}
+
+// blame finds the parts that an error is about in an object of parts that says of each "OK" or what is wrong with
+// it, in words that nobody can know beforehand (heptiolabs/healthcheck, alexliesenfeld/health).
+func (s *survey) blame(doc node) {
+	var about []string
+	good := false
+	for key, v := range doc.fields {
+		name := flat(key)
+		switch {
+		case v.kind != word || v.text == "" || slices.Contains(remarks, name) || slices.Contains(remarkKeys, name):
+			return // no such object
+		case s.terms.phrase(v.text) == StateHealthy:
+			good = true
+		case s.terms.phrase(v.text) == StateUnknown:
+			about = append(about, key)
+		}
+	}
+	if !good {
+		return
+	}
+	slices.Sort(about)
+	for _, key := range about {
+		s.parts = slices.DeleteFunc(s.parts, func(p part) bool { return p.path == key })
+		s.add(part{path: key, said: doc.fields[key].text, state: StateUnhealthy, sure: true})
+	}
 }
 
 // says reports whether a survey found a statement about health. An HTTP error is a reply of its own, and its

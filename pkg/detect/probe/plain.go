@@ -52,10 +52,11 @@ func plainFailure(err error) detect.Facts {
 }
 
 // TCP checks that a connection can be made. It proves that the kernel accepts for a listening
-// program, not that the program works.
+// program, not that the program works; a program that a signal has stopped does not.
 type TCP struct {
 	addr    string
 	timeout time.Duration
+	proc    procfs
 }
 
 var _ Witness = (*TCP)(nil)
@@ -75,12 +76,19 @@ func (t *TCP) Name() string { return "tcp" }
 func (t *TCP) Leads() string { return detect.PlainOutcome }
 
 // Look connects and closes.
-func (t *TCP) Look(ctx context.Context, _ detect.Facts) detect.Facts {
+func (t *TCP) Look(ctx context.Context, unit detect.Facts) detect.Facts {
 	conn, _, err := dial(ctx, t.addr, t.timeout)
 	if err != nil {
 		return plainFailure(err)
 	}
 	_ = conn.Close()
+	if pid, why := mainPID(unit); why == "" {
+		if state, err := t.proc.state(pid); err == nil && (state == "T" || state == "t") {
+			f := plainFacts(plainTimeout, "the kernel accepts, and the process that would answer is stopped (state "+state+")")
+			f[detect.ProcessState] = detect.Word(state) // the platform may not have been asked just now
+			return f
+		}
+	}
 	return plainFacts(plainOK, "")
 }
 

@@ -184,6 +184,22 @@ func TestRedisOnARealServer(t *testing.T) {
 	require.Contains(t, look(RedisConfig{Addr: addr}), "refused")
 }
 
+// The kernel accepts connections for a process that a signal has stopped.
+func TestTCPOfAProcessThatIsStopped(t *testing.T) {
+	sleeper := exec.Command("sleep", "60")
+	require.NoError(t, sleeper.Start())
+	t.Cleanup(func() { _ = sleeper.Process.Kill(); _ = sleeper.Wait() })
+	w, err := NewTCP(hostPort(raw(t, silenceTCP)), patient)
+	require.NoError(t, err)
+	unit := unitFacts(sleeper.Process, "run-1", time.Now())
+	require.Equal(t, "ok", plainWords(w.Look(t.Context(), unit)))
+	require.NoError(t, sleeper.Process.Signal(syscall.SIGSTOP))
+	require.Eventually(t, func() bool { return w.Look(t.Context(), unit).Text(detect.ProcessState) == "T" }, waitFor, tick)
+	require.Contains(t, plainWords(w.Look(t.Context(), unit)), "timeout the kernel accepts, and the process that would answer is stopped (state T)")
+	require.NoError(t, sleeper.Process.Signal(syscall.SIGCONT))
+	require.Eventually(t, func() bool { return plainWords(w.Look(t.Context(), unit)) == "ok" }, waitFor, tick)
+}
+
 // ask sends one command to a Redis and returns the first line of the answer.
 func ask(t *testing.T, addr string, words ...string) string {
 	t.Helper()

@@ -189,6 +189,9 @@ func (r Reply) read(f detect.Facts) (outcome, why string) {
 		}
 		return detect.OutcomeRPC, message
 	}
+	if gatewayEnvelope(r.Status, doc) {
+		return detect.OutcomeGateway, because(gatewayWords(gatewayName(r.header()), []byte(message)))
+	}
 	if parseErr == nil && !r.TooLarge && readPayload(doc, r, f) {
 		if said := payloadStarting(f); said != "" {
 			return detect.OutcomeStarting, because(said)
@@ -199,7 +202,11 @@ func (r Reply) read(f detect.Facts) (outcome, why string) {
 		return detect.OutcomeStarting, because(said)
 	}
 	if who := gatewayReply(r.Status, r.header(), r.Body); who != "" {
-		return detect.OutcomeGateway, because(gatewayWords(who, r.Body))
+		said := r.Body
+		if parseErr == nil && message != "" { // the words of an error in JSON, without its braces
+			said = []byte(message)
+		}
+		return detect.OutcomeGateway, because(gatewayWords(who, said))
 	}
 	switch {
 	case failed && parseErr != nil && looksHTML(r.Body, r.ContentType):
