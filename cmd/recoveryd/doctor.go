@@ -57,7 +57,7 @@ func (c *cli) doctor(ctx context.Context, inside bool) error {
 			r.Findings = []doctor.Finding{{Check: "user", Object: s.User, Status: doctor.Fail, Detail: err.Error(), Mend: "recoveryd setup --apply"}}
 		}
 		r.Findings = append(r.Findings, doctor.Outside(ctx, o, s)...)
-		r.Findings = append(r.Findings, drillsLeft(onhost.Store{Dir: drillsDir})...)
+		r.Findings = append(r.Findings, drillsLeft(onhost.Store{Dir: onhost.ReportsDir})...)
 	} else {
 		r.As, r.Findings = "user "+username(), doctor.Inside(ctx, o)
 	}

@@ -22,9 +22,6 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
-// drillsDir is where reports of drills are kept, unless systemd or a flag names another.
-const drillsDir = "/var/lib/recoveryd-drills"
-
 // drillCmd breaks something on purpose, as root and beside the daemon.
 func (c *cli) drillCmd() *cobra.Command {
 	var target, plan, dir, by string
@@ -76,10 +73,10 @@ Ends with 0 when the drill passed (or the target came back by itself), 1 when no
 
 // reportsDir is the directory that systemd made for the drills, or the usual one.
 func reportsDir() string {
-	if d := os.Getenv("STATE_DIRECTORY"); filepath.Base(d) == filepath.Base(drillsDir) {
+	if d := os.Getenv("STATE_DIRECTORY"); filepath.Base(d) == filepath.Base(onhost.ReportsDir) {
 		return d
 	}
-	return drillsDir
+	return onhost.ReportsDir
 }
 
 // drillSteps are the drills that are asked for.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -14,39 +13,15 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/goccy/go-yaml"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/httpserve"
 	"github.com/recoveryd/recoveryd/internal/httpserve/hosttest"
-	"github.com/recoveryd/recoveryd/internal/httpserve/live"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
-// served tells a story up to now and answers for it on a control socket, as the daemon does.
-func served(t *testing.T, story func(testing.TB, time.Time, func(incident.Record)) *hosttest.Host) (h *hosttest.Host, socket string) {
-	t.Helper()
-	p, err := incident.NewPolicy(hosttest.Options(t))
-	require.NoError(t, err)
-	feed := live.New(live.Options{Target: p.Target})
-	h = story(t, time.Now(), feed.Decided)
-	dir, err := os.MkdirTemp("", "rd") // the path of a socket must be short
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	socket = filepath.Join(dir, "s")
-	s, err := httpserve.New(httpserve.Options{Daemon: h, Gatherer: prometheus.NewRegistry(), Logger: zap.NewNop(), Socket: socket, Feed: feed})
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		require.NoError(t, s.Stop(ctx))
-	})
-	return h, socket
-}
-
 func TestStatusShowsEveryTargetAndWideEveryColumn(t *testing.T) {
-	_, socket := served(t, hosttest.DatabaseDead)
+	_, socket := hosttest.Serve(t, hosttest.DatabaseDead)
 	out, _, code := say(t, "status", "--socket", socket)
 	require.Zero(t, code)
 	require.NotContains(t, out, "\x1b", "no colours where nobody can see them")
@@ -68,7 +43,7 @@ func TestStatusShowsEveryTargetAndWideEveryColumn(t *testing.T) {
 }
 
 func TestShowOfATargetIsOneScreenOfIt(t *testing.T) {
-	_, socket := served(t, hosttest.DatabaseDead)
+	_, socket := hosttest.Serve(t, hosttest.DatabaseDead)
 	dir, file := told(t, storyConfig, hungStory()) // its journal knows nothing of this host
 	where := []string{"--socket", socket, "--state-dir", dir, "--config", file}
 	out, _, code := say(t, append([]string{"show", "postgres"}, where...)...)
@@ -180,7 +155,7 @@ func start(t *testing.T, out io.Writer, args ...string) (stop func() error) {
 }
 
 func TestWatchPrintsWhatChangedAndOutlivesTheDaemon(t *testing.T) {
-	h, socket := served(t, hosttest.Night)
+	h, socket := hosttest.Serve(t, hosttest.Night)
 	out := &heard{more: make(chan struct{}, 1)}
 	stop := start(t, out, "status", "--watch", "--interval", "200ms", "--socket", socket)
 	out.await(t, "workflow-mcp  watching")
@@ -195,7 +170,7 @@ func TestWatchPrintsWhatChangedAndOutlivesTheDaemon(t *testing.T) {
 }
 
 func TestWatchOnATerminalDrawsInPlace(t *testing.T) {
-	h, socket := served(t, hosttest.Night)
+	h, socket := hosttest.Serve(t, hosttest.Night)
 	cmd := program(t, "status", "--watch", "--interval", "200ms", "--socket", socket)
 	master, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 30, Cols: 90})
 	require.NoError(t, err)
@@ -224,7 +199,7 @@ func TestLogsFollowGoesOnWithWhatComes(t *testing.T) {
 }
 
 func TestColoursAreForTerminalsOnlyAndNO_COLORIsHeard(t *testing.T) {
-	_, socket := served(t, hosttest.DatabaseDead)
+	_, socket := hosttest.Serve(t, hosttest.DatabaseDead)
 	on := func() string {
 		master, slave, err := pty.Open()
 		require.NoError(t, err)

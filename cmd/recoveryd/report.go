@@ -34,7 +34,7 @@ daemon is down. With -o json the report is written for machines.`,
 				return err
 			}
 			defer h.Close()
-			r, err := h.Report(cmd.Context(), args[0], c.glance(), time.Now(), version)
+			r, err := h.Report(cmd.Context(), args[0], c.glance(), time.Now(), c.version)
 			if err != nil {
 				return err
 			}

@@ -24,11 +24,12 @@ type cli struct {
 	format   string // what -o says: text, wide, json or yaml
 	socket   string // --socket
 	coloured bool   // words may be coloured
+	version  string // of this program
 }
 
 // newRoot builds the whole command line.
 func newRoot(out, err io.Writer) *cobra.Command {
-	c := &cli{out: out, err: err}
+	c := &cli{out: out, err: err, version: version}
 	root := &cobra.Command{
 		Use:   "recoveryd",
 		Short: "Watch services, cure what can be cured, page people with the evidence when it cannot",

@@ -19,7 +19,7 @@ import (
 // topOf is the live view of a story, on a screen of that size, after its first answer.
 func topOf(t *testing.T, width, height int) topModel {
 	t.Helper()
-	_, socket := served(t, hosttest.DatabaseDead)
+	_, socket := hosttest.Serve(t, hosttest.DatabaseDead)
 	c := &cli{socket: socket}
 	m := topModel{span: live.Hour, every: time.Second, paint: func(_ hue, s string) string { return s },
 		ask: func(s live.Span) topData { return c.askTop(t.Context(), s) }}
@@ -118,7 +118,7 @@ func TestTopSaysWhenWhatItShowsIsOld(t *testing.T) {
 }
 
 func TestTopOnARealTerminalDrawsAndGivesItBack(t *testing.T) {
-	_, socket := served(t, hosttest.DatabaseDead)
+	_, socket := hosttest.Serve(t, hosttest.DatabaseDead)
 	cmd := program(t, "top", "--socket", socket, "--interval", "200ms")
 	master, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: 150})
 	require.NoError(t, err)

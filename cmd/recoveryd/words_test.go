@@ -45,11 +45,11 @@ func declines(t *testing.T, change func(*exec.Cmd), code int, says string, args 
 }
 
 func TestEveryWordThatLeadsToNothingSaysWhyAndDoesNotSucceed(t *testing.T) {
-	night, calm := served(t, hosttest.Night)
+	night, calm := hosttest.Serve(t, hosttest.Night)
 	past, err := night.Incidents(t.Context(), false, 1)
 	require.NoError(t, err)
 	ended := past[0].ID
-	broken, down := served(t, hosttest.DatabaseDead)
+	broken, down := hosttest.Serve(t, hosttest.DatabaseDead)
 	now, err := broken.Incidents(t.Context(), true, 10)
 	require.NoError(t, err)
 	var open string

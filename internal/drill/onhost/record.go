@@ -30,6 +30,9 @@ type Record struct {
 	HogAge uint64    `json:"hog_age,omitzero"` // its start, in clock ticks since boot: tells it from a later one
 }
 
+// ReportsDir is where the reports of drills are kept, unless systemd or a flag names another directory.
+const ReportsDir = "/var/lib/recoveryd-drills"
+
 // Store keeps records and reports in one directory, which belongs to root.
 type Store struct{ Dir string }
 
