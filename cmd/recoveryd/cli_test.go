@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/internal/console"
+	"github.com/recoveryd/recoveryd/internal/console/trial"
 )
 
 // say runs the command line and returns what it printed and its exit code.
@@ -18,11 +21,11 @@ func say(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	root := newRoot(&out, &errOut)
 	root.SetArgs(args)
 	err := root.ExecuteContext(t.Context())
-	switch e, ok := errors.AsType[*exitError](err); {
+	switch e, ok := errors.AsType[*console.ExitError](err); {
 	case ok:
-		code = e.code
+		code = e.Code
 	case err != nil:
-		code = exitNotHealthy
+		code = console.NotHealthy
 	}
 	if err != nil {
 		errOut.WriteString(err.Error())
@@ -72,7 +75,7 @@ func TestBadArgumentsAreRefusedWithExitCode2AndAWayOut(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, stderr, code := say(t, c.args...)
-			require.Equal(t, exitUsage, code)
+			require.Equal(t, console.Usage, code)
 			require.Contains(t, stderr, c.says)
 		})
 	}
@@ -82,13 +85,13 @@ func TestValidateReportsEveryProblemAtOnceForPeopleAndForMachines(t *testing.T) 
 	path := filepath.Join(t.TempDir(), "bad.yaml")
 	require.NoError(t, os.WriteFile(path, []byte("version: 1\ntargets:\n  - {name: a, kind: service, unitt: a.service, interval: soon}\n"), 0o600))
 	_, stderr, code := say(t, "validate", path)
-	require.Equal(t, exitUsage, code)
+	require.Equal(t, console.Usage, code)
 	require.Contains(t, stderr, path+":3:")
 	require.Contains(t, stderr, `did you mean "unit"?`)
 	require.Contains(t, stderr, "interval")
 	out, _, code := say(t, "validate", path, "-o", "json")
-	require.Equal(t, exitUsage, code)
-	var list problemList
+	require.Equal(t, console.Usage, code)
+	var list trial.ProblemList
 	require.NoError(t, json.Unmarshal([]byte(out), &list))
 	require.False(t, list.Valid)
 	require.GreaterOrEqual(t, len(list.Problems), 2)
@@ -96,6 +99,6 @@ func TestValidateReportsEveryProblemAtOnceForPeopleAndForMachines(t *testing.T) 
 
 func TestCommandsForADaemonThatIsNotThereSayWhatToDo(t *testing.T) {
 	_, stderr, code := say(t, "hold", "x", "--socket", filepath.Join(t.TempDir(), "control.sock"))
-	require.Equal(t, exitNotHealthy, code)
+	require.Equal(t, console.NotHealthy, code)
 	require.Contains(t, stderr, "is it running")
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/app"
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/console"
 	"github.com/recoveryd/recoveryd/internal/doctest"
 )
 
@@ -71,13 +72,13 @@ func understood(root *cobra.Command, c doctest.Call) error {
 		if given := cmd.Flags().Lookup("help"); given != nil && given.Changed || cmd == root && len(cmd.Flags().Args()) == 0 {
 			return nil
 		}
-		if cmd.Annotations[group] != "" {
+		if cmd.Annotations[console.Group] != "" {
 			return fmt.Errorf("%q needs a command of its own (one of %s)", cmd.CommandPath(), names(cmd))
 		}
 		return cmd.ValidateArgs(cmd.Flags().Args())
 	}
 	// In a sentence values may be missing; names may not be wrong.
-	if cmd.Annotations[group] != "" && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+	if cmd.Annotations[console.Group] != "" && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
 		return fmt.Errorf("there is no command %q", rest[0])
 	}
 	for _, w := range rest {

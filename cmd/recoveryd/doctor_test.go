@@ -11,8 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/recoveryd/recoveryd/internal/doctor"
-	"github.com/recoveryd/recoveryd/internal/drill"
-	"github.com/recoveryd/recoveryd/internal/drill/onhost"
 )
 
 func TestDoctorWarnsOfRolesThatLeadToNobody(t *testing.T) {
@@ -50,16 +48,4 @@ oncall: [{name: primary, notify: [pd, secondary], start: "2037-12-28 09:00", tur
 `))
 	require.Empty(t, examine(`roles: [{name: primary, notify: [pd]}, {name: team, notify: [mail]}, {name: chat, notify: [mail]}]
 `), "where somebody stands in for every role there is nothing to warn of")
-}
-
-func TestDoctorWarnsOfDrillsThatWereNotPutBack(t *testing.T) {
-	store := onhost.Store{Dir: t.TempDir()}
-	require.Empty(t, drillsLeft(store))
-	require.NoError(t, store.SaveRecord(onhost.Record{Order: drill.Order{ID: "20261122-060000-freeze-svc"}}))
-	require.Equal(t, []doctor.Finding{{Check: "drills", Object: "20261122-060000-freeze-svc", Status: doctor.Warn,
-		Detail: "ended without putting things back and without a report", Mend: "recoveryd drill mend"}}, drillsLeft(store))
-	unlock, err := store.Lock()
-	require.NoError(t, err)
-	defer unlock()
-	require.Empty(t, drillsLeft(store), "a drill is under way")
 }

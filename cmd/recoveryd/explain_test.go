@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/recoveryd/recoveryd/internal/app"
+	"github.com/recoveryd/recoveryd/internal/console"
+	"github.com/recoveryd/recoveryd/internal/console/look"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -71,11 +73,11 @@ func TestEvidencePrintsAllSourcesOrTheNamedOnes(t *testing.T) {
 	require.Zero(t, code)
 	require.Equal(t, "none of what is kept of incident "+storyID+" is of unit (there is log, sockets)\n", out)
 	out, _, _ = say(t, append(args, "-o", "json")...)
-	var list []evidencePiece
+	var list []look.EvidencePiece
 	require.NoError(t, json.Unmarshal([]byte(out), &list))
 	require.Len(t, list, 2)
 	_, errOut, code := say(t, append(args, "sokets")...)
-	require.Equal(t, exitUsage, code)
+	require.Equal(t, console.Usage, code)
 	require.Contains(t, errOut, "want one of log, unit, processes")
 	_, errOut, code = say(t, "evidence", "nothing-1", "--state-dir", dir)
 	require.NotZero(t, code)

@@ -15,6 +15,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
 
+	"github.com/recoveryd/recoveryd/internal/console"
+	"github.com/recoveryd/recoveryd/internal/console/look"
 	"github.com/recoveryd/recoveryd/internal/httpserve"
 	"github.com/recoveryd/recoveryd/internal/httpserve/hosttest"
 	"github.com/recoveryd/recoveryd/pkg/incident"
@@ -49,7 +51,7 @@ func TestShowOfATargetIsOneScreenOfIt(t *testing.T) {
 	out, _, code := say(t, append([]string{"show", "postgres"}, where...)...)
 	require.Zero(t, code)
 	for _, want := range []string{"target     postgres (postgres)", "needed by  codebase-mcp, workflow-mcp", "state      unhealthy, escalated", "database (database dead or frozen)",
-		"next       recoveryd will do nothing more by itself", "last hour   ", "  served ", "not measured now", "facts\n", "none is on record", barLegend} {
+		"next       recoveryd will do nothing more by itself", "last hour   ", "  served ", "not measured now", "facts\n", "none is on record", console.BarLegend} {
 		require.Contains(t, out, want)
 	}
 	for _, l := range strings.Split(out, "\n") {
@@ -58,13 +60,13 @@ func TestShowOfATargetIsOneScreenOfIt(t *testing.T) {
 		}
 	}
 	out, _, _ = say(t, append([]string{"show", "postgres", "-o", "json"}, where...)...)
-	var x shownTarget
+	var x look.ShownTarget
 	require.NoError(t, json.Unmarshal([]byte(out), &x))
 	require.Equal(t, "postgres", x.Name)
 	require.Len(t, x.History, 60)
 
 	_, stderr, code := say(t, append([]string{"show", "nothing"}, where...)...)
-	require.Equal(t, exitNotHealthy, code)
+	require.Equal(t, console.NotHealthy, code)
 	require.Contains(t, stderr, "see: recoveryd status, recoveryd incidents")
 }
 
@@ -77,7 +79,7 @@ func TestShowOfAnIncidentNeedsNoDaemon(t *testing.T) {
 	require.Contains(t, out, "ended      ")
 	require.NotContains(t, out, "next  ")
 	_, stderr, code := say(t, "show", "mcp", "--state-dir", dir, "--config", file, "--socket", "/nonexistent")
-	require.Equal(t, exitNotHealthy, code)
+	require.Equal(t, console.NotHealthy, code)
 	require.Contains(t, stderr, "is it running")
 }
 
@@ -102,10 +104,10 @@ func TestLogsPrintTheRecordsOfATargetOrAnIncident(t *testing.T) {
 		require.Equal(t, "mcp", r.Target)
 	}
 	_, stderr, code := say(t, append([]string{"logs", "nothing"}, where...)...)
-	require.Equal(t, exitNotHealthy, code)
+	require.Equal(t, console.NotHealthy, code)
 	require.Contains(t, stderr, "see: recoveryd status")
 	_, stderr, code = say(t, append([]string{"logs", "--since", "soon"}, where...)...)
-	require.Equal(t, exitUsage, code)
+	require.Equal(t, console.Usage, code)
 	require.Contains(t, stderr, "30m")
 }
 
@@ -222,15 +224,24 @@ func TestColoursAreForTerminalsOnlyAndNO_COLORIsHeard(t *testing.T) {
 	require.NotContains(t, on(), "\x1b")
 }
 
-func TestWhatAServiceSaysCannotCommandTheTerminal(t *testing.T) {
-	w := (&cli{}).table("A", "B")
-	w.row("x\x1b]0;evil\x07", "y\nz\u009bm")
-	var b bytes.Buffer
-	require.NoError(t, w.print(&b))
-	require.Equal(t, "A           B\nx\ufffd]0;evil\ufffd  y z\ufffdm\n", b.String())
-}
-
-func TestAFrameFitsTheScreen(t *testing.T) {
-	got := frame("one line that is too long\ntwo\nthree\nfour\nfive\n", 10, 5, false)
-	require.Equal(t, "\x1b[Hone line …\x1b[K\ntwo\x1b[K\nthree\x1b[K\n... 2 mor…\x1b[K\n\x1b[J", got)
+func TestTopOnARealTerminalDrawsAndGivesItBack(t *testing.T) {
+	_, socket := hosttest.Serve(t, hosttest.DatabaseDead)
+	cmd := program(t, "top", "--socket", socket, "--interval", "200ms")
+	master, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: 150})
+	require.NoError(t, err)
+	defer master.Close()
+	out := &heard{more: make(chan struct{}, 1)}
+	read := make(chan struct{})
+	go func() { defer close(read); _, _ = io.Copy(out, master) }() // ends with an error when the other end is closed
+	out.await(t, "\x1b[?1049h")
+	out.await(t, "codebase-mcp")
+	out.await(t, "\x1b[31m")
+	_, err = master.WriteString("d")
+	require.NoError(t, err)
+	out.await(t, "24 HOURS") // only what changed is drawn, and no letter of it was there
+	_, err = master.WriteString("q")
+	require.NoError(t, err)
+	require.NoError(t, cmd.Wait())
+	<-read
+	require.Contains(t, out.buf.String(), "\x1b[?1049l", "the terminal is as it was")
 }

@@ -1,8 +1,8 @@
 // Command recoveryd watches the services of one host, finds out what is really wrong, does the
 // mildest thing that cures it, proves that it worked, and pages people when it did not.
 //
-// This package is the command line only: one file per verb, no logic. Start reading at newRoot in
-// root.go; the daemon is internal/app.
+// This package only puts the command line together. Start reading at newRoot in root.go; the commands
+// are in internal/console, the daemon is internal/app.
 package main
 
 import (
@@ -14,9 +14,11 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
-	_ "time/tzdata" // on-call schedules and windows need their zones on hosts without tzdata too
+	_ "time/tzdata"
 
 	"github.com/coreos/go-systemd/v22/journal"
+
+	"github.com/recoveryd/recoveryd/internal/console"
 )
 
 // version and commit are set by the linker (see Makefile).
@@ -24,27 +26,6 @@ var (
 	version = "dev"
 	commit  = "unknown"
 )
-
-// Exit codes, documented in docs/cli.md.
-const (
-	exitNotHealthy = 1 // something is wrong, or the command failed
-	exitUsage      = 2 // bad configuration or bad arguments; for check: cannot tell
-)
-
-// exitError carries an exit code to main; its message may be empty when all was printed already.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return ""
-	}
-	return e.err.Error()
-}
-
-func (e *exitError) Unwrap() error { return e.err }
 
 // lastWords is an error as it is printed at the end. systemd's journal takes each line with the priority
 // that stands in front of it.
@@ -64,9 +45,9 @@ func main() {
 	if err == nil {
 		return
 	}
-	code := exitNotHealthy
-	if e, ok := errors.AsType[*exitError](err); ok {
-		code = e.code
+	code := console.NotHealthy
+	if e, ok := errors.AsType[*console.ExitError](err); ok {
+		code = e.Code
 	}
 	if msg := err.Error(); msg != "" {
 		fmt.Fprintln(os.Stderr, lastWords("recoveryd: "+msg))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/recoveryd/recoveryd/internal/console"
 	"github.com/recoveryd/recoveryd/pkg/platform/kubernetes"
 )
 
@@ -79,7 +80,7 @@ func TestManifestsThatCannotBeJudged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, stderr, code := say(t, append([]string{"diagnose", "--manifest"}, c.args...)...)
-			require.Equal(t, exitUsage, code)
+			require.Equal(t, console.Usage, code)
 			require.Contains(t, stderr, c.want)
 			require.Empty(t, out)
 		})

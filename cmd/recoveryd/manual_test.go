@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/internal/console"
 )
 
 // manualDir is where scripts/package wants the manual pages and completions; a test run writes them
@@ -72,7 +74,7 @@ var ofTheRepository = regexp.MustCompile(`(^|[^/\w])(configs|docs|deploy|scripts
 func namesWhatIsInstalled(t *testing.T, page string) {
 	t.Helper()
 	require.Empty(t, ofTheRepository.FindAllString(page, -1))
-	require.NotContains(t, page, caller())
+	require.NotContains(t, page, console.Caller())
 }
 
 // installed says where the package puts what the reference names by its place in the sources.

@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/internal/console"
+	"github.com/recoveryd/recoveryd/internal/console/trial"
 )
 
 // other writes a changed configuration.
@@ -29,7 +32,7 @@ func TestReplayWithTheSameConfigurationChangesNothing(t *testing.T) {
 
 	out, _, code = say(t, "replay", storyID, "--state-dir", dir, "--config", file, "-o", "json")
 	require.Zero(t, code)
-	var r replayed
+	var r trial.Replayed
 	require.NoError(t, json.Unmarshal([]byte(out), &r))
 	require.True(t, r.Bytes)
 	require.Zero(t, r.Different)
@@ -54,6 +57,6 @@ func TestReplaySaysWhatIsWrong(t *testing.T) {
 	require.Equal(t, 1, code)
 	require.Contains(t, errOut, "recoveryd incidents")
 	_, errOut, code = say(t, "replay", storyID, "--state-dir", dir, "--config", other(t, "version: 1", "version: 7"))
-	require.Equal(t, exitUsage, code)
+	require.Equal(t, console.Usage, code)
 	require.Contains(t, errOut, "version")
 }

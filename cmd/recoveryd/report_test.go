@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/recoveryd/recoveryd/internal/console"
 	"github.com/recoveryd/recoveryd/internal/report"
 )
 
@@ -64,7 +65,7 @@ func TestReportStatsAndNotifyRefuseWhatTheyDoNotUnderstand(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, stderr, code := say(t, c.args...)
-			require.Equal(t, exitUsage, code, stderr)
+			require.Equal(t, console.Usage, code, stderr)
 			require.Contains(t, stderr, c.says)
 		})
 	}

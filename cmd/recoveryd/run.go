@@ -13,6 +13,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/app"
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/console"
 	"github.com/recoveryd/recoveryd/internal/residency"
 )
 
@@ -25,24 +26,24 @@ func (c *cli) runCmd() *cobra.Command {
 stops it after the action in flight and a last delivery of notices.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(c.config, app.Known())
+			cfg, err := config.Load(c.Config, app.Known())
 			if err != nil {
-				return &exitError{exitUsage, err}
+				return console.Exit(console.Usage, err)
 			}
 			log, err := app.NewLogger(cfg.Log)
 			if err != nil {
-				return &exitError{exitUsage, err}
+				return console.Exit(console.Usage, err)
 			}
 			defer func() { _ = log.Sync() }() // standard error cannot be synced everywhere
 			residency.Memory("/")
-			a, err := started(cmd.Context(), app.Options{ConfigPath: c.config, Config: cfg, Logger: log, Version: version, Commit: commit, DryRun: dryRun,
+			a, err := started(cmd.Context(), app.Options{ConfigPath: c.Config, Config: cfg, Logger: log, Version: version, Commit: commit, DryRun: dryRun,
 				Configured: func(cfg *config.Config) {
 					residency.Processors(len(cfg.Targets))
 					residency.Heap(len(cfg.Targets))
 				}})
 			if err != nil {
 				if bad := new(app.ConfigError); errors.As(err, &bad) {
-					return &exitError{exitUsage, err}
+					return console.Exit(console.Usage, err)
 				}
 				return err
 			}

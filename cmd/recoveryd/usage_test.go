@@ -9,6 +9,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
 
+	"github.com/recoveryd/recoveryd/internal/console"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -29,7 +30,7 @@ func TestEveryMistakeInACommandLineEndsWithExitCode2AndAWayOut(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, stderr, code := say(t, c.args...)
-			require.Equal(t, exitUsage, code)
+			require.Equal(t, console.Usage, code)
 			require.Empty(t, out)
 			for _, w := range c.says {
 				require.Contains(t, stderr, w)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/recoveryd/recoveryd/internal/console"
 	"github.com/recoveryd/recoveryd/internal/httpserve/hosttest"
 )
 
@@ -118,11 +119,11 @@ func TestEveryWordThatLeadsToNothingSaysWhyAndDoesNotSucceed(t *testing.T) {
 				require.Zero(t, code, "%s: %s", before, said)
 				require.Equal(t, 1, strings.Count(out, "\n"), out)
 			}
-			declines(t, nil, exitNotHealthy, c.says, append(strings.Fields(list[len(list)-1]), "--socket", c.socket)...)
+			declines(t, nil, console.NotHealthy, c.says, append(strings.Fields(list[len(list)-1]), "--socket", c.socket)...)
 		})
 	}
 	for _, words := range []string{"hold task-mcp --for soon", "hold task-mcp --for -1h", "pause --for 0s", "ack " + open + " --for tomorrow"} {
-		declines(t, nil, exitUsage, "is no positive duration", append(strings.Fields(words), "--socket", calm)...)
+		declines(t, nil, console.Usage, "is no positive duration", append(strings.Fields(words), "--socket", calm)...)
 	}
 	require.Nil(t, night.State().Targets["task-mcp"].Hold, "nothing of it was taken")
 }
@@ -157,7 +158,7 @@ func TestEveryWordToADaemonThatCannotBeAskedSaysWhyAndDoesNotSucceed(t *testing.
 				left:                       "is it running (systemctl status recoveryd)?",
 				hangsUp:                    "only root and its own user may command it",
 			} {
-				declines(t, nil, exitNotHealthy, says, append(strings.Fields(words), "--socket", socket)...)
+				declines(t, nil, console.NotHealthy, says, append(strings.Fields(words), "--socket", socket)...)
 			}
 		})
 	}
@@ -176,6 +177,6 @@ func TestEveryWordToADaemonThatCannotBeAskedSaysWhyAndDoesNotSucceed(t *testing.
 				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 			}
 		}
-		declines(t, change, exitNotHealthy, "refuses user ", "hold", "x", "--socket", filepath.Join(closed, "s"))
+		declines(t, change, console.NotHealthy, "refuses user ", "hold", "x", "--socket", filepath.Join(closed, "s"))
 	})
 }

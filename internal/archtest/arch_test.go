@@ -243,6 +243,15 @@ func TestImportsGoOneWay(t *testing.T) {
 	}
 }
 
+func TestOnlyTheCommandLineKnowsTheConsole(t *testing.T) {
+	for path, p := range packages(t) {
+		for _, imp := range p.imports {
+			own, _ := strings.CutPrefix(imp, module)
+			require.False(t, under(own, "internal/console") && !under(path, "internal/console") && path != "cmd/recoveryd", "%s imports %s", path, own)
+		}
+	}
+}
+
 func TestProductionCodeDoesNotNeedTheTests(t *testing.T) {
 	for path, p := range packages(t) {
 		if under(path, "test") || strings.Contains(path, "test") {

@@ -1,0 +1,17 @@
+// Package drills holds the commands that break something on purpose. What a drill does is internal/drill.
+package drills
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/recoveryd/recoveryd/internal/console"
+)
+
+// cli is the console that the commands print to.
+type cli struct{ *console.Console }
+
+// Commands are those of this package.
+func Commands(on *console.Console) []*cobra.Command {
+	c := &cli{on}
+	return []*cobra.Command{c.drillCmd()}
+}
