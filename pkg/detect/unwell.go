@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -53,6 +54,11 @@ var unwellCondition = Condition{
 			return Finding{} // the silence is that of the gateway as well: judged in gateway.go
 		case len(ws) > 0 && silentOutcome(f) && sameWay(f):
 			what = append(what, "a call of real work is not answered either, on the same way")
+		case f.Text(HTTPOutcome) == OutcomeReset && f.True(SyntheticSameWay) && !b.Answered:
+			// Whoever expects TLS or a PROXY header closes every connection of ours, and is well.
+			what = append(what, "nor is a call of real work answered; this run has never answered us: it may expect https, or the header of a proxy")
+		case len(ws) > 0 && overloaded(f):
+			what = append(what, "a call of real work fails in the same words: a restart would drop what it works on, and not what it is asked for")
 		default:
 			if by, said := gatewaySaid(f); by == ByHTTP {
 				ws, what = append(ws, by), append(what, said)
@@ -86,6 +92,11 @@ var unwellCondition = Condition{
 		return Finding{Verdict: Unhealthy, Witnesses: ws, Because: strings.Join(what, "; ")}
 	},
 }
+
+// overloaded reports a service that refuses a call of real work because it has too much to do.
+func overloaded(f Facts) bool { return tooBusy.MatchString(f.Text(SyntheticError)) }
+
+var tooBusy = regexp.MustCompile(`(?i)\boverload(?:ed)?\b|\btoo (?:busy|many requests)\b|\bat (?:full )?capacity\b|\bcapacity (?:exceeded|reached)\b|\bqueue is full\b`)
 
 // calls is what the service calls itself.
 func calls(f Facts) string {
