@@ -9,7 +9,7 @@ import (
 
 // placeholders find what a person or a template was to fill in, anywhere in a value: variables of
 // shells, compose and Helm ("${X}", "$X", "{{ x }}"), of Windows and batch files ("%X%"), and words
-// that stand for a value ("<changeme>"). A name in the first group is that of a variable. A small "$x"
+// that stand for a value ("<changeme>"), and what other templates and secret stores write. A name in the first group is that of a variable. A small "$x"
 // and "%2F" are none: passwords and addresses hold such things.
 var placeholders = []*regexp.Regexp{
 	regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)[^}]*\}`),
@@ -17,7 +17,11 @@ var placeholders = []*regexp.Regexp{
 	regexp.MustCompile(`\{\{-?\s*\.?([A-Za-z_][A-Za-z0-9_.]*)[^}]*\}\}`),
 	regexp.MustCompile(`%([A-Z_][A-Z0-9_]{2,})%`),
 	regexp.MustCompile(`<([A-Za-z][A-Za-z0-9]*([ _-][A-Za-z0-9]+)*)>`),
-	regexp.MustCompile(`(?i)^(change[-_ ]?me|replace[-_ ]?me|todo|fixme|placeholder|your[-_ ].*|x{6,})$`),
+	regexp.MustCompile(`(?i)^(change[-_ ]?me|replace[-_ ]?me|todo|fixme|tbd|placeholder|redacted|dummy|your[-_ ].*|(insert|enter|put|paste|add)[-_ ].*here|example[-_ ](key|token|secret|password)|x{4,}(-x{4,})*x*|[*]{3,}|0{16,})$`),
+	// Templates of sed and autoconf, Azure, Ruby, Go with other brackets, and commands of a shell.
+	regexp.MustCompile(`__[A-Z][A-Z0-9_]*[A-Z0-9]__|@[A-Z][A-Z0-9_]{2,}@|[#%]\{[A-Za-z_][A-Za-z0-9_.]*\}|\$\[[A-Z_][A-Z0-9_]{2,}\]|\[\[\s*[A-Za-z_][A-Za-z0-9_.]*\s*\]\]|<%.+%>|\$\([^()]+\)`),
+	// References to a secret that only another program can follow: SOPS, Vault, 1Password, vals, Argo CD.
+	regexp.MustCompile(`^(?:ENC\[[A-Z0-9_]+,.*|vault:[a-zA-Z0-9_-]+/.*|op://.*|ref\+[a-z]+://.*|<path:.*>|arn:aws:(?:secretsmanager|ssm):.*)$`),
 }
 
 // Placeholder returns the first part of a text that nobody filled in, and the name of the variable
