@@ -1,13 +1,18 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
 
 	"github.com/recoveryd/recoveryd/internal/console"
 	"github.com/recoveryd/recoveryd/pkg/platform/kubernetes"
@@ -93,4 +98,61 @@ func TestManifestsInWords(t *testing.T) {
 	require.Zero(t, code, stderr)
 	require.Contains(t, out, "kubectl rollout undo deployment/web --to-revision=1 -n ns   # the newest revision whose pods are ready now")
 	require.Regexp(t, `never\s+kubectl rollout undo deployment/web -n ns   # it goes to the revision before`, out)
+}
+
+// The workloads of a namespace are read from its API server, with nothing but GET.
+func TestANamespaceIsReadFromItsAPIServer(t *testing.T) {
+	text, err := os.ReadFile(situations + "crash-loop-one-pod.yaml")
+	require.NoError(t, err)
+	objects := map[string][]any{} // by the path of their collection
+	for doc := range strings.SplitSeq(string(text), "\n---\n") {
+		var o map[string]any
+		require.NoError(t, yaml.Unmarshal([]byte(doc), &o))
+		at := map[string]string{"Deployment": "/apis/apps/v1/namespaces/ns/deployments", "ReplicaSet": "/apis/apps/v1/namespaces/ns/replicasets", "Pod": "/api/v1/namespaces/ns/pods"}[o["kind"].(string)]
+		objects[at] = append(objects[at], o)
+	}
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			t.Errorf("%s %s", r.Method, r.URL)
+		}
+		if r.URL.Path == "/api/v1/nodes" {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"kind":"Status","message":"nodes is forbidden: the Role has no such rule"}`))
+			return
+		}
+		w.Header().Set("Date", "Mon, 30 Nov 2026 03:12:00 GMT")
+		_ = json.NewEncoder(w).Encode(map[string]any{"kind": "List", "apiVersion": "v1", "items": objects[r.URL.Path]})
+	}))
+	defer server.Close()
+	config := filepath.Join(t.TempDir(), "config")
+	ca := base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	require.NoError(t, os.WriteFile(config, []byte("current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n"+
+		"clusters: [{name: k, cluster: {server: '"+server.URL+"', certificate-authority-data: "+ca+"}}]\nusers: [{name: u, user: {token: x}}]\n"), 0o600))
+
+	got := diagnosed(t, "--namespace", "ns", "--kubeconfig", config)
+	require.Len(t, got, 1)
+	require.Equal(t, kubernetes.ActionDeletePod, got[0].Action, got[0].Because)
+	t.Setenv("KUBECONFIG", config+":/no/other")
+	out, stderr, code := say(t, "diagnose", "--namespace", "ns")
+	require.Zero(t, code, stderr)
+	require.Contains(t, out, "Not read: Node: nodes is forbidden")
+	out, stderr, code = say(t, "diagnose", "--namespace", "other")
+	require.Zero(t, code, stderr)
+	require.Contains(t, out, "Namespace other has no workload")
+	require.Equal(t, []kubernetes.Judgement{}, diagnosed(t, "--namespace", "other"), "an empty list, not null")
+
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--kubeconfig", config}, "names no namespace"},
+		{[]string{"--namespace", "../../x", "--kubeconfig", config}, "is no name of a namespace"},
+		{[]string{"--namespace", "ns", "--context", "x"}, `no context "x"`},
+		{[]string{"--namespace", "ns", "--manifest", "x"}, "one of the two"},
+		{[]string{"--namespace", "ns", "--kubeconfig", "/no/such"}, "no such file"},
+	} {
+		_, stderr, code := say(t, append([]string{"diagnose"}, c.args...)...)
+		require.Equal(t, console.Usage, code, c.args)
+		require.Contains(t, stderr, c.want)
+	}
 }

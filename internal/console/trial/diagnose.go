@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -30,6 +31,7 @@ type diagnoseFlags struct {
 	target    string
 	manifests []string
 	at        string
+	cluster   clusterFlags
 	words     map[string]string
 	required  []string
 	ignored   []string
@@ -49,13 +51,21 @@ Several files make a table. Without a file, the situation is what the flags say.
 
 With --manifest the files are objects of a Kubernetes cluster, as kubectl get -o yaml or -o json prints them: workloads,
 ReplicaSets, pods, events, services, endpoint slices, autoscalers, disruption budgets, quotas, nodes, in any mix. Every
-workload is judged; nothing is asked of a cluster.`,
+workload is judged; nothing is asked of a cluster. With --namespace these objects are read from the API server that the
+kubeconfig names; nothing is changed there.`,
 		Example: `  recoveryd diagnose --body reply.json --status 200 --latency 1001ms --unit-state active --witness postgres=ok
   recoveryd diagnose --latency 5s --unit-state active --witness postgres=frozen
   recoveryd diagnose --transport-error refused --unit-state failed
   recoveryd diagnose captures/*.json -o json
-  kubectl get deploy,rs,pods,svc,endpointslices,events,hpa,pdb,quota -n task-mcp -o yaml | recoveryd diagnose --manifest -`,
+  kubectl get deploy,rs,pods,svc,endpointslices,events,hpa,pdb,quota -n task-mcp -o yaml | recoveryd diagnose --manifest -
+  recoveryd diagnose --namespace task-mcp --kubeconfig ~/.kube/config`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.cluster.namespace != "" || f.cluster.kubeconfig != "" || f.cluster.context != "" {
+				if len(f.manifests)+len(args) > 0 {
+					return console.Exit(console.Usage, errors.New("--namespace reads from a cluster, and files were given, too: one of the two"))
+				}
+				return c.diagnoseNamespace(cmd.Context(), f.cluster)
+			}
 			if len(f.manifests) > 0 {
 				return c.diagnoseManifests(cmd.InOrStdin(), append(f.manifests, args...), f.at)
 			}
@@ -74,6 +84,9 @@ workload is judged; nothing is asked of a cluster.`,
 	fl.StringArrayVar(&f.witnesses, "witness", nil, "what a database dependency says, as NAME=STATE; STATE is one of "+strings.Join(app.WitnessStates, ", "))
 	fl.StringArrayVar(&f.manifests, "manifest", nil, "file or folder with objects of a Kubernetes cluster, - for standard input (may be repeated; further arguments are manifests, too)")
 	fl.StringVar(&f.at, "at", "", "with --manifest: the moment of the objects, as 2026-11-30T03:12:00Z (default: the latest time that they name)")
+	fl.StringVar(&f.cluster.namespace, "namespace", "", "namespace of a Kubernetes cluster whose workloads are judged, read from its API server (default: that of the context, when a kubeconfig or a context is named)")
+	fl.StringVar(&f.cluster.kubeconfig, "kubeconfig", "", "how the API server is reached (default: $KUBECONFIG, else ~/.kube/config)")
+	fl.StringVar(&f.cluster.context, "context", "", "context of the kubeconfig (default: its current one)")
 	fl.StringToStringVar(&f.words, "word", nil, "what a word of the reply means, as WORD=healthy, degraded or unhealthy (like words of a health check)")
 	fl.StringSliceVar(&f.required, "required-part", nil, "part of the reply without which the service is unhealthy")
 	fl.StringSliceVar(&f.ignored, "ignored-part", nil, "part of the reply that counts for nothing")

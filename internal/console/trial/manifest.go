@@ -1,6 +1,9 @@
 package trial
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +16,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/console"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/platform/kubernetes"
+	"github.com/recoveryd/recoveryd/pkg/platform/kubernetes/apiserver"
 )
 
 // diagnoseManifests judges the objects of a Kubernetes cluster from files: what `kubectl get -o yaml` or `-o json` printed.
@@ -41,10 +45,65 @@ func (c *cli) diagnoseManifests(stdin io.Reader, names []string, at string) erro
 	if len(list) == 0 {
 		return usage("nothing to judge in %s: give the workloads and their pods (kubectl get deployments,statefulsets,daemonsets,replicasets,jobs,pods,services,endpointslices,events,hpa,pdb,resourcequota -n NAMESPACE -o yaml)", strings.Join(names, ", "))
 	}
+	return c.judgements(list, &objects)
+}
+
+// clusterFlags say which objects of which cluster are read.
+type clusterFlags struct{ namespace, kubeconfig, context string }
+
+// readTimeout bounds the reading of a namespace: 16 lists, of which the largest takes a second or two.
+const readTimeout = time.Minute
+
+// diagnoseNamespace judges the workloads of a namespace as its API server tells them. It only reads.
+func (c *cli) diagnoseNamespace(ctx context.Context, f clusterFlags) error {
+	usage := func(err error) error { return console.Exit(console.Usage, err) }
+	file := f.kubeconfig
+	if file == "" {
+		// $KUBECONFIG may name several files that are laid over each other; the first is taken.
+		file, _, _ = strings.Cut(os.Getenv("KUBECONFIG"), string(os.PathListSeparator))
+	}
+	if file == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return usage(fmt.Errorf("which kubeconfig? name one with --kubeconfig: %w", err))
+		}
+		file = filepath.Join(home, ".kube", "config")
+	}
+	access, err := apiserver.Load(file, f.context)
+	if err != nil {
+		return usage(err)
+	}
+	namespace := cmp.Or(f.namespace, access.Namespace)
+	if namespace == "" {
+		return usage(errors.New("the context names no namespace: name one with --namespace"))
+	}
+	if strings.ContainsAny(namespace, "/?#% ") {
+		return usage(fmt.Errorf("%q is no name of a namespace", namespace))
+	}
+	client, err := apiserver.New(access)
+	if err != nil {
+		return usage(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	objects, now, err := client.Read(ctx, namespace)
+	if err != nil {
+		return err
+	}
+	list := kubernetes.Judge(objects, now)
+	if len(list) == 0 && c.Output != "json" {
+		_, err := fmt.Fprintf(c.Out, "Namespace %s has no workload.\n", namespace)
+		return err
+	}
+	return c.judgements(list, objects)
+}
+
+// judgements prints them in the form that was asked for.
+func (c *cli) judgements(list []kubernetes.Judgement, objects *kubernetes.Objects) error {
 	if c.Output == "json" {
 		return c.JSON(list)
 	}
-	return c.printJudgements(list, &objects)
+	return c.printJudgements(list, objects)
 }
 
 // manifestFiles replaces folders by the YAML and JSON files in them.
@@ -126,6 +185,11 @@ func (c *cli) printJudgements(list []kubernetes.Judgement, objects *kubernetes.O
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	for _, why := range objects.NotRead() {
+		if _, err := fmt.Fprintf(c.Out, "\nNot read: %s\n", console.Printable(why)); err != nil {
+			return err
+		}
 	}
 	if well < len(list) && !objects.Shown("Event") {
 		_, err := fmt.Fprintln(c.Out, "\nNo events were given: with them (kubectl get events -n NAMESPACE -o yaml) more can be said.")

@@ -64,6 +64,16 @@ func (o *Objects) Unread(kind, why string) {
 	o.unread[kind] = why
 }
 
+// NotRead lists the kinds that could not be read, each with why, in their order.
+func (o *Objects) NotRead() []string {
+	var list []string
+	for kind, why := range o.unread {
+		list = append(list, kind+": "+why)
+	}
+	slices.Sort(list)
+	return list
+}
+
 // Newest is the latest moment that any of the objects names: when the files were made, as nearly as they tell. The zero
 // time when they name none.
 func (o *Objects) Newest() time.Time { return o.newest }
