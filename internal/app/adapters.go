@@ -10,25 +10,30 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/pkg/platform"
-	"github.com/recoveryd/recoveryd/pkg/platform/systemd"
+	platforms "github.com/recoveryd/recoveryd/pkg/platform/builtin"
 )
 
 // adaptersOf builds the platform adapters that a configuration needs, by the name that an
 // action's platform argument uses.
 func adaptersOf(ctx context.Context, c *config.Config, log *zap.Logger) (map[string]platform.Adapter, error) {
 	out := map[string]platform.Adapter{}
-	if uses(c, platformSystemd) {
-		ad, err := systemd.New(ctx, systemd.Options{EnvDir: filepath.Join(c.RuntimeDir, "env"), EnvKeys: envKeys(c), Logger: log})
-		if err != nil {
-			return nil, fmt.Errorf("platform systemd: %w", err)
+	for _, d := range platforms.Drivers() {
+		o := platform.Options{EnvDir: filepath.Join(c.RuntimeDir, "env"), EnvKeys: envKeys(c), Logger: log}
+		for _, t := range c.Targets {
+			if t.Platform == d.Name && !t.External {
+				o.Targets = append(o.Targets, platform.Target{Name: t.Name, Kind: t.Kind, Object: t.Object, Keys: t.Own})
+			}
 		}
-		out[platformSystemd] = ad
+		if d.Open == nil || len(o.Targets) == 0 {
+			continue
+		}
+		ad, err := d.Open(ctx, o)
+		if err != nil {
+			return nil, fmt.Errorf("platform %s: %w", d.Name, err)
+		}
+		out[d.Name] = ad
 	}
 	return out, addOthers(ctx, c, log, out)
-}
-
-func uses(c *config.Config, platformName string) bool {
-	return slices.ContainsFunc(c.Targets, func(t config.Target) bool { return t.Platform == platformName })
 }
 
 // envKeys lists the variables that may be set in the units' environment files.

@@ -277,7 +277,7 @@ func (h *History) NoticeOf(ctx context.Context, c *config.Config, id string, kin
 func rendererOf(c *config.Config) engine.Renderer {
 	return engine.Renderer{Host: c.Host, Link: c.HTTP.ExternalURL, Runbook: func(class detect.Class) string { return Runbook(c, class) }, Unit: func(target string) string {
 		if t, ok := c.Target(target); ok {
-			return t.Unit
+			return t.Object
 		}
 		return ""
 	}}

@@ -43,7 +43,7 @@ func handOver(before, after *config.Config, from, to map[string]*probe.Looker) {
 
 // samePlace reports whether two entries look at the same process in the same way.
 func samePlace(a, b config.Target) bool {
-	return a.Kind == b.Kind && a.Platform == b.Platform && a.Unit == b.Unit && reflect.DeepEqual(a.Health, b.Health)
+	return a.Kind == b.Kind && a.Platform == b.Platform && a.Object == b.Object && reflect.DeepEqual(a.Health, b.Health)
 }
 
 // endSessions ends what lookers keep between looks, all at the same time: a server that does not

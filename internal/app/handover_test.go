@@ -94,7 +94,7 @@ func TestWhatIsLearntOfAProcessOutlivesAReloadThatChangesSomethingElse(t *testin
 		return l
 	}
 	with := func(change func(*config.Target)) *config.Config {
-		c := config.Config{Targets: []config.Target{{Name: "svc", Kind: "service", Platform: "systemd", Unit: "svc.service",
+		c := config.Config{Targets: []config.Target{{Name: "svc", Kind: "service", Platform: "systemd", Object: "svc.service",
 			Health: []config.HealthCheck{{Timeout: time.Second}}}}}
 		change(&c.Targets[0])
 		return &c
@@ -105,7 +105,7 @@ func TestWhatIsLearntOfAProcessOutlivesAReloadThatChangesSomethingElse(t *testin
 	}{
 		"nothing":                 {func(*config.Target) {}, true},
 		"its severity":            {func(t *config.Target) { t.Severity = "P1" }, true},
-		"its unit":                {func(t *config.Target) { t.Unit = "other.service" }, false},
+		"its unit":                {func(t *config.Target) { t.Object = "other.service" }, false},
 		"how its health is asked": {func(t *config.Target) { t.Health[0].Timeout = 2 * time.Second }, false},
 		"its name":                {func(t *config.Target) { t.Name = "other" }, false},
 	} {

@@ -8,10 +8,11 @@ import (
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
+	platforms "github.com/recoveryd/recoveryd/pkg/platform/builtin"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
 
-// Names of the platforms that this build has.
+// Names of platforms that are treated apart here.
 const (
 	platformSystemd = "systemd"
 	platformProcess = "process"
@@ -19,7 +20,7 @@ const (
 
 // Known lists the names that a configuration may use in this build.
 func Known() config.Known {
-	k := config.Known{Platforms: []string{platformSystemd, platformProcess}, Rule: wrongInRule, Notifier: wrongInNotifier}
+	k := config.Known{Platforms: platforms.Keys(), Rule: wrongInRule, Notifier: wrongInNotifier}
 	for _, s := range strategy.Builtin() {
 		k.Strategies = append(k.Strategies, s.Name())
 	}

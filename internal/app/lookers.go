@@ -147,7 +147,7 @@ func lookHarder(t config.Target, addr string, asked asking) (always, extra []pro
 		extra = append(extra, probe.NewPressure())
 	}
 	if addr != "" {
-		s, err := probe.NewSocket(probe.SocketConfig{Addr: addr, Unit: t.Unit, Timeout: time.Second})
+		s, err := probe.NewSocket(probe.SocketConfig{Addr: addr, Unit: t.Object, Timeout: time.Second})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -14,7 +14,7 @@ import (
 // targetOf translates one target of the configuration for the pure packages.
 func targetOf(t config.Target) detect.Target {
 	out := detect.Target{
-		Name: t.Name, Kind: detect.Kind(t.Kind), Platform: t.Platform, Object: t.Unit, DependsOn: t.DependsOn, External: t.External,
+		Name: t.Name, Kind: detect.Kind(t.Kind), Platform: t.Platform, Object: t.Object, DependsOn: t.DependsOn, External: t.External,
 		StartGrace: t.StartGrace, StopGrace: t.StopGrace, Caches: t.Caches,
 		Limits: detect.Limits{PoolFull: t.Pool.Full, PoolHigh: t.Pool.High, MemoryFull: t.Memory.Full, MemoryHigh: t.Memory.High,
 			Latency: t.Latency, DiskFull: t.DiskFull},
@@ -22,9 +22,6 @@ func targetOf(t config.Target) detect.Target {
 			Initial: t.Pool.Initial, Cap: t.Pool.Cap, Factor: t.Pool.Factor, IdleAfter: t.Pool.IdleAfter, LongAfter: t.Pool.LongAfter,
 			AdminURL: t.Pool.AdminURL, ShrinkBelow: t.Pool.ShrinkBelow, ShrinkFactor: t.Pool.ShrinkFactor, Quiet: t.Pool.Quiet},
 		Memory: detect.Memory{Limit: uint64(t.Memory.Limit), Cap: uint64(t.Memory.Cap), Factor: t.Memory.Factor, Quiet: t.Memory.Quiet},
-	}
-	if t.Platform == platformProcess && out.Object == "" {
-		out.Object = t.Name // the process platform names its units after the targets
 	}
 	if t.Postgres != nil {
 		out.Database.DataDir = t.Postgres.DataDir

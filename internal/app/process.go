@@ -71,9 +71,10 @@ func processesOf(c *config.Config, log *zap.Logger) (units []process.Unit) {
 
 // processOf translates one target.
 func processOf(t config.Target, log *zap.Logger) process.Unit {
-	u := process.Unit{Name: targetOf(t).Object, Argv: t.Command, Dir: t.Dir, Env: inherited(os.Environ()), StopGrace: t.StopGrace,
+	keys := t.Own.(*process.Keys)
+	u := process.Unit{Name: targetOf(t).Object, Argv: keys.Command, Dir: keys.Dir, Env: inherited(os.Environ()), StopGrace: t.StopGrace,
 		Output: &lineLog{log: log.With(zap.String("target", t.Name))}}
-	for _, v := range t.Env {
+	for _, v := range keys.Env {
 		u.Env = append(u.Env, v.Name+"="+v.Value.Reveal())
 	}
 	if t.Pool.EnvFile != "" {

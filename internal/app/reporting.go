@@ -42,8 +42,8 @@ func (h *History) Report(ctx context.Context, id string, c *config.Config, now t
 	s.Runbook = Runbook(c, i.Class)
 	if c != nil {
 		s.Host = c.Host
-		if t, ok := c.Target(i.Target); ok && strings.HasSuffix(t.Unit, ".service") {
-			s.Unit = t.Unit
+		if t, ok := c.Target(i.Target); ok && strings.HasSuffix(t.Object, ".service") {
+			s.Unit = t.Object
 		}
 	}
 	return report.Build(s), nil

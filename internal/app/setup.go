@@ -59,7 +59,7 @@ func playbookPowers(c *config.Config) (out []strategy.Action) {
 
 // clusterOf reads whom recoveryd logs in as, and where. The password stays where it is.
 func clusterOf(t config.Target, user string) setup.Cluster {
-	c := setup.Cluster{Target: t.Name, Unit: t.Unit, Role: user, Host: "/run/postgresql", Port: 5432, Local: !t.External}
+	c := setup.Cluster{Target: t.Name, Unit: t.Object, Role: user, Host: "/run/postgresql", Port: 5432, Local: !t.External}
 	dsn := t.Postgres.DSN.Reveal()
 	if u, err := url.Parse(dsn); err == nil && strings.HasPrefix(u.Scheme, "postgres") {
 		if u.User.Username() == "" { // the library would take whoever runs this program

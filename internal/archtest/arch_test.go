@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -219,7 +220,9 @@ func TestImportsGoOneWay(t *testing.T) {
 		"internal/httpserve": {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate", "pkg/egress"},
 		"internal/report":    {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 	}
-	may["internal/config/reference"] = []string{"internal/config", "pkg/escalate"} // it documents the notifiers' own keys
+	may["internal/config/reference"] = []string{"internal/config", "pkg/escalate", "pkg/platform"} // it documents the keys of notifiers and platforms
+	may["pkg/platform/process"] = append([]string{"internal/config"}, may["pkg/platform"]...)      // the types of its keys
+	may["pkg/platform/builtin"] = []string{"internal/config", "pkg/platform"}                      // it tells the configuration of all of them
 	for path, p := range packages(t) {
 		rule := ""
 		for dir := range may {
@@ -248,6 +251,30 @@ func TestOnlyTheCommandLineKnowsTheConsole(t *testing.T) {
 		for _, imp := range p.imports {
 			own, _ := strings.CutPrefix(imp, module)
 			require.False(t, under(own, "internal/console") && !under(path, "internal/console") && path != "cmd/recoveryd", "%s imports %s", path, own)
+		}
+	}
+}
+
+// TestTheCoreSpeaksOfNoPlatform: what is particular to a platform is in its driver, also its words.
+func TestTheCoreSpeaksOfNoPlatform(t *testing.T) {
+	words := regexp.MustCompile(`(?i)systemd|d-?bus|polkit|cgroup|journald|\binvocation|\bunits?\b|docker|kubernetes|\bpods?\b`)
+	older := map[string]string{"action.go": `"unit."`, "state.go": `json:"invocation,omitzero"`} // names in journals of earlier builds
+	for _, dir := range []string{"pkg/detect", "pkg/strategy", "pkg/incident"} {
+		files, err := filepath.Glob("../../" + dir + "/*.go")
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		for _, path := range files {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			src, err := os.ReadFile(path)
+			require.NoError(t, err)
+			for n, line := range strings.Split(string(src), "\n") {
+				if name := older[filepath.Base(path)]; name != "" {
+					line = strings.ReplaceAll(line, name, "")
+				}
+				require.Empty(t, words.FindString(line), "%s/%s:%d speaks of a platform: %s", dir, filepath.Base(path), n+1, line)
+			}
 		}
 	}
 }

@@ -133,8 +133,8 @@ func (k *checker) targetsTogether() {
 	for i, t := range k.c.Targets {
 		path := k.source.item("targets", i)
 		names, paths = append(names, t.Name), append(paths, path+".name")
-		if t.Unit != "" && !t.External {
-			units, unitPaths = append(units, t.Unit), append(unitPaths, path+".unit")
+		if t.Object != "" && !t.External {
+			units, unitPaths = append(units, t.Object), append(unitPaths, path+".unit")
 		}
 		k.eachAmong(path+".depends_on", "target", t.DependsOn, k.targetNames())
 	}

@@ -4,21 +4,12 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
 
-// metaUnits are Debian's units that start all clusters of PostgreSQL. They run /bin/true and stay
-// active when the cluster behind them is dead; starting them then does nothing.
-var metaUnits = []string{"postgresql.service", "postgresql@.service"}
-
-// clusterUnit is the unit of one cluster.
-var clusterUnit = regexp.MustCompile(`^postgresql@[^@]+\.service$`)
-
 func (k *checker) target(path string, t Target) {
 	k.platform(path, t)
-	k.unit(path, t)
 	k.sections(path, t)
 	k.health(path, t)
 	k.synthetic(path, t)
@@ -50,59 +41,6 @@ func (k *checker) collector(path string, t Target) {
 	}
 	if t.External {
 		k.noEffect(p, "external true", "a target that recoveryd may act on")
-	}
-}
-
-// platform judges who runs the target, and the keys that belong to one platform only.
-func (k *checker) platform(path string, t Target) {
-	platforms := append(slices.Clone(k.known.Platforms), PlatformNone)
-	k.among(path+".platform", "platform", t.Platform, platforms)
-	if !k.sound(path+".platform", path+".unit", path+".command", path+".external") {
-		return
-	}
-	switch {
-	case t.External && t.Platform != PlatformNone:
-		k.fail(Problem{Path: path + ".platform", What: "an external target is never acted on", Got: t.Platform, Want: PlatformNone, Hint: "leave platform out"})
-	case t.Platform == "":
-		k.fail(Problem{Path: path + ".unit", What: "is missing", Want: formWants["unit"], Hint: "or write platform: none, if recoveryd shall only watch it"})
-	case t.Platform == PlatformSystemd && t.Unit == "":
-		k.fail(Problem{Path: path + ".unit", What: "is missing", Want: formWants["unit"]})
-	case t.Platform == PlatformProcess && len(t.Command) == 0:
-		k.fail(Problem{Path: path + ".command", What: "is missing", Want: "the program and its arguments"})
-	}
-	for _, s := range []struct {
-		key, platform string
-		given         bool
-	}{
-		{"unit", PlatformSystemd, t.Unit != "" && (t.Platform == PlatformProcess || t.Platform == PlatformNone)},
-		{"command", PlatformProcess, len(t.Command) > 0},
-		{"env", PlatformProcess, len(t.Env) > 0},
-		{"dir", PlatformProcess, t.Dir != ""},
-	} {
-		if s.given && t.Platform != s.platform && t.Platform != "" {
-			k.fail(Problem{Path: path + "." + s.key, What: "has no effect", Got: "platform " + t.Platform, Want: "platform " + s.platform, Hint: "leave one of them out"})
-		}
-	}
-}
-
-// unit judges the name of the systemd unit.
-func (k *checker) unit(path string, t Target) {
-	p := path + ".unit"
-	switch {
-	case t.Unit == "":
-	case slices.Contains(metaUnits, t.Unit):
-		k.fail(Problem{
-			Path: p, What: "is Debian's meta unit, which stays active when the database is dead", Got: t.Unit,
-			Want: "the unit of the cluster", Hint: "such as postgresql@15-main.service; pg_lsclusters lists version and name",
-		})
-	case t.Unit == "recoveryd.service":
-		k.fail(Problem{Path: p, What: "recoveryd cannot recover itself", Got: t.Unit, Hint: "systemd restarts it: see WatchdogSec= in its unit"})
-	case !strings.HasSuffix(t.Unit, ".service"):
-		k.fail(Problem{Path: p, What: "is not a service unit", Got: t.Unit, Want: "a unit that ends in .service"})
-	case strings.Contains(t.Unit, "@."):
-		k.fail(Problem{Path: p, What: "is a template and not a unit", Got: t.Unit, Want: "an instance, such as " + strings.Replace(t.Unit, "@.", "@name.", 1)})
-	case clusterUnit.MatchString(t.Unit) && t.Kind == KindOfService:
-		k.risk(path+".kind", "this is a PostgreSQL cluster watched as a service", "write kind: postgres")
 	}
 }
 

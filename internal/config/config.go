@@ -96,7 +96,8 @@ type Config struct {
 	// Warnings are settings that are legal but risky, in the order of the file.
 	Warnings []Problem `yaml:"-"`
 
-	source source
+	source    source
+	platforms []Platform // whose keys its targets may have
 }
 
 // source knows where in the file each key stands.

@@ -37,8 +37,10 @@ func (s Shape) cure(n *node) string {
 		if minutes, err := strconv.Atoi(t); err == nil && minutes < 24*60 {
 			return fmt.Sprintf(`a program has turned the time of day into a number: write "%02d:%02d", in quotes`, minutes/60, minutes%60)
 		}
-	case s.Form == "unit" && !strings.Contains(t, ".") && fits("unit", t+".service"):
-		return "write " + cut(t) + ".service"
+	case s.own != nil:
+		if s.own.Cure != nil {
+			return s.own.Cure(t)
+		}
 	case s.Form == "url" && !strings.Contains(t, "://"):
 		return "begin with http:// or https://"
 	case s.Form == "url" && !strings.HasPrefix(t, "http://") && !strings.HasPrefix(t, "https://"):

@@ -122,8 +122,8 @@ func (k *checker) drills() {
 	k.eachAmong("drills.targets", "target", d.Targets, k.targetNames())
 	for i, name := range d.Targets {
 		t, ok := k.c.Target(name)
-		if ok && (t.Platform != PlatformSystemd || t.External || t.Unit == "") {
-			k.fail(Problem{Path: k.source.item("drills.targets", i), What: "cannot be drilled", Got: fmt.Sprintf("%q", name), Want: "a target with a unit of systemd on this host"})
+		if p, _ := k.known.platform(t.Platform); ok && (!p.Drills || t.External || t.Object == "") {
+			k.fail(Problem{Path: k.source.item("drills.targets", i), What: "cannot be drilled", Got: fmt.Sprintf("%q", name), Want: "a target on this host, of a platform on which faults can be brought about"})
 		}
 	}
 	for i, f := range d.Faults {

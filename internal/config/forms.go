@@ -15,7 +15,6 @@ import (
 var (
 	nameForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]*$`)
 	slugForm  = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
-	unitForm  = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+\.[a-z]+$`)
 	tokenForm = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$") // RFC 9110 token: header names and methods
 	envForm   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	wordForm  = regexp.MustCompile(`^[\pL\pN_@-]+$`)
@@ -34,7 +33,6 @@ func isWord(s string) bool { return utf8.RuneCountInString(s) <= maxName && word
 var formWants = map[string]string{
 	"name":     "letters, digits, . _ @ or -, at most 63, starting with a letter or digit",
 	"slug":     "lower-case letters, digits and hyphens, such as pool-creep",
-	"unit":     "a systemd unit such as codebase-mcp.service",
 	"path":     "an absolute path",
 	"url":      "an address such as http://127.0.0.1:8000/health",
 	"address":  "host:port, such as 127.0.0.1:6379",
@@ -62,8 +60,6 @@ func fits(form, s string) bool {
 		return isName(s)
 	case "slug":
 		return slugForm.MatchString(s) && len(s) <= maxName
-	case "unit":
-		return unitForm.MatchString(s)
 	case "path":
 		return isPath(s)
 	case "url":
@@ -115,5 +111,18 @@ func isPort(s string, lowest int) bool {
 	return err == nil && n >= lowest && n <= 65535
 }
 
-// FormText says in words what a text of that form looks like, for the documentation.
-func FormText(form string) string { return formWants[form] }
+// FormText says in words what the text of a key looks like; "" = it has no form.
+func (s Shape) FormText() string {
+	if s.own != nil {
+		return s.own.Want
+	}
+	return formWants[s.Form]
+}
+
+// fits reports whether a text has the form of the key.
+func (s Shape) fits(v string) bool {
+	if s.own != nil {
+		return v == strings.TrimSpace(v) && s.own.Fits(v)
+	}
+	return fits(s.Form, v)
+}

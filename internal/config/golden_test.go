@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/pkg/platform"
+	"github.com/recoveryd/recoveryd/pkg/platform/systemd"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files; commit only what you can explain")
@@ -19,8 +22,37 @@ func known() Known {
 		Strategies:    []string{"restart", "kill-start", "terminate-idle"},
 		Classes:       []string{"down", "hung", "database", "pool", "memory", "disk"},
 		NotifierTypes: []string{"pagerduty", "slack", "webhook", "email", "statuspage"},
-		Platforms:     []string{"systemd", "process"},
+		Platforms:     platforms(),
 	}
+}
+
+// platforms are systemd's driver, and one with keys such as child processes have.
+func platforms() []Platform {
+	sd := systemd.Driver()
+	first := Platform{Name: sd.Name, Keys: sd.Keys, Drills: sd.Drills, Forms: map[string]Form{}}
+	for name, f := range sd.Forms {
+		first.Forms[name] = Form(f)
+	}
+	first.Judge = func(t Target, keys any) (string, []Wrong) {
+		object, found := sd.Judge(platform.Target{Name: t.Name, Kind: t.Kind}, keys)
+		var wrong []Wrong
+		for _, w := range found {
+			wrong = append(wrong, Wrong(w))
+		}
+		return object, wrong
+	}
+	return []Platform{first, {Name: "process", Keys: programKeys{}, Judge: func(t Target, keys any) (string, []Wrong) {
+		if len(keys.(*programKeys).Command) == 0 {
+			return t.Name, []Wrong{{Key: "command", What: "is missing", Want: "the program and its arguments"}}
+		}
+		return t.Name, nil
+	}}}
+}
+
+type programKeys struct {
+	Command []string   `yaml:"command"`
+	Env     []Variable `yaml:"env"`
+	Dir     string     `yaml:"dir" form:"path"`
 }
 
 // calm gives a test an environment of its own: no directories from systemd, no credentials, one

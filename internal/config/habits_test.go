@@ -90,7 +90,7 @@ func TestHabitsAreReadOrAnsweredWithTheCure(t *testing.T) {
 		`{"version": 1, "mode": "observe", "targets": [{"name": "svc", "kind": "service", "unit": "svc.service", "health": [{"url": "http://127.0.0.1:8000/health"}]}]}`:    "",
 		`{"version": 1, "mode": "observe", "targets": [{"name": "svc", "kind": "service", "unit": "svc.service", "health": [{"url": "http://127.0.0.1:8000/health",}],},]}`: "",
 	} {
-		_, err := Parse("f.yaml", []byte(text), Known{Platforms: []string{"systemd"}, NotifierTypes: []string{"log"}})
+		_, err := Parse("f.yaml", []byte(text), Known{Platforms: platforms(), NotifierTypes: []string{"log"}})
 		if want == "" {
 			assert.NoError(t, err, "%q", text)
 			continue
@@ -106,7 +106,7 @@ func TestHabitsAreReadOrAnsweredWithTheCure(t *testing.T) {
 func TestThePlainAddressOfAnMCPServerIsWarnedOf(t *testing.T) {
 	for path, cure := range map[string]string{"/sse": "type: mcp and transport: sse", "/mcp": "type: mcp", "/api/mcp/": "type: mcp", "/health": "", "/mcp/health": ""} {
 		c, err := Parse("f.yaml", []byte("version: 1\nnotifiers: [{name: log, type: log}]\ntargets: [{name: svc, kind: service, unit: svc.service, health: [{url: \"http://127.0.0.1:8000"+path+"\"}]}]\n"),
-			Known{Platforms: []string{"systemd"}, NotifierTypes: []string{"log"}})
+			Known{Platforms: platforms(), NotifierTypes: []string{"log"}})
 		require.NoError(t, err)
 		said := fmt.Sprint(c.Warnings)
 		require.Equal(t, cure != "", strings.Contains(said, "looks like the address of an MCP server"), path)
@@ -121,7 +121,7 @@ func TestThousandsOfTargetsAreRead(t *testing.T) {
 	for i := range 5000 {
 		fmt.Fprintf(&b, "  - {name: svc-%d, kind: service, unit: svc-%d.service, interval: 30s, severity: P2, health: [{url: \"http://127.0.0.1:%d/health\", timeout: 3s}]}\n", i, i, 1024+i)
 	}
-	c, err := Parse("f.yaml", []byte(b.String()), Known{Platforms: []string{"systemd"}, NotifierTypes: []string{"log"}})
+	c, err := Parse("f.yaml", []byte(b.String()), Known{Platforms: platforms(), NotifierTypes: []string{"log"}})
 	require.NoError(t, err)
 	require.Len(t, c.Targets, 5000)
 }

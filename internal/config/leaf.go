@@ -175,8 +175,8 @@ func (s Shape) judgeText(v string) (Problem, bool) {
 			}
 		}
 		return Problem{What: "unknown value", Want: oneOf(s.Enum), Hint: didYouMean(v, s.Enum)}, false
-	case !fits(s.Form, v):
-		return Problem{What: "is not acceptable", Want: formWants[s.Form]}, false
+	case !s.fits(v):
+		return Problem{What: "is not acceptable", Want: s.FormText()}, false
 	}
 	return Problem{}, true
 }

@@ -19,7 +19,7 @@ type Known struct {
 	Strategies    []string // for ladders
 	Classes       []string // built-in failure classes
 	NotifierTypes []string
-	Platforms     []string // "none" is always known besides
+	Platforms     []Platform // "none" is always known besides; the first is the one that is meant where nothing else is said
 
 	// Rule compiles the expression of an operator's rule: which key of it is wrong, and what about it;
 	// "" = nothing. Nil compiles none.
@@ -83,7 +83,7 @@ func cause(err error) string {
 // Parse checks a configuration that has been read already; name stands for the file in messages.
 // The error is a *[ProblemsError].
 func Parse(name string, data []byte, known Known) (*Config, error) {
-	r := newReader(name, Keys(), !known.WithoutSecrets)
+	r := newReader(name, KeysWith(known.Platforms), !known.WithoutSecrets)
 	c, err := decode(data, func(data []byte) (map[string]any, error) {
 		tree := parseTree(data, func(at place, what, hint string) { r.problem(at, Problem{What: what, Hint: hint}) })
 		if tree == nil {
@@ -101,6 +101,12 @@ func Parse(name string, data []byte, known Known) (*Config, error) {
 	}
 	c.source = r.source
 	c.source.digest = digest(data)
+	c.platforms = known.Platforms
+	for i := range c.Targets {
+		if err := c.Targets[i].take(known); err != nil {
+			r.problem(place{1, 1}, Problem{What: err.Error()})
+		}
+	}
 	c.compute()
 	(&checker{reader: r, c: c, known: known}).all()
 	if len(r.problems) > 0 {
@@ -150,16 +156,6 @@ func (c *Config) compute() {
 func (t *Target) compute(mode Mode) {
 	if t.Mode == "" {
 		t.Mode = mode
-	}
-	if t.Platform == "" {
-		switch {
-		case t.External:
-			t.Platform = PlatformNone
-		case t.Unit != "":
-			t.Platform = PlatformSystemd
-		case len(t.Command) > 0:
-			t.Platform = PlatformProcess
-		}
 	}
 	for i := range t.Health {
 		if h := &t.Health[i]; h.Method == "" && h.Type == TypeHTTP {

@@ -145,7 +145,7 @@ targets:
 `), known())
 	require.NoError(t, err)
 	two := c.Targets[2]
-	require.Equal(t, []string{"two", "two.service", "service"}, []string{two.Name, two.Unit, two.Kind})
+	require.Equal(t, []string{"two", "two.service", "service"}, []string{two.Name, two.Object, two.Kind})
 	require.Equal(t, 10*time.Second, two.Interval)
 	require.Equal(t, []string{"db"}, two.DependsOn)
 	require.Equal(t, c.Targets[1].Health, two.Health)
@@ -185,7 +185,7 @@ func TestTargetIsFoundByName(t *testing.T) {
 	require.NoError(t, err)
 	db, ok := c.Target("db")
 	require.True(t, ok)
-	require.Equal(t, "postgresql@15-main.service", db.Unit)
+	require.Equal(t, "postgresql@15-main.service", db.Object)
 	_, ok = c.Target("none")
 	require.False(t, ok)
 	require.Equal(t, "f.yaml", c.File())

@@ -32,7 +32,7 @@ func TestASecretFileThatHoldsSomethingOddIsWarnedOf(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "secret")
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 		c, err := Parse("f.yaml", []byte("version: 1\nnotifiers: [{name: log, type: log}]\ntargets: [{name: svc, kind: service, unit: svc.service, health: [{url: \"http://127.0.0.1:8000/health\", bearer_token_file: "+file+"}]}]\n"),
-			Known{Platforms: []string{"systemd"}, NotifierTypes: []string{"log"}})
+			Known{Platforms: platforms(), NotifierTypes: []string{"log"}})
 		require.NoError(t, err)
 		said := fmt.Sprint(c.Warnings)
 		require.NotContains(t, said, "hunter2")
@@ -45,7 +45,7 @@ func TestASecretFileThatHoldsSomethingOddIsWarnedOf(t *testing.T) {
 
 func TestWhatIsOddInAValueIsWarnedOfWithoutShowingIt(t *testing.T) {
 	base := "version: 1\nnotifiers: [{name: log, type: log}]\ntargets: [{name: svc, kind: service, unit: svc.service, %s health: [{url: \"http://127.0.0.1:8000/health\", bearer_token: %s}]}]\n"
-	known := Known{Platforms: []string{"systemd"}, NotifierTypes: []string{"log"}}
+	known := Known{Platforms: platforms(), NotifierTypes: []string{"log"}}
 	for token, want := range map[string]string{`"hunter2 "`: "white space around it", `"hun\u200bter2"`: "zero-width space (U+200B)", `"'hunter2'"`: "quotes of its own", `"“hunter2”"`: "typographic quotes", "hunter2": ""} {
 		c, err := Parse("f.yaml", fmt.Appendf(nil, base, "", token), known)
 		require.NoError(t, err)
@@ -59,7 +59,7 @@ func TestWhatIsOddInAValueIsWarnedOfWithoutShowingIt(t *testing.T) {
 }
 
 func TestAPlaceholderInASecretFileIsWarnedOfWithoutShowingIt(t *testing.T) {
-	known := Known{Platforms: []string{"systemd"}, NotifierTypes: []string{"log"}}
+	known := Known{Platforms: platforms(), NotifierTypes: []string{"log"}}
 	for text, warned := range map[string]bool{"<changeme>": true, "${PAGERDUTY_KEY}\n": true, "{{ vault_key }}": true, "changeme": true, "%PD_KEY%": true, "$PD_KEY": true,
 		"0123456789abcdef0123456789abcdef": false, "a$b%2Fc<d": false, "x": false} {
 		file := filepath.Join(t.TempDir(), "secret")

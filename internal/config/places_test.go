@@ -7,7 +7,7 @@ import (
 )
 
 func TestPlacesAreEverythingThatIsReadBesidesTheFile(t *testing.T) {
-	known := Known{NotifierTypes: []string{"webhook"}, Platforms: []string{"systemd"}, WithoutSecrets: true}
+	known := Known{NotifierTypes: []string{"webhook"}, Platforms: platforms()[:1], WithoutSecrets: true}
 	c, err := Parse("x.yaml", []byte(`
 version: 1
 http: {listen: 127.0.0.1:9465, web_config_file: /etc/recoveryd/web.yaml}

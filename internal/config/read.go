@@ -63,8 +63,24 @@ func (r *reader) section(path string, n *node, s Shape) any {
 	given := r.entries(path, n)
 	out := map[string]any{}
 	for _, f := range s.Fields {
-		if v := r.field(path, n.at, f, s, given); v != nil {
+		if f.Owner != "" && !f.among(given) {
+			continue // its default, if it has one, holds for targets of its platform only
+		}
+		v := r.field(path, n.at, f, s, given)
+		switch {
+		case v == nil:
+		case f.Owner == "":
 			out[f.Key] = v
+		default:
+			mine, _ := out[ownKeys].(own)
+			if mine == nil {
+				mine = own{}
+				out[ownKeys] = mine
+			}
+			if mine[f.Owner] == nil {
+				mine[f.Owner] = map[string]any{}
+			}
+			mine[f.Owner][f.Key] = v
 		}
 	}
 	if s.Rest != "" {
@@ -212,7 +228,7 @@ func (s Shape) describe() string {
 	case len(s.Enum) > 0:
 		return oneOf(s.Enum)
 	case s.Form != "" && s.Kind == KindText:
-		return formWants[s.Form]
+		return s.FormText()
 	case s.Kind == KindSecret:
 		return fmt.Sprintf("%s, or %s%s, %s%s or %s%s", s.Key, s.Key, fromFile, s.Key, fromEnv, s.Key, fromCredential)
 	case s.Kind == KindDuration:

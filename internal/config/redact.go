@@ -22,7 +22,7 @@ const hidden = "<hidden>"
 func (c *Config) Redacted() string {
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b, yaml.IndentSequence(true))
-	if err := enc.Encode(redact(reflect.ValueOf(*c), Keys())); err != nil {
+	if err := enc.Encode(redact(reflect.ValueOf(*c), KeysWith(c.platforms))); err != nil {
 		return fmt.Sprintf("# cannot be written: %v\n", err) // only a type that YAML cannot hold
 	}
 	return b.String()
@@ -48,6 +48,12 @@ func redact(v reflect.Value, s Shape) any {
 		out := yaml.MapSlice{}
 		for _, f := range s.Fields {
 			if !applies(v.Interface(), f.Key) {
+				continue
+			}
+			if f.Owner != "" {
+				if t := v.Interface().(Target); t.Platform == f.Owner {
+					out = append(out, redactField(reflect.ValueOf(t.Own).Elem().FieldByName(f.Field), f)...)
+				}
 				continue
 			}
 			out = append(out, redactField(v.FieldByName(f.Field), f)...)

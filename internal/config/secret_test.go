@@ -91,7 +91,7 @@ func TestSecretLeaksInNoWayOfPrinting(t *testing.T) {
 		"a pointer to that struct":     &outside{s, s, &s, []Secret{s}, map[string]Secret{"k": s}},
 		"a list of such structs":       []outside{{private: s}},
 		"an interface that holds it":   []any{s, &s},
-		"a target with its connection": Target{Postgres: &Postgres{DSN: s}, Env: []Variable{{"A", s}}},
+		"a target with its connection": Target{Postgres: &Postgres{DSN: s}, Own: &programKeys{Env: []Variable{{"A", s}}}},
 	}
 	for what, v := range values {
 		for way, text := range printed(t, v) {

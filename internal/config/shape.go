@@ -57,6 +57,8 @@ type Shape struct {
 	Hidden   bool    // what is written there must not be shown, though it is text: the tag secret
 	Literal  string  // KindSecret: "fine" when it may well stand in the file, "dsn" when that depends
 	Optional bool    // the Go field is a pointer: nil when the key is absent
+	own      *Form   // the form of the text, when it is a platform's
+	Owner    string  // the platform that it belongs to; "" = it is everybody's
 	Rest     string  // KindSection: the field that takes all other keys; "" = other keys are refused
 	goType   reflect.Type
 }
@@ -127,6 +129,7 @@ func (s *Shape) ofKind(t reflect.Type) {
 	case reflect.Struct:
 		s.Kind, s.Struct = KindSection, t.Name()
 		s.Fields = fieldsOf(t)
+		s.Fields = slices.DeleteFunc(s.Fields, func(f Shape) bool { return f.Key == ownKeys })
 		if i := slices.IndexFunc(s.Fields, func(f Shape) bool { return f.Key == restKey }); i >= 0 {
 			s.Fields, s.Rest = slices.Delete(s.Fields, i, i+1), restKey
 		}

@@ -9,15 +9,6 @@ const (
 	KindOfPlain    = "plain"
 )
 
-// The platform that can do nothing. Every other platform is named in [Known].
-const PlatformNone = "none"
-
-// The built-in platforms which have keys of their own here.
-const (
-	PlatformSystemd = "systemd"
-	PlatformProcess = "process"
-)
-
 // Target is one thing that is watched.
 type Target struct {
 	// Name of the target in pages, logs, metrics and commands. Unique.
@@ -25,18 +16,13 @@ type Target struct {
 	// What it is: service (a server with a health check), postgres (a PostgreSQL cluster), or
 	// plain (a dependency with a simple check: Redis, Ollama, any TCP or HTTP server).
 	Kind string `yaml:"kind" enum:"service|postgres|plain" want:"required"`
-	// Who runs it: systemd, process (a child of recoveryd), or none (recoveryd can only watch
-	// it).
-	Platform string `yaml:"platform" shown:"systemd when unit is set, process when command is set, none when external is true"`
-	// The systemd unit. For PostgreSQL on Debian this is the unit of the cluster, such as
-	// postgresql@15-main.service: postgresql.service stays active when the cluster is dead.
-	Unit string `yaml:"unit" form:"unit"`
-	// Program and arguments, for platform process. No shell is involved.
-	Command []string `yaml:"command"`
-	// Environment of the program, for platform process, besides that of recoveryd.
-	Env []Variable `yaml:"env"`
-	// Working directory of the program, for platform process.
-	Dir string `yaml:"dir" form:"path" shown:"the working directory of recoveryd"`
+	// Who runs it, by the name of the platform, or none (recoveryd can only watch it).
+	Platform string `yaml:"platform" shown:"the platform whose keys the target has, none when external is true"`
+	// Given are the keys of platforms as they stand in the file. Own are those of the target's platform: a pointer
+	// to the struct that the platform has given to [Known], nil for none. Object is what the platform calls it.
+	Given  own    `yaml:"@own"`
+	Own    any    `yaml:"-"`
+	Object string `yaml:"-"`
 	// It runs on another host: recoveryd names it as the culprit, and never acts on it.
 	External bool `yaml:"external" default:"false"`
 	// Targets that it needs in order to work. When one of them fails there is one incident, for

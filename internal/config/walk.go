@@ -11,7 +11,7 @@ func (c *Config) walk(visit func(v any) bool) {
 			return
 		}
 		switch v.Kind() {
-		case reflect.Pointer:
+		case reflect.Pointer, reflect.Interface:
 			if !v.IsNil() {
 				into(v.Elem())
 			}

@@ -52,7 +52,7 @@ func TestWhatWasFoundBecomesAValidConfigurationThatTouchesNothing(t *testing.T) 
 	}
 	web, ok := c.Target("web-x2dmcp")
 	require.True(t, ok)
-	require.Equal(t, `web\x2dmcp.service`, web.Unit)
+	require.Equal(t, `web\x2dmcp.service`, web.Object)
 }
 
 func TestNothingIsWrittenWhereNothingIsUnderstood(t *testing.T) {

@@ -73,7 +73,7 @@ func (o Options) units(ctx context.Context, n *notes, b *bus) {
 	}
 	n.ok("dbus", "systemd", "answers on the system bus (version %s)", version)
 	for _, t := range o.Config.Targets {
-		if t.Platform == config.PlatformSystemd && t.Unit != "" {
+		if t.Platform == "systemd" && t.Object != "" {
 			o.unit(ctx, n, b, t)
 		}
 	}
@@ -95,46 +95,46 @@ func (o Options) units(ctx context.Context, n *notes, b *bus) {
 
 // unit finds the traps in the choice of a unit.
 func (o Options) unit(ctx context.Context, n *notes, b *bus, t config.Target) {
-	u, err := b.properties(ctx, t.Unit, unitIf)
+	u, err := b.properties(ctx, t.Object, unitIf)
 	if err != nil {
-		n.add("unit", t.Unit, Fail, "look at it: systemctl status "+t.Unit, "cannot be read: %v", err)
+		n.add("unit", t.Object, Fail, "look at it: systemctl status "+t.Object, "cannot be read: %v", err)
 		return
 	}
-	s, err := b.properties(ctx, t.Unit, serviceIf)
+	s, err := b.properties(ctx, t.Object, serviceIf)
 	if err != nil {
-		n.add("unit", t.Unit, Fail, "name a unit that ends in .service", "is no service: %v", err)
+		n.add("unit", t.Object, Fail, "name a unit that ends in .service", "is no service: %v", err)
 		return
 	}
 	before := len(n.list)
 	switch load := text(u, "LoadState"); {
 	case load == "not-found":
-		n.add("unit", t.Unit, Fail, "correct unit: of target "+t.Name+" (systemctl list-units --type=service lists them)", "there is no such unit")
+		n.add("unit", t.Object, Fail, "correct unit: of target "+t.Name+" (systemctl list-units --type=service lists them)", "there is no such unit")
 		return
 	case load == "masked":
-		n.add("unit", t.Unit, Warn, "systemctl unmask "+t.Unit, "is masked: recoveryd leaves it alone")
+		n.add("unit", t.Object, Warn, "systemctl unmask "+t.Object, "is masked: recoveryd leaves it alone")
 	case load != "loaded":
-		n.add("unit", t.Unit, Fail, "systemctl status "+t.Unit+" says why", "is not loaded (%s)", load)
+		n.add("unit", t.Object, Fail, "systemctl status "+t.Object+" says why", "is not loaded (%s)", load)
 	}
-	if id := text(u, "Id"); id != t.Unit {
-		n.add("unit", t.Unit, Fail, "write unit: "+id, "is another name of %s, and polkit is told that one", id)
+	if id := text(u, "Id"); id != t.Object {
+		n.add("unit", t.Object, Fail, "write unit: "+id, "is another name of %s, and polkit is told that one", id)
 	}
 	if runsTrue(s) {
-		n.add("unit", t.Unit, Fail, "name the unit that runs the program, such as postgresql@15-main.service", "runs nothing but true and stays active when what it stands for is dead")
+		n.add("unit", t.Object, Fail, "name the unit that runs the program, such as postgresql@15-main.service", "runs nothing but true and stays active when what it stands for is dead")
 	}
 	if stale, _ := u["NeedDaemonReload"].Value().(bool); stale {
-		n.add("unit", t.Unit, Warn, "systemctl daemon-reload", "its files have changed since systemd read them")
+		n.add("unit", t.Object, Warn, "systemctl daemon-reload", "its files have changed since systemd read them")
 	}
 	if f := t.Pool.EnvFile; f != "" && t.Mode != config.Observe {
 		files := environmentFiles(s)
 		switch {
 		case slices.Contains(files, f):
-			n.add("unit", t.Unit, Fail, "recoveryd setup --apply", "reads %s itself: whoever takes over recoveryd could run code in the service by it (LD_PRELOAD)", f)
+			n.add("unit", t.Object, Fail, "recoveryd setup --apply", "reads %s itself: whoever takes over recoveryd could run code in the service by it (LD_PRELOAD)", f)
 		case !slices.Contains(files, envfile.Passed(f)):
-			n.add("unit", t.Unit, Fail, "recoveryd setup --apply", "does not read %s, by which its pool would be enlarged", envfile.Passed(f))
+			n.add("unit", t.Object, Fail, "recoveryd setup --apply", "does not read %s, by which its pool would be enlarged", envfile.Passed(f))
 		}
 	}
 	if len(n.list) == before {
-		n.ok("unit", t.Unit, "is there (%s/%s)", text(u, "ActiveState"), text(u, "SubState"))
+		n.ok("unit", t.Object, "is there (%s/%s)", text(u, "ActiveState"), text(u, "SubState"))
 	}
 }
 

@@ -27,7 +27,7 @@ func (a allows) may(_ context.Context, unit, verb string) (bool, error) {
 }
 
 func options(units ...setup.UnitRights) Options {
-	return Options{Config: &config.Config{Targets: []config.Target{{Name: "web", Platform: "systemd", Unit: "web.service"}, {Name: "gpu", Platform: "none"}}},
+	return Options{Config: &config.Config{Targets: []config.Target{{Name: "web", Platform: "systemd", Object: "web.service"}, {Name: "gpu", Platform: "none"}}},
 		Wanted: setup.Wanted{Units: units}}
 }
 

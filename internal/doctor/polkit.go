@@ -10,7 +10,6 @@ import (
 
 	"github.com/godbus/dbus/v5"
 
-	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/pkg/platform/systemd"
 )
 
@@ -35,8 +34,8 @@ var errNotLoaded = errors.New("the unit is stopped and not loaded")
 func (o Options) rights(ctx context.Context, n *notes, check string, a asker, verbs []string) {
 	var units []string
 	for _, t := range o.Config.Targets {
-		if t.Platform == config.PlatformSystemd && t.Unit != "" && !slices.Contains(units, t.Unit) {
-			units = append(units, t.Unit)
+		if t.Platform == "systemd" && t.Object != "" && !slices.Contains(units, t.Object) {
+			units = append(units, t.Object)
 		}
 	}
 	for _, unit := range slices.Concat(units, o.Wanted.Steps, []string{foreign}) {

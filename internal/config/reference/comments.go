@@ -16,10 +16,11 @@ import (
 type comments map[string]string
 
 // readComments collects the field comments of all structs of package config, in dir, and of the
-// notifiers, whose structs go by the names of their packages too.
+// notifiers and platforms, whose structs go by the names of their packages too.
 func readComments(dir string) (comments, error) {
 	var paths []string
-	for _, in := range []string{dir, filepath.Join(dir, "..", "..", "pkg", "escalate"), filepath.Join(dir, "..", "..", "pkg", "escalate", "*")} {
+	for _, in := range []string{dir, filepath.Join(dir, "..", "..", "pkg", "escalate"), filepath.Join(dir, "..", "..", "pkg", "escalate", "*"),
+		filepath.Join(dir, "..", "..", "pkg", "platform", "*")} {
 		found, err := filepath.Glob(filepath.Join(in, "*.go"))
 		if err != nil {
 			return nil, err

@@ -18,6 +18,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
+	platforms "github.com/recoveryd/recoveryd/pkg/platform/builtin"
 )
 
 func main() {
@@ -54,7 +55,7 @@ func render(dir string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := config.Keys()
+	root := config.KeysWith(platforms.Keys())
 	if err := texts.complete(root); err != nil {
 		return nil, err
 	}

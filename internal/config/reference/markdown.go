@@ -149,7 +149,7 @@ func typeOf(f config.Shape, path string) string {
 	case len(f.Enum) > 0:
 		return words(f.Enum)
 	case f.Form != "":
-		return cell(config.FormText(f.Form))
+		return cell(f.FormText())
 	}
 	return string(f.Kind)
 }

@@ -82,7 +82,7 @@ var _ conduct.Hands = (*drillHands)(nil)
 
 func (h *drillHands) Prepare(ctx context.Context, o drill.Order, t conduct.Target) (err error) {
 	cfg, ok := h.cfg.Target(o.Target)
-	if !ok || cfg.Platform != config.PlatformSystemd || t.Unit == "" {
+	if !ok || cfg.Platform != "systemd" || t.Unit == "" {
 		return fmt.Errorf("%s is no unit of systemd on this host: it cannot be drilled", o.Target)
 	}
 	h.rec = onhost.Record{Order: o, Unit: t.Unit, At: time.Now(), Socket: h.socket}

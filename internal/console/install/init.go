@@ -115,7 +115,7 @@ func (c *cli) writeConfig(found discover.Found, text string) error {
 	}
 	fmt.Fprintf(c.Out, "%s: %d targets, mode %s\n", c.Config, len(cfg.Targets), cfg.Mode)
 	for _, t := range cfg.Targets {
-		fmt.Fprintf(c.Out, "  %s (%s)\n", t.Name, t.Unit)
+		fmt.Fprintf(c.Out, "  %s (%s)\n", t.Name, t.Object)
 	}
 	for _, s := range found.Services {
 		if s.URL == "" {

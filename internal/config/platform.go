@@ -1,0 +1,178 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// PlatformNone is the platform that can do nothing. Every other platform is named in [Known].
+const PlatformNone = "none"
+
+// Platform is a platform as the configuration knows it: which keys of a target are its own, and what is wrong
+// with them. The keys stand beside the others of the target; two platforms have no key in common.
+type Platform struct {
+	Name string
+	// Keys is the struct of its own keys, by value: yaml tags and the others of this package. A key with a value
+	// makes it the target's platform where "platform" is left out.
+	Keys any
+	// Forms are the forms of text that only its keys have.
+	Forms map[string]Form
+	// Judge says what the platform itself calls a target with these keys (a pointer to the struct), and what is
+	// wrong with them. Nil judges nothing, and calls it by its name.
+	Judge func(t Target, keys any) (object string, wrong []Wrong)
+	// Drills: faults can be brought about on it.
+	Drills bool
+}
+
+// Form is one form of text.
+type Form struct {
+	Want string              // what it looks like: "a systemd unit such as codebase-mcp.service"
+	Fits func(string) bool   // whether a text has it
+	Cure func(string) string // what to write instead of one that has not, or ""; nil: nothing is known
+}
+
+// Wrong is what is wrong, or only risky, with one key of a target.
+type Wrong struct {
+	Key             string // of the target
+	What, Got, Want string // as in [Problem]
+	Hint            string
+	Risk            bool // it is legal
+}
+
+// ownKeys is the yaml tag of the field that takes the keys which belong to platforms.
+const ownKeys = "@own"
+
+// own are the values of such keys as they stand in the file, by platform.
+type own map[string]map[string]any
+
+// KeysWith describes the whole configuration file, with the keys that platforms add to a target. They come
+// after "platform". It panics when two platforms have a key in common, or one that targets have already.
+func KeysWith(platforms []Platform) Shape {
+	root := Keys()
+	i := slices.IndexFunc(root.Fields, func(f Shape) bool { return f.Key == "targets" })
+	target := root.Fields[i].Elem
+	at := 1 + slices.IndexFunc(target.Fields, func(f Shape) bool { return f.Key == "platform" })
+	for _, p := range platforms {
+		if p.Keys == nil {
+			continue
+		}
+		for _, f := range fieldsOf(reflect.TypeOf(p.Keys)) {
+			if _, taken := target.field(f.Key); taken {
+				panic(fmt.Sprintf("config: the key %s of platform %s is another's already", f.Key, p.Name))
+			}
+			f.Owner = p.Name
+			if form, ok := p.Forms[f.Form]; ok {
+				f.own = &form
+			}
+			target.Fields = slices.Insert(target.Fields, at, f)
+			at++
+		}
+	}
+	return root
+}
+
+// platform is the known platform of that name.
+func (k Known) platform(name string) (Platform, bool) {
+	i := slices.IndexFunc(k.Platforms, func(p Platform) bool { return p.Name == name })
+	if i < 0 {
+		return Platform{}, false
+	}
+	return k.Platforms[i], true
+}
+
+// take gives a target the keys of its platform. The error is a mistake in the program: the reader has read the
+// values by the shape of the same struct.
+func (t *Target) take(known Known) error {
+	if t.Platform == "" && t.External {
+		t.Platform = PlatformNone
+	}
+	for _, p := range known.Platforms {
+		if t.Platform == "" && len(t.Given[p.Name]) > 0 {
+			t.Platform = p.Name
+		}
+	}
+	p, ok := known.platform(t.Platform)
+	if !ok {
+		return nil
+	}
+	if p.Keys != nil {
+		keys, values := reflect.New(reflect.TypeOf(p.Keys)), map[string]any{}
+		for _, f := range fieldsOf(reflect.TypeOf(p.Keys)) {
+			if f.Default != "" {
+				values[f.Key] = newReader("", f, false).fallback(f)
+			}
+		}
+		maps.Copy(values, t.Given[p.Name])
+		if err := fill(values, keys.Interface()); err != nil {
+			return fmt.Errorf("the keys of platform %s: %w", p.Name, err)
+		}
+		t.Own = keys.Interface()
+	}
+	t.Object = t.Name
+	if p.Judge != nil {
+		t.Object, _ = p.Judge(*t, t.Own)
+	}
+	return nil
+}
+
+// platform judges who runs the target, and the keys that belong to one platform only.
+func (k *checker) platform(path string, t Target) {
+	names := []string{}
+	for _, p := range k.known.Platforms {
+		names = append(names, p.Name)
+	}
+	k.among(path+".platform", "platform", t.Platform, append(names, PlatformNone))
+	watched := []string{path + ".platform", path + ".external"}
+	for _, f := range k.reader.root.targets() {
+		if f.Owner != "" {
+			watched = append(watched, path+"."+f.Key)
+		}
+	}
+	if !k.sound(watched...) {
+		return
+	}
+	p, known := k.known.platform(t.Platform)
+	switch {
+	case t.External && t.Platform != PlatformNone:
+		k.fail(Problem{Path: path + ".platform", What: "an external target is never acted on", Got: t.Platform, Want: PlatformNone, Hint: "leave platform out"})
+	case t.Platform == "" && len(k.known.Platforms) > 0: // it has none of anybody's keys: say what the first one needs
+		p = k.known.Platforms[0]
+		_, wrong := p.Judge(t, reflect.New(reflect.TypeOf(p.Keys)).Interface())
+		k.wrong(path, wrong[:min(1, len(wrong))], "or write platform: none, if recoveryd shall only watch it")
+	case known && p.Judge != nil:
+		_, wrong := p.Judge(t, t.Own)
+		k.wrong(path, wrong, "")
+	}
+	for _, f := range k.reader.root.targets() {
+		if _, given := t.Given[f.Owner][f.Key]; given && f.Owner != t.Platform && t.Platform != "" && !(t.External && f.Owner == k.known.Platforms[0].Name) {
+			k.fail(Problem{Path: path + "." + f.Key, What: "has no effect", Got: "platform " + t.Platform, Want: "platform " + f.Owner, Hint: "leave one of them out"})
+		}
+	}
+}
+
+func (k *checker) wrong(path string, found []Wrong, hint string) {
+	for _, w := range found {
+		switch {
+		case w.Risk:
+			k.risk(path+"."+w.Key, w.What, w.Hint)
+		default:
+			if w.Hint == "" {
+				w.Hint = hint
+			}
+			k.fail(Problem{Path: path + "." + w.Key, What: w.What, Got: w.Got, Want: w.Want, Hint: w.Hint})
+		}
+	}
+}
+
+// among reports whether a key is given, itself or as the place of a secret.
+func (s Shape) among(given map[string]*node) bool {
+	return given[s.Key] != nil || s.Kind == KindSecret && slices.ContainsFunc(twins, func(t string) bool { return given[s.Key+t] != nil })
+}
+
+// targets are the keys of one target.
+func (s Shape) targets() []Shape {
+	f, _ := s.field("targets")
+	return f.Elem.Fields
+}
