@@ -3,6 +3,7 @@ package incident
 import (
 	"fmt"
 	"math/bits"
+	"strings"
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/strategy"
@@ -41,20 +42,59 @@ func (f *Flaps) flapping(now time.Time) bool {
 // written reports whether the latest is a record of its own.
 func (f *Flaps) written() bool { return f.N <= flapsWritten || bits.OnesCount(uint(f.N)) == 1 }
 
+// Churn counts what happens to a target again and again, one soon after the other: a new run, whoever has
+// started it and whatever was decided about it; a wish.
+type Churn struct {
+	N     int       `json:"n"`
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+}
+
+// churnRest is how long without one it takes until they are counted anew.
+const churnRest = 5 * time.Minute
+
+// more counts n more that came between two times.
+func (c *Churn) more(n int, since, at time.Time) *Churn {
+	out := Churn{First: since}
+	if c != nil && at.Sub(c.Last).Abs() < churnRest { // a clock may have been set
+		out = *c
+	}
+	out.N, out.Last = out.N+n, at
+	return &out
+}
+
 // flapWords says that it flaps, since when and how often; "" when it does not.
 func (t *TargetState) flapWords() string {
-	f := t.Flaps
-	if f == nil || f.N <= flapsWritten || t.Since.Sub(f.Last) >= flapsRest {
+	var what []string
+	if f := t.Flaps; f != nil && f.N > flapsWritten && t.Since.Sub(f.Last) < flapsRest {
+		what = append(what, fmt.Sprintf("%d changes to and fro since %s; each is counted, few are written down", f.N, often(f.N, f.First, f.Last)))
+	}
+	if c := t.Churn; c != nil && c.N > flapsWritten && t.Last.At.Sub(c.Last).Abs() < churnRest {
+		what = append(what, fmt.Sprintf("started anew %d times since %s", c.N, often(c.N, c.First, c.Last)))
+	}
+	if len(what) == 0 {
 		return ""
 	}
-	each := f.Last.Sub(f.First) / time.Duration(f.N-1)
-	return fmt.Sprintf("it flaps: %d changes to and fro since %s, one every %s, the last at %s; each is counted, few are written down",
-		f.N, f.First.UTC().Format("2006-01-02 15:04:05 MST"), words(each.Round(max(each/100, time.Millisecond))), f.Last.UTC().Format("15:04:05"))
+	return "it flaps: " + strings.Join(what, "; ")
+}
+
+// often is since when something happened n times, how far apart, and when last.
+func often(n int, first, last time.Time) string {
+	each := last.Sub(first) / time.Duration(n-1)
+	return fmt.Sprintf("%s, one every %s, the last at %s",
+		first.UTC().Format("2006-01-02 15:04:05 MST"), words(each.Round(max(each/100, time.Millisecond))), last.UTC().Format("15:04:05"))
 }
 
 // coalesce counts a record that leads nowhere, and keeps it out of the journal when there have been many:
 // the journal grows with what is decided, and not with time.
 func (tn *turn) coalesce(rec *Record) {
+	if rec.Durable() && refusedWish(*rec) {
+		tn.t.Wishes = tn.t.Wishes.more(1, tn.now, tn.now)
+		if tn.t.Wishes.N > flapsByPerson && tn.nothingCame(*rec) {
+			rec.passing = true
+			return
+		}
+	}
 	if rec.Durable() && tn.leadsNowhere(*rec) {
 		f, byHand := tn.toAndFro(), tn.t.Intent != tn.wished && !(fleeting(tn.t.IntentOf) && fleeting(tn.wishedOf))
 		if byHand {
@@ -95,6 +135,20 @@ func (tn *turn) toAndFro() *Flaps {
 
 // leadsNowhere reports whether a record does, tells, ends and learns nothing, and takes nobody's word.
 func (tn *turn) leadsNowhere(rec Record) bool {
+	if rec.Event.Kind == Operator || rec.Answered {
+		return false
+	}
+	return tn.nothingCame(rec)
+}
+
+// refusedWish reports a person's wish for a recovery, or its answer when that is a refusal. A script that asks
+// all day is written down as often as one that stops and starts a target.
+func refusedWish(rec Record) bool {
+	return rec.Event.Kind == Operator && rec.Event.Command.Verb == CmdRecover || rec.Answered && rec.Refused
+}
+
+// nothingCame reports whether a record does, tells, ends and learns nothing.
+func (tn *turn) nothingCame(rec Record) bool {
 	for _, e := range rec.Effects {
 		if e.Kind == Perform || e.Kind == Notify || e.Kind == Conclude {
 			return false
@@ -103,7 +157,7 @@ func (tn *turn) leadsNowhere(rec Record) bool {
 	if tn.t.Unsaved || tn.s.Host.Impaired != "" {
 		return false // there is something to catch up on
 	}
-	if rec.Event.Kind == Operator || rec.Event.Kind == Ended || rec.Run != nil || rec.Eased != "" || rec.Answered || tn.host != nil {
+	if rec.Event.Kind == Ended || rec.Run != nil || rec.Eased != "" || tn.host != nil {
 		return false
 	}
 	if tn.touched == nil {
@@ -122,10 +176,19 @@ func (tn *turn) leadsNowhere(rec Record) bool {
 // fleeting reports a wish that ends with what it rests on: something pending, or none at all.
 func fleeting(wish Intent) bool { return wish == "" || wish == IntentPending }
 
-// maxAttempts is how many actions one incident may have. A person who asks for a recovery may have more.
-const maxAttempts = 50
+const (
+	// maxAttempts is how many actions one incident may have.
+	maxAttempts = 50
+	// maxAsked is how many it may have with those that a person asks for: each record has all of them, so what
+	// an incident may write is bounded with them. A script that asks all day is no person.
+	maxAsked = 100
+)
 
 // exhausted reports whether the incident has had so many actions that no further one is planned.
 func (tn *turn) exhausted(plan *strategy.Plan) bool {
-	return plan != nil && !tn.asked() && tn.inc != nil && len(tn.inc.Attempts)+len(plan.Actions) > maxAttempts
+	most := maxAttempts
+	if tn.asked() {
+		most = maxAsked
+	}
+	return plan != nil && tn.inc != nil && len(tn.inc.Attempts)+len(plan.Actions) > most
 }

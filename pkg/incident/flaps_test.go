@@ -113,6 +113,19 @@ func TestAUnitThatFlapsForADayWritesWhatIsDecidedAndNoMore(t *testing.T) {
 	}
 }
 
+func TestAPageSaysThatItFlapsAlsoWhereNothingElseChanges(t *testing.T) {
+	s := quiet(t)
+	for n := range 3 {
+		f := but(crashed(fmt.Sprintf("c%d", n)), detect.WorkloadState, detect.StateRetrying, detect.WorkloadPolicy, "always", detect.WorkloadRestarts, 100*n)
+		s.in(7*time.Second).sees("codebase", f).heldBy("codebase", HoldHealing)
+	}
+	require.Nil(t, s.s.Targets["codebase"].Flaps, "one reason all the time")
+	require.Regexp(t, `; it flaps: started anew 201 times since 2026-11-22 03:00:0\d UTC, one every 1\d0ms, the last at 03:00:2\d$`,
+		Next(s.s.Targets["codebase"], s.incident("codebase")))
+	s.in(10*time.Minute).sees("codebase", but(crashed("c2"), detect.WorkloadPolicy, "always", detect.WorkloadRestarts, 200))
+	require.NotContains(t, Next(s.s.Targets["codebase"], s.incident("codebase")), "flaps")
+}
+
 func TestWhatAPersonDoesToAFlappingUnitIsWrittenAtOnce(t *testing.T) {
 	f := &flapper{story: quiet(t)}
 	for n := range 1500 {
@@ -125,6 +138,45 @@ func TestWhatAPersonDoesToAFlappingUnitIsWrittenAtOnce(t *testing.T) {
 	f.sees("codebase", stopped("c2"), 2001)
 	require.Equal(t, before+1, f.records)
 	require.Equal(t, "a person stopped the unit", f.replayed().Targets["codebase"].Intent)
+}
+
+// The hard bound of docs/operations.md for one incident, whatever people and scripts ask for.
+const incidentBytes = 16 << 20
+
+func TestWhatOneIncidentWritesIsBoundedAlsoWhenAScriptAsksForRecoveriesAllDay(t *testing.T) {
+	f := &flapper{story: quiet(t, largeBudgets)}
+	all := faces("codebase")
+	id, asked := "", 0
+	for n := range 12000 {
+		f.now = f.now.Add(7 * time.Second)
+		f.sees("codebase", all[n%len(all)], n)
+		if n%10 == 0 {
+			f.sees("postgres", database("p1"), 0)
+		}
+		if i := f.s.Incidents[f.s.Targets["codebase"].Incident]; i != nil {
+			if id == "" {
+				id = i.ID
+			}
+			require.LessOrEqual(t, len(i.Attempts), maxAsked)
+			var rec Record
+			c := asks([]string{"", "kill-start", "restart"}[n%3])
+			f.s, rec = f.p.Step(f.s, f.now, Event{Kind: Operator, Target: "codebase", Command: &c})
+			f.counts(rec)
+			asked++
+		}
+	}
+	bytes, most := 0, 0
+	for _, rec := range f.kept {
+		if rec.After != nil && rec.After.Incident == id {
+			b, err := json.Marshal(rec)
+			require.NoError(t, err)
+			bytes, most = bytes+len(b), max(most, len(b))
+		}
+	}
+	t.Logf("asked %d times: %d records, %d bytes in all; of the first incident %d bytes, the largest record %d", asked, f.records, f.bytes, bytes, most)
+	require.NotZero(t, bytes)
+	require.Less(t, bytes, incidentBytes)
+	require.Less(t, most, 256<<10)
 }
 
 func TestAScriptThatStopsAndStartsAUnitAllDayDoesNotFillTheJournal(t *testing.T) {

@@ -109,6 +109,9 @@ type TargetState struct {
 	Easing *Easing           `json:"easing,omitzero"`
 
 	Flaps *Flaps `json:"flaps,omitzero"` // how often it went to and fro, nil = it did not
+	Churn *Churn `json:"churn,omitzero"` // how often it was started anew lately, nil = it was not
+	// Wishes: how often somebody asked for a recovery lately and got none, each question and each answer.
+	Wishes *Churn `json:"wishes,omitzero"`
 
 	// Unsaved: decisions about the target were taken while the journal was broken. They are written
 	// with its first step after that.

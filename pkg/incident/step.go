@@ -98,6 +98,7 @@ func (tn *turn) take() {
 					t.Starts = append(t.Starts, o.At)
 				}
 				t.Starts = t.Starts[max(len(t.Starts)-16, 0):]
+				t.Churn = t.Churn.more(runsBetween(before, o.Facts), last, o.At)
 			}
 			t.Run = run
 			if answered(o.Facts) {
@@ -148,13 +149,15 @@ func (tn *turn) seeEnd() {
 
 // startsBetween is how many runs began between two looks that saw different ones: its platform
 // may have restarted it more than once meanwhile.
-func startsBetween(before, after detect.Facts) int {
+func startsBetween(before, after detect.Facts) int { return min(runsBetween(before, after), 16) }
+
+func runsBetween(before, after detect.Facts) int {
 	was, okB := before.Num(detect.WorkloadRestarts)
 	is, okA := after.Num(detect.WorkloadRestarts)
 	if !okB || !okA {
 		return 1
 	}
-	return max(1, min(int(is-was), 16))
+	return max(1, int(is-was))
 }
 
 // answered reports whether the target has shown that it serves, each kind in its own way.
