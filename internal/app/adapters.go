@@ -10,14 +10,13 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/pkg/platform"
-	platforms "github.com/recoveryd/recoveryd/pkg/platform/builtin"
 )
 
 // adaptersOf builds the platform adapters that a configuration needs, by the name that an
 // action's platform argument uses.
-func adaptersOf(ctx context.Context, c *config.Config, log *zap.Logger) (map[string]platform.Adapter, error) {
+func adaptersOf(ctx context.Context, c *config.Config, drivers []platform.Driver, log *zap.Logger) (map[string]platform.Adapter, error) {
 	out := map[string]platform.Adapter{}
-	for _, d := range platforms.Drivers() {
+	for _, d := range drivers {
 		o := platform.Options{EnvDir: filepath.Join(c.RuntimeDir, "env"), EnvKeys: envKeys(c), Logger: log}
 		for _, t := range c.Targets {
 			if t.Platform == d.Name && !t.External {

@@ -44,8 +44,8 @@ type Options struct {
 	DryRun          bool // observe every target, whatever the configuration says
 	// Configured is told of the configuration in force, when Run begins and after each reload. nil = nobody is.
 	Configured func(*config.Config)
-	// Adapters replaces or adds platform adapters by name; for the demonstration.
-	Adapters map[string]platform.Adapter
+	// Drivers are the platforms; nil = those of this build.
+	Drivers []platform.Driver
 }
 
 // App is one daemon. Build it with New, run it once.
@@ -301,6 +301,9 @@ func (a *App) Stop() error {
 
 // Config is the configuration in force.
 func (a *App) Config() *config.Config { return a.inForce.Load().config }
+
+// State is what is known and decided at this moment. It must not be modified.
+func (a *App) State() incident.State { return a.engine.State() }
 
 // Addr is the address of the HTTP server, "" when there is none.
 func (a *App) Addr() string {

@@ -18,7 +18,7 @@ import (
 // Check looks once at every target, all at the same time, and says what it sees and would do. It
 // acts on nothing.
 func Check(ctx context.Context, c *config.Config) ([]incident.Glimpse, error) {
-	g, err := newGeneration(ctx, c, nil, zap.NewNop())
+	g, err := newGeneration(ctx, c, driversOr(nil), nil, zap.NewNop())
 	if err != nil {
 		return nil, err
 	}

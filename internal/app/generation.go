@@ -20,7 +20,6 @@ import (
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/platform"
-	"github.com/recoveryd/recoveryd/pkg/platform/systemd"
 )
 
 // generation is everything that one configuration makes. Start and reload build it in the same way,
@@ -47,7 +46,7 @@ type generation struct {
 // newGeneration builds what a configuration asks for, and acts on nothing. shared are adapters that live
 // longer than a configuration. ctx bounds the building alone. An error means that the configuration
 // cannot be used; then nothing is left of it.
-func newGeneration(ctx context.Context, c *config.Config, shared map[string]platform.Adapter, log *zap.Logger) (_ *generation, err error) {
+func newGeneration(ctx context.Context, c *config.Config, drivers []platform.Driver, shared map[string]platform.Adapter, log *zap.Logger) (_ *generation, err error) {
 	g := &generation{config: c, fingerprint: Fingerprint(c), read: time.Now(), log: log}
 	g.watch, g.endWatch = context.WithCancel(context.Background())
 	defer func() {
@@ -64,7 +63,7 @@ func newGeneration(ctx context.Context, c *config.Config, shared map[string]plat
 	if g.notifiers, err = notifiersOf(c, log); err != nil {
 		return nil, err
 	}
-	g.adapters, err = adaptersOf(ctx, c, log)
+	g.adapters, err = adaptersOf(ctx, c, drivers, log)
 	for _, ad := range g.adapters {
 		if closer, ok := ad.(io.Closer); ok {
 			g.closers = append(g.closers, closer)
@@ -83,14 +82,11 @@ func newGeneration(ctx context.Context, c *config.Config, shared map[string]plat
 
 // generationOf builds a generation of this daemon: its programs and alerts live longer.
 func (a *App) generationOf(ctx context.Context, c *config.Config) (*generation, error) {
-	shared := maps.Clone(a.o.Adapters)
+	shared := map[string]platform.Adapter{}
 	if a.children != nil {
-		if shared == nil {
-			shared = map[string]platform.Adapter{}
-		}
 		shared[platformProcess] = a.children.adapter
 	}
-	g, err := newGeneration(ctx, c, shared, a.log)
+	g, err := newGeneration(ctx, c, driversOr(a.o.Drivers), shared, a.log)
 	if err != nil {
 		return nil, err
 	}
@@ -101,10 +97,10 @@ func (a *App) generationOf(ctx context.Context, c *config.Config) (*generation, 
 // inherit takes over what the generation before has learnt, and what is under way for it.
 func (g *generation) inherit(from *generation) {
 	handOver(from.config, g.config, from.lookers, g.lookers)
-	was, _ := from.adapters[platformSystemd].(*systemd.Adapter)
-	is, _ := g.adapters[platformSystemd].(*systemd.Adapter)
-	if was != nil && is != nil {
-		is.Inherit(was)
+	for name, ad := range g.adapters {
+		if heir, ok := ad.(platform.Heir); ok && from.adapters[name] != nil {
+			heir.Inherit(from.adapters[name])
+		}
 	}
 }
 

@@ -130,7 +130,7 @@ func TestAGenerationThatCannotBeBuiltLeavesNothing(t *testing.T) {
 	before := held(t)
 	c := loaded(t, "targets: [{name: svc, kind: service, unit: svc.service, interval: 30s, health: [{url: \"http://127.0.0.1:1/health\", timeout: 20s}]}]")
 	c.Targets[0].Health[0].URL = "no address" // found only when the looker is built
-	_, err := newGeneration(t.Context(), c, nil, zap.NewNop())
+	_, err := newGeneration(t.Context(), c, driversOr(nil), nil, zap.NewNop())
 	require.Error(t, err)
 	require.Eventually(t, func() bool {
 		after := held(t)
@@ -169,7 +169,7 @@ func TestAStopAsksTheServiceManagerForTheTimeThatAnActionInFlightTakes(t *testin
 	dir := t.TempDir()
 	c := loaded(t, fmt.Sprintf("state_dir: %s/state\nruntime_dir: %s/run\nhttp: {listen: \"\"}\ntargets: [{name: svc, kind: service, unit: svc.service, interval: 1s, start_grace: 90s, health: [{url: \"http://127.0.0.1:1/health\", timeout: 500ms}]}]", dir, dir))
 	s := slow{make(chan struct{}), make(chan struct{})}
-	a, err := New(t.Context(), Options{Config: c, Logger: zap.NewNop(), Adapters: map[string]platform.Adapter{platformSystemd: s}})
+	a, err := New(t.Context(), Options{Config: c, Logger: zap.NewNop(), Drivers: []platform.Driver{{Name: platformSystemd, Open: func(context.Context, platform.Options) (platform.Adapter, error) { return s, nil }}}})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -8,6 +8,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
+	"github.com/recoveryd/recoveryd/pkg/platform"
 	platforms "github.com/recoveryd/recoveryd/pkg/platform/builtin"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -18,9 +19,9 @@ const (
 	platformProcess = "process"
 )
 
-// Known lists the names that a configuration may use in this build.
-func Known() config.Known {
-	k := config.Known{Platforms: platforms.Keys(), Rule: wrongInRule, Notifier: wrongInNotifier}
+// Known lists the names that a configuration may use: with the platforms of this build, or with others.
+func Known(drivers ...platform.Driver) config.Known {
+	k := config.Known{Platforms: platforms.Keys(driversOr(drivers)), Rule: wrongInRule, Notifier: wrongInNotifier}
 	for _, s := range strategy.Builtin() {
 		k.Strategies = append(k.Strategies, s.Name())
 	}
@@ -32,6 +33,14 @@ func Known() config.Known {
 	}
 	slices.Sort(k.NotifierTypes)
 	return k
+}
+
+// driversOr are the given platforms, or those of this build.
+func driversOr(drivers []platform.Driver) []platform.Driver {
+	if drivers == nil {
+		return platforms.Drivers()
+	}
+	return drivers
 }
 
 // wrongInNotifier builds a notifier only to hear what is wrong and what is risky in its section.

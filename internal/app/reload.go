@@ -34,7 +34,7 @@ func (a *App) reload(ctx context.Context, wg *sync.WaitGroup) error {
 }
 
 func (a *App) tryReload(ctx context.Context, wg *sync.WaitGroup) error {
-	c, err := config.Load(a.o.ConfigPath, Known())
+	c, err := config.Load(a.o.ConfigPath, Known(a.o.Drivers...))
 	if err != nil {
 		return err
 	}

@@ -82,6 +82,12 @@ type Finisher interface {
 	Finish(ctx context.Context, a strategy.Action) (detail string)
 }
 
+// Heir is an Adapter that takes over, from the one that it replaces after a reload, what that knows of our own
+// actions, which may still be in flight there. What was asked for by recoveryd stays so.
+type Heir interface {
+	Inherit(from Adapter)
+}
+
 // Glancer is an Adapter that can say again what it said a moment ago.
 type Glancer interface {
 	// Glance returns facts that Inspect returned at most ten seconds ago, when nothing has told of a

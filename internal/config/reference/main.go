@@ -55,7 +55,7 @@ func render(dir string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := config.KeysWith(platforms.Keys())
+	root := config.KeysWith(platforms.Keys(platforms.Drivers()))
 	if err := texts.complete(root); err != nil {
 		return nil, err
 	}

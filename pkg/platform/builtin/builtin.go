@@ -11,9 +11,9 @@ import (
 // Drivers lists them. The first is the one that is meant where a configuration says nothing else.
 func Drivers() []platform.Driver { return []platform.Driver{systemd.Driver(), process.Driver()} }
 
-// Keys are the drivers' keys, for the configuration.
-func Keys() (out []config.Platform) {
-	for _, d := range Drivers() {
+// Keys are what the configuration is told of platforms.
+func Keys(drivers []platform.Driver) (out []config.Platform) {
+	for _, d := range drivers {
 		p := config.Platform{Name: d.Name, Keys: d.Keys, Drills: d.Drills, Forms: map[string]config.Form{}}
 		for name, f := range d.Forms {
 			p.Forms[name] = config.Form(f)

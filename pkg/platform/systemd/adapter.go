@@ -107,9 +107,13 @@ func (a *Adapter) Close() error {
 	return nil
 }
 
-// Inherit takes over what an adapter that this one replaces knows of our own actions, which may still be
+// Inherit implements [platform.Heir]: it takes over what an adapter that this one replaces knows of our own actions, which may still be
 // in flight there, and of refusals: a job of ours is no person's doing because the adapter is another.
-func (a *Adapter) Inherit(from *Adapter) {
+func (a *Adapter) Inherit(other platform.Adapter) {
+	from, ok := other.(*Adapter)
+	if !ok {
+		return
+	}
 	a.own.inherit(from.own)
 	from.mu.Lock()
 	denied := maps.Clone(from.denied)
