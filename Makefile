@@ -19,7 +19,7 @@ FUZZTIME ?= 20s
 WORLDS ?= 20000
 ARGS ?=
 
-.PHONY: help build test check race lint accept demo bench sim otel fuzz cover package rootfs bootstrap clean
+.PHONY: help build test check race lint accept demo bench sim otel kubelab fuzz cover package rootfs bootstrap clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,15 @@ otel: ## the trace of a real incident through a real OpenTelemetry collector (fe
 	cd test/otel
 	go vet .
 	go test -count=1 -v .
+
+kubelab: ## a real Kubernetes control plane on loopback (built once: 5 to 15 minutes), the tests that need one, the corpus of situations made anew
+	@if ! go run ./test/kubelab/cmd/kubelab build >/dev/null; then
+	  printf '\n*** NO KUBELAB HERE: its tests are skipped; the reason stands above ***\n\n' >&2
+	  exit 0
+	fi
+	go test -v -count=1 -timeout 10m ./test/kubelab/...
+	out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT
+	go run ./test/kubelab/corpus -check -o "$$out"
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -r -n1 dirname | sort -u); do

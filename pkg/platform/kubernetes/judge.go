@@ -376,8 +376,12 @@ func (j *judge) rollout(w *workload) (finding, bool) {
 		return finding{verdict: detect.Healthy, hold: "paused", holdWhy: "a person paused the rollout", witnesses: []Witness{ByController},
 			because: fmt.Sprintf("%d of %d ready; the rollout is paused with %d updated", w.ready, w.wanted, w.updated)}, w.ready >= w.wanted
 	case w.known && w.updated < w.wanted && !w.manual && w.kind != kindPod && w.kind != kindReplicaSet && w.ready > 0:
-		return finding{verdict: detect.Healthy, hold: "rollout-in-progress", holdWhy: "a rollout is under way", witnesses: []Witness{ByController},
-			because: fmt.Sprintf("a rollout is under way: %d of %d updated, %d ready", w.updated, w.wanted, w.ready)}, true
+		f := finding{verdict: detect.Healthy, hold: "rollout-in-progress", holdWhy: "a rollout is under way", witnesses: []Witness{ByController},
+			because: fmt.Sprintf("a rollout is under way: %d of %d updated, %d ready", w.updated, w.wanted, w.ready)}
+		if w.ready < w.wanted-w.mayMiss {
+			f.verdict, f.class = detect.Degraded, ClassUnknown
+		}
+		return f, true
 	}
 	return finding{}, false
 }

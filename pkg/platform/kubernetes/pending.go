@@ -27,7 +27,9 @@ func schedulerClauses(message string) (total int, list []clause, ok bool) {
 		return 0, nil, false
 	}
 	total, _ = strconv.Atoi(m[2])
+	// After the reasons and a full stop comes what preemption and dynamic resources had to say, which is no reason.
 	rest, _, _ := strings.Cut(m[3], " preemption:")
+	rest, _, _ = strings.Cut(rest, ". ")
 	rest = strings.TrimRight(rest, ". ")
 	depth, from := 0, 0
 	var parts []string
@@ -82,7 +84,7 @@ func unschedulable(message string) (because, culprit string) {
 	total, list, ok := schedulerClauses(message)
 	if !ok {
 		if m := missingClaim.FindStringSubmatch(message); m != nil {
-			return "has no node: its volume claim does not exist: " + quote(message), "persistentvolumeclaim/" + m[1]
+			return "has no node: its volume claim does not exist: " + m[1], "persistentvolumeclaim/" + m[1]
 		}
 		return "has no node: " + quote(message), ""
 	}
@@ -102,6 +104,9 @@ func unschedulable(message string) (because, culprit string) {
 
 // cause says a clause in words, and what is to blame; the clause itself, quoted, when it is none that is known.
 func (c clause) cause() (words, culprit string) {
+	if m := missingClaim.FindStringSubmatch(c.text); m != nil {
+		return "its volume claim does not exist: " + m[1], "persistentvolumeclaim/" + m[1]
+	}
 	for _, w := range schedulerWords {
 		if !strings.Contains(c.text, w.match) {
 			continue

@@ -196,14 +196,17 @@ func probeKilled(notes []string) bool { return probeNote(notes) != "" }
 // probeNote finds what the kubelet says when it kills a container for a probe: events Unhealthy "Liveness probe failed:
 // ..." and Killing "Container x failed liveness probe, will be restarted".
 func probeNote(notes []string) string {
+	killed := ""
 	for _, n := range notes {
 		low := strings.ToLower(n)
-		if strings.Contains(low, "failed liveness probe") || strings.Contains(low, "failed startup probe") ||
-			strings.Contains(low, "liveness probe failed") || strings.Contains(low, "startup probe failed") {
-			return n
+		switch {
+		case strings.Contains(low, "liveness probe failed"), strings.Contains(low, "startup probe failed"):
+			return n // it says how
+		case killed == "" && (strings.Contains(low, "failed liveness probe") || strings.Contains(low, "failed startup probe")):
+			killed = n
 		}
 	}
-	return ""
+	return killed
 }
 
 // imageWords says why an image cannot be had, as far as the message tells: each cause has another cure. elsewhere is true

@@ -84,7 +84,7 @@ func (j *judge) propose(w *workload, f finding, p plan, refused string) (do, nev
 	l := line{w: w, ns: w.Namespace}
 	add := func(why string, args ...string) { do = append(do, Command{l.kubectl(args...), why}) }
 	not := func(why string, args ...string) { never = append(never, Command{l.kubectl(args...), why}) }
-	if refused == "operator-intent" && w.known && w.wanted == 0 && w.kind != kindJob && w.kind != kindDaemonSet {
+	if refused == "operator-intent" && w.DeletionTimestamp == nil && w.known && w.wanted == 0 && w.kind != kindJob && w.kind != kindDaemonSet {
 		not("somebody scaled it to 0, and only a person ends that", "scale", l.self(), "--replicas=1")
 		return nil, never
 	}
@@ -207,7 +207,9 @@ func (j *judge) undo(l line, f finding, refused string, add, not func(string, ..
 func (j *judge) avoid(l line, f finding, not func(string, ...string)) {
 	switch f.class {
 	case ClassImage:
-		not("the new pod asks for the same image", "delete", "pod", f.pod())
+		if !f.stray { // that one is made anew from another template
+			not("the new pod asks for the same image", "delete", "pod", f.pod())
+		}
 	case ClassMisconfigured, ClassProbe:
 		not("it cannot bring back what is missing, and takes away what still serves", "rollout", "restart", l.self())
 	case ClassPending, ClassQuota:

@@ -39,8 +39,9 @@ type workload struct {
 	pods       []*api.Pod
 	revisions  []revision // of a Deployment, newest first
 	services   []service
-	maxSurge   bool // a rollout makes additional pods first
-	manual     bool // a person rolls updates on: OnDelete, or a partition that holds some pods back
+	maxSurge   bool  // a rollout makes additional pods first
+	mayMiss    int32 // so many pods may be missing while a rollout is under way
+	manual     bool  // a person rolls updates on: OnDelete, or a partition that holds some pods back
 	job        *api.Job
 	set        *api.StatefulSet
 }
@@ -158,14 +159,19 @@ func workloads(o *Objects) []*workload {
 	}
 	for i := range o.Deployments {
 		d := &o.Deployments[i]
-		w := &workload{kind: kindDeployment, known: true, template: &d.Spec.Template, selector: d.Spec.Selector, wanted: orOne(d.Spec.Replicas),
+		// The API's defaults: a quarter of a Deployment's pods, one of a StatefulSet's or DaemonSet's.
+		missing := api.IntOrString{Text: "25%"}
+		if r := d.Spec.Strategy.RollingUpdate; r != nil && r.MaxUnavailable != nil {
+			missing = *r.MaxUnavailable
+		}
+		w := &workload{kind: kindDeployment, known: true, mayMiss: missing.Of(orOne(d.Spec.Replicas)), template: &d.Spec.Template, selector: d.Spec.Selector, wanted: orOne(d.Spec.Replicas),
 			ready: d.Status.Ready, updated: d.Status.Updated, available: d.Status.Available, observed: d.Status.ObservedGeneration,
 			paused: d.Spec.Paused, maxSurge: d.Spec.Strategy.Type != api.Recreate && !zeroSurge(d)}
 		add(w, d.Meta, d.Status.Conditions)
 	}
 	for i := range o.StatefulSets {
 		s := &o.StatefulSets[i]
-		w := &workload{kind: kindStatefulSet, known: true, template: &s.Spec.Template, selector: s.Spec.Selector, wanted: orOne(s.Spec.Replicas),
+		w := &workload{kind: kindStatefulSet, known: true, mayMiss: 1, template: &s.Spec.Template, selector: s.Spec.Selector, wanted: orOne(s.Spec.Replicas),
 			ready: s.Status.Ready, updated: s.Status.Updated, available: s.Status.Available, observed: s.Status.ObservedGeneration, set: s}
 		if u := s.Spec.Update; u.Type == api.OnDelete ||
 			u.RollingUpdate != nil && u.RollingUpdate.Partition > 0 {
@@ -175,7 +181,11 @@ func workloads(o *Objects) []*workload {
 	}
 	for i := range o.DaemonSets {
 		d := &o.DaemonSets[i]
-		w := &workload{kind: kindDaemonSet, known: true, template: &d.Spec.Template, selector: d.Spec.Selector, wanted: d.Status.Wanted,
+		missing := api.IntOrString{Number: 1}
+		if r := d.Spec.Update.RollingUpdate; r != nil && r.MaxUnavailable != nil {
+			missing = *r.MaxUnavailable
+		}
+		w := &workload{kind: kindDaemonSet, known: true, mayMiss: max(missing.Of(d.Status.Wanted), 1), template: &d.Spec.Template, selector: d.Spec.Selector, wanted: d.Status.Wanted,
 			ready: d.Status.Ready, updated: d.Status.Updated, available: d.Status.Available, observed: d.Status.ObservedGeneration,
 			manual: d.Spec.Update.Type == api.OnDelete}
 		add(w, d.Meta, nil)
@@ -375,9 +385,9 @@ func placeServices(o *Objects, list *[]*workload) {
 		}
 		switch {
 		case score < 0:
-		case best != nil:
+		case best != nil && score >= 2: // one label's key alone is no likeness: most workloads bear "app"
 			best.services = append(best.services, view)
-		case o.Shown(kindPod) || o.Shown(kindDeployment):
+		default:
 			w := &workload{kind: kindService, Meta: s.Meta, known: true, selector: selector, services: []service{view}}
 			*list = append(*list, w)
 		}

@@ -10,6 +10,8 @@ package api
 
 import (
 	"encoding/json"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -91,6 +93,18 @@ func (v IntOrString) MarshalJSON() ([]byte, error) {
 		return json.Marshal(v.Text)
 	}
 	return json.Marshal(v.Number)
+}
+
+// Of is the number, or that share of a whole, rounded down; what is no share is 0.
+func (v IntOrString) Of(whole int32) int32 {
+	if v.Text == "" {
+		return v.Number
+	}
+	share, err := strconv.Atoi(strings.TrimSuffix(v.Text, "%"))
+	if err != nil || share < 0 || share > 100 {
+		return 0
+	}
+	return int32(int64(whole) * int64(share) / 100)
 }
 
 // ObjectReference names an object.

@@ -17,7 +17,8 @@ type Deployment struct {
 		Strategy struct {
 			Type          string `json:"type,omitempty"` // RollingUpdate (also "") or Recreate
 			RollingUpdate *struct {
-				MaxSurge *IntOrString `json:"maxSurge,omitempty"`
+				MaxSurge       *IntOrString `json:"maxSurge,omitempty"`
+				MaxUnavailable *IntOrString `json:"maxUnavailable,omitempty"`
 			} `json:"rollingUpdate,omitempty"`
 		} `json:"strategy"`
 	} `json:"spec"`
@@ -78,7 +79,10 @@ type DaemonSet struct {
 		Selector *Selector   `json:"selector,omitempty"`
 		Template PodTemplate `json:"template"`
 		Update   struct {
-			Type string `json:"type,omitempty"` // RollingUpdate (also "") or OnDelete
+			Type          string `json:"type,omitempty"` // RollingUpdate (also "") or OnDelete
+			RollingUpdate *struct {
+				MaxUnavailable *IntOrString `json:"maxUnavailable,omitempty"`
+			} `json:"rollingUpdate,omitempty"`
 		} `json:"updateStrategy"`
 	} `json:"spec"`
 	Status struct {

@@ -140,7 +140,9 @@ func TestAServerThatDoesNotHelp(t *testing.T) {
 			w.Header().Set("Content-Length", "1000")
 			fmt.Fprint(w, "{")
 		}), "broke off"},
-		"a redirect": {every(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://example.com/", 302) }), "302"},
+		"a redirect": {every(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://example.com/", http.StatusFound)
+		}), "302"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := read(t, c.answers)

@@ -1,0 +1,5 @@
+package kubelab
+
+import "syscall"
+
+func endWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }
