@@ -112,6 +112,10 @@ func (k *checker) call(p, kind string, c Call) {
 		k.risk(p+".url", mcpAddress, "write type: mcp and transport: sse")
 	} else if kind == TypeHTTP && strings.HasSuffix(last, "/mcp") {
 		k.risk(p+".url", mcpAddress, "write type: mcp")
+	} else if kind == TypeMCP && c.Transport != "sse" && strings.HasSuffix(last, "/sse") {
+		k.risk(p+".url", "looks like the address of an MCP server of the older transport, which is asked in another way", "write transport: sse")
+	} else if kind == TypeMCP && c.Transport == "sse" && strings.HasSuffix(last, "/mcp") {
+		k.risk(p+".url", "looks like the address of an MCP server of the streamable transport, which is asked in another way", "leave out transport: sse")
 	}
 	if u.User != nil {
 		k.fail(Problem{Path: p + ".url", What: "holds a user name or password", Want: "a plain address", Hint: "send them in headers, with value_file"})

@@ -138,3 +138,22 @@ func TestAMappingWithoutEndIsRefusedBeforeItIsParsed(t *testing.T) {
 		require.ErrorContains(t, err, "a mapping has more than 10000 keys")
 	}
 }
+
+func TestATransportOfMCPThatDoesNotFitItsAddressIsWarnedOf(t *testing.T) {
+	for check, want := range map[string]string{
+		`type: mcp, url: "http://127.0.0.1:1/sse"`:                  "write transport: sse",
+		`type: mcp, url: "http://127.0.0.1:1/a/sse/"`:               "write transport: sse",
+		`type: mcp, transport: sse, url: "http://127.0.0.1:1/mcp"`:  "leave out transport: sse",
+		`type: mcp, transport: sse, url: "http://127.0.0.1:1/sse"`:  "",
+		`type: mcp, url: "http://127.0.0.1:1/mcp"`:                  "",
+		`type: mcp, url: "http://127.0.0.1:1/assess"`:               "",
+		`type: mcp, transport: sse, url: "http://127.0.0.1:1/feed"`: "",
+	} {
+		c, err := Parse("f.yaml", []byte("version: 1\nnotifiers: [{name: log, type: log}]\ntargets: [{name: svc, kind: service, unit: svc.service, health: [{"+check+"}]}]\n"),
+			Known{Platforms: []string{"systemd"}, NotifierTypes: []string{"log"}})
+		require.NoError(t, err)
+		said := fmt.Sprint(c.Warnings)
+		require.Equal(t, want != "", strings.Contains(said, "asked in another way"), "%s: %s", check, said)
+		require.Contains(t, said, want)
+	}
+}

@@ -9,7 +9,7 @@ func withAlert(d Diagnosis, o Observation) Diagnosis {
 	if name == "" || class == ClassNone {
 		return d
 	}
-	said := fmt.Sprintf("an outside alert fires: %s (%s)", oneLine(name), class)
+	said := fmt.Sprintf("an outside alert fires: %s (%s)", oneLine(name), oneLine(string(class)))
 	switch {
 	case d.Bad() && d.Class == class && !d.Masked():
 		d.Witnesses = append(d.Witnesses[:len(d.Witnesses):len(d.Witnesses)], ByAlert)

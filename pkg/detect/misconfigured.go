@@ -57,6 +57,10 @@ var misconfiguredCondition = Condition{
 			return unknown(ClassUnknown, "the connection could not be made: "+orNone(f.Text(HTTPError)),
 				"check the route and firewall between recoveryd and the health url")
 		case OutcomeRPC:
+			if rejected(f) {
+				return unknown(ClassMisconfigured, fmt.Sprintf("the MCP server answers, but rejects the probe's request (HTTP %s): %s", status(f), orNone(f.Text(HTTPError))),
+					"write `type: mcp` into this health check, and `transport: sse` only where the server speaks the older transport (its url ends in /sse)")
+			}
 			return unknown(ClassUnknown, "the MCP server answers with an error: "+orNone(f.Text(HTTPError)), "check the health resource of the server")
 		case OutcomeRefused:
 			if running(f) && !b.Answered {
