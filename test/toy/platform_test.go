@@ -67,7 +67,7 @@ func TestAPlatformOfOnesOwnIsValidated(t *testing.T) {
 		"box: RED":                    `targets[toy].box: is not acceptable (got "RED", want a box such as red-1)`,
 		"platform: shelf":             "targets[toy].box: is missing (want a box such as red-1)",
 		"boks: red-1":                 "targets[toy].boks: unknown key",
-		"box: red-1, platform: none":  "targets[toy].box: has no effect (got platform none, want platform shelf; leave one of them out)",
+		"box: red-1, platform: none":  "targets[toy].box: has no effect (got platform none, want platform shelf); leave one of them out",
 		"unit: mcp.service":           "targets[toy].unit: unknown key",
 		"platform: systemd":           `targets[toy].platform: unknown platform (got "systemd"`,
 		"box: red-1, external: false": "",

@@ -1,5 +1,5 @@
 // Package toy is what somebody might add to recoveryd: a failure class, a strategy against it and a
-// channel. It imports only what is exported, and its test tells one incident with all three. The
+// channel, a platform. It imports only what is exported, and its tests tell incidents with all four. The
 // code in docs/extending.md is this code; a test compares them.
 //
 // It decides nothing for the daemon, which does not know it. Start reading at [Condition].
