@@ -18,11 +18,7 @@ func lockDir(dir string) (*os.File, error) {
 	path := filepath.Join(dir, lockName)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, fileMode)
 	if err != nil {
-		if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS) {
-			return nil, fmt.Errorf("%w: %w: give uid %d write access to %s, or set another state directory",
-				errNotWritable, err, os.Geteuid(), dir)
-		}
-		return nil, classify(err)
+		return nil, notWritable(dir, err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		defer f.Close()
@@ -36,6 +32,18 @@ func lockDir(dir string) (*os.File, error) {
 		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	return f, nil
+}
+
+// notWritable says what to do about a state directory in which no file can be made.
+func notWritable(dir string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: %w: the file system of %s is read-only, on this host or in the sandbox of the unit: see findmnt -T %[3]s and dmesg, "+
+			"and mount it writable after a check; a directory that only the unit forbids belongs into its ReadWritePaths=", errNotWritable, err, dir)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%w: %w: give uid %d write access to %s, or set another state directory", errNotWritable, err, os.Geteuid(), dir)
+	}
+	return classify(err)
 }
 
 func readPID(f *os.File) int {

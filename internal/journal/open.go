@@ -12,7 +12,7 @@ import (
 
 func (j *Journal) openWriting(ctx context.Context) (err error) {
 	if err := os.MkdirAll(j.opts.Dir, 0o750); err != nil {
-		return fmt.Errorf("%w: %w", errNotWritable, err)
+		return notWritable(j.opts.Dir, err)
 	}
 	if err := regular(j.opts.Dir, false); err != nil {
 		return err

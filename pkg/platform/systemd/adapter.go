@@ -139,7 +139,7 @@ func checkUnit(unit string) error {
 	switch {
 	case unit == "":
 		return errors.New("no unit named")
-	case len(unit) > 255:
+	case len(unit) > maxUnitName:
 		return fmt.Errorf("unit name of %d characters is too long", len(unit))
 	case !strings.HasSuffix(unit, ".service"):
 		return fmt.Errorf("unit %q: only services can be watched and acted on (want a name that ends in .service)", unit)

@@ -45,6 +45,14 @@ var metaUnits = []string{"postgresql.service", "postgresql@.service"}
 // clusterUnit is the unit of one cluster.
 var clusterUnit = regexp.MustCompile(`^postgresql@[^@]+\.service$`)
 
+// maxUnitName is the length of the longest name that systemd takes.
+const maxUnitName = 255
+
+// ofHost are services that the host itself needs: as they are restarted, people are logged out, the way to the
+// host is cut, or systemd and polkit are not heard, which recoveryd acts through.
+var ofHost = regexp.MustCompile(`^(dbus|dbus-broker|polkit|systemd-(logind|journald|udevd|networkd|resolved|timesyncd|machined|homed|userdbd|oomd)|` +
+	`NetworkManager|networking|ssh|sshd|getty@.*|serial-getty@.*|user@.*|user-runtime-dir@.*|display-manager|gdm|gdm3|lightdm|sddm|firewalld|nftables|iptables|recoveryd-.*)\.service$`)
+
 // judge is the driver's judgement of a target's keys.
 func judge(t platform.Target, keys any) (object string, wrong []platform.Wrong) {
 	unit := keys.(*Keys).Unit
@@ -60,8 +68,15 @@ func judge(t platform.Target, keys any) (object string, wrong []platform.Wrong) 
 		bad("recoveryd cannot recover itself", "", "systemd restarts it: see WatchdogSec= in its unit")
 	case !strings.HasSuffix(unit, ".service"):
 		bad("is not a service unit", "a unit that ends in .service", "")
+	case len(unit) > maxUnitName:
+		bad("is longer than 255 characters, and systemd knows no such unit", wantUnit, "")
+	case strings.HasPrefix(unit, "@"):
+		bad("has nothing before the @, and systemd takes no such name", wantUnit, "")
 	case strings.Contains(unit, "@."):
 		bad("is a template and not a unit", "an instance, such as "+strings.Replace(unit, "@.", "@name.", 1), "")
+	case ofHost.MatchString(unit):
+		wrong = append(wrong, platform.Wrong{Key: "unit", Risk: true, What: "the host itself needs this service: a restart of it may log people out, cut the host off, or take systemd's bus away",
+			Hint: "leave it to systemd, or only watch it with mode: observe"})
 	case clusterUnit.MatchString(unit) && t.Kind == "service":
 		wrong = append(wrong, platform.Wrong{Key: "kind", Risk: true, What: "this is a PostgreSQL cluster watched as a service", Hint: "write kind: postgres"})
 	}
