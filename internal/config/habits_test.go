@@ -150,7 +150,7 @@ func TestATransportOfMCPThatDoesNotFitItsAddressIsWarnedOf(t *testing.T) {
 		`type: mcp, transport: sse, url: "http://127.0.0.1:1/feed"`: "",
 	} {
 		c, err := Parse("f.yaml", []byte("version: 1\nnotifiers: [{name: log, type: log}]\ntargets: [{name: svc, kind: service, unit: svc.service, health: [{"+check+"}]}]\n"),
-			Known{Platforms: []string{"systemd"}, NotifierTypes: []string{"log"}})
+			Known{Platforms: platforms(), NotifierTypes: []string{"log"}})
 		require.NoError(t, err)
 		said := fmt.Sprint(c.Warnings)
 		require.Equal(t, want != "", strings.Contains(said, "asked in another way"), "%s: %s", check, said)
