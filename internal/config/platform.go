@@ -58,14 +58,11 @@ func KeysWith(platforms []Platform) Shape {
 		if p.Keys == nil {
 			continue
 		}
-		for _, f := range fieldsOf(reflect.TypeOf(p.Keys)) {
+		for _, f := range KeysOf(p.Keys).Fields {
 			if _, taken := target.field(f.Key); taken {
 				panic(fmt.Sprintf("config: the key %s of platform %s is another's already", f.Key, p.Name))
 			}
-			f.Owner = p.Name
-			if form, ok := p.Forms[f.Form]; ok {
-				f.own = &form
-			}
+			f.Belongs(p.Name, p.Forms)
 			target.Fields = slices.Insert(target.Fields, at, f)
 			at++
 		}
@@ -99,9 +96,9 @@ func (t *Target) take(known Known) error {
 	}
 	if p.Keys != nil {
 		keys, values := reflect.New(reflect.TypeOf(p.Keys)), map[string]any{}
-		for _, f := range fieldsOf(reflect.TypeOf(p.Keys)) {
+		for _, f := range KeysOf(p.Keys).Fields {
 			if f.Default != "" {
-				values[f.Key] = newReader("", f, false).fallback(f)
+				values[f.Key] = f.DefaultValue()
 			}
 		}
 		maps.Copy(values, t.Given[p.Name])
@@ -125,7 +122,7 @@ func (k *checker) platform(path string, t Target) {
 	}
 	k.among(path+".platform", "platform", t.Platform, append(names, PlatformNone))
 	watched := []string{path + ".platform", path + ".external"}
-	for _, f := range k.reader.root.targets() {
+	for _, f := range targetKeys(k.Shape()) {
 		if f.Owner != "" {
 			watched = append(watched, path+"."+f.Key)
 		}
@@ -145,7 +142,7 @@ func (k *checker) platform(path string, t Target) {
 		_, wrong := p.Judge(t, t.Own)
 		k.wrong(path, wrong, "")
 	}
-	for _, f := range k.reader.root.targets() {
+	for _, f := range targetKeys(k.Shape()) {
 		if _, given := t.Given[f.Owner][f.Key]; given && f.Owner != t.Platform && t.Platform != "" && !(t.External && f.Owner == k.known.Platforms[0].Name) {
 			k.fail(Problem{Path: path + "." + f.Key, What: "has no effect", Got: "platform " + t.Platform, Want: "platform " + f.Owner, Hint: "leave one of them out"})
 		}
@@ -171,8 +168,8 @@ func (s Shape) among(given map[string]*node) bool {
 	return given[s.Key] != nil || s.Kind == KindSecret && slices.ContainsFunc(twins, func(t string) bool { return given[s.Key+t] != nil })
 }
 
-// targets are the keys of one target.
-func (s Shape) targets() []Shape {
+// targetKeys are the keys of one target.
+func targetKeys(s Shape) []Shape {
 	f, _ := s.field("targets")
 	return f.Elem.Fields
 }

@@ -26,6 +26,9 @@ func newReader(file string, root Shape, resolve bool) *reader {
 	}
 }
 
+// Shape is that of the whole file.
+func (r *reader) Shape() Shape { return r.root }
+
 func (r *reader) problem(at place, p Problem) {
 	p.File, p.Line, p.Col = r.file, at.line, at.col
 	r.problems = append(r.problems, p)

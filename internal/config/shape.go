@@ -39,7 +39,7 @@ const (
 type Shape struct {
 	Key      string // "interval"; "" for list elements
 	Kind     Kind   //
-	Type     string // name of the Go struct which has the field: "Target"
+	Type     string // name of the Go struct which has the field: "config.Target"
 	Field    string // name of the Go field: "Interval"
 	Default  string // as written in the file; "" = none
 	Shown    string // default in words, when it is computed or has consequences
@@ -70,16 +70,8 @@ const restKey = "@rest"
 // KeysOf describes the keys of a section that belongs to somebody else, given by its struct.
 func KeysOf(section any) Shape { return shapeOf(reflect.TypeOf(section)) }
 
-// nameOf is the name of a struct, with its package when it is not one of ours.
-func nameOf(t reflect.Type) string {
-	if t.PkgPath() == reflect.TypeFor[Config]().PkgPath() {
-		return t.Name()
-	}
-	return t.String()
-}
-
 // Keys describes the whole configuration file.
-func Keys() Shape { return shapeOf(reflect.TypeFor[Config]()) }
+func Keys() Shape { return KeysOf(Config{}) }
 
 // shapeOf derives the shape of a type. It panics on a struct tag that it cannot read, which is a
 // mistake in the program and is found by every test that loads anything.
@@ -153,7 +145,7 @@ func fieldsOf(t reflect.Type) []Shape {
 			continue
 		}
 		s := shapeOf(f.Type)
-		s.Key, s.Type, s.Field = name, nameOf(t), f.Name
+		s.Key, s.Type, s.Field = name, t.String(), f.Name
 		s.Default, s.Shown, s.Unit = f.Tag.Get("default"), f.Tag.Get("shown"), f.Tag.Get("unit")
 		s.Example = f.Tag.Get("example")
 		s.Form, s.Literal = f.Tag.Get("form"), f.Tag.Get("literal")
@@ -240,3 +232,14 @@ func (s Shape) zero() any {
 	}
 	return reflect.Zero(s.goType).Interface()
 }
+
+// Belongs makes it the key of an owner, whose texts may have forms of his own.
+func (s *Shape) Belongs(to string, forms map[string]Form) {
+	s.Owner = to
+	if form, ok := forms[s.Form]; ok {
+		s.own = &form
+	}
+}
+
+// DefaultValue is the default of a key in its Go type.
+func (s Shape) DefaultValue() any { return newReader("", s, false).fallback(s) }

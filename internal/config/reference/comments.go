@@ -12,11 +12,11 @@ import (
 	"github.com/recoveryd/recoveryd/internal/config"
 )
 
-// comments holds the comment of each struct field, by "Struct.Field".
+// comments holds the comment of each struct field, by "package.Struct.Field".
 type comments map[string]string
 
 // readComments collects the field comments of all structs of package config, in dir, and of the
-// notifiers and platforms, whose structs go by the names of their packages too.
+// notifiers and platforms.
 func readComments(dir string) (comments, error) {
 	var paths []string
 	for _, in := range []string{dir, filepath.Join(dir, "..", "..", "pkg", "escalate"), filepath.Join(dir, "..", "..", "pkg", "escalate", "*"),
@@ -35,11 +35,7 @@ func readComments(dir string) (comments, error) {
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			if spec, ok := n.(*ast.TypeSpec); ok {
-				prefix := ""
-				if file.Name.Name != "config" {
-					prefix = file.Name.Name + "."
-				}
-				out.add(prefix, spec)
+				out.add(file.Name.Name+".", spec)
 			}
 			return true
 		})

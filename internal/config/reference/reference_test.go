@@ -79,7 +79,7 @@ func TestLinksLeadToHeadings(t *testing.T) {
 }
 
 func TestFieldWithoutCommentIsAnError(t *testing.T) {
-	require.ErrorContains(t, comments{}.complete(config.Keys()), "field Config.Version (key version) has no comment")
+	require.ErrorContains(t, comments{}.complete(config.Keys()), "field config.Config.Version (key version) has no comment")
 }
 
 // accepts reads a YAML file as an editor does and asks the schema.
