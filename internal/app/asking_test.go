@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 )
 
@@ -77,7 +78,7 @@ rules:
 	require.ErrorContains(t, err, path+":5:24: rules[leak].when: unknown fact process.fdz, did you mean process.fds?")
 	require.ErrorContains(t, err, path+`:6:54: rules[pair].witnesses: the rule looks at no fact of kind "http"`)
 	require.ErrorContains(t, err, `:7:50: rules[rung].ladder[0]: unknown strategy (got "restrat")`)
-	require.Len(t, config.Problems(err), 3)
+	require.Len(t, strictyaml.Problems(err), 3)
 	require.Equal(t, 1, strings.Count(err.Error(), ":5:24:"), "once")
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/evidence"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
@@ -37,7 +38,7 @@ func Check(ctx context.Context, c *config.Config) ([]incident.Glimpse, error) {
 // built parts can find wrong (a ladder, a rule, a notifier's own keys) is found here too.
 func CheckParts(c *config.Config) error {
 	if _, err := PolicyOf(c); err != nil {
-		if _, placed := errors.AsType[*config.ProblemsError](err); placed { // it names the file and the line
+		if _, placed := errors.AsType[*strictyaml.ProblemsError](err); placed { // it names the file and the line
 			return err
 		}
 		return fmt.Errorf("%s: %w", c.File(), err)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/metrics"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 // pulse is a heartbeat whose daemon and whose service can be made to fail.
@@ -39,7 +40,7 @@ type pulse struct {
 func beating(t *testing.T, setup ...func(*pulse)) *pulse {
 	core, logs := observer.New(zapcore.InfoLevel)
 	began := time.Now()
-	p := &pulse{cfg: config.Heartbeat{URL: config.NewSecret("http://dms.example/ping/abc"), Interval: time.Minute, Timeout: 10 * time.Second},
+	p := &pulse{cfg: config.Heartbeat{URL: strictyaml.NewSecret("http://dms.example/ping/abc"), Interval: time.Minute, Timeout: 10 * time.Second},
 		counted: map[string]int{}, logs: logs}
 	p.heartbeat = &heartbeat{log: zap.New(core), reloaded: make(chan struct{}, 1),
 		config: func() (c config.Heartbeat) { p.with(func() { c = p.cfg }); return c },
@@ -163,7 +164,7 @@ func TestAHeartbeatFollowsAReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := beating(t)
 		url := p.cfg.URL
-		p.with(func() { p.cfg.URL = config.Secret{} })
+		p.with(func() { p.cfg.URL = strictyaml.Secret{} })
 		pass(10 * time.Minute)
 		require.LessOrEqual(t, len(p.times()), 1, "none is configured any more")
 		require.Nil(t, p.status.Load())
@@ -186,7 +187,7 @@ func TestTheCallCarriesWhatIsConfiguredAndNoErrorHoldsTheAddress(t *testing.T) {
 	}))
 	defer srv.Close()
 	b := &beater{line: func() string { return "watching 3 targets" }}
-	c := config.Heartbeat{URL: config.NewSecret(srv.URL + "/ping/5ecre7-uuid"), Method: http.MethodGet, Timeout: time.Second}
+	c := config.Heartbeat{URL: strictyaml.NewSecret(srv.URL + "/ping/5ecre7-uuid"), Method: http.MethodGet, Timeout: time.Second}
 	require.NoError(t, b.send(t.Context(), c))
 	c.Method = http.MethodPost
 	require.NoError(t, b.send(t.Context(), c))

@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
 	"github.com/recoveryd/recoveryd/pkg/platform"
@@ -44,7 +45,7 @@ func driversOr(drivers []platform.Driver) []platform.Driver {
 }
 
 // wrongInNotifier builds a notifier only to hear what is wrong and what is risky in its section.
-func wrongInNotifier(n config.Notifier) (warnings []config.Problem, err error) {
+func wrongInNotifier(n config.Notifier) (warnings []strictyaml.Problem, err error) {
 	_, err = builtin.All(zap.NewNop())[n.Type](func(into any) error {
 		found, err := n.Section.DecodeWarn(into)
 		warnings = found

@@ -11,6 +11,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/journal"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
 )
@@ -28,16 +29,16 @@ func notifiersOf(c *config.Config, log *zap.Logger) (map[string]escalate.Notifie
 		}
 		out[n.Name] = notifier
 	}
-	return out, config.Join(errs...)
+	return out, strictyaml.Join(errs...)
 }
 
 // placed gives what a notifier finds wrong with its section, a line "key: what" for each problem,
 // its place in the file. Where secrets were not looked at, what is missing cannot be told.
 func placed(n config.Notifier, err error) error {
-	if _, ok := errors.AsType[*config.ProblemsError](err); ok {
+	if _, ok := errors.AsType[*strictyaml.ProblemsError](err); ok {
 		return err
 	}
-	var list []config.Problem
+	var list []strictyaml.Problem
 	for line := range strings.Lines(err.Error()) {
 		key, what, found := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
 		if !found || strings.ContainsAny(key, " \"") {
@@ -51,7 +52,7 @@ func placed(n config.Notifier, err error) error {
 	if len(list) == 0 {
 		return nil
 	}
-	return &config.ProblemsError{Problems: list}
+	return &strictyaml.ProblemsError{Problems: list}
 }
 
 // ConfigError wraps what is wrong with a configuration, so that the command line can exit with

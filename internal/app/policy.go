@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
@@ -78,7 +79,7 @@ func PolicyOf(c *config.Config) (*incident.Policy, error) {
 		cond, err := detect.CompileRule(ruleOf(r))
 		if err != nil { // Load has said so, where it was given what this build knows
 			key, what := wordsOf(err)
-			return nil, &config.ProblemsError{Problems: []config.Problem{c.At(c.ItemPath("rules", i)+"."+key, what)}}
+			return nil, &strictyaml.ProblemsError{Problems: []strictyaml.Problem{c.At(c.ItemPath("rules", i)+"."+key, what)}}
 		}
 		o.Extra = append(o.Extra, cond)
 	}

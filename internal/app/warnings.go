@@ -7,11 +7,12 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 // Warnings are what is legal but risky in a configuration: what the file itself shows, and the
 // places of the escalation where, from now on, nobody is told.
-func Warnings(c *config.Config, now time.Time) []config.Problem {
+func Warnings(c *config.Config, now time.Time) []strictyaml.Problem {
 	out := slices.Clone(c.Warnings)
 	route, err := routingOf(c)
 	if err != nil || len(c.Notifiers) == 0 {

@@ -9,11 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 func TestHolesInWhoIsToldAreWarnedOfWhereTheyStand(t *testing.T) {
-	inRoles := func(list []config.Problem) []config.Problem {
-		return slices.DeleteFunc(list, func(p config.Problem) bool { return strings.HasPrefix(p.Path, "notifiers") })
+	inRoles := func(list []strictyaml.Problem) []strictyaml.Problem {
+		return slices.DeleteFunc(list, func(p strictyaml.Problem) bool { return strings.HasPrefix(p.Path, "notifiers") })
 	}
 	require.Empty(t, inRoles(Warnings(configured(t, `
 roles: [{name: primary, notify: [pd]}, {name: team, notify: [mail]}, {name: status-page, notify: [page]}]

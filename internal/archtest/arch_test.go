@@ -196,33 +196,34 @@ func TestRightsAreDerivedWithoutLookingAtTheHost(t *testing.T) {
 func TestImportsGoOneWay(t *testing.T) {
 	// What each part may import of ours; a part that is not listed may import anything.
 	may := map[string][]string{
-		"pkg/detect":         {},
-		"pkg/egress":         {},
-		"pkg/detect/probe":   {"pkg/detect", "pkg/platform/procview", "pkg/egress"}, // the process table, and nothing that acts
-		"pkg/strategy":       {"pkg/detect"},
-		"pkg/incident":       {"pkg/detect", "pkg/strategy"},
-		"pkg/capture":        {},
-		"pkg/platform":       {"pkg/detect", "pkg/strategy", "pkg/platform", "pkg/capture", "pkg/egress"},
-		"pkg/escalate":       {"pkg/escalate", "pkg/capture", "pkg/egress"},
-		"internal/config":    {"internal/config"},
-		"internal/residency": {},
-		"internal/journal":   {"pkg/incident", "pkg/escalate", "internal/residency"},
-		"internal/outbox":    {"pkg/escalate"},
-		"internal/evidence":  {"pkg/capture", "pkg/detect", "pkg/detect/probe", "pkg/platform/procview", "pkg/egress"},
-		"internal/replay":    {"pkg/detect", "pkg/incident"},
-		"internal/alerts":    {"pkg/detect"},
-		"internal/setup":     {"internal/config", "pkg/detect", "pkg/strategy", "pkg/platform"},
-		"internal/routing":   {"pkg/incident", "pkg/escalate"},
-		"internal/drill":     {"pkg/detect", "pkg/incident", "pkg/escalate", "pkg/platform/cgroup", "pkg/egress"},
-		"internal/engine":    {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate", "internal/residency"},
-		"internal/metrics":   {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
-		"internal/tracing":   {"pkg/incident", "pkg/escalate", "pkg/egress"},
-		"internal/httpserve": {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate", "pkg/egress"},
-		"internal/report":    {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
+		"pkg/detect":          {},
+		"pkg/egress":          {},
+		"pkg/detect/probe":    {"pkg/detect", "pkg/platform/procview", "pkg/egress"}, // the process table, and nothing that acts
+		"pkg/strategy":        {"pkg/detect"},
+		"pkg/incident":        {"pkg/detect", "pkg/strategy"},
+		"pkg/capture":         {},
+		"pkg/platform":        {"pkg/detect", "pkg/strategy", "pkg/platform", "pkg/capture", "pkg/egress"},
+		"pkg/escalate":        {"pkg/escalate", "pkg/capture", "pkg/egress"},
+		"internal/strictyaml": {},
+		"internal/config":     {"internal/strictyaml"},
+		"internal/residency":  {},
+		"internal/journal":    {"pkg/incident", "pkg/escalate", "internal/residency"},
+		"internal/outbox":     {"pkg/escalate"},
+		"internal/evidence":   {"pkg/capture", "pkg/detect", "pkg/detect/probe", "pkg/platform/procview", "pkg/egress"},
+		"internal/replay":     {"pkg/detect", "pkg/incident"},
+		"internal/alerts":     {"pkg/detect"},
+		"internal/setup":      {"internal/config", "pkg/detect", "pkg/strategy", "pkg/platform"},
+		"internal/routing":    {"pkg/incident", "pkg/escalate"},
+		"internal/drill":      {"pkg/detect", "pkg/incident", "pkg/escalate", "pkg/platform/cgroup", "pkg/egress"},
+		"internal/engine":     {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate", "internal/residency"},
+		"internal/metrics":    {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
+		"internal/tracing":    {"pkg/incident", "pkg/escalate", "pkg/egress"},
+		"internal/httpserve":  {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate", "pkg/egress"},
+		"internal/report":     {"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate"},
 	}
-	may["internal/config/reference"] = []string{"internal/config", "pkg/escalate", "pkg/platform"} // it documents the keys of notifiers and platforms
-	may["pkg/platform/process"] = append([]string{"internal/config"}, may["pkg/platform"]...)      // the types of its keys
-	may["pkg/platform/builtin"] = []string{"internal/config", "pkg/platform"}                      // it tells the configuration of all of them
+	may["internal/config/reference"] = []string{"internal/config", "internal/strictyaml", "pkg/escalate", "pkg/platform"} // it documents the keys of notifiers and platforms
+	may["pkg/platform/process"] = append([]string{"internal/config", "internal/strictyaml"}, may["pkg/platform"]...)      // the types of its keys
+	may["pkg/platform/builtin"] = []string{"internal/config", "internal/strictyaml", "pkg/platform"}                      // it tells the configuration of all of them
 	for path, p := range packages(t) {
 		rule := ""
 		for dir := range may {

@@ -4,23 +4,25 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 // checker judges what one key alone cannot tell: names that must exist or be unique, settings
 // that contradict each other, and what is legal but risky.
 type checker struct {
-	*reader
+	*strictyaml.Reader
 	c     *Config
 	known Known
 }
 
 func (k *checker) all() {
 	if k.c.Version != 1 {
-		k.fail(Problem{Path: "version", What: "is a version that this build does not read", Got: fmt.Sprint(k.c.Version), Want: "1"})
+		k.fail(strictyaml.Problem{Path: "version", What: "is a version that this build does not read", Got: fmt.Sprint(k.c.Version), Want: "1"})
 	}
 	k.targetsTogether()
 	for i, t := range k.c.Targets {
-		k.target(k.source.item("targets", i), t)
+		k.target(k.Positions.Item("targets", i), t)
 	}
 	k.classes()
 	k.modes()
@@ -40,16 +42,16 @@ func (k *checker) all() {
 }
 
 // fail reports a problem at a path, unless what is there is known to be broken already.
-func (k *checker) fail(p Problem) {
-	if k.sound(p.Path) {
-		k.problem(k.source.place(p.Path), p)
+func (k *checker) fail(p strictyaml.Problem) {
+	if k.Sound(p.Path) {
+		k.Problem(k.Positions.Place(p.Path), p)
 	}
 }
 
 // risk reports a warning at a path.
 func (k *checker) risk(path, what, hint string) {
-	if k.sound(path) {
-		k.warn(k.source.place(path), Problem{Path: path, What: what, Hint: hint})
+	if k.Sound(path) {
+		k.Warn(k.Positions.Place(path), strictyaml.Problem{Path: path, What: what, Hint: hint})
 	}
 }
 
@@ -61,9 +63,9 @@ func (k *checker) unique(what string, names, paths []string) {
 			continue
 		}
 		if at, twice := first[n]; twice {
-			k.fail(Problem{
+			k.fail(strictyaml.Problem{
 				Path: paths[i], What: what + " is taken", Got: fmt.Sprintf("%q", n),
-				Hint: fmt.Sprintf("the first is in line %d", k.source.place(at).line),
+				Hint: fmt.Sprintf("the first is in line %d", k.Positions.Place(at).Line),
 			})
 			continue
 		}
@@ -76,7 +78,7 @@ func (k *checker) among(path, what, name string, known []string) {
 	if name == "" || slices.Contains(known, name) {
 		return
 	}
-	p := Problem{Path: path, What: "unknown " + what, Got: fmt.Sprintf("%q", name), Hint: didYouMean(name, known)}
+	p := strictyaml.Problem{Path: path, What: "unknown " + what, Got: fmt.Sprintf("%q", name), Hint: strictyaml.DidYouMean(name, known)}
 	if p.Hint == "" {
 		p.Want = listed(known)
 	}
@@ -86,10 +88,10 @@ func (k *checker) among(path, what, name string, known []string) {
 // eachAmong reports the names of a list that are not known, and those that stand there twice.
 func (k *checker) eachAmong(path, what string, names, known []string) {
 	for i, n := range names {
-		here := k.source.item(path, i)
+		here := k.Positions.Item(path, i)
 		k.among(here, what, n, known)
 		if slices.Contains(names[:i], n) && n != "" {
-			k.fail(Problem{Path: here, What: "is named twice", Got: fmt.Sprintf("%q", n), Hint: "remove one"})
+			k.fail(strictyaml.Problem{Path: here, What: "is named twice", Got: fmt.Sprintf("%q", n), Hint: "remove one"})
 		}
 	}
 }
@@ -103,7 +105,7 @@ func listed(known []string) string {
 	case len(known) > most:
 		return ""
 	}
-	return oneOf(known)
+	return strictyaml.OneOf(known)
 }
 
 func (k *checker) targetNames() []string {
@@ -131,7 +133,7 @@ func (k *checker) classNames() []string {
 func (k *checker) targetsTogether() {
 	var names, paths, units, unitPaths []string
 	for i, t := range k.c.Targets {
-		path := k.source.item("targets", i)
+		path := k.Positions.Item("targets", i)
 		names, paths = append(names, t.Name), append(paths, path+".name")
 		if t.Object != "" && !t.External {
 			units, unitPaths = append(units, t.Object), append(unitPaths, path+".unit")
@@ -163,12 +165,12 @@ func (k *checker) cycles() {
 		}
 		state[name] = entered
 		way = append(way, name)
-		list := k.source.item("targets", i) + ".depends_on"
+		list := k.Positions.Item("targets", i) + ".depends_on"
 		for j, d := range k.c.Targets[i].DependsOn {
 			if state[d] == entered {
 				circle := append(slices.Clone(way[slices.Index(way, d):]), d)
-				k.fail(Problem{
-					Path: k.source.item(list, j), What: "targets need each other in a circle",
+				k.fail(strictyaml.Problem{
+					Path: k.Positions.Item(list, j), What: "targets need each other in a circle",
 					Got: strings.Join(circle, " -> "), Hint: "leave out the weakest of these dependencies",
 				})
 				continue

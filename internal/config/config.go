@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
+)
 
 // Config is the whole configuration file, with every default filled in. It is immutable: nobody
 // writes to it or to anything it points to after [Load], so it is safe for concurrent use. Field
@@ -94,18 +98,10 @@ type Config struct {
 	Drills Drills `yaml:"drills"`
 
 	// Warnings are settings that are legal but risky, in the order of the file.
-	Warnings []Problem `yaml:"-"`
+	Warnings []strictyaml.Problem `yaml:"-"`
 
-	source    source
+	source    strictyaml.Positions
 	platforms []Platform // whose keys its targets may have
-}
-
-// source knows where in the file each key stands.
-type source struct {
-	digest string // of the text
-	file   string
-	at     map[string]place
-	items  map[string][]string // path of a list -> paths of its items
 }
 
 // Mode says what recoveryd may do by itself.
@@ -142,4 +138,19 @@ type HTTP struct {
 	// request came to, the host of external_url and, where others can reach listen, the host's own name are
 	// served anyway; every other name is refused (421), since a foreign web page could be behind it.
 	Hosts []string `yaml:"hosts" form:"hostname"`
+}
+
+// Keys describes the whole configuration file.
+func Keys() strictyaml.Shape { return strictyaml.KeysOf(Config{}) }
+
+// Tracing sends one OpenTelemetry trace of every incident, when it is closed: finding it, holding
+// back, acting, proving and telling people are its spans.
+type Tracing struct {
+	// Address of a collector that takes OTLP over HTTP, such as http://127.0.0.1:4318; /v1/traces is
+	// added where there is no path. Empty: no traces.
+	Endpoint string `yaml:"endpoint" form:"url"`
+	// Value of the Authorization header, such as "Bearer ...".
+	Authorization strictyaml.Secret `yaml:"authorization"`
+	// Time after which one try is given up. Nothing waits for it.
+	Timeout time.Duration `yaml:"timeout" default:"10s" want:"min=100ms,max=1m"`
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/viper"
+
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 // codec gives viper our own way to read YAML, so that there is one parser and one opinion of what
@@ -45,12 +47,12 @@ func decode(data []byte, read func([]byte) (map[string]any, error)) (*Config, er
 	v.SetConfigType("yaml")
 	if err := v.ReadConfig(bytes.NewReader(data)); err != nil {
 		// viper wraps what the codec says in "While parsing config".
-		if pe, ok := errors.AsType[*ProblemsError](err); ok {
+		if pe, ok := errors.AsType[*strictyaml.ProblemsError](err); ok {
 			return nil, pe
 		}
 		return nil, err
 	}
 	var c Config
-	err := v.UnmarshalExact(&c, viper.DecoderConfigOption(func(dc *mapstructure.DecoderConfig) { strictly(dc) }))
+	err := v.UnmarshalExact(&c, viper.DecoderConfigOption(func(dc *mapstructure.DecoderConfig) { strictyaml.Strictly(dc) }))
 	return &c, err
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 // Drills says what may be broken on purpose, to see that it is cured.
@@ -78,8 +80,8 @@ func (d Drills) Open(now time.Time) (until time.Time, open bool) {
 func (d Drills) WindowWords() string {
 	out := make([]string, 0, len(d.Windows))
 	for _, w := range d.Windows {
-		s := w.Start + " for " + writeDuration(w.Duration)
-		if len(w.Days) > 0 && len(w.Days) < len(weekdays()) {
+		s := w.Start + " for " + strictyaml.WriteDuration(w.Duration)
+		if len(w.Days) > 0 && len(w.Days) < len(strictyaml.Weekdays()) {
 			s = strings.Join(w.Days, " ") + " " + s
 		}
 		if w.Timezone != "Local" {
@@ -111,7 +113,7 @@ func (d *Drills) compute() {
 	}
 	for i := range d.Windows {
 		if w := &d.Windows[i]; w.Days == nil && w.window().Returns() {
-			w.Days = weekdays()
+			w.Days = strictyaml.Weekdays()
 		}
 	}
 }
@@ -123,30 +125,30 @@ func (k *checker) drills() {
 	for i, name := range d.Targets {
 		t, ok := k.c.Target(name)
 		if p, _ := k.known.platform(t.Platform); ok && (!p.Drills || t.External || t.Object == "") {
-			k.fail(Problem{Path: k.source.item("drills.targets", i), What: "cannot be drilled", Got: fmt.Sprintf("%q", name), Want: "a target on this host, of a platform on which faults can be brought about"})
+			k.fail(strictyaml.Problem{Path: k.Positions.Item("drills.targets", i), What: "cannot be drilled", Got: fmt.Sprintf("%q", name), Want: "a target on this host, of a platform on which faults can be brought about"})
 		}
 	}
 	for i, f := range d.Faults {
 		if slices.Contains(d.Faults[:i], f) {
-			k.fail(Problem{Path: k.source.item("drills.faults", i), What: "is named twice", Got: f, Hint: "remove one"})
+			k.fail(strictyaml.Problem{Path: k.Positions.Item("drills.faults", i), What: "is named twice", Got: f, Hint: "remove one"})
 		}
 	}
 	k.eachAmong("drills.notify", "notifier", d.Notify, k.notifierNames())
 	if d.On() && len(d.Windows) == 0 {
-		k.fail(Problem{Path: "drills", What: "drills.windows is missing: without a window no drill may begin", Hint: `add windows: [{start: "10:00", duration: 4h, days: [tue]}]`})
+		k.fail(strictyaml.Problem{Path: "drills", What: "drills.windows is missing: without a window no drill may begin", Hint: `add windows: [{start: "10:00", duration: 4h, days: [tue]}]`})
 	}
 	for i, w := range d.Windows {
-		p := k.source.item("drills.windows", i)
-		if k.source.has(p+".days") && !w.window().Returns() && k.sound(p+".start", p+".days") {
-			k.fail(Problem{Path: p + ".days", What: "contradicts start, which names one day", Got: w.Start, Want: `a time of day such as "10:00"`, Hint: "leave days out, or the date"})
+		p := k.Positions.Item("drills.windows", i)
+		if k.Positions.Has(p+".days") && !w.window().Returns() && k.Sound(p+".start", p+".days") {
+			k.fail(strictyaml.Problem{Path: p + ".days", What: "contradicts start, which names one day", Got: w.Start, Want: `a time of day such as "10:00"`, Hint: "leave days out, or the date"})
 		}
 	}
 	var names, paths []string
 	for i, plan := range d.Plans {
-		p := k.source.item("drills.plans", i)
+		p := k.Positions.Item("drills.plans", i)
 		names, paths = append(names, plan.Name), append(paths, p+".name")
 		for j, s := range plan.Steps {
-			at := k.source.item(p+".steps", j)
+			at := k.Positions.Item(p+".steps", j)
 			k.among(at+".target", "target of drills.targets", s.Target, d.Targets)
 			k.among(at+".fault", "fault of drills.faults", s.Fault, d.Faults)
 		}

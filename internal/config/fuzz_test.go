@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 // FuzzParse proves that Parse ends without a panic for whatever it is given, that it says the same
@@ -32,7 +34,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			require.Nil(t, c)
 			require.EqualError(t, errAgain, err.Error())
-			pe, ok := errors.AsType[*ProblemsError](err)
+			pe, ok := errors.AsType[*strictyaml.ProblemsError](err)
 			require.True(t, ok, "%T", err)
 			require.NotEmpty(t, pe.Problems)
 			within(t, data, pe.Problems)
@@ -46,7 +48,7 @@ func FuzzParse(f *testing.F) {
 		for _, n := range c.Notifiers {
 			var own pager
 			if err := n.Decode(&own); err != nil {
-				pe, ok := errors.AsType[*ProblemsError](err)
+				pe, ok := errors.AsType[*strictyaml.ProblemsError](err)
 				require.True(t, ok, "%T", err)
 				within(t, data, pe.Problems)
 			}
@@ -55,7 +57,7 @@ func FuzzParse(f *testing.F) {
 }
 
 // within checks that each problem stands in one line of output and points into the file.
-func within(t *testing.T, data []byte, ps []Problem) {
+func within(t *testing.T, data []byte, ps []strictyaml.Problem) {
 	t.Helper()
 	for _, p := range ps {
 		require.Positive(t, p.Line, "%s", p)

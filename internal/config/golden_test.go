@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 	"github.com/recoveryd/recoveryd/pkg/platform"
 	"github.com/recoveryd/recoveryd/pkg/platform/systemd"
 )
@@ -29,9 +30,9 @@ func known() Known {
 // platforms are systemd's driver, and one with keys such as child processes have.
 func platforms() []Platform {
 	sd := systemd.Driver()
-	first := Platform{Name: sd.Name, Keys: sd.Keys, Drills: sd.Drills, Forms: map[string]Form{}}
+	first := Platform{Name: sd.Name, Keys: sd.Keys, Drills: sd.Drills, Forms: map[string]strictyaml.Form{}}
 	for name, f := range sd.Forms {
-		first.Forms[name] = Form(f)
+		first.Forms[name] = strictyaml.Form(f)
 	}
 	first.Judge = func(t Target, keys any) (string, []Wrong) {
 		object, found := sd.Judge(platform.Target{Name: t.Name, Kind: t.Kind}, keys)
@@ -79,7 +80,7 @@ func golden(t *testing.T, path, got string) {
 	require.Equal(t, string(want), got)
 }
 
-func lines(ps []Problem) string {
+func lines(ps []strictyaml.Problem) string {
 	var b strings.Builder
 	for _, p := range ps {
 		b.WriteString(p.String() + "\n")
@@ -99,7 +100,7 @@ func TestBadFiles(t *testing.T) {
 			data, err := os.ReadFile(path)
 			require.NoError(t, err)
 			_, err = Parse(name+".yaml", data, known())
-			pe, ok := errors.AsType[*ProblemsError](err)
+			pe, ok := errors.AsType[*strictyaml.ProblemsError](err)
 			require.True(t, ok, "want a *ProblemsError, got %v", err)
 			require.NotEmpty(t, pe.Problems)
 			for _, p := range pe.Problems {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 // What people write out of habit gets one error that names the place and the cure.
@@ -21,7 +23,7 @@ func TestHabitsOfYAMLAreAnsweredWithTheCure(t *testing.T) {
 	} {
 		_, err := Parse("f.yaml", []byte(text), known())
 		require.ErrorContains(t, err, want, "%q", text)
-		require.Len(t, Problems(err), 1, "%q", text)
+		require.Len(t, strictyaml.Problems(err), 1, "%q", text)
 	}
 }
 
@@ -96,9 +98,9 @@ func TestHabitsAreReadOrAnsweredWithTheCure(t *testing.T) {
 			continue
 		}
 		assert.ErrorContains(t, err, want, "%q", text)
-		assert.Len(t, Problems(err), 1, "%q: %v", text, err)
+		assert.Len(t, strictyaml.Problems(err), 1, "%q: %v", text, err)
 		if text != "" && !strings.HasPrefix(text, "#") {
-			assert.Positive(t, Problems(err)[0].Line)
+			assert.Positive(t, strictyaml.Problems(err)[0].Line)
 		}
 	}
 }
@@ -129,7 +131,7 @@ func TestThousandsOfTargetsAreRead(t *testing.T) {
 // The parser's time grows with the square of the keys of one mapping.
 func TestAMappingWithoutEndIsRefusedBeforeItIsParsed(t *testing.T) {
 	var block, flow strings.Builder
-	for i := range maxKeys + 1 {
+	for i := range strictyaml.MaxKeys + 1 {
 		fmt.Fprintf(&block, "key%d: 1\n", i)
 		fmt.Fprintf(&flow, "key%d: 1, ", i)
 	}

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 // Known holds the names that exist in this build, for checking those in the file. A name that is
@@ -27,7 +29,7 @@ type Known struct {
 
 	// Notifier builds a channel from its section and throws it away: what is wrong with it, as a
 	// *[ProblemsError], and what is legal but risky. Nil builds none.
-	Notifier func(Notifier) ([]Problem, error)
+	Notifier func(Notifier) ([]strictyaml.Problem, error)
 
 	// WithoutSecrets leaves secrets where they are: files, environment variables and
 	// credentials are not looked at, and the [Secret] values are not set. For checking a file on
@@ -41,11 +43,11 @@ type Known struct {
 func Load(path string, known Known) (*Config, error) {
 	data, err := readFile(path)
 	if err != nil {
-		p := Problem{File: path, What: err.Error()}
-		if se, ok := errors.AsType[*sourceError](err); ok {
-			p.What, p.Hint = se.what, se.hint
+		p := strictyaml.Problem{File: path, What: err.Error()}
+		if se, ok := errors.AsType[*strictyaml.SourceError](err); ok {
+			p.What, p.Hint = se.What, se.Hint
 		}
-		return nil, &ProblemsError{Problems: []Problem{p}}
+		return nil, &strictyaml.ProblemsError{Problems: []strictyaml.Problem{p}}
 	}
 	return Parse(path, data, known)
 }
@@ -54,19 +56,19 @@ func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, &sourceError{"the file does not exist", "name the configuration with --config, or start from the example minimal.yaml"}
+		return nil, strictyaml.Cannot("the file does not exist", "name the configuration with --config, or start from the example minimal.yaml")
 	case errors.Is(err, fs.ErrPermission):
-		return nil, &sourceError{"the file cannot be read: permission denied", fmt.Sprintf("let recoveryd read it: chgrp recoveryd %s && chmod 0640 %s", path, path)}
+		return nil, strictyaml.Cannot("the file cannot be read: permission denied", fmt.Sprintf("let recoveryd read it: chgrp recoveryd %s && chmod 0640 %s", path, path))
 	case err != nil:
-		return nil, &sourceError{"the file cannot be read: " + cause(err), "check the path"}
+		return nil, strictyaml.Cannot("the file cannot be read: "+cause(err), "check the path")
 	}
 	defer f.Close() // read only: nothing to lose
 	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return nil, &sourceError{"is a directory", "name the file in it"}
+		return nil, strictyaml.Cannot("is a directory", "name the file in it")
 	}
-	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1)) // Parse refuses what is larger
+	data, err := io.ReadAll(io.LimitReader(f, strictyaml.MaxSize+1)) // Parse refuses what is larger
 	if err != nil {
-		return nil, &sourceError{"the file cannot be read: " + cause(err), "check the disk"}
+		return nil, strictyaml.Cannot("the file cannot be read: "+cause(err), "check the disk")
 	}
 	return data, nil
 }
@@ -83,36 +85,36 @@ func cause(err error) string {
 // Parse checks a configuration that has been read already; name stands for the file in messages.
 // The error is a *[ProblemsError].
 func Parse(name string, data []byte, known Known) (*Config, error) {
-	r := newReader(name, KeysWith(known.Platforms), !known.WithoutSecrets)
+	r := strictyaml.NewReader(name, KeysWith(known.Platforms), !known.WithoutSecrets)
 	c, err := decode(data, func(data []byte) (map[string]any, error) {
-		tree := parseTree(data, func(at place, what, hint string) { r.problem(at, Problem{What: what, Hint: hint}) })
-		if tree == nil {
-			return nil, &ProblemsError{Problems: inOrder(r.problems)}
+		values := r.Read(data)
+		if values == nil {
+			return nil, r.Err()
 		}
-		return r.section("", tree, r.root).(map[string]any), nil
+		return values, nil
 	})
-	if pe, ok := errors.AsType[*ProblemsError](err); ok {
+	if pe, ok := errors.AsType[*strictyaml.ProblemsError](err); ok {
 		return nil, pe
 	}
 	if err != nil {
 		// The reader and the struct disagree: a mistake in the program, not in the file.
-		r.problem(place{1, 1}, Problem{What: "cannot be decoded: " + strings.ReplaceAll(err.Error(), "\n", " ")})
-		return nil, &ProblemsError{Problems: inOrder(r.problems)}
+		r.Problem(strictyaml.Place{Line: 1, Col: 1}, strictyaml.Problem{What: "cannot be decoded: " + strings.ReplaceAll(err.Error(), "\n", " ")})
+		return nil, r.Err()
 	}
-	c.source = r.source
-	c.source.digest = digest(data)
+	c.source = r.Positions
+	c.source.Digest = digest(data)
 	c.platforms = known.Platforms
 	for i := range c.Targets {
 		if err := c.Targets[i].take(known); err != nil {
-			r.problem(place{1, 1}, Problem{What: err.Error()})
+			r.Problem(strictyaml.Place{Line: 1, Col: 1}, strictyaml.Problem{What: err.Error()})
 		}
 	}
 	c.compute()
-	(&checker{reader: r, c: c, known: known}).all()
-	if len(r.problems) > 0 {
-		return nil, &ProblemsError{Problems: inOrder(r.problems), Warnings: inOrder(r.warnings)}
+	(&checker{Reader: r, c: c, known: known}).all()
+	if err := r.Err(); err != nil {
+		return nil, err
 	}
-	c.Warnings = inOrder(r.warnings)
+	c.Warnings = r.Risks()
 	return c, nil
 }
 
@@ -148,7 +150,7 @@ func (c *Config) compute() {
 	c.Drills.compute()
 	for i := range c.Maintenance {
 		if w := &c.Maintenance[i]; w.Days == nil && w.Returns() {
-			w.Days = weekdays()
+			w.Days = strictyaml.Weekdays()
 		}
 	}
 }
@@ -197,24 +199,17 @@ func DirectoryIn(path, key string) string {
 // At makes a problem with the position of a key, for what only the caller can find wrong with it:
 // a rule that does not compile, a unit that does not exist. The path is written as in [Problem];
 // of a key that is not in the file it is the nearest parent that is.
-func (c *Config) At(path, what string) Problem {
-	at := c.source.place(path)
-	return Problem{File: c.source.file, Line: at.line, Col: at.col, Path: path, What: what}
+func (c *Config) At(path, what string) strictyaml.Problem {
+	at := c.source.Place(path)
+	return strictyaml.Problem{File: c.source.File, Line: at.Line, Col: at.Col, Path: path, What: what}
 }
 
 // ItemPath is the path of an item of a list, as [Config.At] and the messages write it:
 // ItemPath("targets", 0) is "targets[codebase-mcp]".
-func (c *Config) ItemPath(list string, i int) string { return c.source.item(list, i) }
-
-func (s source) item(list string, i int) string {
-	if items := s.items[list]; i < len(items) {
-		return items[i]
-	}
-	return fmt.Sprintf("%s[%d]", list, i)
-}
+func (c *Config) ItemPath(list string, i int) string { return c.source.Item(list, i) }
 
 // Digest identifies the text that the configuration was read from.
-func (c *Config) Digest() string { return c.source.digest }
+func (c *Config) Digest() string { return c.source.Digest }
 
 // DigestOf is what Digest of the file would be if it were loaded now.
 func DigestOf(path string) (string, error) {
@@ -231,7 +226,7 @@ func digest(data []byte) string {
 }
 
 // File is the name under which the configuration was loaded.
-func (c *Config) File() string { return c.source.file }
+func (c *Config) File() string { return c.source.File }
 
 // Target returns the target of that name.
 func (c *Config) Target(name string) (Target, bool) {
@@ -241,4 +236,10 @@ func (c *Config) Target(name string) (Target, bool) {
 		}
 	}
 	return Target{}, false
+}
+
+// ProblemAt is a problem, or a warning, of what stands at a path, for those who find it later than [Load].
+func (c *Config) ProblemAt(path, what, hint string) strictyaml.Problem {
+	at := c.source.Place(path)
+	return strictyaml.Problem{File: c.source.File, Line: at.Line, Col: at.Col, Path: path, What: what, Hint: hint}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 func TestLoadSaysWhyThereIsNoFile(t *testing.T) {
@@ -21,7 +23,7 @@ func TestLoadSaysWhyThereIsNoFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(tt.path, known())
-			pe, ok := errors.AsType[*ProblemsError](err)
+			pe, ok := errors.AsType[*strictyaml.ProblemsError](err)
 			require.True(t, ok)
 			require.Len(t, pe.Problems, 1)
 			require.ErrorContains(t, err, tt.want)
@@ -32,7 +34,7 @@ func TestLoadSaysWhyThereIsNoFile(t *testing.T) {
 
 func TestLoadRefusesAFileThatIsTooLarge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "large.yaml")
-	require.NoError(t, os.WriteFile(path, []byte("version: 1\n"+strings.Repeat("# filler\n", MaxSize/9)), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte("version: 1\n"+strings.Repeat("# filler\n", strictyaml.MaxSize/9)), 0o600))
 	_, err := Load(path, known())
 	require.ErrorContains(t, err, "large.yaml:1:1: the file is too large")
 	require.ErrorContains(t, err, "want at most 1MiB")
@@ -76,7 +78,7 @@ maintenance: [{name: night, start: "02:00", duration: 1h}]
 	require.Equal(t, PageAfter{Held: 5 * time.Minute, Confirmed: 10 * time.Second, Unknown: 10 * time.Minute, Degraded: time.Hour, Unresolved: 5 * time.Minute}, c.PageAfter)
 	require.Equal(t, []Route{{Notify: []string{"pd", "chat"}}}, c.Routes)
 	require.Equal(t, "rule mine holds: a > b", c.Rules[0].Because)
-	require.Equal(t, weekdays(), c.Maintenance[0].Days)
+	require.Equal(t, strictyaml.Weekdays(), c.Maintenance[0].Days)
 
 	db, web, far := c.Targets[0], c.Targets[1], c.Targets[2]
 	require.Equal(t, []string{"systemd", "process", "none"}, []string{db.Platform, web.Platform, far.Platform})
@@ -123,7 +125,7 @@ targets:
     synthetic: [{name: s, type: mcp, url: "http://127.0.0.1/", tool: t, arguments: {projectId: 7, Nested: {Key.With.Dots: [A, {B: null}]}, yes: true, ratio: 0.5}}]
 `), known())
 	require.NoError(t, err)
-	require.Equal(t, Values{"projectId": uint64(7), "Nested": map[string]any{"Key.With.Dots": []any{"A", map[string]any{"B": nil}}}, "yes": true, "ratio": 0.5}, c.Targets[0].Synthetic[0].Arguments)
+	require.Equal(t, strictyaml.Values{"projectId": uint64(7), "Nested": map[string]any{"Key.With.Dots": []any{"A", map[string]any{"B": nil}}}, "yes": true, "ratio": 0.5}, c.Targets[0].Synthetic[0].Arguments)
 }
 
 func TestAnchorsAndMergesWork(t *testing.T) {
@@ -161,22 +163,22 @@ func TestCallerReportsItsOwnFindingsWithPlaces(t *testing.T) {
 	require.Equal(t, "f.yaml:4:5: targets[db].interval: odd", c.At("targets[db].interval", "odd").String(), "an absent key has the place of its parent")
 	require.Equal(t, "f.yaml:1:1: elsewhere: odd", c.At("elsewhere", "odd").String())
 
-	joined := Join(nil, &ProblemsError{Problems: []Problem{c.At(path, "second")}}, &ProblemsError{Problems: []Problem{c.At("targets[db].name", "first"), c.At(path, "second")}}, nil)
+	joined := strictyaml.Join(nil, &strictyaml.ProblemsError{Problems: []strictyaml.Problem{c.At(path, "second")}}, &strictyaml.ProblemsError{Problems: []strictyaml.Problem{c.At("targets[db].name", "first"), c.At(path, "second")}}, nil)
 	require.EqualError(t, joined, "f.yaml:4:12: targets[db].name: first\nf.yaml:5:28: rules[mine].when: second")
-	require.NoError(t, Join(nil, nil))
-	require.EqualError(t, Join(errors.New("no D-Bus")), "configuration: no D-Bus")
+	require.NoError(t, strictyaml.Join(nil, nil))
+	require.EqualError(t, strictyaml.Join(errors.New("no D-Bus")), "configuration: no D-Bus")
 }
 
 func TestProblemsAreReadByMachines(t *testing.T) {
 	_, err := Parse("f.yaml", []byte("version: 1\ntargets: []\nmod: auto\n"), known())
-	got, jsonErr := json.Marshal(Problems(err))
+	got, jsonErr := json.Marshal(strictyaml.Problems(err))
 	require.NoError(t, jsonErr)
 	require.JSONEq(t, `[
 		{"file": "f.yaml", "line": 2, "col": 10, "path": "targets", "what": "is empty", "hint": "name at least one"},
 		{"file": "f.yaml", "line": 3, "col": 1, "path": "mod", "what": "unknown key", "hint": "did you mean \"mode\"?"}
 	]`, string(got))
-	require.Equal(t, []Problem{}, Problems(nil))
-	require.Equal(t, []Problem{{File: "configuration", What: "no D-Bus"}}, Problems(errors.New("no D-Bus")))
+	require.Equal(t, []strictyaml.Problem{}, strictyaml.Problems(nil))
+	require.Equal(t, []strictyaml.Problem{{File: "configuration", What: "no D-Bus"}}, strictyaml.Problems(errors.New("no D-Bus")))
 }
 
 func TestTargetIsFoundByName(t *testing.T) {
@@ -203,28 +205,28 @@ func TestEvilFilesEnd(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"many keys":                keys(20000),
-		"brackets that open":       strings.Repeat("[", MaxSize),
-		"braces that open":         strings.Repeat("{", MaxSize),
-		"lists in lists in a line": strings.Repeat("- ", MaxSize/2),
-		"questions":                strings.Repeat("? ", MaxSize/2),
-		"anchors":                  strings.Repeat("&a ", MaxSize/3),
-		"tags":                     strings.Repeat("!a ", MaxSize/3),
-		"colons":                   strings.Repeat("a: ", MaxSize/3),
-		"one long line":            "a: " + strings.Repeat("x", MaxSize-3),
-		"one long quote":           "a: \"" + strings.Repeat("\\n", MaxSize/2-4) + "\"",
+		"brackets that open":       strings.Repeat("[", strictyaml.MaxSize),
+		"braces that open":         strings.Repeat("{", strictyaml.MaxSize),
+		"lists in lists in a line": strings.Repeat("- ", strictyaml.MaxSize/2),
+		"questions":                strings.Repeat("? ", strictyaml.MaxSize/2),
+		"anchors":                  strings.Repeat("&a ", strictyaml.MaxSize/3),
+		"tags":                     strings.Repeat("!a ", strictyaml.MaxSize/3),
+		"colons":                   strings.Repeat("a: ", strictyaml.MaxSize/3),
+		"one long line":            "a: " + strings.Repeat("x", strictyaml.MaxSize-3),
+		"one long quote":           "a: \"" + strings.Repeat("\\n", strictyaml.MaxSize/2-4) + "\"",
 		"a staircase":              staircase(),
-		"a block text without end": "a: |\n" + strings.Repeat(" x\n", MaxSize/3-2),
-		"documents":                strings.Repeat("---\n", MaxSize/4),
-		"comments":                 strings.Repeat("#\n", MaxSize/2),
-		"commas":                   "a: [" + strings.Repeat(",", MaxSize-5) + "]",
+		"a block text without end": "a: |\n" + strings.Repeat(" x\n", strictyaml.MaxSize/3-2),
+		"documents":                strings.Repeat("---\n", strictyaml.MaxSize/4),
+		"comments":                 strings.Repeat("#\n", strictyaml.MaxSize/2),
+		"commas":                   "a: [" + strings.Repeat(",", strictyaml.MaxSize-5) + "]",
 		"targets":                  "version: 1\ntargets:\n" + strings.Repeat("- {name: a, depends_on: [a]}\n", 1500),
-		"blanks":                   strings.Repeat(" ", MaxSize),
-		"carriage returns":         strings.Repeat("\r", MaxSize),
-		"percent signs":            strings.Repeat("%a\n", MaxSize/3),
+		"blanks":                   strings.Repeat(" ", strictyaml.MaxSize),
+		"carriage returns":         strings.Repeat("\r", strictyaml.MaxSize),
+		"percent signs":            strings.Repeat("%a\n", strictyaml.MaxSize/3),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("evil.yaml", []byte(text), known())
-			pe, ok := errors.AsType[*ProblemsError](err)
+			pe, ok := errors.AsType[*strictyaml.ProblemsError](err)
 			require.True(t, ok)
 			require.Positive(t, pe.Problems[0].Line)
 		})
@@ -233,7 +235,7 @@ func TestEvilFilesEnd(t *testing.T) {
 
 func staircase() string {
 	var b strings.Builder
-	for i := 0; b.Len() < MaxSize-1000; i++ {
+	for i := 0; b.Len() < strictyaml.MaxSize-1000; i++ {
 		b.WriteString(strings.Repeat(" ", i) + "a:\n")
 	}
 	return b.String()

@@ -1,9 +1,10 @@
 package config
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 // Places are the things outside of the configuration file that it needs to read: for granting
@@ -19,8 +20,8 @@ type Places struct {
 // keys, those that end like the twin of a secret count as one.
 func (c *Config) Places() Places {
 	var p Places
-	secret := func(s Secret) {
-		for suffix, word := range sourceWords {
+	secret := func(s strictyaml.Secret) {
+		for suffix, word := range strictyaml.SourceWords {
 			if place, ok := strings.CutPrefix(s.Source(), word); ok {
 				p.add(suffix, place)
 			}
@@ -28,12 +29,12 @@ func (c *Config) Places() Places {
 	}
 	c.walk(func(v any) bool {
 		switch x := v.(type) {
-		case Secret:
+		case strictyaml.Secret:
 			secret(x)
 			return false
-		case Section:
-			for key, n := range x.rest {
-				n.places(key, p.add)
+		case strictyaml.Section:
+			for key, n := range x.Rest {
+				n.Places(key, p.add)
 			}
 			return false
 		case Call:
@@ -55,31 +56,57 @@ func (c *Config) Places() Places {
 
 func (p *Places) add(suffix, place string) {
 	switch suffix {
-	case fromFile:
+	case strictyaml.FromFile:
 		p.Secrets = append(p.Secrets, place)
-	case fromCredential:
+	case strictyaml.FromCredential:
 		p.Credentials = append(p.Credentials, place)
-	case fromEnv:
+	case strictyaml.FromEnv:
 		p.Variables = append(p.Variables, place)
 	}
 }
 
-// places finds the twins at a key of a notifier and below it.
-func (n *node) places(key string, add func(suffix, place string)) {
-	switch n.kind {
-	case text:
-		for _, suffix := range twins {
-			if strings.HasSuffix(key, suffix) && n.text() != "" && (suffix != fromFile || filepath.IsAbs(n.text())) {
-				add(suffix, n.text())
-			}
-		}
-	case list:
-		for _, item := range n.items {
-			item.places("", add)
-		}
-	case mapping:
-		for _, e := range n.entries {
-			e.value.places(e.key, add)
+// Secrets reveals every secret of the configuration, for whoever must keep them out of something:
+// evidence, a transcript. The order is by length, the longest first, because a secret may contain
+// another. Of the notifiers' own sections it returns what the keys ending in _file, _env and
+// _credential lead to, and the texts under keys that sound secret, since only the notifier knows
+// which of them are. Left out are texts of fewer than four bytes, for which nobody could search, and
+// headers and variables that stand in the file itself under a name that does not sound secret.
+func (c *Config) Secrets() []string {
+	var out []string
+	add := func(s string) {
+		if len(s) >= 4 && !slices.Contains(out, s) {
+			out = append(out, s)
 		}
 	}
+	c.walk(func(v any) bool {
+		switch x := v.(type) {
+		case strictyaml.Secret:
+			add(x.Reveal())
+			return false
+		case Header:
+			if !harmless(x.Name, x.Value) {
+				add(x.Value.Reveal())
+			}
+			return false
+		case Variable:
+			if !harmless(x.Name, x.Value) {
+				add(x.Value.Reveal())
+			}
+			return false
+		case strictyaml.Section:
+			for _, s := range x.Texts() {
+				add(s)
+			}
+			return false
+		}
+		return true
+	})
+	slices.SortStableFunc(out, func(a, b string) int { return len(b) - len(a) })
+	return out
+}
+
+// harmless reports a value that stands in the file under a name which does not sound secret, such as
+// X-Probe: recoveryd. To search for it would blank out half of what is read.
+func harmless(name string, v strictyaml.Secret) bool {
+	return v.Source() == "literal" && !strictyaml.Telltale.MatchString(name) && !slices.Contains(telling, strings.ToLower(name))
 }

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 // PlatformNone is the platform that can do nothing. Every other platform is named in [Known].
@@ -18,19 +20,12 @@ type Platform struct {
 	// makes it the target's platform where "platform" is left out.
 	Keys any
 	// Forms are the forms of text that only its keys have.
-	Forms map[string]Form
+	Forms map[string]strictyaml.Form
 	// Judge says what the platform itself calls a target with these keys (a pointer to the struct), and what is
 	// wrong with them. Nil judges nothing, and calls it by its name.
 	Judge func(t Target, keys any) (object string, wrong []Wrong)
 	// Drills: faults can be brought about on it.
 	Drills bool
-}
-
-// Form is one form of text.
-type Form struct {
-	Want string              // what it looks like: "a systemd unit such as codebase-mcp.service"
-	Fits func(string) bool   // whether a text has it
-	Cure func(string) string // what to write instead of one that has not, or ""; nil: nothing is known
 }
 
 // Wrong is what is wrong, or only risky, with one key of a target.
@@ -41,25 +36,19 @@ type Wrong struct {
 	Risk            bool // it is legal
 }
 
-// ownKeys is the yaml tag of the field that takes the keys which belong to platforms.
-const ownKeys = "@own"
-
-// own are the values of such keys as they stand in the file, by platform.
-type own map[string]map[string]any
-
 // KeysWith describes the whole configuration file, with the keys that platforms add to a target. They come
 // after "platform". It panics when two platforms have a key in common, or one that targets have already.
-func KeysWith(platforms []Platform) Shape {
+func KeysWith(platforms []Platform) strictyaml.Shape {
 	root := Keys()
-	i := slices.IndexFunc(root.Fields, func(f Shape) bool { return f.Key == "targets" })
+	i := slices.IndexFunc(root.Fields, func(f strictyaml.Shape) bool { return f.Key == "targets" })
 	target := root.Fields[i].Elem
-	at := 1 + slices.IndexFunc(target.Fields, func(f Shape) bool { return f.Key == "platform" })
+	at := 1 + slices.IndexFunc(target.Fields, func(f strictyaml.Shape) bool { return f.Key == "platform" })
 	for _, p := range platforms {
 		if p.Keys == nil {
 			continue
 		}
-		for _, f := range KeysOf(p.Keys).Fields {
-			if _, taken := target.field(f.Key); taken {
+		for _, f := range strictyaml.KeysOf(p.Keys).Fields {
+			if _, taken := target.Named(f.Key); taken {
 				panic(fmt.Sprintf("config: the key %s of platform %s is another's already", f.Key, p.Name))
 			}
 			f.Belongs(p.Name, p.Forms)
@@ -96,13 +85,13 @@ func (t *Target) take(known Known) error {
 	}
 	if p.Keys != nil {
 		keys, values := reflect.New(reflect.TypeOf(p.Keys)), map[string]any{}
-		for _, f := range KeysOf(p.Keys).Fields {
+		for _, f := range strictyaml.KeysOf(p.Keys).Fields {
 			if f.Default != "" {
 				values[f.Key] = f.DefaultValue()
 			}
 		}
 		maps.Copy(values, t.Given[p.Name])
-		if err := fill(values, keys.Interface()); err != nil {
+		if err := strictyaml.Fill(values, keys.Interface()); err != nil {
 			return fmt.Errorf("the keys of platform %s: %w", p.Name, err)
 		}
 		t.Own = keys.Interface()
@@ -127,13 +116,13 @@ func (k *checker) platform(path string, t Target) {
 			watched = append(watched, path+"."+f.Key)
 		}
 	}
-	if !k.sound(watched...) {
+	if !k.Sound(watched...) {
 		return
 	}
 	p, known := k.known.platform(t.Platform)
 	switch {
 	case t.External && t.Platform != PlatformNone:
-		k.fail(Problem{Path: path + ".platform", What: "an external target is never acted on", Got: t.Platform, Want: PlatformNone, Hint: "leave platform out"})
+		k.fail(strictyaml.Problem{Path: path + ".platform", What: "an external target is never acted on", Got: t.Platform, Want: PlatformNone, Hint: "leave platform out"})
 	case t.Platform == "" && len(k.known.Platforms) > 0: // it has none of anybody's keys: say what the first one needs
 		p = k.known.Platforms[0]
 		_, wrong := p.Judge(t, reflect.New(reflect.TypeOf(p.Keys)).Interface())
@@ -144,7 +133,7 @@ func (k *checker) platform(path string, t Target) {
 	}
 	for _, f := range targetKeys(k.Shape()) {
 		if _, given := t.Given[f.Owner][f.Key]; given && f.Owner != t.Platform && t.Platform != "" && !(t.External && f.Owner == k.known.Platforms[0].Name) {
-			k.fail(Problem{Path: path + "." + f.Key, What: "has no effect", Got: "platform " + t.Platform, Want: "platform " + f.Owner, Hint: "leave one of them out"})
+			k.fail(strictyaml.Problem{Path: path + "." + f.Key, What: "has no effect", Got: "platform " + t.Platform, Want: "platform " + f.Owner, Hint: "leave one of them out"})
 		}
 	}
 }
@@ -158,18 +147,13 @@ func (k *checker) wrong(path string, found []Wrong, hint string) {
 			if w.Hint == "" {
 				w.Hint = hint
 			}
-			k.fail(Problem{Path: path + "." + w.Key, What: w.What, Got: w.Got, Want: w.Want, Hint: w.Hint})
+			k.fail(strictyaml.Problem{Path: path + "." + w.Key, What: w.What, Got: w.Got, Want: w.Want, Hint: w.Hint})
 		}
 	}
 }
 
-// among reports whether a key is given, itself or as the place of a secret.
-func (s Shape) among(given map[string]*node) bool {
-	return given[s.Key] != nil || s.Kind == KindSecret && slices.ContainsFunc(twins, func(t string) bool { return given[s.Key+t] != nil })
-}
-
 // targetKeys are the keys of one target.
-func targetKeys(s Shape) []Shape {
-	f, _ := s.field("targets")
+func targetKeys(s strictyaml.Shape) []strictyaml.Shape {
+	f, _ := s.Named("targets")
 	return f.Elem.Fields
 }

@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
+)
 
 // Playbook is an ordered procedure over several targets.
 type Playbook struct {
@@ -41,7 +45,7 @@ type PlaybookStep struct {
 	// Directory on whose file system there must be room, for check.
 	Disk string `yaml:"disk" form:"path"`
 	// Room that there must be on disk.
-	Free Size `yaml:"free" default:"1GiB"`
+	Free strictyaml.Size `yaml:"free" default:"1GiB"`
 	// Program by its absolute path, and arguments, for command. No shell is involved.
 	Command []string `yaml:"command" want:"nonempty"`
 	// Working directory of the command.
@@ -55,7 +59,7 @@ type PlaybookStep struct {
 	// ReadWritePaths=/var/backups or MemoryMax=1G.
 	Properties []string `yaml:"properties" want:"nonempty"`
 	// What is kept of the end of the command's output.
-	Output Size `yaml:"output" default:"8KiB" want:"min=1KiB,max=1MiB"`
+	Output strictyaml.Size `yaml:"output" default:"8KiB" want:"min=1KiB,max=1MiB"`
 	// The command may be run once more when it is not known how it ended, since running it twice leads
 	// to the same.
 	Repeatable bool `yaml:"repeatable" default:"false"`

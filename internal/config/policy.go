@@ -1,6 +1,8 @@
 package config
 
-import "time"
+import (
+	"time"
+)
 
 // ClassOverride changes a failure class. What is not written keeps its built-in value.
 type ClassOverride struct {

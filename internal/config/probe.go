@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
+)
 
 // Call is how a server is asked over HTTP. It is part of health and synthetic checks.
 type Call struct {
@@ -12,9 +16,9 @@ type Call struct {
 	Headers []Header `yaml:"headers"`
 	// Token to send as "Authorization: Bearer ...". Some servers count health checks against a
 	// rate limit for each client: a token of its own gives recoveryd its own allowance.
-	BearerToken Secret `yaml:"bearer_token"`
+	BearerToken strictyaml.Secret `yaml:"bearer_token"`
 	// The answer is not read beyond this.
-	MaxBody Size `yaml:"max_body" default:"1MiB" want:"min=1KiB,max=64MiB"`
+	MaxBody strictyaml.Size `yaml:"max_body" default:"1MiB" want:"min=1KiB,max=64MiB"`
 	// Do not check the certificate of the server.
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false"`
 	// File with the certificates (PEM) that vouch for the server.
@@ -28,7 +32,7 @@ type Header struct {
 	// Name of the header.
 	Name string `yaml:"name" form:"token" want:"required"`
 	// Its value.
-	Value Secret `yaml:"value" want:"required" literal:"fine"`
+	Value strictyaml.Secret `yaml:"value" want:"required" literal:"fine"`
 }
 
 // HealthCheck is how a service is asked for its health.
@@ -43,7 +47,7 @@ type HealthCheck struct {
 	Resource string `yaml:"resource" default:"health://status" want:"nonempty"`
 	// What the service's own words mean: healthy, degraded or unhealthy, as in {sunny: healthy}. They go
 	// before the words that recoveryd knows (docs/dialects.md), for the reply as a whole and for its parts.
-	Words Values `yaml:"words"`
+	Words strictyaml.Values `yaml:"words"`
 	// Parts of the reply without which the service is unhealthy, named as the reply does, alone or with
 	// their path: database, or checks.redis. A part that is missing makes the service unknown.
 	RequiredParts []string `yaml:"required_parts"`
@@ -65,7 +69,7 @@ type SyntheticCheck struct {
 	// Tool to call. For type mcp and ndjson.
 	Tool string `yaml:"tool"`
 	// Arguments of the tool, as the tool wants them. They are not kept secret.
-	Arguments Values `yaml:"arguments"`
+	Arguments strictyaml.Values `yaml:"arguments"`
 	// Regular expression that the answer must match. Empty: any answer without an error will do.
 	Match string `yaml:"match" form:"regexp"`
 	// Time that the answer may take. It must be shorter than every.
@@ -85,7 +89,7 @@ type PlainCheck struct {
 	// User to log in as. Only for type redis with access control lists.
 	User string `yaml:"user"`
 	// Password to log in with. Only for type redis.
-	Password Secret `yaml:"password"`
+	Password strictyaml.Secret `yaml:"password"`
 	// Time that an answer may take. It must be shorter than the interval of the target.
 	Timeout time.Duration `yaml:"timeout" default:"2s" want:"min=10ms,max=10m"`
 }
@@ -97,7 +101,7 @@ type Postgres struct {
 	// a pooler: recoveryd has to see the server itself. A role in pg_monitor and
 	// pg_signal_backend is enough; with reserved connections it still gets in when all others
 	// are taken.
-	DSN Secret `yaml:"dsn" want:"required" literal:"dsn"`
+	DSN strictyaml.Secret `yaml:"dsn" want:"required" literal:"dsn"`
 	// Time that connecting may take.
 	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"2s" want:"min=10ms,max=10m"`
 	// Time that one statement may take. Together with connect_timeout it must be shorter than

@@ -4,16 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
-)
 
-// hidden stands for text of a notifier that is not shown, because only the notifier knows whether
-// it is a secret.
-const hidden = "<hidden>"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
+)
 
 // Redacted writes the configuration as it takes effect, with every default filled in, as YAML
 // that people may read and paste into a ticket. Secrets appear as "<secret>" or by their source;
@@ -29,22 +26,22 @@ func (c *Config) Redacted() string {
 }
 
 // redact turns a value into what YAML can write, key by key in the order of the documentation.
-func redact(v reflect.Value, s Shape) any {
+func redact(v reflect.Value, s strictyaml.Shape) any {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
 	switch s.Kind {
-	case KindDuration:
-		return writeDuration(v.Interface().(time.Duration))
-	case KindSize:
-		return v.Interface().(Size).String()
-	case KindList:
+	case strictyaml.KindDuration:
+		return strictyaml.WriteDuration(v.Interface().(time.Duration))
+	case strictyaml.KindSize:
+		return v.Interface().(strictyaml.Size).String()
+	case strictyaml.KindList:
 		out := make([]any, v.Len())
 		for i := range out {
 			out[i] = redact(v.Index(i), *s.Elem)
 		}
 		return out
-	case KindSection:
+	case strictyaml.KindSection:
 		out := yaml.MapSlice{}
 		for _, f := range s.Fields {
 			if !applies(v.Interface(), f.Key) {
@@ -59,11 +56,11 @@ func redact(v reflect.Value, s Shape) any {
 			out = append(out, redactField(v.FieldByName(f.Field), f)...)
 		}
 		if s.Rest != "" {
-			out = append(out, v.FieldByName("Section").Interface().(Section).redacted()...)
+			out = append(out, v.FieldByName("Section").Interface().(strictyaml.Section).Redacted()...)
 		}
 		return out
-	case KindFree:
-		return map[string]any(v.Interface().(Values))
+	case strictyaml.KindFree:
+		return map[string]any(v.Interface().(strictyaml.Values))
 	}
 	return v.Interface()
 }
@@ -84,10 +81,10 @@ func applies(section any, key string) bool {
 
 // redactField writes one key, under the name of its source when it is a secret, and nothing for
 // what is not set and has no default.
-func redactField(v reflect.Value, f Shape) yaml.MapSlice {
-	if f.Kind == KindSecret {
-		s := v.Interface().(Secret)
-		for suffix, source := range sourceWords {
+func redactField(v reflect.Value, f strictyaml.Shape) yaml.MapSlice {
+	if f.Kind == strictyaml.KindSecret {
+		s := v.Interface().(strictyaml.Secret)
+		for suffix, source := range strictyaml.SourceWords {
 			if where, ok := strings.CutPrefix(s.Source(), source); ok {
 				return yaml.MapSlice{{Key: f.Key + suffix, Value: where}}
 			}
@@ -95,48 +92,39 @@ func redactField(v reflect.Value, f Shape) yaml.MapSlice {
 		if !s.IsSet() {
 			return nil
 		}
-		return yaml.MapSlice{{Key: f.Key, Value: masked}}
+		return yaml.MapSlice{{Key: f.Key, Value: strictyaml.Masked}}
 	}
-	unset := v.IsZero() && f.Default == "" && f.Kind != KindSection
-	if unset || v.Kind() == reflect.Pointer && v.IsNil() || f.Kind == KindList && v.Len() == 0 {
+	unset := v.IsZero() && f.Default == "" && f.Kind != strictyaml.KindSection
+	if unset || v.Kind() == reflect.Pointer && v.IsNil() || f.Kind == strictyaml.KindList && v.Len() == 0 {
 		return nil
 	}
 	return yaml.MapSlice{{Key: f.Key, Value: redact(v, f)}}
 }
 
-// redacted is a section without anything that may be a secret.
-func (s Section) redacted() yaml.MapSlice {
-	out := yaml.MapSlice{}
-	if s.node == nil {
-		return out
-	}
-	for _, e := range s.node.entries {
-		if _, ok := s.rest[e.key]; ok {
-			out = append(out, yaml.MapItem{Key: e.key, Value: e.value.redacted(e.key)})
+// walk shows every value of the configuration to visit, from the outside in. What is inside of a
+// value is visited only when visit says so.
+func (c *Config) walk(visit func(v any) bool) {
+	var into func(v reflect.Value)
+	into = func(v reflect.Value) {
+		if !visit(v.Interface()) {
+			return
+		}
+		switch v.Kind() {
+		case reflect.Pointer, reflect.Interface:
+			if !v.IsNil() {
+				into(v.Elem())
+			}
+		case reflect.Slice:
+			for i := range v.Len() {
+				into(v.Index(i))
+			}
+		case reflect.Struct:
+			for i := range v.NumField() {
+				if v.Type().Field(i).IsExported() {
+					into(v.Field(i))
+				}
+			}
 		}
 	}
-	return out
-}
-
-func (n *node) redacted(key string) any {
-	switch n.kind {
-	case text, integer, decimal:
-		if slices.ContainsFunc(twins, func(t string) bool { return strings.HasSuffix(key, t) }) {
-			return n.text()
-		}
-		return hidden
-	case list:
-		out := make([]any, len(n.items))
-		for i, v := range n.items {
-			out[i] = v.redacted(key)
-		}
-		return out
-	case mapping:
-		out := yaml.MapSlice{}
-		for _, e := range n.entries {
-			out = append(out, yaml.MapItem{Key: e.key, Value: e.value.redacted(e.key)})
-		}
-		return out
-	}
-	return n.any()
+	into(reflect.ValueOf(*c))
 }

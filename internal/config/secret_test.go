@@ -16,15 +16,17 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 // outside is somebody else's struct: fmt reads its unexported fields without asking Secret.
 type outside struct {
-	Public  Secret
-	private Secret
-	Pointer *Secret
-	List    []Secret
-	Map     map[string]Secret
+	Public  strictyaml.Secret
+	private strictyaml.Secret
+	Pointer *strictyaml.Secret
+	List    []strictyaml.Secret
+	Map     map[string]strictyaml.Secret
 }
 
 func zapped(t *testing.T, encoder zapcore.Encoder, fields ...zap.Field) string {
@@ -69,26 +71,26 @@ func printed(t *testing.T, v any) map[string]string {
 }
 
 func TestSecretPrintsAsSecret(t *testing.T) {
-	s := NewSecret(canary)
+	s := strictyaml.NewSecret(canary)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		require.Equal(t, "<secret>", fmt.Sprintf(verb, s), verb)
 	}
-	b, err := json.Marshal(map[string]Secret{"dsn": s})
+	b, err := json.Marshal(map[string]strictyaml.Secret{"dsn": s})
 	require.NoError(t, err)
 	require.JSONEq(t, `{"dsn": "<secret>"}`, string(b))
-	y, err := yaml.Marshal(map[string]Secret{"dsn": s})
+	y, err := yaml.Marshal(map[string]strictyaml.Secret{"dsn": s})
 	require.NoError(t, err)
 	require.Equal(t, "dsn: <secret>\n", string(y))
 	require.Contains(t, zapped(t, zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zap.Any("dsn", s)), `"dsn":"<secret>"`)
 }
 
 func TestSecretLeaksInNoWayOfPrinting(t *testing.T) {
-	s := NewSecret(canary)
+	s := strictyaml.NewSecret(canary)
 	values := map[string]any{
 		"the secret itself":            s,
 		"a pointer to it":              &s,
-		"a struct that has it":         outside{s, s, &s, []Secret{s}, map[string]Secret{"k": s}},
-		"a pointer to that struct":     &outside{s, s, &s, []Secret{s}, map[string]Secret{"k": s}},
+		"a struct that has it":         outside{s, s, &s, []strictyaml.Secret{s}, map[string]strictyaml.Secret{"k": s}},
+		"a pointer to that struct":     &outside{s, s, &s, []strictyaml.Secret{s}, map[string]strictyaml.Secret{"k": s}},
 		"a list of such structs":       []outside{{private: s}},
 		"an interface that holds it":   []any{s, &s},
 		"a target with its connection": Target{Postgres: &Postgres{DSN: s}, Own: &programKeys{Env: []Variable{{"A", s}}}},
@@ -102,13 +104,13 @@ func TestSecretLeaksInNoWayOfPrinting(t *testing.T) {
 }
 
 func TestRevealIsTheWayOut(t *testing.T) {
-	s := NewSecret(canary)
+	s := strictyaml.NewSecret(canary)
 	require.Equal(t, canary, s.Reveal())
 	require.True(t, s.IsSet())
-	require.True(t, s.Equal(NewSecret(canary)))
-	require.False(t, s.Equal(NewSecret("other")))
+	require.True(t, s.Equal(strictyaml.NewSecret(canary)))
+	require.False(t, s.Equal(strictyaml.NewSecret("other")))
 
-	var none Secret
+	var none strictyaml.Secret
 	require.Empty(t, none.Reveal())
 	require.False(t, none.IsSet())
 	require.Empty(t, none.String(), "an unset secret shows that it is not set")
@@ -177,7 +179,7 @@ func TestNoMistakeShowsTheSecret(t *testing.T) {
 			text := strings.Replace(secretive, change[0], change[1], 1)
 			require.NotEqual(t, secretive, text)
 			_, err := Parse("secretive.yaml", []byte(text), known())
-			pe, ok := errors.AsType[*ProblemsError](err)
+			pe, ok := errors.AsType[*strictyaml.ProblemsError](err)
 			require.True(t, ok, "want problems, got %v", err)
 			shown := err.Error() + lines(pe.Warnings) + fmt.Sprintf("%+v %#v", pe, pe)
 			if what == "the secret is a mapping" || what == "a line is missing its colon" {

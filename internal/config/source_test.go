@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -9,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 // database is a configuration whose only target takes the given keys as its connection.
@@ -54,7 +55,7 @@ func TestSecretFileIsJudged(t *testing.T) {
 	calm(t)
 	for name, tt := range map[string]struct{ content, want string }{
 		"an empty file":                {"\n", "is empty"},
-		"a file that is far too large": {strings.Repeat("x", maxSecret+1), "is larger than 64KiB"},
+		"a file that is far too large": {strings.Repeat("x", strictyaml.MaxSecret+1), "is larger than 64KiB"},
 		"a file with binary data":      {"a\x00b", "holds binary data"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,15 +73,6 @@ func TestSecretFileThatEverybodyCanReadIsARisk(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, c.Warnings, 1)
 	require.Contains(t, c.Warnings[0].String(), "can be read by every user of this host; chmod 0640 "+path)
-}
-
-// TestUnreadableSecretFileSaysHowToMendIt does not open a file, because root may read all.
-func TestUnreadableSecretFileSaysHowToMendIt(t *testing.T) {
-	err := fileError("/etc/recoveryd/dsn", &fs.PathError{Op: "open", Path: "/etc/recoveryd/dsn", Err: fs.ErrPermission})
-	se, ok := errors.AsType[*sourceError](err)
-	require.True(t, ok)
-	require.Equal(t, "secret file /etc/recoveryd/dsn cannot be read: permission denied", se.what)
-	require.Equal(t, "let recoveryd read it: chgrp recoveryd /etc/recoveryd/dsn && chmod 0640 /etc/recoveryd/dsn", se.hint)
 }
 
 func TestMissingCredentialNamesTheUnitSetting(t *testing.T) {

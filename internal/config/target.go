@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
+)
 
 // The kinds of target.
 const (
@@ -20,9 +24,9 @@ type Target struct {
 	Platform string `yaml:"platform" shown:"the platform whose keys the target has, none when external is true"`
 	// Given are the keys of platforms as they stand in the file. Own are those of the target's platform: a pointer
 	// to the struct that the platform has given to [Known], nil for none. Object is what the platform calls it.
-	Given  own    `yaml:"@own"`
-	Own    any    `yaml:"-"`
-	Object string `yaml:"-"`
+	Given  strictyaml.Owned `yaml:"@own"`
+	Own    any              `yaml:"-"`
+	Object string           `yaml:"-"`
 	// It runs on another host: recoveryd names it as the culprit, and never acts on it.
 	External bool `yaml:"external" default:"false"`
 	// Targets that it needs in order to work. When one of them fails there is one incident, for
@@ -85,7 +89,7 @@ type Variable struct {
 	// Name of the variable.
 	Name string `yaml:"name" form:"env" want:"required"`
 	// Its value.
-	Value Secret `yaml:"value" want:"required" literal:"fine"`
+	Value strictyaml.Secret `yaml:"value" want:"required" literal:"fine"`
 }
 
 // Pool is what is known about the connection pool of a service.
@@ -138,9 +142,9 @@ type Pool struct {
 type Memory struct {
 	// Memory that the target may use, when its unit has no MemoryMax= of its own. 0: no limit is
 	// known.
-	Limit Size `yaml:"limit" default:"0"`
+	Limit strictyaml.Size `yaml:"limit" default:"0"`
 	// MemoryMax of the unit is never raised above this. 0: it is never raised.
-	Cap Size `yaml:"cap" default:"0"`
+	Cap strictyaml.Size `yaml:"cap" default:"0"`
 	// How much the limit is raised at one time.
 	Factor float64 `yaml:"factor" default:"1.5" want:"above=1,max=10" unit:"factor"`
 	// Time after which a raised MemoryMax goes back, when what is used has fitted below high of the
@@ -150,4 +154,34 @@ type Memory struct {
 	Full float64 `yaml:"full" default:"0.95" want:"above=0,max=1" unit:"share"`
 	// Share of the limit in use from which on the target counts as degraded.
 	High float64 `yaml:"high" default:"0.8" want:"above=0,max=1" unit:"share"`
+}
+
+// Heartbeat tells a dead-man service outside of this host that recoveryd works.
+type Heartbeat struct {
+	// Address that is called, of any dead-man service (Healthchecks, Dead Man's Snitch, Cronitor, an
+	// Uptime Kuma of your own). It is called only when every target was looked at in time, the journal
+	// can be written and some channel can tell people; when the calls stop, the service tells people.
+	// Whoever knows the address can keep the service quiet. Empty: nobody outside notices a dead daemon.
+	URL strictyaml.Secret `yaml:"url"`
+	// Time between two calls. The service should wait for three before it tells people.
+	Interval time.Duration `yaml:"interval" default:"1m" want:"min=1s,max=1d"`
+	// Regular expression that the body of an answer must match, beside a status of 2xx: a service may
+	// answer 200 to an address that it does not know. Empty: the words of Healthchecks ("OK", and not
+	// "OK (not found)"), Uptime Kuma ({"ok":true}), Dead Man's Snitch ("Got it, thanks!"), Cronitor,
+	// Better Stack, Opsgenie, PagerTree and the like. A web page is never an acceptance.
+	Accept string `yaml:"accept"`
+	// HTTP method of the call, of which HEAD has no answer to judge. With POST the body is one line about what is watched.
+	Method string `yaml:"method" enum:"GET|HEAD|POST" default:"GET"`
+	// Time after which a call is given up. It holds nothing else up.
+	Timeout time.Duration `yaml:"timeout" default:"10s" want:"min=100ms,max=1m"`
+}
+
+// Canary is a marked test incident that proves, again and again, that people can be told.
+type Canary struct {
+	// Time between two canaries. Each is written to the journal, sent through the outbox and the
+	// notifiers as a page of low severity marked as a test, and taken back when every channel has
+	// accepted it. A channel that does not is reported through others. 0s: none.
+	Every time.Duration `yaml:"every" default:"0s" want:"max=30d"`
+	// Notifiers that it is sent through.
+	Channels []string `yaml:"channels" want:"nonempty" shown:"every notifier that is not public (statuspage)"`
 }

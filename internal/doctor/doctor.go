@@ -18,6 +18,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/setup"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 // Status is what one look came to.
@@ -62,9 +63,9 @@ type Options struct {
 	Config     *config.Config // without its secrets when Load failed with them
 	LoadError  error          // why the secrets could not be had; nil when Config has them
 	Wanted     setup.Wanted
-	Warnings   []config.Problem // what is legal but risky in it
-	Peers      []setup.Peer     // whom recoveryd talks to by this configuration
-	Parts      func() error     // builds what the configuration names (notifiers, rules) and throws it away
+	Warnings   []strictyaml.Problem // what is legal but risky in it
+	Peers      []setup.Peer         // whom recoveryd talks to by this configuration
+	Parts      func() error         // builds what the configuration names (notifiers, rules) and throws it away
 	// Instead asks the MCP servers and says what targets are judged by whose server has no such health resource; may be nil.
 	Instead func(context.Context) map[string]string
 	AsRoot  bool // Outside looks too: leave to it what only root can tell
@@ -129,14 +130,14 @@ func (o Options) needs(unit string) []string {
 // configuration: the file, its secrets, and what it names.
 func (o Options) configuration(n *notes) {
 	if o.LoadError != nil {
-		for _, p := range config.Problems(o.LoadError) {
+		for _, p := range strictyaml.Problems(o.LoadError) {
 			n.add("configuration", p.Path, Fail, p.Hint, "%s", p.What)
 		}
 	} else {
 		p := o.Config.Places()
 		n.ok("configuration", o.ConfigFile, "can be read, with %d secret files and %d credentials", len(p.Secrets), len(p.Credentials))
 		err := o.Parts()
-		list := config.Problems(err)
+		list := strictyaml.Problems(err)
 		for _, p := range list { // a notifier reads its own secrets
 			n.add("configuration", p.Path, Fail, p.Hint, "%s", p.What)
 		}

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 // comments holds the comment of each struct field, by "package.Struct.Field".
@@ -57,10 +57,10 @@ func (c comments) add(prefix string, spec *ast.TypeSpec) {
 }
 
 // of returns the comment of a key.
-func (c comments) of(s config.Shape) string { return c[s.Type+"."+s.Field] }
+func (c comments) of(s strictyaml.Shape) string { return c[s.Type+"."+s.Field] }
 
 // complete reports keys without a comment.
-func (c comments) complete(s config.Shape) error {
+func (c comments) complete(s strictyaml.Shape) error {
 	var errs []error
 	for _, f := range s.Fields {
 		if c.of(f) == "" {

@@ -17,6 +17,7 @@ import (
 	"slices"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
 	platforms "github.com/recoveryd/recoveryd/pkg/platform/builtin"
 )
@@ -60,7 +61,7 @@ func render(dir string) (map[string][]byte, error) {
 		return nil, err
 	}
 	for _, name := range types() {
-		if err := texts.complete(config.KeysOf(builtin.Configs()[name])); err != nil {
+		if err := texts.complete(strictyaml.KeysOf(builtin.Configs()[name])); err != nil {
 			return nil, err
 		}
 	}

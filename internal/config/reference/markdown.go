@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
 )
 
@@ -54,33 +54,33 @@ it stands. No secret is ever logged, shown or exported; ` + "`recoveryd validate
 `
 
 // markdown renders the reference: one table for each section, in the order of the file.
-func markdown(root config.Shape, texts comments) []byte {
+func markdown(root strictyaml.Shape, texts comments) []byte {
 	var b strings.Builder
 	b.WriteString(head)
 	section(&b, root, "", "Top level", texts)
 	for _, name := range types() {
-		notifier(&b, config.KeysOf(builtin.Configs()[name]), name, texts)
+		notifier(&b, strictyaml.KeysOf(builtin.Configs()[name]), name, texts)
 	}
 	return []byte(b.String())
 }
 
 // notifier lists the keys of a type of notifier in one table, with those of its parts.
-func notifier(b *strings.Builder, s config.Shape, name string, texts comments) {
+func notifier(b *strings.Builder, s strictyaml.Shape, name string, texts comments) {
 	fmt.Fprintf(b, "## Notifier of type `%s`\n\nThese keys stand in an item of [`notifiers`](#notifiers) beside `name` and `type: %s`. Every key that takes text may end in `_file`, `_env` or `_credential`, as a [secret](#secrets) may.\n\n", name, name)
 	b.WriteString("| Key | Type | Default | Effect | Example |\n|---|---|---|---|---|\n")
-	var rows func(s config.Shape, at string)
-	rows = func(s config.Shape, at string) {
+	var rows func(s strictyaml.Shape, at string)
+	rows = func(s strictyaml.Shape, at string) {
 		for _, f := range s.Fields {
 			sub, here := f, at+f.Key
-			if f.Kind == config.KindList {
+			if f.Kind == strictyaml.KindList {
 				sub, here = *f.Elem, here+"[]"
 			}
-			nested := sub.Kind == config.KindSection
+			nested := sub.Kind == strictyaml.KindSection
 			kind := typeOf(f, "")
 			switch {
 			case f.Hidden:
 				kind = "[secret](#secrets)"
-			case nested && f.Kind == config.KindList:
+			case nested && f.Kind == strictyaml.KindList:
 				kind = "list of sections"
 			case nested:
 				kind = "section"
@@ -102,7 +102,7 @@ func notifier(b *strings.Builder, s config.Shape, name string, texts comments) {
 	b.WriteString("\n")
 }
 
-func section(b *strings.Builder, s config.Shape, path, title string, texts comments) {
+func section(b *strings.Builder, s strictyaml.Shape, path, title string, texts comments) {
 	fmt.Fprintf(b, "## %s\n\n", title)
 	if path != "" {
 		if text := texts.of(s); text != "" {
@@ -117,34 +117,34 @@ func section(b *strings.Builder, s config.Shape, path, title string, texts comme
 	for _, f := range s.Fields {
 		here := strings.TrimPrefix(path+"."+f.Key, ".")
 		sub := f
-		if f.Kind == config.KindList {
+		if f.Kind == strictyaml.KindList {
 			here += "[]"
 			sub = *f.Elem
 			sub.Type, sub.Field = f.Type, f.Field // the comment of the list is that of its section
 		}
-		if sub.Kind == config.KindSection {
+		if sub.Kind == strictyaml.KindSection {
 			section(b, sub, here, "`"+here+"`", texts)
 		}
 	}
 }
 
 // typeOf names the type of a key with its words, and links to its section.
-func typeOf(f config.Shape, path string) string {
+func typeOf(f strictyaml.Shape, path string) string {
 	here := strings.TrimPrefix(path+"."+f.Key, ".")
 	switch {
-	case f.Kind == config.KindSection:
+	case f.Kind == strictyaml.KindSection:
 		return fmt.Sprintf("[section](#%s)", anchor(here))
-	case f.Kind == config.KindList && f.Elem.Kind == config.KindSection:
+	case f.Kind == strictyaml.KindList && f.Elem.Kind == strictyaml.KindSection:
 		return fmt.Sprintf("[list of sections](#%s)", anchor(here+"[]"))
-	case f.Kind == config.KindList && len(f.Enum) > 0:
+	case f.Kind == strictyaml.KindList && len(f.Enum) > 0:
 		return "list of " + words(f.Enum)
-	case f.Kind == config.KindList && f.Form != "":
+	case f.Kind == strictyaml.KindList && f.Form != "":
 		return "list of " + f.Form + "s"
-	case f.Kind == config.KindList:
+	case f.Kind == strictyaml.KindList:
 		return "list of " + string(f.Elem.Kind)
-	case f.Kind == config.KindSecret:
+	case f.Kind == strictyaml.KindSecret:
 		return "[secret](#secrets)"
-	case f.Kind == config.KindFree:
+	case f.Kind == strictyaml.KindFree:
 		return "mapping"
 	case len(f.Enum) > 0:
 		return words(f.Enum)
@@ -155,14 +155,14 @@ func typeOf(f config.Shape, path string) string {
 }
 
 // bounds says in which unit a value counts and between which limits it must be.
-func bounds(f config.Shape) string {
+func bounds(f strictyaml.Shape) string {
 	var out []string
 	switch {
 	case f.Unit != "":
 		out = append(out, f.Unit)
-	case f.Kind == config.KindDuration:
+	case f.Kind == strictyaml.KindDuration:
 		out = append(out, "time")
-	case f.Kind == config.KindSize:
+	case f.Kind == strictyaml.KindSize:
 		out = append(out, "bytes")
 	}
 	for _, b := range []struct{ words, value string }{{"at least", f.Min}, {"more than", f.Above}, {"at most", f.Max}} {
@@ -176,7 +176,7 @@ func bounds(f config.Shape) string {
 	return strings.Join(out, ", ")
 }
 
-func defaultOf(f config.Shape) string {
+func defaultOf(f strictyaml.Shape) string {
 	switch {
 	case f.Required:
 		return "**required**"
@@ -184,7 +184,7 @@ func defaultOf(f config.Shape) string {
 		return "`" + f.Default + "`"
 	case f.Shown != "":
 		return cell(f.Shown)
-	case f.Kind == config.KindSection && !f.Optional:
+	case f.Kind == strictyaml.KindSection && !f.Optional:
 		return "see there"
 	}
 	return "none"

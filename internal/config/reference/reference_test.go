@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 var update = flag.Bool("update", false, "rewrite the generated files")
@@ -40,17 +41,17 @@ func TestReferenceDescribesEveryKey(t *testing.T) {
 	texts, err := readComments(source)
 	require.NoError(t, err)
 	page := string(markdown(config.Keys(), texts))
-	var check func(s config.Shape, at string)
-	check = func(s config.Shape, at string) {
+	var check func(s strictyaml.Shape, at string)
+	check = func(s strictyaml.Shape, at string) {
 		for _, f := range s.Fields {
 			here := strings.TrimPrefix(at+"."+f.Key, ".")
 			require.Contains(t, page, "| `"+f.Key+"` | ", here)
 			require.Contains(t, page, cell(texts.of(f)), here)
-			if f.Kind == config.KindList && f.Elem.Kind == config.KindSection {
+			if f.Kind == strictyaml.KindList && f.Elem.Kind == strictyaml.KindSection {
 				require.Contains(t, page, "## `"+here+"[]`\n", here)
 				check(*f.Elem, here+"[]")
 			}
-			if f.Kind == config.KindSection {
+			if f.Kind == strictyaml.KindSection {
 				require.Contains(t, page, "## `"+here+"`\n", here)
 				check(f, here)
 			}

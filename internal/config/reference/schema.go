@@ -7,7 +7,7 @@ import (
 
 	"github.com/invopop/jsonschema"
 
-	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
 )
 
@@ -19,7 +19,7 @@ const (
 
 // schemaJSON renders the JSON schema. It says what one key can say; what several keys say
 // together is left to "recoveryd validate".
-func schemaJSON(root config.Shape, texts comments) ([]byte, error) {
+func schemaJSON(root strictyaml.Shape, texts comments) ([]byte, error) {
 	s := schemaOf(root, texts)
 	s.Version = jsonschema.Version
 	s.Title = "recoveryd configuration"
@@ -33,30 +33,30 @@ func schemaJSON(root config.Shape, texts comments) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func schemaOf(f config.Shape, texts comments) *jsonschema.Schema {
+func schemaOf(f strictyaml.Shape, texts comments) *jsonschema.Schema {
 	s := &jsonschema.Schema{Description: texts.of(f)}
 	switch f.Kind {
-	case config.KindSection:
+	case strictyaml.KindSection:
 		sectionSchema(s, f, texts)
 		return s
-	case config.KindList:
+	case strictyaml.KindList:
 		s.Type, s.Items = "array", schemaOf(*f.Elem, texts)
 		if f.NonEmpty {
 			s.MinItems = new(uint64(1))
 		}
 		return s
-	case config.KindTruth:
+	case strictyaml.KindTruth:
 		s.Type = "boolean"
-	case config.KindInteger, config.KindNumber:
-		s.Type = map[config.Kind]string{config.KindInteger: "integer", config.KindNumber: "number"}[f.Kind]
+	case strictyaml.KindInteger, strictyaml.KindNumber:
+		s.Type = map[strictyaml.Kind]string{strictyaml.KindInteger: "integer", strictyaml.KindNumber: "number"}[f.Kind]
 		s.Minimum, s.Maximum, s.ExclusiveMinimum = json.Number(f.Min), json.Number(f.Max), json.Number(f.Above)
-	case config.KindDuration:
+	case strictyaml.KindDuration:
 		s.OneOf = []*jsonschema.Schema{{Type: "string", Pattern: durationPattern}, {Const: 0}}
-	case config.KindSize:
+	case strictyaml.KindSize:
 		s.OneOf = []*jsonschema.Schema{{Type: "string", Pattern: sizePattern}, {Type: "integer", Minimum: "0"}}
-	case config.KindFree:
+	case strictyaml.KindFree:
 		s.Type = "object"
-	case config.KindWords:
+	case strictyaml.KindWords:
 		s.Type, s.AdditionalProperties = "object", schemaOf(*f.Elem, texts)
 	default:
 		s.Type = "string"
@@ -72,12 +72,12 @@ func schemaOf(f config.Shape, texts comments) *jsonschema.Schema {
 }
 
 // notifierSchema lists the types, and for each which keys it has.
-func notifierSchema(s *jsonschema.Schema, own config.Shape, texts comments) {
+func notifierSchema(s *jsonschema.Schema, own strictyaml.Shape, texts comments) {
 	kind, _ := s.Properties.Get("type")
 	for _, name := range types() {
 		kind.Enum = append(kind.Enum, name)
 		keys := &jsonschema.Schema{}
-		shape := config.KeysOf(builtin.Configs()[name])
+		shape := strictyaml.KeysOf(builtin.Configs()[name])
 		sectionSchema(keys, shape, texts)
 		twinned(keys, shape)
 		for _, f := range own.Fields {
@@ -90,24 +90,24 @@ func notifierSchema(s *jsonschema.Schema, own config.Shape, texts comments) {
 }
 
 // twinned adds the other ways in which every text of a notifier may be written.
-func twinned(s *jsonschema.Schema, f config.Shape) {
+func twinned(s *jsonschema.Schema, f strictyaml.Shape) {
 	for _, k := range f.Fields {
 		sub, _ := s.Properties.Get(k.Key)
 		switch {
-		case k.Kind == config.KindText:
-			for _, t := range config.Twins() {
+		case k.Kind == strictyaml.KindText:
+			for _, t := range strictyaml.Twins() {
 				s.Properties.Set(k.Key+t.Suffix, &jsonschema.Schema{Type: "string", Description: k.Key + ", " + t.Text})
 			}
-		case k.Kind == config.KindSection:
+		case k.Kind == strictyaml.KindSection:
 			twinned(sub, k)
-		case k.Kind == config.KindList && k.Elem.Kind == config.KindSection:
+		case k.Kind == strictyaml.KindList && k.Elem.Kind == strictyaml.KindSection:
 			twinned(sub.Items, *k.Elem)
 		}
 	}
 }
 
 // sectionSchema describes a mapping. A secret may be written under any of its names.
-func sectionSchema(s *jsonschema.Schema, f config.Shape, texts comments) {
+func sectionSchema(s *jsonschema.Schema, f strictyaml.Shape, texts comments) {
 	s.Type = "object"
 	s.Properties = jsonschema.NewProperties()
 	if f.Rest == "" {
@@ -116,8 +116,8 @@ func sectionSchema(s *jsonschema.Schema, f config.Shape, texts comments) {
 	for _, k := range f.Fields {
 		s.Properties.Set(k.Key, schemaOf(k, texts))
 		names := []string{k.Key}
-		if k.Kind == config.KindSecret {
-			for _, t := range config.Twins() {
+		if k.Kind == strictyaml.KindSecret {
+			for _, t := range strictyaml.Twins() {
 				s.Properties.Set(k.Key+t.Suffix, &jsonschema.Schema{Type: "string", Description: k.Key + ", " + t.Text})
 				names = append(names, k.Key+t.Suffix)
 			}
@@ -143,15 +143,15 @@ func anyRequired(names []string) []*jsonschema.Schema {
 }
 
 // defaultValue is the default in the type that JSON has for it.
-func defaultValue(f config.Shape) any {
+func defaultValue(f strictyaml.Shape) any {
 	switch {
 	case f.Default == "":
 		return nil
-	case f.Kind == config.KindTruth:
+	case f.Kind == strictyaml.KindTruth:
 		return f.Default == "true"
-	case f.Kind == config.KindInteger, f.Kind == config.KindNumber:
+	case f.Kind == strictyaml.KindInteger, f.Kind == strictyaml.KindNumber:
 		return json.Number(f.Default)
-	case f.Kind == config.KindSize:
+	case f.Kind == strictyaml.KindSize:
 		if n, err := strconv.ParseUint(f.Default, 10, 64); err == nil {
 			return n
 		}

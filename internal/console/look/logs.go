@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recoveryd/recoveryd/internal/app"
-	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/console"
 	"github.com/recoveryd/recoveryd/internal/journal"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
@@ -39,7 +39,7 @@ everything), what was done and what people were told. What recoveryd logs about 
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f := journal.LogFilter{Limit: lines}
 			if since != "" {
-				d, err := config.ParseDuration(since)
+				d, err := strictyaml.ParseDuration(since)
 				if err != nil || d <= 0 {
 					return console.Exit(console.Usage, fmt.Errorf("--since %q is no period (want one such as 30m, 12h or 7d)", since))
 				}

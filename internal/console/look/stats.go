@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recoveryd/recoveryd/internal/app"
-	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/console"
 	"github.com/recoveryd/recoveryd/internal/report"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 // statsCmd reads the journal itself, like incidents and explain.
@@ -22,7 +22,7 @@ The journal keeps closed incidents for 90 days.`,
 		Example: `  recoveryd stats --since 30d`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, err := config.ParseDuration(since)
+			d, err := strictyaml.ParseDuration(since)
 			if err != nil || d <= 0 {
 				return console.Exit(console.Usage, fmt.Errorf("--since %q is no period (want one such as 12h, 30d or 4w)", since))
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/app"
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/console"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 )
 
 func (c *cli) validateCmd() *cobra.Command {
@@ -32,10 +33,10 @@ func (c *cli) validateCmd() *cobra.Command {
 
 // ProblemList is what validate prints with -o json.
 type ProblemList struct {
-	File     string           `json:"file"`
-	Valid    bool             `json:"valid"`
-	Problems []config.Problem `json:"problems"`
-	Warnings []config.Problem `json:"warnings"`
+	File     string               `json:"file"`
+	Valid    bool                 `json:"valid"`
+	Problems []strictyaml.Problem `json:"problems"`
+	Warnings []strictyaml.Problem `json:"warnings"`
 }
 
 func (c *cli) validate(show, noSecrets bool) error {
@@ -45,14 +46,14 @@ func (c *cli) validate(show, noSecrets bool) error {
 	if err == nil {
 		err = app.CheckParts(cfg)
 	}
-	warnings := []config.Problem{}
+	warnings := []strictyaml.Problem{}
 	if cfg != nil {
 		warnings = append(warnings, app.Warnings(cfg, time.Now())...)
-	} else if bad := (*config.ProblemsError)(nil); errors.As(err, &bad) {
+	} else if bad := (*strictyaml.ProblemsError)(nil); errors.As(err, &bad) {
 		warnings = append(warnings, bad.Warnings...) // often why there is an error: a variable that nobody filled in
 	}
 	if c.Output == "json" {
-		out := ProblemList{File: c.Config, Valid: err == nil, Problems: config.Problems(err), Warnings: warnings}
+		out := ProblemList{File: c.Config, Valid: err == nil, Problems: strictyaml.Problems(err), Warnings: warnings}
 		if e := c.JSON(out); e != nil {
 			return e
 		}

@@ -3,6 +3,7 @@ package builtin
 
 import (
 	"github.com/recoveryd/recoveryd/internal/config"
+	"github.com/recoveryd/recoveryd/internal/strictyaml"
 	"github.com/recoveryd/recoveryd/pkg/platform"
 	"github.com/recoveryd/recoveryd/pkg/platform/process"
 	"github.com/recoveryd/recoveryd/pkg/platform/systemd"
@@ -14,9 +15,9 @@ func Drivers() []platform.Driver { return []platform.Driver{systemd.Driver(), pr
 // Keys are what the configuration is told of platforms.
 func Keys(drivers []platform.Driver) (out []config.Platform) {
 	for _, d := range drivers {
-		p := config.Platform{Name: d.Name, Keys: d.Keys, Drills: d.Drills, Forms: map[string]config.Form{}}
+		p := config.Platform{Name: d.Name, Keys: d.Keys, Drills: d.Drills, Forms: map[string]strictyaml.Form{}}
 		for name, f := range d.Forms {
-			p.Forms[name] = config.Form(f)
+			p.Forms[name] = strictyaml.Form(f)
 		}
 		if d.Judge != nil {
 			p.Judge = func(t config.Target, keys any) (string, []config.Wrong) {

@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"encoding"
@@ -11,10 +11,10 @@ import (
 )
 
 // leaf reads one scalar and judges it by its tags.
-func (r *reader) leaf(path string, n *node, s Shape) any {
+func (r *Reader) leaf(path string, n *node, s Shape) any {
 	v, want := s.parse(n)
 	if n.kind == null {
-		r.problem(n.at, Problem{Path: path, What: "has no value", Want: s.describe(), Hint: "give one, or leave the key out"})
+		r.Problem(n.at, Problem{Path: path, What: "has no value", Want: s.describe(), Hint: "give one, or leave the key out"})
 		return nil
 	}
 	if v == nil {
@@ -38,7 +38,7 @@ func (r *reader) leaf(path string, n *node, s Shape) any {
 		if p.Hint == "" && (s.Kind == KindText || s.Kind == KindSecret) && n.kind != list && n.kind != mapping {
 			p.Hint = "put it in quotes"
 		}
-		r.problem(n.at, p)
+		r.Problem(n.at, p)
 		return nil
 	}
 	if p, ok := s.judge(v); !ok {
@@ -49,7 +49,7 @@ func (r *reader) leaf(path string, n *node, s Shape) any {
 		if p.Got == "" {
 			p.Got = r.show(n, s)
 		}
-		r.problem(n.at, p)
+		r.Problem(n.at, p)
 		return nil
 	}
 	if s.Kind == KindText || s.Kind == KindSecret {
@@ -174,7 +174,7 @@ func (s Shape) judgeText(v string) (Problem, bool) {
 				return Problem{}, true
 			}
 		}
-		return Problem{What: "unknown value", Want: oneOf(s.Enum), Hint: didYouMean(v, s.Enum)}, false
+		return Problem{What: "unknown value", Want: OneOf(s.Enum), Hint: DidYouMean(v, s.Enum)}, false
 	case !s.fits(v):
 		return Problem{What: "is not acceptable", Want: s.FormText()}, false
 	}
@@ -198,7 +198,7 @@ func (s Shape) judgeRange(v any) (Problem, bool) {
 	return Problem{}, true
 }
 
-// bound reads a bound in a struct tag, which is written as in the file. A bound that cannot be
+// Bound reads a bound in a struct tag, which is written as in the file. A bound that cannot be
 // read is a mistake in the program; it panics, and every test that loads anything finds it.
 func (s Shape) bound(tag string) float64 {
 	v, want := s.parse(plain(tag))
@@ -228,7 +228,7 @@ func amount(v any) float64 {
 }
 
 // show renders what is written, for a message. What may be a secret is only described.
-func (r *reader) show(n *node, s Shape) string {
+func (r *Reader) show(n *node, s Shape) string {
 	if n.kind == list || n.kind == mapping || n.kind == null {
 		return n.kind.String()
 	}

@@ -1,11 +1,9 @@
-package config
+package strictyaml
 
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
@@ -20,7 +18,7 @@ type Values map[string]any
 type Section struct {
 	file, path string
 	node       *node
-	rest       map[string]*node
+	Rest       map[string]*node
 	resolve    bool
 }
 
@@ -46,13 +44,13 @@ func (s Section) DecodeWarn(into any) ([]Problem, error) {
 		return nil, fmt.Errorf("decode section %s: want a pointer to a struct, got %T", s.path, into)
 	}
 	shape := shapeOf(t.Elem())
-	r := newReader(s.file, shape, s.resolve)
+	r := NewReader(s.file, shape, s.resolve)
 	r.foreign = true
 	n := &node{kind: mapping}
 	if s.node != nil {
 		n.at = s.node.at
 		for _, e := range s.node.entries {
-			if _, ok := s.rest[e.key]; ok {
+			if _, ok := s.Rest[e.key]; ok {
 				n.entries = append(n.entries, e)
 			}
 		}
@@ -64,21 +62,21 @@ func (s Section) DecodeWarn(into any) ([]Problem, error) {
 	if len(r.problems) > 0 {
 		return nil, &ProblemsError{Problems: inOrder(r.problems), Warnings: inOrder(r.warnings)}
 	}
-	if err := fill(values, into); err != nil {
+	if err := Fill(values, into); err != nil {
 		return nil, fmt.Errorf("decode section %s: %w", s.path, err)
 	}
 	return inOrder(r.warnings), nil
 }
 
 // Has reports whether the section has a key, as it is written in the file.
-func (s Section) Has(key string) bool { return s.rest[key] != nil }
+func (s Section) Has(key string) bool { return s.Rest[key] != nil }
 
 // Problem makes a problem with the position of a key of the section, for what its owner finds
 // wrong with it. An unknown or empty key gives the position of the section.
 func (s Section) Problem(key, what string) Problem {
 	p := Problem{File: s.file, Path: s.path, What: what}
 	if s.node != nil {
-		p.Line, p.Col = s.node.at.line, s.node.at.col
+		p.Line, p.Col = s.node.at.Line, s.node.at.Col
 	}
 	name, inside := key, strings.IndexAny(key, ".[") // "to[0]" and "severities.p1" stand in a key of the section
 	if inside > 0 {
@@ -87,13 +85,13 @@ func (s Section) Problem(key, what string) Problem {
 	if key != "" {
 		p.Path = join(s.path, name) + key[len(name):]
 	}
-	for _, suffix := range append([]string{""}, twins...) {
-		if n := s.rest[name+suffix]; n != nil {
+	for _, suffix := range append([]string{""}, TwinEndings...) {
+		if n := s.Rest[name+suffix]; n != nil {
 			var item int
 			if _, err := fmt.Sscanf(key[len(name):], "[%d]", &item); err == nil && item < len(n.items) {
 				n = n.items[item]
 			}
-			p.Line, p.Col = n.at.line, n.at.col
+			p.Line, p.Col = n.at.Line, n.at.Col
 			break
 		}
 	}
@@ -103,8 +101,8 @@ func (s Section) Problem(key, what string) Problem {
 // Unread reports whether the section names secrets that were not looked at ([Known.WithoutSecrets]):
 // then its owner cannot tell what is missing.
 func (s Section) Unread() bool {
-	for key := range s.rest {
-		for _, t := range twins {
+	for key := range s.Rest {
+		for _, t := range TwinEndings {
 			if strings.HasSuffix(key, t) && !s.resolve {
 				return true
 			}
@@ -113,11 +111,11 @@ func (s Section) Unread() bool {
 	return false
 }
 
-// fill sets the fields of a struct from what the reader returned. Unknown keys are refused once
+// Fill sets the fields of a struct from what the reader returned. Unknown keys are refused once
 // more: the reader and the struct must agree.
-func fill(values, into any) error {
+func Fill(values, into any) error {
 	config := mapstructure.DecoderConfig{Result: into}
-	strictly(&config)
+	Strictly(&config)
 	d, err := mapstructure.NewDecoder(&config)
 	if err != nil {
 		return err
@@ -125,8 +123,8 @@ func fill(values, into any) error {
 	return d.Decode(values)
 }
 
-// strictly makes mapstructure take our tags, and nothing that it does not know.
-func strictly(c *mapstructure.DecoderConfig) {
+// Strictly makes mapstructure take our tags, and nothing that it does not know.
+func Strictly(c *mapstructure.DecoderConfig) {
 	c.TagName, c.SquashTagOption = "yaml", "inline"
 	c.ErrorUnused = true
 	c.WeaklyTypedInput = false
@@ -134,12 +132,12 @@ func strictly(c *mapstructure.DecoderConfig) {
 }
 
 // free keeps a mapping that nobody here interprets.
-func (r *reader) free(path string, n *node, s Shape) any {
+func (r *Reader) free(path string, n *node, s Shape) any {
 	if s.goType.Kind() == reflect.Interface {
 		return n.any()
 	}
 	if n.kind != mapping {
-		r.problem(n.at, Problem{Path: path, What: "is of the wrong type", Got: n.kind.String(), Want: mapping.String()})
+		r.Problem(n.at, Problem{Path: path, What: "is of the wrong type", Got: n.kind.String(), Want: mapping.String()})
 		return nil
 	}
 	r.distinct(path, n)
@@ -147,7 +145,7 @@ func (r *reader) free(path string, n *node, s Shape) any {
 }
 
 // distinct reports keys that are given twice, however deep.
-func (r *reader) distinct(path string, n *node) {
+func (r *Reader) distinct(path string, n *node) {
 	for _, v := range n.items {
 		r.distinct(path, v)
 	}
@@ -182,30 +180,4 @@ func (n *node) any() any {
 		return out
 	}
 	return nil
-}
-
-// URLs lists every text in the section that is a URL with a host, whatever its key. Secrets that are kept
-// elsewhere are not read for it.
-func (s Section) URLs() (out []string) {
-	var into func(n *node)
-	into = func(n *node) {
-		switch n.kind {
-		case text:
-			if u, err := url.Parse(n.text()); err == nil && u.Scheme != "" && u.Hostname() != "" {
-				out = append(out, n.text())
-			}
-		case list:
-			for _, item := range n.items {
-				into(item)
-			}
-		case mapping:
-			for _, e := range n.entries {
-				into(e.value)
-			}
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(s.rest)) {
-		into(s.rest[key])
-	}
-	return out
 }

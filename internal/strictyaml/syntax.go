@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"bytes"
@@ -22,18 +22,18 @@ const MaxSize = 1 << 20
 // 5,000 targets stay below it.
 const maxTokens = 250_000
 
-// maxKeys bounds the keys of one mapping, with which the time of the parser grows quadratically: at this bound
+// MaxKeys bounds the keys of one mapping, with which the time of the parser grows quadratically: at this bound
 // it takes some two seconds.
-const maxKeys = 10_000
+const MaxKeys = 10_000
 
 // parseTree turns the text into a tree, or reports why it cannot. It returns nil after a report.
-func parseTree(data []byte, report func(place, string, string)) (root *node) {
+func parseTree(data []byte, report func(Place, string, string)) (root *node) {
 	if !readable(data, report) {
 		return nil
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	failed := false
-	tell := func(at place, what, hint string) {
+	tell := func(at Place, what, hint string) {
 		failed = true
 		report(at, what, hint)
 	}
@@ -41,7 +41,7 @@ func parseTree(data []byte, report func(place, string, string)) (root *node) {
 	// a file that cannot be read and not a daemon that cannot be started or reloaded.
 	defer func() {
 		if r := recover(); r != nil {
-			report(place{1, 1}, "is not YAML that can be read", "validate it with another YAML tool to find the place")
+			report(Place{1, 1}, "is not YAML that can be read", "validate it with another YAML tool to find the place")
 			root = nil
 		}
 	}()
@@ -70,7 +70,7 @@ func parseTree(data []byte, report func(place, string, string)) (root *node) {
 }
 
 // document returns the body of the only document of the file.
-func document(file *ast.File, report func(place, string, string)) ast.Node {
+func document(file *ast.File, report func(Place, string, string)) ast.Node {
 	var body ast.Node
 	for _, d := range file.Docs {
 		switch {
@@ -83,15 +83,15 @@ func document(file *ast.File, report func(place, string, string)) ast.Node {
 		}
 	}
 	if body == nil {
-		report(place{1, 1}, "the file is empty", "start with: version: 1")
+		report(Place{1, 1}, "the file is empty", "start with: version: 1")
 	}
 	return body
 }
 
 // readable reports whether the bytes can be text: small enough, UTF-8, no control characters.
-func readable(data []byte, report func(place, string, string)) bool {
+func readable(data []byte, report func(Place, string, string)) bool {
 	if len(data) > MaxSize {
-		report(place{1, 1}, fmt.Sprintf("the file is too large (got %s, want at most %s)", Size(len(data)), Size(MaxSize)), "is this the right file?")
+		report(Place{1, 1}, fmt.Sprintf("the file is too large (got %s, want at most %s)", Size(len(data)), Size(MaxSize)), "is this the right file?")
 		return false
 	}
 	line, col := 1, 1
@@ -103,10 +103,10 @@ func readable(data []byte, report func(place, string, string)) bool {
 			if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
 				hint = "it is UTF-16, as some editors of Windows save; save it as UTF-8, or: iconv -f UTF-16 -t UTF-8"
 			}
-			report(place{line, col}, fmt.Sprintf("not UTF-8 (got byte 0x%02x)", rest[0]), hint)
+			report(Place{line, col}, fmt.Sprintf("not UTF-8 (got byte 0x%02x)", rest[0]), hint)
 			return false
 		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f:
-			report(place{line, col}, fmt.Sprintf("control character 0x%02x", r), "remove it")
+			report(Place{line, col}, fmt.Sprintf("control character 0x%02x", r), "remove it")
 			return false
 		case r == '\n':
 			line, col = line+1, 0
@@ -118,9 +118,9 @@ func readable(data []byte, report func(place, string, string)) bool {
 }
 
 // bounded refuses what would take the parser too long or too deep.
-func bounded(tokens token.Tokens, report func(place, string, string)) bool {
+func bounded(tokens token.Tokens, report func(Place, string, string)) bool {
 	if len(tokens) > maxTokens {
-		report(place{1, 1}, fmt.Sprintf("the file has too many words (got %d, want at most %d)", len(tokens), maxTokens), "is this the right file?")
+		report(Place{1, 1}, fmt.Sprintf("the file has too many words (got %d, want at most %d)", len(tokens), maxTokens), "is this the right file?")
 		return false
 	}
 	flow, line, onLine := 0, 0, 0
@@ -139,8 +139,8 @@ func bounded(tokens token.Tokens, report func(place, string, string)) bool {
 			if flow == 0 {
 				closeAfter(keys, at[1])
 			}
-			if keys[at]++; keys[at] > maxKeys {
-				report(place{max(1, t.Position.Line), max(1, t.Position.Column)}, fmt.Sprintf("a mapping has more than %d keys", maxKeys), "is this the right file?")
+			if keys[at]++; keys[at] > MaxKeys {
+				report(Place{max(1, t.Position.Line), max(1, t.Position.Column)}, fmt.Sprintf("a mapping has more than %d keys", MaxKeys), "is this the right file?")
 				return false
 			}
 		}
@@ -156,7 +156,7 @@ func bounded(tokens token.Tokens, report func(place, string, string)) bool {
 			onLine++
 		}
 		if flow > maxDepth || onLine > maxDepth {
-			report(place{max(1, t.Position.Line), max(1, t.Position.Column)}, "nested too deeply", "")
+			report(Place{max(1, t.Position.Line), max(1, t.Position.Column)}, "nested too deeply", "")
 			return false
 		}
 	}
@@ -174,12 +174,12 @@ func closeAfter(keys map[[2]int]int, column int) {
 
 // syntaxError reports the parser's complaint, or every tab in an indentation and every space that cannot be
 // seen outside of quotes, which are the usual causes that the parser names badly.
-func syntaxError(data []byte, err error, report func(place, string, string)) {
+func syntaxError(data []byte, err error, report func(Place, string, string)) {
 	named := false
 	for i, line := range strings.Split(string(data), "\n") {
 		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 		if c := strings.IndexByte(indent, '\t'); c >= 0 && strings.TrimSpace(line) != "" {
-			report(place{i + 1, c + 1}, "a tab in the indentation", "indent with spaces")
+			report(Place{i + 1, c + 1}, "a tab in the indentation", "indent with spaces")
 			named = true
 		}
 		for c, r := range []rune(line) {
@@ -187,7 +187,7 @@ func syntaxError(data []byte, err error, report func(place, string, string)) {
 				break // a comment or a text may hold anything
 			}
 			if name := unseenName(r); name != "" {
-				report(place{i + 1, c + 1}, name+" stands here, which cannot be seen", "replace it by a plain space")
+				report(Place{i + 1, c + 1}, name+" stands here, which cannot be seen", "replace it by a plain space")
 				named = true
 				break
 			}
@@ -198,12 +198,12 @@ func syntaxError(data []byte, err error, report func(place, string, string)) {
 	}
 	var ye yaml.Error
 	if !errors.As(err, &ye) {
-		report(place{1, 1}, "not valid YAML", "")
+		report(Place{1, 1}, "not valid YAML", "")
 		return
 	}
-	where := place{1, 1}
+	where := Place{1, 1}
 	if t := ye.GetToken(); t != nil && t.Position != nil {
-		where = place{max(1, t.Position.Line), max(1, t.Position.Column)}
+		where = Place{max(1, t.Position.Line), max(1, t.Position.Column)}
 	}
 	what, hint := plainWords(ye.GetMessage())
 	report(where, "not valid YAML: "+what, hint)

@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"fmt"
@@ -25,13 +25,13 @@ var words = [...]string{"nothing", "true or false", "a number", "a number", "tex
 
 func (k kind) String() string { return words[k] }
 
-// place is a position in the file; the zero value is "no position".
-type place struct{ line, col int }
+// Place is a position in the file; the zero value is "no position".
+type Place struct{ Line, Col int }
 
 // node is one value of the file with its position. Anchors, aliases and merge keys are resolved.
 type node struct {
 	kind    kind
-	at      place
+	at      Place
 	scalar  *value // nil for lists and mappings
 	items   []*node
 	entries []entry
@@ -55,7 +55,7 @@ func (n *node) text() string {
 // entry is one key of a mapping. Keys may repeat; the reader reports that.
 type entry struct {
 	key    string
-	at     place
+	at     Place
 	value  *node
 	merged bool // came by "<<" and yields to a key written here
 }
@@ -72,12 +72,12 @@ type planter struct {
 	anchors map[string]ast.Node
 	open    map[string]bool // anchors being resolved now: an alias to one of them is endless
 	values  int
-	report  func(place, string, string)
+	report  func(Place, string, string)
 	stop    bool
 }
 
 // at is where a node begins. The parser gives the colon for a mapping; we want its first key.
-func at(n ast.Node) place {
+func at(n ast.Node) Place {
 	switch m := n.(type) {
 	case *ast.MappingNode:
 		if len(m.Values) > 0 && !m.IsFlowStyle {
@@ -87,15 +87,15 @@ func at(n ast.Node) place {
 		return at(m.Key)
 	}
 	if t := n.GetToken(); t != nil && t.Position != nil {
-		return place{max(1, t.Position.Line), max(1, t.Position.Column)}
+		return Place{max(1, t.Position.Line), max(1, t.Position.Column)}
 	}
-	return place{1, 1}
+	return Place{1, 1}
 }
 
 // plant returns the node for n, or a null node after reporting why there is none.
 func (p *planter) plant(n ast.Node, depth int) *node {
 	if n == nil {
-		return &node{at: place{1, 1}}
+		return &node{at: Place{1, 1}}
 	}
 	out := &node{at: at(n)}
 	if p.values++; p.stop || p.values > maxValues || depth > maxDepth {

@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"net"
@@ -27,6 +27,7 @@ var (
 const maxName = 63
 
 func isName(s string) bool { return len(s) <= maxName && nameForm.MatchString(s) }
+
 func isWord(s string) bool { return utf8.RuneCountInString(s) <= maxName && wordForm.MatchString(s) }
 
 // formWants says what a text of each form looks like. The form is named in the struct tag "form".
@@ -47,8 +48,8 @@ var formWants = map[string]string{
 	"moment":   `a time of day such as "02:30", or a moment such as "2026-12-24 22:00"`,
 }
 
-// fits reports whether a text has the form. An unknown form fits nothing, which a test would see.
-func fits(form, s string) bool {
+// Fits reports whether a text has the form. An unknown form fits nothing, which a test would see.
+func Fits(form, s string) bool {
 	switch {
 	case form == "":
 		return true
@@ -63,7 +64,7 @@ func fits(form, s string) bool {
 	case "path":
 		return isPath(s)
 	case "url":
-		return isURL(s)
+		return IsURL(s)
 	case "address":
 		return isAddress(s, 1)
 	case "label":
@@ -86,7 +87,7 @@ func fits(form, s string) bool {
 		_, err := time.LoadLocation(s)
 		return err == nil && s != ""
 	case "moment":
-		_, err := parseMoment(s)
+		_, err := ParseMoment(s)
 		return err == nil
 	}
 	return false
@@ -96,7 +97,7 @@ func isPath(s string) bool {
 	return filepath.IsAbs(s) && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
-func isURL(s string) bool {
+func IsURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && (u.Port() == "" || isPort(u.Port(), 1))
 }
@@ -111,18 +112,30 @@ func isPort(s string, lowest int) bool {
 	return err == nil && n >= lowest && n <= 65535
 }
 
+// FormText says in words what a text of that form looks like.
+func FormText(form string) string { return formWants[form] }
+
 // FormText says in words what the text of a key looks like; "" = it has no form.
 func (s Shape) FormText() string {
-	if s.own != nil {
-		return s.own.Want
+	if s.Owned != nil {
+		return s.Owned.Want
 	}
 	return formWants[s.Form]
 }
 
 // fits reports whether a text has the form of the key.
 func (s Shape) fits(v string) bool {
-	if s.own != nil {
-		return v == strings.TrimSpace(v) && s.own.Fits(v)
+	if s.Owned != nil {
+		return v == strings.TrimSpace(v) && s.Owned.Fits(v)
 	}
-	return fits(s.Form, v)
+	return Fits(s.Form, v)
 }
+
+// Form is one form of text.
+type Form struct {
+	Want string              // what it looks like: "a systemd unit such as codebase-mcp.service"
+	Fits func(string) bool   // whether a text has it
+	Cure func(string) string // what to write instead of one that has not, or ""; nil: nothing is known
+}
+
+func Weekdays() []string { return []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"} }

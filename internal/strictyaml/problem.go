@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"cmp"
@@ -86,12 +86,6 @@ func Join(errs ...error) error {
 	all.Problems = inOrder(all.Problems)
 	all.Warnings = inOrder(all.Warnings)
 	return &all
-}
-
-// ProblemAt is a problem, or a warning, of what stands at a path, for those who find it later than [Load].
-func (c *Config) ProblemAt(path, what, hint string) Problem {
-	at := c.source.place(path)
-	return Problem{File: c.source.file, Line: at.line, Col: at.col, Path: path, What: what, Hint: hint}
 }
 
 // inOrder sorts problems as they stand in the file and drops exact repetitions.

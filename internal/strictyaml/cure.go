@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"fmt"
@@ -37,9 +37,9 @@ func (s Shape) cure(n *node) string {
 		if minutes, err := strconv.Atoi(t); err == nil && minutes < 24*60 {
 			return fmt.Sprintf(`a program has turned the time of day into a number: write "%02d:%02d", in quotes`, minutes/60, minutes%60)
 		}
-	case s.own != nil:
-		if s.own.Cure != nil {
-			return s.own.Cure(t)
+	case s.Owned != nil:
+		if s.Owned.Cure != nil {
+			return s.Owned.Cure(t)
 		}
 	case s.Form == "url" && !strings.Contains(t, "://"):
 		return "begin with http:// or https://"
@@ -64,7 +64,7 @@ var exponent = regexp.MustCompile(`^[+-]?[0-9.]+[eE][+-]?[0-9]+$`)
 
 // daysOf reads days as people write them, for a hint: "Mon-Fri", "Saturday", "weekdays".
 func daysOf(t string) string {
-	all, t := weekdays(), strings.ToLower(strings.TrimSpace(t))
+	all, t := Weekdays(), strings.ToLower(strings.TrimSpace(t))
 	day := func(s string) int {
 		s = strings.TrimSpace(s)
 		return slices.IndexFunc(all, func(d string) bool { return strings.HasPrefix(s, d) })
@@ -125,5 +125,56 @@ func loosely(t string) string {
 	if err != nil {
 		return ""
 	}
-	return writeDuration(d)
+	return WriteDuration(d)
 }
+
+// DidYouMean returns `did you mean "x"?` for the candidate nearest to a misspelt word, or "".
+// Case, hyphens and underscores do not count as differences; otherwise about a third of the letters
+// may differ, at least one.
+func DidYouMean(word string, candidates []string) string {
+	plain := func(s string) string {
+		return strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(s))
+	}
+	w := []rune(plain(word))
+	best, at := "", max(1, (len(w)+1)/3)+1
+	for _, c := range candidates {
+		if d := distance(w, []rune(plain(c)), at); d < at {
+			best, at = c, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %q?", best)
+}
+
+// distance is the number of letters to insert, delete, replace or swap with their neighbour to
+// turn a into b (optimal string alignment). It gives up early, with limit, when the lengths alone
+// differ by that much.
+func distance(a, b []rune, limit int) int {
+	if abs(len(a)-len(b)) >= limit {
+		return limit
+	}
+	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row := make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			change := 1
+			if a[i-1] == b[j-1] {
+				change = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+change)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(b)]
+}
+
+func abs(n int) int { return max(n, -n) }

@@ -1,48 +1,105 @@
-package config
+package strictyaml
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// reader compares the tree of a file with a shape. It collects every problem, remembers where
-// each key stands, and returns the values in Go's types with the defaults filled in. This is the
-// only place where defaults are applied that stand in struct tags.
-type reader struct {
-	file     string
-	root     Shape // for hints: where a misplaced key belongs
-	foreign  bool  // the struct is a notifier's: every text may have twins, and no text is shown
-	resolve  bool  // fetch secrets from where the twins point
-	problems []Problem
-	warnings []Problem
-	broken   map[string]bool // paths that have a problem: the later checks leave them alone
-	source   source
+// Positions knows where in the file each key stands.
+type Positions struct {
+	Digest string // of the text
+	File   string
+	At     map[string]Place
+	items  map[string][]string // path of a list -> paths of its items
 }
 
-func newReader(file string, root Shape, resolve bool) *reader {
-	return &reader{
+// Item is the path of an item of a list, as messages write it: Item("targets", 0) is "targets[codebase-mcp]".
+func (s Positions) Item(list string, i int) string {
+	if items := s.items[list]; i < len(items) {
+		return items[i]
+	}
+	return fmt.Sprintf("%s[%d]", list, i)
+}
+
+// among reports whether a key is given, itself or as the place of a secret.
+func (s Shape) among(given map[string]*node) bool {
+	return given[s.Key] != nil || s.Kind == KindSecret && slices.ContainsFunc(TwinEndings, func(t string) bool { return given[s.Key+t] != nil })
+}
+
+// Reader compares the tree of a file with a shape. It collects every problem, remembers where
+// each key stands, and returns the values in Go's types with the defaults filled in. This is the
+// only place where defaults are applied that stand in struct tags.
+type Reader struct {
+	file      string
+	root      Shape // for hints: where a misplaced key belongs
+	foreign   bool  // the struct is a notifier's: every text may have twins, and no text is shown
+	resolve   bool  // fetch secrets from where the twins point
+	problems  []Problem
+	warnings  []Problem
+	broken    map[string]bool // paths that have a problem: the later checks leave them alone
+	Positions Positions
+}
+
+// NewReader is for one file and the shape of what it holds. With resolve secrets are fetched from where the
+// file says that they are.
+func NewReader(file string, root Shape, resolve bool) *Reader {
+	return &Reader{
 		file: file, root: root, resolve: resolve, broken: map[string]bool{},
-		source: source{file: file, at: map[string]place{}, items: map[string][]string{}},
+		Positions: Positions{File: file, At: map[string]Place{}, items: map[string][]string{}},
 	}
 }
 
 // Shape is that of the whole file.
-func (r *reader) Shape() Shape { return r.root }
+func (r *Reader) Shape() Shape { return r.root }
 
-func (r *reader) problem(at place, p Problem) {
-	p.File, p.Line, p.Col = r.file, at.line, at.col
+// Read parses the text and compares it with the shape: the values of the keys in Go's types, defaults filled in.
+// It returns nil when there is nothing to compare; what is wrong is told by [Reader.Err].
+func (r *Reader) Read(data []byte) map[string]any {
+	tree := parseTree(data, func(at Place, what, hint string) { r.Problem(at, Problem{What: what, Hint: hint}) })
+	if tree == nil {
+		return nil
+	}
+	return r.section("", tree, r.root).(map[string]any)
+}
+
+// Err is everything that was found wrong so far, a *[ProblemsError]; nil when nothing was.
+func (r *Reader) Err() error {
+	if len(r.problems) == 0 {
+		return nil
+	}
+	return &ProblemsError{Problems: inOrder(r.problems), Warnings: inOrder(r.warnings)}
+}
+
+// Risks are the warnings so far, in the order of the file.
+func (r *Reader) Risks() []Problem { return inOrder(r.warnings) }
+
+// Problem adds what is wrong at a place.
+func (r *Reader) Problem(at Place, p Problem) {
+	p.File, p.Line, p.Col = r.file, at.Line, at.Col
 	r.problems = append(r.problems, p)
 	r.broken[p.Path] = true
 }
 
-func (r *reader) warn(at place, p Problem) {
-	p.File, p.Line, p.Col = r.file, at.line, at.col
+// Add takes over a problem that somebody else has found, with its place.
+func (r *Reader) Add(p Problem) { r.problems = append(r.problems, p) }
+
+// AddRisk takes over a warning, once.
+func (r *Reader) AddRisk(w Problem) {
+	if !slices.Contains(r.warnings, w) {
+		r.warnings = append(r.warnings, w)
+	}
+}
+
+// Warn adds what is legal there, and risky.
+func (r *Reader) Warn(at Place, p Problem) {
+	p.File, p.Line, p.Col = r.file, at.Line, at.Col
 	r.warnings = append(r.warnings, p)
 }
 
 // value reads one value. It returns nil after a problem, and for what is not there.
-func (r *reader) value(path string, n *node, s Shape) any {
-	r.source.at[path] = n.at
+func (r *Reader) value(path string, n *node, s Shape) any {
+	r.Positions.At[path] = n.at
 	switch s.Kind {
 	case KindSection:
 		return r.section(path, n, s)
@@ -56,11 +113,11 @@ func (r *reader) value(path string, n *node, s Shape) any {
 	return r.leaf(path, n, s)
 }
 
-// section reads a mapping with known keys. Nothing at all ("pool:" with every key commented out)
+// Section reads a mapping with known keys. Nothing at all ("pool:" with every key commented out)
 // counts as a mapping without keys.
-func (r *reader) section(path string, n *node, s Shape) any {
+func (r *Reader) section(path string, n *node, s Shape) any {
 	if n.kind != mapping && n.kind != null {
-		r.problem(n.at, Problem{Path: path, What: "is of the wrong type", Got: n.kind.String(), Want: mapping.String()})
+		r.Problem(n.at, Problem{Path: path, What: "is of the wrong type", Got: n.kind.String(), Want: mapping.String()})
 		return nil
 	}
 	given := r.entries(path, n)
@@ -75,9 +132,9 @@ func (r *reader) section(path string, n *node, s Shape) any {
 		case f.Owner == "":
 			out[f.Key] = v
 		default:
-			mine, _ := out[ownKeys].(own)
+			mine, _ := out[ownKeys].(Owned)
 			if mine == nil {
-				mine = own{}
+				mine = Owned{}
 				out[ownKeys] = mine
 			}
 			if mine[f.Owner] == nil {
@@ -87,7 +144,7 @@ func (r *reader) section(path string, n *node, s Shape) any {
 		}
 	}
 	if s.Rest != "" {
-		out[s.Rest] = Section{file: r.file, path: path, node: n, rest: given, resolve: r.resolve}
+		out[s.Rest] = Section{file: r.file, path: path, node: n, Rest: given, resolve: r.resolve}
 		return out
 	}
 	r.unknown(path, n, s, given)
@@ -95,7 +152,7 @@ func (r *reader) section(path string, n *node, s Shape) any {
 }
 
 // field reads one key of a section, in whatever way it is written, or takes its default.
-func (r *reader) field(parent string, at place, f, in Shape, given map[string]*node) any {
+func (r *Reader) field(parent string, at Place, f, in Shape, given map[string]*node) any {
 	path := join(parent, f.Key)
 	n, ok := given[f.Key]
 	delete(given, f.Key)
@@ -108,7 +165,7 @@ func (r *reader) field(parent string, at place, f, in Shape, given map[string]*n
 	case ok:
 		return r.value(path, n, f)
 	case f.Required:
-		r.problem(at, Problem{Path: path, What: "is missing", Want: f.describe()})
+		r.Problem(at, Problem{Path: path, What: "is missing", Want: f.describe()})
 		return nil
 	case f.Default != "":
 		return r.fallback(f)
@@ -118,10 +175,10 @@ func (r *reader) field(parent string, at place, f, in Shape, given map[string]*n
 	return nil
 }
 
-// fallback returns the default of a key. It panics when the default in the struct tag is not
+// Fallback returns the default of a key. It panics when the default in the struct tag is not
 // acceptable, which is a mistake in the program and is found by every test that loads anything.
-func (r *reader) fallback(f Shape) any {
-	quiet := newReader("", f, false)
+func (r *Reader) fallback(f Shape) any {
+	quiet := NewReader("", f, false)
 	v := quiet.value("", plain(f.Default), f)
 	if len(quiet.problems) > 0 {
 		panic(fmt.Sprintf("config: default of %s.%s: %s", f.Type, f.Field, quiet.problems[0]))
@@ -131,7 +188,7 @@ func (r *reader) fallback(f Shape) any {
 
 // entries indexes the keys of a mapping and reports those given twice. A merged key yields to
 // one written here; of two merged ones the first counts.
-func (r *reader) entries(path string, n *node) map[string]*node {
+func (r *Reader) entries(path string, n *node) map[string]*node {
 	given := map[string]*node{}
 	first := map[string]entry{}
 	for _, e := range n.entries {
@@ -140,21 +197,21 @@ func (r *reader) entries(path string, n *node) map[string]*node {
 		case !twice, old.merged && !e.merged:
 			first[e.key], given[e.key] = e, e.value
 		case !old.merged && !e.merged:
-			r.problem(e.at, Problem{Path: join(path, e.key), What: "is given twice", Hint: fmt.Sprintf("the first is in line %d", old.at.line)})
+			r.Problem(e.at, Problem{Path: join(path, e.key), What: "is given twice", Hint: fmt.Sprintf("the first is in line %d", old.at.Line)})
 		}
 	}
 	return given
 }
 
 // unknown reports the keys that nobody has read.
-func (r *reader) unknown(path string, n *node, s Shape, left map[string]*node) {
+func (r *Reader) unknown(path string, n *node, s Shape, left map[string]*node) {
 	seen := map[string]bool{}
 	for _, e := range n.entries {
 		if _, ok := left[e.key]; !ok || seen[e.key] {
 			continue
 		}
 		seen[e.key] = true
-		hint := didYouMean(e.key, s.names())
+		hint := DidYouMean(e.key, s.names())
 		if what, cure := oddity(e.key); what != "" {
 			hint = "it " + what + ": " + cure
 		}
@@ -163,27 +220,27 @@ func (r *reader) unknown(path string, n *node, s Shape, left map[string]*node) {
 				hint = "there is " + strings.Join(there[:min(2, len(there))], " and ")
 			}
 		}
-		r.problem(e.at, Problem{Path: join(path, e.key), What: "unknown key", Hint: hint})
+		r.Problem(e.at, Problem{Path: join(path, e.key), What: "unknown key", Hint: hint})
 	}
 }
 
-func (r *reader) list(path string, n *node, s Shape) any {
+func (r *Reader) list(path string, n *node, s Shape) any {
 	switch {
 	case n.kind == null, n.kind == list && len(n.items) == 0:
 		if s.NonEmpty {
-			r.problem(n.at, Problem{Path: path, What: "is empty", Hint: s.emptyHint()})
+			r.Problem(n.at, Problem{Path: path, What: "is empty", Hint: s.emptyHint()})
 			return nil
 		}
 		return []any{}
 	case n.kind != list:
-		r.problem(n.at, Problem{Path: path, What: "is of the wrong type", Got: n.kind.String(), Want: list.String(), Hint: "write [one, two], or one item a line after a hyphen"})
+		r.Problem(n.at, Problem{Path: path, What: "is of the wrong type", Got: n.kind.String(), Want: list.String(), Hint: "write [one, two], or one item a line after a hyphen"})
 		return nil
 	}
 	var out []any
 	names := map[string]int{}
 	for i, item := range n.items {
 		here := fmt.Sprintf("%s[%s]", path, r.label(item, i, names))
-		r.source.items[path] = append(r.source.items[path], here)
+		r.Positions.items[path] = append(r.Positions.items[path], here)
 		v := r.value(here, item, *s.Elem)
 		if v == nil {
 			v = s.Elem.zero() // keeps the places of the other items
@@ -195,7 +252,7 @@ func (r *reader) list(path string, n *node, s Shape) any {
 
 // label is what stands in the brackets of a path: the name of the item when it has one of its
 // own, otherwise its number.
-func (r *reader) label(n *node, i int, names map[string]int) string {
+func (r *Reader) label(n *node, i int, names map[string]int) string {
 	for _, e := range n.entries {
 		if e.key == "name" && e.value.kind == text && isName(e.value.text()) && !strings.Contains(e.value.text(), ".") {
 			if names[e.value.text()]++; names[e.value.text()] == 1 {
@@ -207,9 +264,9 @@ func (r *reader) label(n *node, i int, names map[string]int) string {
 }
 
 // words reads a mapping with keys of the operator's choice, which only notifiers have.
-func (r *reader) words(path string, n *node, s Shape) any {
+func (r *Reader) words(path string, n *node, s Shape) any {
 	if n.kind != mapping && n.kind != null {
-		r.problem(n.at, Problem{Path: path, What: "is of the wrong type", Got: n.kind.String(), Want: mapping.String()})
+		r.Problem(n.at, Problem{Path: path, What: "is of the wrong type", Got: n.kind.String(), Want: mapping.String()})
 		return nil
 	}
 	out := map[string]any{}
@@ -229,11 +286,11 @@ func (r *reader) words(path string, n *node, s Shape) any {
 func (s Shape) describe() string {
 	switch {
 	case len(s.Enum) > 0:
-		return oneOf(s.Enum)
+		return OneOf(s.Enum)
 	case s.Form != "" && s.Kind == KindText:
 		return s.FormText()
 	case s.Kind == KindSecret:
-		return fmt.Sprintf("%s, or %s%s, %s%s or %s%s", s.Key, s.Key, fromFile, s.Key, fromEnv, s.Key, fromCredential)
+		return fmt.Sprintf("%s, or %s%s, %s%s or %s%s", s.Key, s.Key, FromFile, s.Key, FromEnv, s.Key, FromCredential)
 	case s.Kind == KindDuration:
 		return "a duration such as 30s"
 	case s.Kind == KindSection:
@@ -253,7 +310,7 @@ func (s Shape) emptyHint() string {
 	return "name at least one"
 }
 
-func oneOf(words []string) string {
+func OneOf(words []string) string {
 	if len(words) == 1 {
 		return words[0]
 	}
@@ -286,37 +343,37 @@ func plain(s string) *node {
 	return n
 }
 
-// has reports whether a key is written in the file, under whatever source of a secret.
-func (s source) has(path string) bool {
-	_, ok := s.at[path]
+// Has reports whether a key is written in the file, under whatever source of a secret.
+func (s Positions) Has(path string) bool {
+	_, ok := s.At[path]
 	return ok
 }
 
-// place finds a path, or the nearest of its parents that is written in the file.
-func (s source) place(path string) place {
+// Place finds a path, or the nearest of its parents that is written in the file.
+func (s Positions) Place(path string) Place {
 	for path != "" {
-		if p, ok := s.at[path]; ok {
+		if p, ok := s.At[path]; ok {
 			return p
 		}
 		path = path[:max(0, strings.LastIndexAny(path, ".["))]
 	}
-	return place{1, 1}
+	return Place{1, 1}
 }
 
-// soundBelow reports whether nothing is known to be wrong at the path or inside it.
-func (r *reader) soundBelow(path string) bool {
+// SoundBelow reports whether nothing is known to be wrong at the path or inside it.
+func (r *Reader) SoundBelow(path string) bool {
 	for p := range r.broken {
 		if strings.HasPrefix(p, path+".") {
 			return false
 		}
 	}
-	return r.sound(path)
+	return r.Sound(path)
 }
 
-// sound reports whether nothing is known to be wrong at any of the paths or above them, so that
+// Sound reports whether nothing is known to be wrong at any of the paths or above them, so that
 // a check may rely on the values there and does not complain about the consequence of a mistake
 // that is already reported.
-func (r *reader) sound(paths ...string) bool {
+func (r *Reader) Sound(paths ...string) bool {
 	for _, p := range paths {
 		for p != "" {
 			if r.broken[p] {

@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"encoding"
@@ -8,6 +8,12 @@ import (
 	"strings"
 	"time"
 )
+
+// ownKeys is the yaml tag of the field that takes the keys which belong to platforms.
+const ownKeys = "@own"
+
+// Owned are the values of such keys as they stand in the file, by platform.
+type Owned map[string]map[string]any
 
 // Kind is what a key takes, as far as reading and documenting it is concerned.
 type Kind string
@@ -57,7 +63,7 @@ type Shape struct {
 	Hidden   bool    // what is written there must not be shown, though it is text: the tag secret
 	Literal  string  // KindSecret: "fine" when it may well stand in the file, "dsn" when that depends
 	Optional bool    // the Go field is a pointer: nil when the key is absent
-	own      *Form   // the form of the text, when it is a platform's
+	Owned    *Form   // the form of the text, when it is a platform's
 	Owner    string  // the platform that it belongs to; "" = it is everybody's
 	Rest     string  // KindSection: the field that takes all other keys; "" = other keys are refused
 	goType   reflect.Type
@@ -69,9 +75,6 @@ const restKey = "@rest"
 
 // KeysOf describes the keys of a section that belongs to somebody else, given by its struct.
 func KeysOf(section any) Shape { return shapeOf(reflect.TypeOf(section)) }
-
-// Keys describes the whole configuration file.
-func Keys() Shape { return KeysOf(Config{}) }
 
 // shapeOf derives the shape of a type. It panics on a struct tag that it cannot read, which is a
 // mistake in the program and is found by every test that loads anything.
@@ -191,7 +194,7 @@ func (s Shape) names() []string {
 	for _, f := range s.Fields {
 		out = append(out, f.Key)
 		if f.Kind == KindSecret {
-			for _, t := range twins {
+			for _, t := range TwinEndings {
 				out = append(out, f.Key+t)
 			}
 		}
@@ -199,8 +202,8 @@ func (s Shape) names() []string {
 	return out
 }
 
-// field returns the key of that name.
-func (s Shape) field(name string) (Shape, bool) {
+// Named returns the key of that name.
+func (s Shape) Named(name string) (Shape, bool) {
 	i := slices.IndexFunc(s.Fields, func(f Shape) bool { return f.Key == name })
 	if i < 0 {
 		return Shape{}, false
@@ -237,9 +240,34 @@ func (s Shape) zero() any {
 func (s *Shape) Belongs(to string, forms map[string]Form) {
 	s.Owner = to
 	if form, ok := forms[s.Form]; ok {
-		s.own = &form
+		s.Owned = &form
 	}
 }
 
 // DefaultValue is the default of a key in its Go type.
-func (s Shape) DefaultValue() any { return newReader("", s, false).fallback(s) }
+func (s Shape) DefaultValue() any { return NewReader("", s, false).fallback(s) }
+
+// Check says which of the tags of a key cannot be read, for the tests of whoever writes them: the reader panics
+// when it comes to one.
+func (s Shape) Check() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	if s.Kind == kindUnfit {
+		return fmt.Errorf("no key can have the type %s", s.goType)
+	}
+	for _, b := range []string{s.Min, s.Max, s.Above} {
+		if b != "" {
+			s.bound(b)
+		}
+	}
+	if s.Default != "" {
+		NewReader("", s, false).fallback(s)
+	}
+	if s.Form != "" && s.FormText() == "" {
+		return fmt.Errorf("there is no form %q", s.Form)
+	}
+	return nil
+}

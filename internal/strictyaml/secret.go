@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"log/slog"
 )
 
-// masked is what a secret looks like wherever it is printed.
-const masked = "<secret>"
+// Masked is what a secret looks like wherever it is printed.
+const Masked = "<secret>"
 
 // Secret is a value that must not be seen: a password, a token, a connection string. Printed in
 // any way (fmt verbs, JSON, YAML, text, zap, slog) it is "<secret>", or nothing when it is not
@@ -62,7 +62,7 @@ func (s Secret) String() string {
 	if !s.IsSet() {
 		return ""
 	}
-	return masked
+	return Masked
 }
 
 // GoString is String: %#v shows no more than %v.
