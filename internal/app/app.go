@@ -108,7 +108,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onStop("journal", func(context.Context) error { return a.journal.Close() })
-	state, err := restore(ctx, a.journal)
+	state, err := restore(ctx, a.journal, time.Now(), a.log)
 	if err != nil {
 		return nil, err
 	}

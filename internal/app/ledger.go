@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/journal"
 	"github.com/recoveryd/recoveryd/pkg/escalate"
@@ -78,7 +81,7 @@ func readable(kind journal.Kind, body []byte) error {
 }
 
 // restore folds the journal into the state in which an earlier process left it.
-func restore(ctx context.Context, j *journal.Journal) (incident.State, error) {
+func restore(ctx context.Context, j *journal.Journal, now time.Time, log *zap.Logger) (incident.State, error) {
 	s := incident.NewState()
 	seq, body, err := j.Snapshot(ctx)
 	if err != nil {
@@ -97,9 +100,13 @@ func restore(ctx context.Context, j *journal.Journal) (incident.State, error) {
 			s.Incidents[k] = v
 		}
 	}
-	for e, err := range j.Replay(ctx, seq) {
+	var newest time.Time
+	for e, err := range j.Replay(ctx, min(seq, max(j.LastSeq(), 1)-1)) {
 		if err != nil {
 			return s, fmt.Errorf("replay: %w", err)
+		}
+		if newest = e.At; e.Seq <= seq {
+			continue // only its time is asked for
 		}
 		var rec incident.Record
 		if err := json.Unmarshal(e.Body, &rec); err != nil {
@@ -109,6 +116,12 @@ func restore(ctx context.Context, j *journal.Journal) (incident.State, error) {
 	}
 	// The journal gives the numbers. After a salvage its last one may be of an entry that was lost.
 	s.Seq = max(s.Seq, j.LastSeq())
+	if moved := onThisClock(&s, newest, now); moved != 0 {
+		log.Warn("the clock was set back since the newest record; what waits for a time moves with it", zap.Duration("back", -moved), zap.Time("newest_record", newest))
+		if err := saveSnapshot(ctx, j, s); err != nil {
+			return s, err
+		}
+	}
 	return s, nil
 }
 

@@ -107,7 +107,7 @@ func (n *night) begin() {
 	t := n.t
 	j, err := journal.Open(context.Background(), journal.Options{Dir: n.dir, BallastBytes: -1})
 	require.NoError(t, err)
-	state, err := restore(context.Background(), j)
+	state, err := restore(context.Background(), j, time.Now(), zap.NewNop())
 	require.NoError(t, err)
 	policy, err := PolicyOf(n.c)
 	require.NoError(t, err)

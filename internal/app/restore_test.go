@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/journal"
@@ -38,7 +39,7 @@ func TestAfterASalvageThatLostTheNewestRecordTheNextOneIsWritten(t *testing.T) {
 	j = open()
 	defer func() { require.NoError(t, j.Close()) }()
 	require.NotNil(t, j.Salvaged())
-	state, err := restore(t.Context(), j)
+	state, err := restore(t.Context(), j, time.Now(), zap.NewNop())
 	require.NoError(t, err)
 	require.Equal(t, uint64(5), state.Seq, "the number of the record that was lost is not given again")
 	require.NoError(t, ledger{j, func(err error) { require.NoError(t, err) }}.Append(t.Context(), incident.Record{Seq: state.Seq + 1}, nil), fmt.Sprint(j.Salvaged()))
@@ -80,7 +81,7 @@ func TestADaemonStartsWhateverItsOwnRecordsSay(t *testing.T) {
 			require.NoError(t, err)
 			defer func() { require.NoError(t, j.Close()) }()
 			require.NotNil(t, j.Salvaged())
-			state, err := restore(t.Context(), j)
+			state, err := restore(t.Context(), j, time.Now(), zap.NewNop())
 			require.NoError(t, err)
 			require.NotNil(t, state.Host.Pause, "what can be read is known")
 			n := salvaged(&config.Config{Host: "web-1"}, j.Salvaged(), time.Now())

@@ -52,10 +52,12 @@ func (s *scheduler) takeStored(ctx context.Context, now time.Time) {
 		return books[name]
 	}
 	for _, st := range states {
+		st.NotBefore = s.rules.OnClock(st.NotBefore, now)
 		bookOf(st.Channel).State = st
 	}
 	for _, q := range rows {
 		s.stored = max(s.stored, q.Seq)
+		q.NextAt = s.rules.OnClock(q.NextAt, now)
 		if s.mine[idOf(q)] {
 			delete(s.mine, idOf(q))
 			continue

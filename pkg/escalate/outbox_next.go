@@ -240,6 +240,17 @@ func (r OutboxRules) Forgive(b ChannelBook) (ChannelBook, Edits) {
 	return b, e
 }
 
+// OnClock is the time until which something that was stored earlier waits: none (zero) where that is later than
+// any of these rules makes it wait, since the clock was set back meanwhile. It has the monotonic reading of now, so
+// that it does not matter how the clock is set later.
+func (r OutboxRules) OnClock(at, now time.Time) time.Time {
+	left := at.Sub(now.Round(0))
+	if at.IsZero() || left > 2*max(r.BackoffCap, r.RetryAfterCap) { // with its jitter
+		return time.Time{}
+	}
+	return now.Add(left)
+}
+
 // recoveredAfter is how many failures in a row make the next success a recovery of the channel.
 // One or two may be the fault of a single notice.
 const recoveredAfter = 3

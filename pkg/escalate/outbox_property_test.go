@@ -429,3 +429,15 @@ func (w *world) stormOf(q Queued) (Storm, bool) {
 	}
 	return Storm{}, false
 }
+
+func TestAWaitThatWasStoredByAClockHoursAheadIsNone(t *testing.T) {
+	r := DefaultOutboxRules()
+	now := time.Now()
+	for _, left := range []time.Duration{-time.Hour, 0, time.Minute, r.RetryAfterCap} {
+		at := r.OnClock(now.Round(0).Add(left), now)
+		require.True(t, at.Equal(now.Add(left)))
+		require.Contains(t, at.String(), "m=", "it does not follow the clock from here on")
+	}
+	require.Zero(t, r.OnClock(now.Add(6*time.Hour), now))
+	require.Zero(t, r.OnClock(time.Time{}, now))
+}
