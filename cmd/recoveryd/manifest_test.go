@@ -156,3 +156,16 @@ func TestANamespaceIsReadFromItsAPIServer(t *testing.T) {
 		require.Contains(t, stderr, c.want)
 	}
 }
+
+// A pod that is not ready long after its last change looks like one that starts: the page says as of when it was judged.
+func TestAManifestSaysAsOfWhenItWasJudged(t *testing.T) {
+	const name = situations + "corpus/kubelet-readiness.yaml"
+	out, stderr, code := say(t, "diagnose", "--manifest", name)
+	require.Zero(t, code, stderr)
+	require.Contains(t, out, "as of 2026-12-01T03:5")
+	require.Contains(t, out, "--at TIME")
+	out, stderr, code = say(t, "diagnose", "--manifest", name, "--at", "2026-12-01T03:55:00Z")
+	require.Zero(t, code, stderr)
+	require.Contains(t, out, "not-ready")
+	require.NotContains(t, out, "--at TIME")
+}

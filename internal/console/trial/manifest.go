@@ -42,6 +42,14 @@ func (c *cli) diagnoseManifests(stdin io.Reader, names []string, at string) erro
 		}
 	}
 	list := kubernetes.Judge(&objects, now)
+	if c.Output != "json" && at == "" && slices.ContainsFunc(list, func(j kubernetes.Judgement) bool {
+		return j.Refused == "rollout-in-progress" && j.Verdict != detect.Healthy
+	}) {
+		// A pod that is not ready long after its last change looks like one that starts.
+		defer func() {
+			fmt.Fprintf(c.Out, "\nSome pods are taken to be starting, as of %s, the latest time that the objects name. When they were read later: --at TIME.\n", objects.Newest().UTC().Format(time.RFC3339))
+		}()
+	}
 	if len(list) == 0 {
 		return usage("nothing to judge in %s: give the workloads and their pods (kubectl get deployments,statefulsets,daemonsets,replicasets,jobs,pods,services,endpointslices,events,hpa,pdb,resourcequota -n NAMESPACE -o yaml)", strings.Join(names, ", "))
 	}

@@ -554,7 +554,11 @@ func (j *judge) wellWords(w *workload) string {
 		}
 	}
 	if restarts > 0 {
-		words += fmt.Sprintf("; %d restarts in all%s", restarts, last)
+		times := "restarts"
+		if restarts == 1 {
+			times = "restart"
+		}
+		words += fmt.Sprintf("; %d %s in all%s", restarts, times, last)
 	}
 	return words
 }

@@ -66,7 +66,12 @@ func judged(t *testing.T, name, target string) Judgement {
 	defer f.Close()
 	var o Objects
 	require.NoError(t, o.Read(name, f))
-	list := Judge(&o, time.Time{})
+	at := time.Time{}
+	if text, given := expectation(t, name)["at"]; given {
+		at, err = time.Parse(time.RFC3339, text)
+		require.NoError(t, err)
+	}
+	list := Judge(&o, at)
 	require.NotEmpty(t, list)
 	if target == "" {
 		return list[0]
@@ -110,6 +115,7 @@ func TestFilesThatAreNoObjectsAreNamed(t *testing.T) {
 		"error":        {`{"kind":"Status","apiVersion":"v1","status":"Failure","message":"pods is forbidden"}`, "pods is forbidden"},
 		"broken":       {"{\"kind\": ", "neither YAML nor JSON"},
 		"not applied":  {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {generateName: x}\n", "no metadata.name"},
+		"null item":    {`{"kind":"PodList","apiVersion":"v1","items":[null]}`, "item 1 of the list: it is null"},
 		"wrong fields": {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\nspec: {replicas: many}\n", "document 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -121,10 +127,13 @@ func TestFilesThatAreNoObjectsAreNamed(t *testing.T) {
 
 func FuzzReadNeverFails(f *testing.F) {
 	files, _ := filepath.Glob("testdata/*.yaml")
-	for _, name := range files {
+	real, _ := filepath.Glob("testdata/corpus/kubelet-*.yaml")
+	for _, name := range append(files, real...) {
 		text, _ := os.ReadFile(name)
 		f.Add(string(text))
 	}
+	f.Add(`{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"name":"x","deletionTimestamp":"2026-12-01T03:00:00Z"},"spec":{"initContainers":[{}]},"status":{"containerStatuses":[{"state":{"terminated":{}}}]}}]}`)
+	f.Add(`{"kind":"List","apiVersion":"v1","items":[null,{"kind":"List","apiVersion":"v1","items":[{}]}]}`)
 	f.Fuzz(func(_ *testing.T, text string) {
 		var o Objects
 		if o.Read("fuzz", strings.NewReader(text)) == nil {

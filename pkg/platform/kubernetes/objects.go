@@ -166,6 +166,9 @@ func withKind(item json.RawMessage, apiVersion, kind string) (json.RawMessage, e
 	if err := json.Unmarshal(item, &fields); err != nil {
 		return nil, err
 	}
+	if fields == nil {
+		return nil, errors.New("it is null, not an object")
+	}
 	if fields["kind"] != nil || kind == "" {
 		return item, nil
 	}

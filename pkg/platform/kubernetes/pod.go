@@ -111,6 +111,9 @@ func (j *judge) containerTrouble(p *api.Pod, cs *api.ContainerStatus, t trouble)
 	case waiting != nil && waiting.Reason == "CreateContainerConfigError":
 		t.class, t.culprit = ClassMisconfigured, missingObject(waiting.Message)
 		t.because = of + "its configuration is missing: " + quote(waiting.Message)
+		if t.culprit == "" { // runAsNonRoot, a subPath, an environment that cannot be read
+			t.because = of + "the container cannot be made from its configuration: " + quote(waiting.Message)
+		}
 		return t
 	case waiting != nil && (waiting.Reason == "CreateContainerError" || waiting.Reason == "RunContainerError" || waiting.Reason == "StartError"):
 		t.class = ClassMisconfigured
@@ -121,7 +124,8 @@ func (j *judge) containerTrouble(p *api.Pod, cs *api.ContainerStatus, t trouble)
 	}
 	loops := waiting != nil && waiting.Reason == "CrashLoopBackOff"
 	if !loops && last != nil {
-		short := last.FinishedAt.Sub(last.StartedAt) < loopWindow
+		// A container that could not be started has 1970 as its start.
+		short := last.FinishedAt.Sub(last.StartedAt) < loopWindow || last.StartedAt.Unix() <= 0
 		recent := j.now.Sub(last.FinishedAt) < loopWindow
 		ended := cs.State.Terminated != nil && (cs.State.Terminated.ExitCode != 0 || p.Spec.RestartPolicy != "OnFailure") && !isInit(p, cs.Name)
 		loops = recent && short && (cs.RestartCount >= 2 || ended && cs.RestartCount >= 1)
@@ -151,7 +155,7 @@ func (j *judge) containerTrouble(p *api.Pod, cs *api.ContainerStatus, t trouble)
 	default:
 		t.because += ", at last with " + exitWords(last)
 	}
-	if m := strings.TrimSpace(last.Message); m != "" {
+	if m := strings.TrimSpace(last.Message); m != "" && !strings.Contains(t.because, quote(m)) {
 		t.because += "; it said " + quote(m)
 	}
 	return t

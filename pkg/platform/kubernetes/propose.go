@@ -95,7 +95,11 @@ func (j *judge) propose(w *workload, f finding, p plan, refused string) (do, nev
 	switch p.kind {
 	case planDeletePod:
 		if refused == "" {
-			add("its controller makes another one; it serves nobody now", "delete", "pod", f.pod())
+			why := "its controller makes another one; it serves nobody now"
+			if podReady(f.troubles[0].pod) {
+				why = "its controller makes another one; it serves only between its crashes"
+			}
+			add(why, "delete", "pod", f.pod())
 		}
 		if len(w.pods) > 1 {
 			not("the other pods are well, and would be replaced, too", "rollout", "restart", l.self())

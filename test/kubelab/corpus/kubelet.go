@@ -101,6 +101,15 @@ func readyAfter(restarts, code int, reason string, ago time.Duration) state {
 	}
 }
 
+// servesBetween: a crash loop at a moment in which the container runs and is ready.
+func servesBetween(restarts int) state {
+	return func(w *world, pod object) (object, []note) {
+		s := w.base(pod, "Running", true, 2*day)
+		s["containerStatuses"] = []any{serverStatus(pod, true, restarts, w.running(15*time.Second), w.ended(1, "Error", "", 20*time.Second, 50*time.Second))}
+		return s, nil
+	}
+}
+
 // crash: CrashLoopBackOff after runs of 2 seconds.
 func crash(code, restarts int, said string) state {
 	return crashFor(code, restarts, "Error", said, 2*time.Second, time.Hour)

@@ -179,6 +179,12 @@ func quiet() []situation {
 		}
 		w.some(pods, 1, both(false), both(true))
 	})
+	for i, n := range []int{2, 5, 9} {
+		add(fmt.Sprintf("quiet-statefulset-%d", i+1), fmt.Sprintf("a StatefulSet of %d pods that are made at once serves", n), answer{target: "task-mcp/statefulset/db", verdict: "healthy", action: "none"}, func(w *world) {
+			w.statefulSet("db", n, set("spec.podManagementPolicy", "Parallel"))
+			w.each("StatefulSet", "db", n, ready(2*day))
+		})
+	}
 	add("quiet-canary", "a canary of one pod beside the main Deployment, under one Service", answer{target: "task-mcp/deployment/web-canary", verdict: "healthy", action: "none"}, func(w *world) {
 		w.well(web, 2)
 		w.create(dep, "web-canary", object{"replicas": 1, "selector": object{"matchLabels": object{"app": web, "track": "canary"}}, "template": template(web)}, set("spec.template.metadata.labels.track", "canary"))

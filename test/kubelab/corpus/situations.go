@@ -156,6 +156,18 @@ func crashes() []situation {
 				p := w.create("Pod", "console", t["spec"].(object), func(o object) { o["metadata"].(object)["annotations"] = object{"kubelab/by-hand": "yes"} })
 				w.put(p, crash(1, 9, ""))
 			}},
+		{name: "crash-serves-between-tries", title: "one pod of three crashes, and is ready at this moment",
+			want: answer{verdict: "degraded", class: "crash-loop", action: "delete-pod"}, make: func(w *world) { w.some(w.webOf(3), 1, servesBetween(5), ready(2*day)) }},
+		{name: "crash-serves-and-budget", title: "the same, and the PodDisruptionBudget allows nothing: the pod serves at this moment",
+			want: answer{verdict: "degraded", class: "crash-loop", action: "page", refused: "pdb"},
+			make: func(w *world) {
+				w.some(w.webOf(3), 1, servesBetween(5), ready(2*day))
+				w.create("PodDisruptionBudget", web, object{"minAvailable": 3, "selector": object{"matchLabels": object{"app": web}}})
+				w.until("the budget's status", func() bool { return number(w.get("PodDisruptionBudget", web), "status.observedGeneration") == 1 })
+			}},
+		{name: "crash-last-that-serves", title: "the only pod that serves crashes now and then, and the other is starting",
+			want: answer{verdict: "degraded", class: "crash-loop", action: "page", refused: "last-ready-pod"},
+			make: func(w *world) { w.some(w.webOf(2), 1, servesBetween(5), notReady(10*time.Second, "")) }},
 		{name: "crash-long-ago", title: "one crash yesterday, and all pods serve: leave it alone",
 			want: answer{verdict: "healthy", action: "none", because: "1 restart"}, make: func(w *world) { w.some(w.webOf(3), 1, readyAfter(1, 1, "Error", 26*time.Hour), ready(2*day)) }},
 		{name: "crash-counter-high", title: "a crash loop that was cured an hour ago: the counter stays high, and means nothing now",
