@@ -92,6 +92,15 @@ func TestARuleCountsTheEvidenceThatItsAuthorNamed(t *testing.T) {
 	require.Equal(t, []detect.Kind{detect.KindService}, conds[0].Kinds)
 }
 
+func TestARuleWithTheOlderNamesOfFactsAndEvidenceGoesOnWorking(t *testing.T) {
+	conf := loaded(t, "targets: [{name: db, kind: postgres, unit: postgresql@15-main.service, postgres: {dsn: host=/run/postgresql}}]\n"+
+		`rules: [{name: old, when: "cgroup.memory_current > 900 and unit.restarts > 3 and unit.active == 'active'", witnesses: [cgroup, unit]}]`)
+	conds, err := rulesAsk(conf)
+	require.NoError(t, err)
+	o := detect.Observation{Facts: detect.Facts{detect.MemoryCurrent: detect.Num(950), detect.WorkloadRestarts: detect.Num(5), "unit.active": detect.Word("active")}}
+	require.Equal(t, []detect.Witness{detect.ByMemory, detect.ByPlatform}, conds[0].Match(o, detect.Background{}).Witnesses)
+}
+
 func TestTheWayToADatabaseThatDoesNotAnswerIsLookedAt(t *testing.T) {
 	for dsn, want := range map[string]string{
 		"postgres://watch@127.0.0.1:1/postgres":          "refused",

@@ -145,7 +145,9 @@ func ruleOf(r config.Rule) detect.Rule {
 		out.Kinds = append(out.Kinds, detect.Kind(k))
 	}
 	for _, w := range r.Witnesses {
-		out.Witnesses = append(out.Witnesses, detect.Witness(w))
+		var kind detect.Witness
+		_ = kind.UnmarshalText([]byte(w)) // takes every word, older names too; the configuration has refused others
+		out.Witnesses = append(out.Witnesses, kind)
 	}
 	return out
 }

@@ -88,8 +88,9 @@ type Rule struct {
 	// Kinds of target to which the rule applies.
 	Kinds []string `yaml:"kinds" enum:"service|postgres|plain" want:"nonempty" shown:"all kinds"`
 	// Kinds of evidence that count, at least two: a disruptive rung of the ladder is taken only when
-	// two of them agree. The expression must look at facts of each kind named here.
-	Witnesses []string `yaml:"witnesses" enum:"http|synthetic|unit|socket|sql|cgroup|process|plain|disk" want:"nonempty" shown:"all kinds that when looks at"`
+	// two of them agree. The expression must look at facts of each kind named here. unit and cgroup are older names
+	// of workload and memory.
+	Witnesses []string `yaml:"witnesses" enum:"http|synthetic|workload|socket|sql|memory|process|plain|disk|unit|cgroup" want:"nonempty" shown:"all kinds that when looks at"`
 }
 
 // Alert is how a firing alert of Alertmanager is understood.

@@ -22,6 +22,17 @@ const (
 	ByAlert      Witness = "alert"      // an outside system's firing alert; never enough alone, never one of a pair that restarts
 )
 
+// UnmarshalText reads a kind of a journal; two have other names in earlier builds.
+func (w *Witness) UnmarshalText(b []byte) error {
+	switch *w = Witness(b); *w {
+	case "unit":
+		*w = ByPlatform
+	case "cgroup":
+		*w = ByMemory
+	}
+	return nil
+}
+
 // Pair is two kinds of evidence that together justify a disruptive action for a class.
 type Pair struct {
 	Class Class
