@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/journal"
 	"github.com/recoveryd/recoveryd/pkg/detect"
@@ -25,7 +27,7 @@ func TestTheJournalOfAnEarlierBuildIsRead(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, j.Close()) }()
 	require.Nil(t, j.Salvaged())
-	s, err := restore(t.Context(), j)
+	s, err := restore(t.Context(), j, time.Now(), zap.NewNop())
 	require.NoError(t, err)
 
 	shop, search := s.Targets["shop"], s.Targets["search"]
