@@ -169,3 +169,16 @@ func TestAManifestSaysAsOfWhenItWasJudged(t *testing.T) {
 	require.Contains(t, out, "not-ready")
 	require.NotContains(t, out, "--at TIME")
 }
+
+// What weakens a workload is another question than what is wrong with it.
+func TestAdviceOfAManifest(t *testing.T) {
+	out, stderr, code := say(t, "diagnose", "--advice", "--manifest", situations+"corpus/well-one-pod.yaml")
+	require.Zero(t, code, stderr)
+	require.Regexp(t, `task-mcp/deployment/web\s+one-replica\s+it has one replica`, out)
+	out, _, code = say(t, "diagnose", "--advice", "-o", "json", "--manifest", situations+"corpus/well.yaml")
+	require.Zero(t, code)
+	require.JSONEq(t, "[]", out)
+	out, _, code = say(t, "diagnose", "--advice", "--manifest", situations+"corpus/well.yaml")
+	require.Zero(t, code)
+	require.Contains(t, out, "Nothing weakens the workloads")
+}

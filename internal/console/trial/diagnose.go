@@ -67,7 +67,7 @@ kubeconfig names; nothing is changed there.`,
 				return c.diagnoseNamespace(cmd.Context(), f.cluster)
 			}
 			if len(f.manifests) > 0 {
-				return c.diagnoseManifests(cmd.InOrStdin(), append(f.manifests, args...), f.at)
+				return c.diagnoseManifests(cmd.InOrStdin(), append(f.manifests, args...), f.at, f.cluster.advice)
 			}
 			return c.diagnose(f, append(f.bodies, args...), cmd.Flags().Changed("status"))
 		},
@@ -86,6 +86,7 @@ kubeconfig names; nothing is changed there.`,
 	fl.StringVar(&f.at, "at", "", "with --manifest: the moment of the objects, as 2026-11-30T03:12:00Z (default: the latest time that they name)")
 	fl.StringVar(&f.cluster.namespace, "namespace", "", "namespace of a Kubernetes cluster whose workloads are judged, read from its API server (default: that of the context, when a kubeconfig or a context is named)")
 	fl.StringVar(&f.cluster.kubeconfig, "kubeconfig", "", "how the API server is reached (default: $KUBECONFIG, else ~/.kube/config)")
+	fl.BoolVar(&f.cluster.advice, "advice", false, "with --manifest or --namespace: what makes the next outage likelier or longer, in place of what is wrong now")
 	fl.StringVar(&f.cluster.context, "context", "", "context of the kubeconfig (default: its current one)")
 	fl.StringToStringVar(&f.words, "word", nil, "what a word of the reply means, as WORD=healthy, degraded or unhealthy (like words of a health check)")
 	fl.StringSliceVar(&f.required, "required-part", nil, "part of the reply without which the service is unhealthy")

@@ -20,7 +20,7 @@ import (
 )
 
 // diagnoseManifests judges the objects of a Kubernetes cluster from files: what `kubectl get -o yaml` or `-o json` printed.
-func (c *cli) diagnoseManifests(stdin io.Reader, names []string, at string) error {
+func (c *cli) diagnoseManifests(stdin io.Reader, names []string, at string, advice bool) error {
 	usage := func(format string, args ...any) error {
 		return console.Exit(console.Usage, fmt.Errorf(format, args...))
 	}
@@ -41,6 +41,9 @@ func (c *cli) diagnoseManifests(stdin io.Reader, names []string, at string) erro
 			return usage("%w", err)
 		}
 	}
+	if advice {
+		return c.printAdvice(&objects)
+	}
 	list := kubernetes.Judge(&objects, now)
 	if c.Output != "json" && at == "" && slices.ContainsFunc(list, func(j kubernetes.Judgement) bool {
 		return j.Refused == "rollout-in-progress" && j.Verdict != detect.Healthy
@@ -57,7 +60,10 @@ func (c *cli) diagnoseManifests(stdin io.Reader, names []string, at string) erro
 }
 
 // clusterFlags say which objects of which cluster are read.
-type clusterFlags struct{ namespace, kubeconfig, context string }
+type clusterFlags struct {
+	namespace, kubeconfig, context string
+	advice                         bool
+}
 
 // readTimeout bounds the reading of a namespace: 16 lists, of which the largest takes a second or two.
 const readTimeout = time.Minute
@@ -98,12 +104,32 @@ func (c *cli) diagnoseNamespace(ctx context.Context, f clusterFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.advice {
+		return c.printAdvice(objects)
+	}
 	list := kubernetes.Judge(objects, now)
 	if len(list) == 0 && c.Output != "json" {
 		_, err := fmt.Fprintf(c.Out, "Namespace %s has no workload.\n", namespace)
 		return err
 	}
 	return c.judgements(list, objects)
+}
+
+// printAdvice shows what weakens the workloads, by target.
+func (c *cli) printAdvice(objects *kubernetes.Objects) error {
+	list := kubernetes.Prevent(objects)
+	if c.Output == "json" {
+		return c.JSON(list)
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(c.Out, "Nothing weakens the workloads, as far as the objects tell.")
+		return err
+	}
+	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
+	for _, a := range list {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", console.Printable(a.Target), a.Finding, console.Printable(a.Why))
+	}
+	return w.Flush()
 }
 
 // judgements prints them in the form that was asked for.

@@ -45,6 +45,7 @@ type Container struct {
 	Resources     Resources       `json:"resources"`
 	StartupProbe  *Probe          `json:"startupProbe,omitempty"`
 	Readiness     *Probe          `json:"readinessProbe,omitempty"`
+	Liveness      *Probe          `json:"livenessProbe,omitempty"`
 }
 
 // EnvVar is a variable of the environment whose value stands in the specification.
