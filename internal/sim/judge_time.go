@@ -40,7 +40,9 @@ func (w *world) judgeSilence(target string) {
 		}
 	}
 	ts := w.d.live.Targets[target]
-	if w.things[target].u.masked || ts != nil && w.inGoodHands(target) { // what a person masked is that person's business
+	u := w.things[target].u
+	if u.masked || u.job != "" && u.jobBy == byPerson && w.things[target].loading() || // who starts or restarts it sees how far it is
+		ts != nil && w.inGoodHands(target) { // what a person masked is that person's business
 		w.ledger.known[target] = w.t
 		return
 	}

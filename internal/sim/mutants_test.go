@@ -220,7 +220,7 @@ func mutants() []struct {
 		{mutant{name: "operator-forgotten", says: "forgets a person's stop when the unit cannot be asked, or systemd has forgotten it",
 			core: stepped(func(_ *world, s incident.State, _ time.Time, ev *incident.Event) incident.State {
 				return withTarget(s, ev.Target, func(t *incident.TargetState) { t.Intent = "" })
-			}, nil)}, []string{operatorLeftAlone}},
+			}, nil)}, []string{operatorLeftAlone, operatorNotPaged}},
 		{mutant{name: "never-asks-again", says: "acts on a unit although a person has stepped in since it was decided", neverAsksAgain: true}, []string{operatorLeftAlone}},
 		{mutant{name: "pause-forgotten", says: "takes a pause or a hold, and does not keep it",
 			core: stepped(nil, func(_ *world, s incident.State, r incident.Record) (incident.State, incident.Record) {
@@ -295,7 +295,7 @@ func mutants() []struct {
 				}
 			}
 		})}, []string{withinCaps}},
-		{mutant{name: "never-takes-back", says: "leaves a change that did not help", options: planning(func(_ strategy.Input, p *strategy.Plan) { p.Undo = nil })}, []string{takenBack}},
+		{mutant{name: "never-takes-back", says: "leaves a change that did not help", options: planning(func(_ strategy.Input, p *strategy.Plan) { p.Undo = nil })}, []string{takenBack, noNeedlessPage}},
 		{mutant{name: "modes-ignored", says: "acts in observe and propose mode", options: func(o *incident.Options) { o.Modes = nil }}, []string{asConfigured}},
 		{mutant{name: "no-approval-deadline", says: "waits for an approval for ever", options: func(o *incident.Options) { o.Approval.Deadline = 1000 * time.Hour }},
 			[]string{asksInTime, neverSilent}},
