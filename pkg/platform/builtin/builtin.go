@@ -5,12 +5,15 @@ import (
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/strictyaml"
 	"github.com/recoveryd/recoveryd/pkg/platform"
+	"github.com/recoveryd/recoveryd/pkg/platform/docker"
 	"github.com/recoveryd/recoveryd/pkg/platform/process"
 	"github.com/recoveryd/recoveryd/pkg/platform/systemd"
 )
 
 // Drivers lists them. The first is the one that is meant where a configuration says nothing else.
-func Drivers() []platform.Driver { return []platform.Driver{systemd.Driver(), process.Driver()} }
+func Drivers() []platform.Driver {
+	return []platform.Driver{systemd.Driver(), process.Driver(), docker.Driver()}
+}
 
 // Keys are what the configuration is told of platforms.
 func Keys(drivers []platform.Driver) (out []config.Platform) {
