@@ -68,9 +68,38 @@ func (w *world) settled() []object {
 		if versions != before {
 			before, since = versions, time.Now()
 		}
-		return time.Since(since) > 1500*time.Millisecond
+		return time.Since(since) > 1500*time.Millisecond && (w.paused || w.counted())
 	})
 	return list
+}
+
+// counted reports that the controllers have counted the pods that are ready: on a busy machine they are late, and silence
+// does not mean that they are done.
+func (w *world) counted() bool {
+	pods := map[string]int{} // ready ones, by the uid of their owner
+	for _, p := range w.list("Pod") {
+		if text(p, "metadata.deletionTimestamp") != "" || text(p, "status.phase") == "Succeeded" || text(p, "status.phase") == "Failed" {
+			continue
+		}
+		for _, c := range conditions(p) {
+			if c["type"] == "Ready" && c["status"] == "True" {
+				pods[text(p, "metadata.ownerReferences.0.uid")]++
+			}
+		}
+	}
+	sets := map[string]int{}
+	for _, s := range w.list("ReplicaSet") {
+		if number(s, "status.readyReplicas") != pods[text(s, "metadata.uid")] {
+			return false
+		}
+		sets[text(s, "metadata.ownerReferences.0.uid")] += number(s, "status.readyReplicas")
+	}
+	for _, d := range w.list("Deployment") {
+		if number(d, "status.readyReplicas") != sets[text(d, "metadata.uid")] || number(d, "status.observedGeneration") < number(d, "metadata.generation") {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *world) everything() []object {
