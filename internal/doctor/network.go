@@ -50,6 +50,7 @@ func (o Options) ports(ctx context.Context, n *notes) {
 		}
 	}
 	o.ownPort(ctx, n)
+	o.ownPage(n, time.Now())
 }
 
 // reach compares whom the configuration names with whom the unit may reach. What is not allowed is not

@@ -6,9 +6,15 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -307,6 +313,31 @@ func TestHTTPHealthOverTLS(t *testing.T) {
 
 	f = look(Endpoint{URL: strings.Replace(raw(t, silenceTCP), "http", "https", 1), Timeout: brief})
 	require.Equal(t, detect.OutcomeNoReply, f.Text(detect.HTTPOutcome), "a handshake that nobody answers: %v", f)
+}
+
+// A certificate that is over, or that will be valid later (a clock that is wrong here or there), says nothing about
+// the service behind it.
+func TestACertificateThatIsOverIsNotHeldAgainstTheService(t *testing.T) {
+	for name, valid := range map[string][2]time.Duration{"over": {-48 * time.Hour, -time.Hour}, "not yet valid": {time.Hour, 48 * time.Hour}} {
+		t.Run(name, func(t *testing.T) {
+			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+			require.NoError(t, err)
+			tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(valid[0]), NotAfter: time.Now().Add(valid[1]),
+				IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+			der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+			require.NoError(t, err)
+			s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"status":"healthy"}`) }))
+			s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+			s.Config.ErrorLog = log.New(io.Discard, "", 0)
+			s.StartTLS()
+			defer s.Close()
+			ca := t.TempDir() + "/ca.pem"
+			require.NoError(t, os.WriteFile(ca, certificatePEM(der), 0o600))
+			f := newHTTP(t, Endpoint{URL: s.URL, TLS: TLS{CAFile: ca}}).Look(t.Context(), nil)
+			require.Equal(t, detect.OutcomeTLS, f.Text(detect.HTTPOutcome), "%v", f)
+			require.Contains(t, f.Text(detect.HTTPError), "expired or is not yet valid")
+		})
+	}
 }
 
 func TestHTTPHealthStaysSilentAsLongAsItWasAsked(t *testing.T) {
