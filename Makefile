@@ -32,8 +32,8 @@ build: ## static programs: bin/recoveryd and bin/mcp-target (the demo server)
 test: bootstrap build lint rootfs ## everything: install what is needed, build, lint, unit tests with -race, acceptance
 	@export RECOVERYD_LAB_BIN='$(CURDIR)/bin'
 	{ failed=0
-	  go test -json -race -timeout 10m $(UNITS) || failed=1
-	  go test -json -timeout 20m -p 1 -count=1 $(SCENARIOS) || failed=1
+	  go test -json -race -timeout 20m $(UNITS) || failed=1
+	  go test -json -timeout 60m -p 1 -count=1 $(SCENARIOS) || failed=1
 	  exit $$failed
 	} | go run ./test/report
 
@@ -44,7 +44,7 @@ race: ## unit tests with the race detector
 	@go test -json -race -timeout 10m $(UNITS) | go run ./test/report
 
 accept: build rootfs ## the tests that run the whole system, verbose
-	RECOVERYD_LAB_BIN='$(CURDIR)/bin' go test -v -count=1 -timeout 20m -p 1 $(SCENARIOS)
+	RECOVERYD_LAB_BIN='$(CURDIR)/bin' go test -v -count=1 -timeout 60m -p 1 $(SCENARIOS)
 
 lint: ## gofmt, go mod tidy, go vet, staticcheck
 	@unformatted=$$(gofmt -l cmd internal pkg test)
