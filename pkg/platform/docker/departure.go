@@ -2,6 +2,7 @@ package docker
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -65,6 +66,12 @@ type past struct {
 	// awayFrom and awayTo are when the runtime itself was away last, with the time in which it stopped its containers; zero = never seen.
 	awayFrom, awayTo time.Time
 	podman           bool
+	own              []span // our actions that end containers
+}
+
+// acted reports whether an action of ours that ends containers was under way.
+func (p past) acted(at time.Time) bool {
+	return slices.ContainsFunc(p.own, func(s span) bool { return s.covers(at) })
 }
 
 const (
@@ -107,6 +114,8 @@ func departure(c container.InspectResponse, p past, now time.Time) (word, note s
 		return detect.DepartureOOM, "the kernel killed it for memory"
 	case e.seen && usedUp(c):
 		return detect.DepartureLimit, fmt.Sprintf("its restart policy on-failure:%d is used up", c.HostConfig.RestartPolicy.MaximumRetryCount)
+	case !e.seen && p.acted(ended):
+		return detect.DepartureBySelf, "our own action ended it"
 	case s.Restarting, s.ExitCode != 0 && s.ExitCode != 137 && s.ExitCode != 143:
 		return byCode(s.ExitCode)
 	case e.seen && p.podman && e.ours:
@@ -144,16 +153,17 @@ func dieAt(all []happening, began, ended time.Time) int {
 // endOf finds what the events tell of the end of a run.
 func endOf(all []happening, began, ended time.Time, patience time.Duration) (e end) {
 	die := dieAt(all, began, ended)
-	if die < 0 {
-		return e
+	if e.seen = die >= 0; e.seen {
+		e.ours, ended = all[die].ours, all[die].at
+	} else {
+		die = len(all) // it is still on its way, or was not heard; who asked for it may have been
 	}
-	e.seen, e.ours = true, all[die].ours
-	for i := die - 1; i >= 0 && all[i].what != events.ActionStart && all[i].what != events.ActionDie; i-- {
+	for i := die - 1; i >= 0 && all[i].what != events.ActionStart && all[i].what != events.ActionDie && all[i].at.After(began); i-- {
 		h := all[i]
 		switch {
 		case h.what == events.ActionOOM:
 			e.oom = true
-		case h.what == events.ActionKill && ends(h.signal) && all[die].at.Sub(h.at) < patience+stopSlack:
+		case h.what == events.ActionKill && ends(h.signal) && ended.Sub(h.at) < patience+stopSlack:
 			e.asked = &all[i] // the first one asked; what follows it in the same stop only insists
 		case h.what == events.ActionStop: // Podman tells it before the end, when it tells it
 			e.asked = &all[i]

@@ -161,14 +161,17 @@ func (x *action) now(ctx context.Context) (detect.Facts, container.InspectRespon
 	return x.adapter.factsNow(ctx, x.act.Object, r.Container), r.Container, nil
 }
 
-// running reports how a start or restart ended.
-func (x *action) running(ctx context.Context, note string) (platform.Report, error) {
+// running reports how a start or restart ended; newRun = a run that was not there before is awaited.
+func (x *action) running(ctx context.Context, note string, newRun bool) (platform.Report, error) {
 	f, c, err := x.now(ctx)
 	if err != nil {
 		return x.lost(ctx, err)
 	}
 	if !c.State.Running || c.State.Restarting {
 		return platform.Report{Result: platform.Failed, Detail: "it was started and does not run: " + detect.StateWords(f) + note}, fmt.Errorf("%s: it has ended again", x.act)
+	}
+	if newRun && c.State.StartedAt == x.before.State.StartedAt {
+		return platform.Report{Result: platform.Failed, Detail: "the runtime says that it was started, and its run is the same as before"}, fmt.Errorf("%s: no new run", x.act)
 	}
 	return platform.Report{Result: platform.Done, Detail: fmt.Sprintf("%s, run %s%s", detect.StateWords(f), f.Text(detect.WorkloadRun), note)}, nil
 }
@@ -184,7 +187,7 @@ func (x *action) lost(ctx context.Context, err error) (platform.Report, error) {
 
 func (x *action) start(ctx context.Context) (platform.Report, error) {
 	if x.before.State.Running && !x.before.State.Restarting {
-		return x.running(ctx, "; it ran already")
+		return x.running(ctx, "; it ran already", false)
 	}
 	err := x.call(ctx, func(ctx context.Context) error {
 		_, err := x.adapter.client.ContainerStart(ctx, x.before.ID, client.ContainerStartOptions{})
@@ -193,7 +196,7 @@ func (x *action) start(ctx context.Context) (platform.Report, error) {
 	if err != nil {
 		return x.outcome(ctx, err)
 	}
-	return x.running(ctx, "")
+	return x.running(ctx, "", true)
 }
 
 func (x *action) restart(ctx context.Context) (platform.Report, error) {
@@ -204,7 +207,7 @@ func (x *action) restart(ctx context.Context) (platform.Report, error) {
 	if err != nil {
 		return x.outcome(ctx, err)
 	}
-	return x.running(ctx, x.killNote(ctx))
+	return x.running(ctx, x.killNote(ctx), true)
 }
 
 func (x *action) stop(ctx context.Context) (platform.Report, error) {

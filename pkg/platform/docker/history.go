@@ -32,6 +32,8 @@ type memory struct {
 
 type span struct{ from, until time.Time }
 
+func (s span) covers(at time.Time) bool { return !at.Before(s.from) && !at.After(s.until) }
+
 const (
 	// keepEvents is enough for one end of a container with its causes, and for some before it.
 	keepEvents = 32
@@ -103,11 +105,9 @@ func (h *history) past(id string) past {
 	defer h.mu.Unlock()
 	p := past{awayFrom: h.awayFrom, awayTo: h.awayTo}
 	if m := h.containers[id]; m != nil {
-		p.events = slices.Clone(m.events)
+		p.events, p.own = slices.Clone(m.events), slices.Clone(m.own)
 		for i := range p.events {
-			p.events[i].ours = slices.ContainsFunc(m.own, func(s span) bool {
-				return !p.events[i].at.Before(s.from) && !p.events[i].at.After(s.until)
-			})
+			p.events[i].ours = p.acted(p.events[i].at)
 		}
 	}
 	return p

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,7 +37,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	image = "recoveryd-test:1"
+	image = "localhost/recoveryd-test:latest" // Podman 4.3 looks elsewhere for a name without a host, and knows no other tag of what it imports
 	soon  = 30 * time.Second
 )
 
@@ -176,6 +177,20 @@ func (l *lab) pid(t *testing.T, name string) int {
 	require.NoError(t, err)
 	require.Greater(t, r.Container.State.Pid, 1, "%s does not run", name)
 	return r.Container.State.Pid
+}
+
+// untilItIgnoresTerm waits until the stubborn program has got as far as being stubborn.
+func (l *lab) untilItIgnoresTerm(t *testing.T, name string) {
+	t.Helper()
+	path := fmt.Sprintf("/proc/%d/status", l.pid(t, name))
+	require.Eventually(t, func() bool {
+		b, err := os.ReadFile(path)
+		require.NoError(t, err)
+		_, mask, _ := strings.Cut(string(b), "SigIgn:")
+		mask, _, _ = strings.Cut(strings.TrimSpace(mask), "\n")
+		n, err := strconv.ParseUint(mask, 16, 64)
+		return err == nil && n&(1<<(syscall.SIGTERM-1)) != 0
+	}, soon, 5*time.Millisecond)
 }
 
 func (l *lab) personStops(t *testing.T, name string) {
@@ -434,6 +449,7 @@ func TestOnARealDockerd(t *testing.T) {
 		a := l.adapter(t)
 		hour := 3600
 		l.run(t, "finish", func(c *container.Config, _ *container.HostConfig) { c.StopTimeout = &hour }, "stubborn")
+		l.untilItIgnoresTerm(t, "finish")
 		var wg sync.WaitGroup
 		wg.Go(func() { _, _ = l.docker.ContainerStop(context.Background(), "finish", client.ContainerStopOptions{}) }) // the other process
 		defer wg.Wait()
@@ -478,6 +494,44 @@ func TestOnARealDockerd(t *testing.T) {
 		require.Equal(t, detect.StateRunning, f.Text(detect.WorkloadState))
 		require.NotEqual(t, run, f.Text(detect.WorkloadRun))
 	})
+}
+
+// Podman's service is not started here: its installation says where its programs and images are.
+func TestOnARealPodman(t *testing.T) {
+	socket := os.Getenv("RECOVERYD_TEST_PODMAN")
+	if socket == "" {
+		t.Skip("RECOVERYD_TEST_PODMAN names no socket of a Podman service (podman system service --time 0 unix://SOCKET)")
+	}
+	l := &lab{socket: socket}
+	var err error
+	l.docker, err = client.New(client.WithHost("unix://"+socket), client.WithHTTPClient(egress.Unix(socket)))
+	require.NoError(t, err)
+	l.load(t)
+	a := l.adapter(t)
+	l.create(t, "recoveryd-podman", nil, "sleep", "143")
+	const name = "recoveryd-podman"
+	act(t, a, strategy.Start, name, nil)
+	w := listen(t, a, name)
+	for range 2 {
+		act(t, a, strategy.Restart, name, map[string]string{strategy.ArgStopGrace: "2s"})
+		act(t, a, strategy.Kill, name, nil)
+		w.until("our kill", func(f detect.Facts) bool {
+			require.NotContains(t, []string{detect.DepartureCrash, detect.DepartureStopped, detect.DepartureUnasked}, f.Text(detect.WorkloadDeparture), "%v", f)
+			return f.Text(detect.WorkloadDeparture) == detect.DepartureBySelf && f.Text(detect.WorkloadState) == detect.StateStopped
+		})
+		act(t, a, strategy.Start, name, nil)
+		act(t, a, strategy.Stop, name, map[string]string{strategy.ArgStopGrace: "2s"})
+		act(t, a, strategy.Start, name, nil)
+	}
+	f := inspect(t, a, name)
+	require.Equal(t, detect.StateRunning, f.Text(detect.WorkloadState))
+	require.Greater(t, f[detect.MemoryCurrent].Value, 1000.0)
+	require.NoError(t, syscall.Kill(l.pid(t, name), syscall.SIGKILL))
+	w.until("the end by itself, which a person's stop looks like", left(detect.DepartureUnasked))
+	act(t, a, strategy.Start, name, nil)
+	_, err = l.docker.ContainerKill(t.Context(), name, client.ContainerKillOptions{Signal: "KILL"})
+	require.NoError(t, err)
+	w.until("a person's kill", left(detect.DepartureStopped))
 }
 
 func (l *lab) id(t *testing.T, name string) string {
