@@ -223,15 +223,15 @@ func PreviewChannels(c *config.Config, names []string, make func(channel string)
 	}
 	var out []Preview
 	for _, n := range list {
-		notice, err := make(n.Name)
+		msg, err := make(n.Name)
 		if err != nil {
 			return nil, err
 		}
-		b, err := preview(notifiers[n.Name], escalate.Delivery{Notice: notice, Attempt: 1})
+		b, err := preview(notifiers[n.Name], escalate.Delivery{Notice: msg, Attempt: 1})
 		if err != nil {
 			return nil, fmt.Errorf("preview of %s: %w", n.Name, err)
 		}
-		out = append(out, Preview{Channel: n.Name, Type: n.Type, Kind: notice.Kind, Body: string(b)})
+		out = append(out, Preview{Channel: n.Name, Type: n.Type, Kind: msg.Kind, Body: string(b)})
 	}
 	return out, nil
 }

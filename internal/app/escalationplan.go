@@ -46,11 +46,11 @@ func PlanEscalation(c *config.Config, now time.Time) (EscalationPlan, error) {
 	if err != nil {
 		return EscalationPlan{}, &ConfigError{err}
 	}
-	route, err := routingOf(c)
+	routed, err := routingOf(c)
 	if err != nil {
 		return EscalationPlan{}, &ConfigError{err}
 	}
-	out := EscalationPlan{Matrix: matrixOf(c), Rules: incident.SeverityRules(), Gaps: route.Router().Gaps(now), Plans: []SeverityPlan{}, Severities: []ClassSeverity{}}
+	out := EscalationPlan{Matrix: matrixOf(c), Rules: incident.SeverityRules(), Gaps: routed.Router().Gaps(now), Plans: []SeverityPlan{}, Severities: []ClassSeverity{}}
 	classes := map[string][]string{} // by severity
 	for _, t := range policy.Targets() {
 		for _, cond := range slices.Concat(detect.Builtin(), policy.Extra()) {
@@ -65,7 +65,7 @@ func PlanEscalation(c *config.Config, now time.Time) (EscalationPlan, error) {
 		}
 	}
 	for _, s := range []string{"P1", "P2", "P3", "P4"} {
-		out.Plans = append(out.Plans, plansOf(c, route.Router(), s, classes[s], now)...)
+		out.Plans = append(out.Plans, plansOf(c, routed.Router(), s, classes[s], now)...)
 	}
 	return out, nil
 }

@@ -111,14 +111,14 @@ func (n *night) begin() {
 	require.NoError(t, err)
 	policy, err := PolicyOf(n.c)
 	require.NoError(t, err)
-	route, err := routingOf(n.c)
+	routed, err := routingOf(n.c)
 	require.NoError(t, err)
 	notifiers := map[string]escalate.Notifier{}
 	for _, x := range n.c.Notifiers {
 		notifiers[x.Name] = line{n, x.Name}
 	}
 	a := &App{journal: j, log: zap.NewNop()}
-	a.inForce.Store(&generation{config: n.c, route: route})
+	a.inForce.Store(&generation{config: n.c, route: routed})
 	a.outbox, err = outbox.New(outbox.Options{Store: j, Notifiers: notifiers, Rules: rulesOf(n.c), Jitter: func() float64 { return 0.5 }})
 	require.NoError(t, err)
 	if n.run != "" {

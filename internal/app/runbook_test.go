@@ -66,15 +66,15 @@ func TestEveryNoticeOfEveryChannelNamesTheRunbookOfItsClass(t *testing.T) {
 		for _, c := range []*config.Config{{Host: "db1"}, {Host: "db1", RunbookURL: "https://wiki.example/rb/"}} {
 			for _, class := range detect.BuiltinClasses() {
 				for _, kind := range []incident.NoticeKind{incident.NoticeTrigger, incident.NoticeResolve, incident.NoticeChange} {
-					notice := rendererOf(c).Render(incident.Notice{Kind: kind, Next: "x"}, incident.Incident{ID: "svc-1", Target: "svc", Class: class, Severity: detect.P1, Since: at, Opened: at}, at)
-					notice.ID = "n"
-					require.Equal(t, Runbook(c, class), notice.Runbook)
-					b, err := n.(escalate.Previewer).Preview(escalate.Delivery{Notice: notice, Attempt: 1})
+					msg := rendererOf(c).Render(incident.Notice{Kind: kind, Next: "x"}, incident.Incident{ID: "svc-1", Target: "svc", Class: class, Severity: detect.P1, Since: at, Opened: at}, at)
+					msg.ID = "n"
+					require.Equal(t, Runbook(c, class), msg.Runbook)
+					b, err := n.(escalate.Previewer).Preview(escalate.Delivery{Notice: msg, Attempt: 1})
 					require.NoError(t, err, name)
 					if kind == incident.NoticeChange && strings.HasPrefix(string(b), "(nothing: ") {
 						continue // the channel is not told of changes
 					}
-					require.Contains(t, strings.ReplaceAll(string(b), "=\r\n", ""), notice.Runbook, "%s of %s by %s", kind, class, name) // mails break long lines
+					require.Contains(t, strings.ReplaceAll(string(b), "=\r\n", ""), msg.Runbook, "%s of %s by %s", kind, class, name) // mails break long lines
 				}
 			}
 		}

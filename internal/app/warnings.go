@@ -14,11 +14,11 @@ import (
 // places of the escalation where, from now on, nobody is told.
 func Warnings(c *config.Config, now time.Time) []strictyaml.Problem {
 	out := slices.Clone(c.Warnings)
-	route, err := routingOf(c)
+	routed, err := routingOf(c)
 	if err != nil || len(c.Notifiers) == 0 {
 		return out // that is said elsewhere
 	}
-	for _, g := range route.Router().Gaps(now) {
+	for _, g := range routed.Router().Gaps(now) {
 		if !g.Note {
 			out = append(out, c.ProblemAt(gapPath(c, g.Name), g.Text, "recoveryd escalation shows who is told; name somebody under roles or oncall"))
 		}

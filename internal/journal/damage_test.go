@@ -40,7 +40,7 @@ func killed(t *testing.T) written {
 	add(60)
 	require.NoError(t, j.Append(t.Context(), Commit{
 		Incidents: []IncidentRow{{ID: "inc-1", Target: "a", Opened: t0}},
-		Queue:     escalate.NewQueued(t0, notice("n1", "k", escalate.Trigger), "pager"),
+		Queue:     escalate.NewQueued(t0, msg("n1", "k", escalate.Trigger), "pager"),
 	}))
 	require.NoError(t, j.SaveEvidence(t.Context(), EvidenceRow{Incident: "inc-1", Name: "ps", At: t0, Body: []byte(strings.Repeat("x", 9000))}))
 	_, err = j.w.conn.ExecContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)")
@@ -93,7 +93,7 @@ func (w written) holds(t *testing.T, dir string) *Salvage {
 		require.NotContains(t, s.Forgotten(), "all carried over")
 	}
 	es := []Entry{entry(99)}
-	require.NoError(t, j.Append(ctx, Commit{Entries: es, Queue: escalate.NewQueued(t0, notice("n2", "k2", escalate.Trigger), "pager")}), "the next record is written")
+	require.NoError(t, j.Append(ctx, Commit{Entries: es, Queue: escalate.NewQueued(t0, msg("n2", "k2", escalate.Trigger), "pager")}), "the next record is written")
 	require.Greater(t, es[0].Seq, uint64(len(w.entries)), "no number is given twice")
 	require.Equal(t, es[0].Seq, j.LastSeq())
 	waiting, _, _, err := j.LoadOutbox(ctx, 0)

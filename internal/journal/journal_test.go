@@ -69,7 +69,7 @@ func replayAll(t testing.TB, j *Journal, after uint64) []Entry {
 	return all
 }
 
-func notice(id, key string, kind escalate.Kind) escalate.Notice {
+func msg(id, key string, kind escalate.Kind) escalate.Notice {
 	return escalate.Notice{ID: id, Key: key, Kind: kind, At: t0, Incident: "inc-1", Severity: escalate.Error, Summary: "pool exhausted"}
 }
 
@@ -81,9 +81,9 @@ func TestWhatWasAppendedIsReadBackAfterReopening(t *testing.T) {
 		ID: "inc-1", Target: "codebase-mcp.service", Class: "pool", Severity: "error", Phase: "acting",
 		Summary: "pool exhausted", Opened: t0, Body: json.RawMessage(`{"attempts":1}`),
 	}
-	queue := escalate.NewQueued(t0, notice("n1", "inc-1/0", escalate.Trigger), "pager", "chat")
+	queued := escalate.NewQueued(t0, msg("n1", "inc-1/0", escalate.Trigger), "pager", "chat")
 	entries := []Entry{entry(1), entry(2)}
-	require.NoError(t, j.Append(t.Context(), Commit{Entries: entries, Incidents: []IncidentRow{row}, Queue: queue}))
+	require.NoError(t, j.Append(t.Context(), Commit{Entries: entries, Incidents: []IncidentRow{row}, Queue: queued}))
 	require.Equal(t, []uint64{1, 2}, []uint64{entries[0].Seq, entries[1].Seq})
 	require.Equal(t, uint64(2), j.LastSeq())
 	require.NoError(t, j.Close())
@@ -101,7 +101,7 @@ func TestWhatWasAppendedIsReadBackAfterReopening(t *testing.T) {
 	require.Empty(t, keys)
 	require.Empty(t, channels)
 	require.Equal(t, []uint64{1, 2}, []uint64{rows[0].Seq, rows[1].Seq})
-	require.Equal(t, queue, rows, "Append told their numbers")
+	require.Equal(t, queued, rows, "Append told their numbers")
 	byIncident, err := j.Entries(t.Context(), "inc-0")
 	require.NoError(t, err)
 	require.Equal(t, entries, byIncident)
@@ -254,10 +254,10 @@ func TestIncidentsAreFiltered(t *testing.T) {
 func TestTheOutboxIsStoredOnceAndUpdatedInPlace(t *testing.T) {
 	dir := t.TempDir()
 	j := openAt(t, dir)
-	queue := escalate.NewQueued(t0, notice("n1", "k", escalate.Trigger), "pager", "chat")
-	require.NoError(t, j.Append(t.Context(), Commit{Queue: queue}))
-	require.NoError(t, j.Append(t.Context(), Commit{Queue: queue}), "the same decision once more")
-	require.Equal(t, []uint64{0, 0}, []uint64{queue[0].Seq, queue[1].Seq}, "nothing of it is new")
+	queued := escalate.NewQueued(t0, msg("n1", "k", escalate.Trigger), "pager", "chat")
+	require.NoError(t, j.Append(t.Context(), Commit{Queue: queued}))
+	require.NoError(t, j.Append(t.Context(), Commit{Queue: queued}), "the same decision once more")
+	require.Equal(t, []uint64{0, 0}, []uint64{queued[0].Seq, queued[1].Seq}, "nothing of it is new")
 	rows, _, _, err := j.LoadOutbox(t.Context(), 0)
 	require.NoError(t, err)
 	require.Len(t, rows, 2)
@@ -266,7 +266,7 @@ func TestTheOutboxIsStoredOnceAndUpdatedInPlace(t *testing.T) {
 	rows[1].Attempts, rows[1].NextAt, rows[1].LastError = 1, t0.Add(time.Hour), "503"
 	key := escalate.KeyState{Channel: "pager", Key: "k", Open: true, Receipt: escalate.Receipt{"ts": "1.2"}, At: t0}
 	state := escalate.ChannelState{Channel: "chat", Failures: 1, FailingSince: t0, Sends: []int64{t0.UnixNano()}}
-	more := escalate.NewQueued(t0, notice("n2", "k", escalate.Resolve), "pager", "chat")
+	more := escalate.NewQueued(t0, msg("n2", "k", escalate.Resolve), "pager", "chat")
 	require.NoError(t, j.SaveOutbox(t.Context(), escalate.Edits{
 		Rows: rows, New: more, Keys: []escalate.KeyState{key}, Channels: []escalate.ChannelState{state},
 	}))

@@ -34,7 +34,7 @@ func TestOldHistoryGoesAndTheChainStaysWhole(t *testing.T) {
 			{ID: "closed-new", Opened: t0, Closed: t0.Add(2 * time.Hour)},
 			{ID: "open", Opened: t0},
 		},
-		Queue: escalate.NewQueued(t0, notice("waits", "k1", escalate.Trigger), "pager"),
+		Queue: escalate.NewQueued(t0, msg("waits", "k1", escalate.Trigger), "pager"),
 	}))
 	require.NoError(t, j.SaveEvidence(t.Context(), EvidenceRow{Incident: "closed-old", Name: "ps", At: t0}))
 	require.NoError(t, j.SaveEvidence(t.Context(), EvidenceRow{Incident: "open", Name: "ps", At: t0}))

@@ -27,7 +27,7 @@ func filled(t *testing.T, dir string, n int) []Entry {
 	require.NoError(t, j.Append(t.Context(), Commit{Entries: all}))
 	require.NoError(t, j.Append(t.Context(), Commit{
 		Incidents: []IncidentRow{{ID: "inc-1", Target: "a", Opened: t0}},
-		Queue:     escalate.NewQueued(t0, notice("n1", "k", escalate.Trigger), "pager"),
+		Queue:     escalate.NewQueued(t0, msg("n1", "k", escalate.Trigger), "pager"),
 	}))
 	require.NoError(t, j.SaveOutbox(t.Context(), escalate.Edits{
 		Keys:     []escalate.KeyState{{Channel: "pager", Key: "k", Open: true, At: t0}},
@@ -147,7 +147,7 @@ func TestAChangedJournalIsNoticedAndSalvaged(t *testing.T) {
 			require.NoError(t, j.Close())
 			j = openAt(t, dir)
 			require.Equal(t, s.String(), j.Salvaged().String(), "nobody was told yet")
-			told := escalate.NewQueued(t0, notice("damage", "damage", escalate.Trigger), "pager")
+			told := escalate.NewQueued(t0, msg("damage", "damage", escalate.Trigger), "pager")
 			require.NoError(t, j.TellSalvage(t.Context(), told))
 			require.NotZero(t, told[0].Seq)
 			require.NoError(t, j.Close())

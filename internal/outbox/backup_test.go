@@ -68,7 +68,7 @@ func (s *team) fail(err error, names ...string) {
 }
 
 func (s *team) page(key string, sev escalate.Severity, names ...string) {
-	n := notice(key+"-trigger", key, escalate.Trigger)
+	n := msg(key+"-trigger", key, escalate.Trigger)
 	n.Severity = sev
 	s.out.Wake(s.store.append(escalate.NewQueued(time.Now().Round(0), n, names...)...)...)
 }

@@ -239,12 +239,12 @@ func (r *running) stop() error {
 	return <-r.ended
 }
 
-func notice(id, key string, kind escalate.Kind) escalate.Notice {
+func msg(id, key string, kind escalate.Kind) escalate.Notice {
 	return escalate.Notice{ID: id, Key: key, Kind: kind, At: time.Now(), Incident: key, Severity: escalate.Error, Summary: "pool exhausted", Target: "svc"}
 }
 
 func queued(id, key string, kind escalate.Kind, channels ...string) []escalate.Queued {
-	return escalate.NewQueued(time.Now().Round(0), notice(id, key, kind), channels...)
+	return escalate.NewQueued(time.Now().Round(0), msg(id, key, kind), channels...)
 }
 
 func TestNewRefusesWhatCannotWork(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 
 var night = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 
-func route(t *testing.T, drills ...string) *routing.Routing {
+func routed(t *testing.T, drills ...string) *routing.Routing {
 	t.Helper()
 	p := escalate.DefaultPolicy()
 	p.Roles = []escalate.Role{{Name: "primary", Notify: []string{"pager"}}, {Name: "status-page", Notify: []string{"page"}}}
@@ -43,7 +43,7 @@ func told(r *routing.Routing, i *incident.Incident, now time.Time) (out []string
 }
 
 func TestADrillIsToldWhereDrillsAreToldAndNowhereElse(t *testing.T) {
-	r, i := route(t, "drills"), open(true)
+	r, i := routed(t, "drills"), open(true)
 	require.Equal(t, []string{"drills i1/t0"}, told(r, i, night))
 	require.Empty(t, told(r, i, night.Add(2*time.Hour)), "and it has no tiers")
 	require.Equal(t, []incident.Address{{Channel: "drills", Key: "i1/t0", For: []string{"drills"}}}, r.Cured(open(true), night))
@@ -52,7 +52,7 @@ func TestADrillIsToldWhereDrillsAreToldAndNowhereElse(t *testing.T) {
 }
 
 func TestADrillWithoutAPlaceOfItsOwnIsToldAsEverButNotToOutsiders(t *testing.T) {
-	r, i := route(t), open(true)
+	r, i := routed(t), open(true)
 	require.Equal(t, []string{"pager i1/t0"}, told(r, i, night))
 	require.Empty(t, told(r, i, night.Add(6*time.Minute)))
 	i = open(false)
@@ -61,7 +61,7 @@ func TestADrillWithoutAPlaceOfItsOwnIsToldAsEverButNotToOutsiders(t *testing.T) 
 }
 
 func TestWhatOutlivesItsDrillIsToldToEverybodyUnderKeysOfItsOwn(t *testing.T) {
-	r, i := route(t, "drills"), open(true)
+	r, i := routed(t, "drills"), open(true)
 	told(r, i, night)
 	i.Drill.Real, i.Paged, i.Clock = night.Add(time.Minute), time.Time{}, night.Add(time.Minute) // as the core takes it for real
 	require.True(t, i.Anew())
@@ -72,7 +72,7 @@ func TestWhatOutlivesItsDrillIsToldToEverybodyUnderKeysOfItsOwn(t *testing.T) {
 }
 
 func TestAnAcknowledgementWithoutEndHoldsForGood(t *testing.T) {
-	r, i := route(t), open(false)
+	r, i := routed(t), open(false)
 	told(r, i, night)
 	i.Ack = &incident.Standing{By: "ann", Since: night}
 	require.Equal(t, []string{"page i1/t1"}, told(r, i, night.Add(time.Hour)), "the public alone is told in spite of it")
@@ -80,7 +80,7 @@ func TestAnAcknowledgementWithoutEndHoldsForGood(t *testing.T) {
 }
 
 func TestTroubleWithRecoverydItselfIsNeverPublic(t *testing.T) {
-	r := route(t)
+	r := routed(t)
 	for _, priority := range []string{"P1", "P2", "P3"} {
 		var to []string
 		for _, q := range r.Own(escalate.Notice{ID: "n", Priority: priority, At: night}) {

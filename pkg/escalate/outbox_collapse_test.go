@@ -14,10 +14,10 @@ var t0 = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
 
 // rowsOf reads a queue: T trigger, U update, C change, R resolve; a ? behind one says that an
 // attempt may have reached the vendor, a ! that one is under way.
-func rowsOf(queue string) []Queued {
+func rowsOf(queued string) []Queued {
 	kinds := map[byte]Kind{'T': Trigger, 'U': Update, 'C': Change, 'R': Resolve}
 	var rows []Queued
-	for i, word := range strings.Fields(queue) {
+	for i, word := range strings.Fields(queued) {
 		n := Notice{ID: fmt.Sprintf("n%d", i+1), Key: "k", Kind: kinds[word[0]], Summary: "down", Target: "svc"}
 		q := NewQueued(t0, n, "pager")[0]
 		q.Seq = uint64(i + 1)

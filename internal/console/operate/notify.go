@@ -104,7 +104,7 @@ only the body is printed, for other programs to read.`,
 			if err != nil {
 				return err
 			}
-			notice := func(string) (escalate.Notice, error) {
+			msg := func(string) (escalate.Notice, error) {
 				n := escalate.Sample(escalate.Kind(kind), "sample-1", cfg.Host, time.Now())
 				n.Runbook = app.Runbook(cfg, detect.Class(n.Class))
 				if link := cfg.HTTP.ExternalURL; link != "" {
@@ -121,11 +121,11 @@ only the body is printed, for other programs to read.`,
 					return err
 				}
 				defer h.Close()
-				notice = func(channel string) (escalate.Notice, error) {
+				msg = func(channel string) (escalate.Notice, error) {
 					return h.NoticeOf(cmd.Context(), cfg, id, escalate.Kind(kind), channel, time.Now())
 				}
 			}
-			list, err := app.PreviewChannels(cfg, channels, notice)
+			list, err := app.PreviewChannels(cfg, channels, msg)
 			if bad := new(app.ConfigError); errors.As(err, &bad) {
 				return console.Exit(console.Usage, err)
 			}

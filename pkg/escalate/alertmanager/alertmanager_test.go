@@ -85,14 +85,14 @@ func TestAlertKeepsItsLabels(t *testing.T) {
 func TestHoldAndResend(t *testing.T) {
 	a := escalatetest.NewAlertmanager(escalatetest.AlertmanagerOptions{})
 	n := build(t, "hold: 3h\nurls: ["+escalatetest.Serve(t, a)+"]")
-	notice := escalatetest.Notice("inc/t0")
-	notice.At = time.Now().UTC().Truncate(time.Second)
-	r, err := n.Notify(t.Context(), escalate.Delivery{Notice: notice, Attempt: 1})
+	msg := escalatetest.Notice("inc/t0")
+	msg.At = time.Now().UTC().Truncate(time.Second)
+	r, err := n.Notify(t.Context(), escalate.Delivery{Notice: msg, Attempt: 1})
 	require.NoError(t, err)
 	at, ok := r.ResendAt()
 	require.True(t, ok)
-	require.Equal(t, notice.At.Add(time.Hour), at, "a third of hold: two repetitions may be lost")
-	require.Equal(t, notice.At.Add(3*time.Hour), a.Alerts()[0].EndsAt)
+	require.Equal(t, msg.At.Add(time.Hour), at, "a third of hold: two repetitions may be lost")
+	require.Equal(t, msg.At.Add(3*time.Hour), a.Alerts()[0].EndsAt)
 	_, ok = escalate.Receipt{"ts": "1"}.ResendAt()
 	require.False(t, ok)
 }
@@ -100,9 +100,9 @@ func TestHoldAndResend(t *testing.T) {
 func TestAPageThatWasDeliveredLateFires(t *testing.T) {
 	a := escalatetest.NewAlertmanager(escalatetest.AlertmanagerOptions{})
 	n := build(t, "hold: 1h\nurls: ["+escalatetest.Serve(t, a)+"]")
-	notice := escalatetest.Notice("inc/t0")
-	notice.At = time.Now().Add(-3 * time.Hour) // the network was down
-	_, err := n.Notify(t.Context(), escalate.Delivery{Notice: notice, Attempt: 1})
+	msg := escalatetest.Notice("inc/t0")
+	msg.At = time.Now().Add(-3 * time.Hour) // the network was down
+	_, err := n.Notify(t.Context(), escalate.Delivery{Notice: msg, Attempt: 1})
 	require.NoError(t, err)
 	require.Len(t, a.Firing(time.Now().Add(30*time.Minute)), 1)
 }

@@ -72,9 +72,9 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-func notify(n escalate.Notifier, t testing.TB, notice escalate.Notice) error {
+func notify(n escalate.Notifier, t testing.TB, msg escalate.Notice) error {
 	t.Helper()
-	_, err := n.Notify(t.Context(), escalate.Delivery{Notice: notice, Attempt: 1})
+	_, err := n.Notify(t.Context(), escalate.Delivery{Notice: msg, Attempt: 1})
 	return err
 }
 

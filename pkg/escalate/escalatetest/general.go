@@ -29,10 +29,10 @@ func (c Case) testLife(t *testing.T) {
 	var receipt escalate.Receipt
 	for i, kind := range []escalate.Kind{escalate.Trigger, escalate.Update, escalate.Trigger, escalate.Change, escalate.Resolve, escalate.Trigger, escalate.Resolve} {
 		before := len(v.Log.Entries())
-		notice := As(first, kind)
-		notice.ID = fmt.Sprintf("life/%d", i)
-		notice.Tier = i / 2
-		d := escalate.Delivery{Notice: notice, Prior: receipt, Attempt: 1}
+		msg := As(first, kind)
+		msg.ID = fmt.Sprintf("life/%d", i)
+		msg.Tier = i / 2
+		d := escalate.Delivery{Notice: msg, Prior: receipt, Attempt: 1}
 		given := clone(d)
 		receipt = deliver(t, n, d)
 		require.Equal(t, given, d, "the delivery belongs to the outbox: it must not be changed")
@@ -105,10 +105,10 @@ func (c Case) testTexts(t *testing.T) {
 	strange.Severity, strange.Priority, strange.Status = "terrible", "P0", "Confused"
 	strange.Since = strange.At.Add(time.Hour)
 	strange.Link = "https://example.org/a b|c>d"
-	for name, notice := range map[string]escalate.Notice{"huge": huge, "hostile": hostile, "empty": empty, "strange": strange} {
-		receipt := deliver(t, n, escalate.Delivery{Notice: notice, Attempt: 1})
-		deliver(t, n, escalate.Delivery{Notice: As(notice, escalate.Update), Prior: receipt, Attempt: 1})
-		deliver(t, n, escalate.Delivery{Notice: As(notice, escalate.Resolve), Prior: receipt, Attempt: 1})
+	for name, msg := range map[string]escalate.Notice{"huge": huge, "hostile": hostile, "empty": empty, "strange": strange} {
+		receipt := deliver(t, n, escalate.Delivery{Notice: msg, Attempt: 1})
+		deliver(t, n, escalate.Delivery{Notice: As(msg, escalate.Update), Prior: receipt, Attempt: 1})
+		deliver(t, n, escalate.Delivery{Notice: As(msg, escalate.Resolve), Prior: receipt, Attempt: 1})
 		require.Empty(t, refusals(v.Log), name)
 	}
 }
@@ -137,12 +137,12 @@ func anyNotice() *rapid.Generator[escalate.Notice] {
 func (c Case) testAnyNotice(t *testing.T) {
 	v := c.Vendor(t)
 	n := c.New(t, v.URL, plenty)
-	accepted := func(notice escalate.Notice) error {
-		receipt, err := n.Notify(context.Background(), escalate.Delivery{Notice: notice, Attempt: 1})
+	accepted := func(msg escalate.Notice) error {
+		receipt, err := n.Notify(context.Background(), escalate.Delivery{Notice: msg, Attempt: 1})
 		if err != nil {
 			return err
 		}
-		_, err = n.Notify(context.Background(), escalate.Delivery{Notice: As(notice, escalate.Resolve), Prior: receipt, Attempt: 1})
+		_, err = n.Notify(context.Background(), escalate.Delivery{Notice: As(msg, escalate.Resolve), Prior: receipt, Attempt: 1})
 		if err != nil {
 			return fmt.Errorf("resolve: %w", err)
 		}

@@ -44,13 +44,13 @@ func TestOneLinePerNotice(t *testing.T) {
 
 func TestALineIsBoundedAndIsOneLine(t *testing.T) {
 	n, logs := build(t)
-	notice := escalatetest.Notice("inc/t0")
+	msg := escalatetest.Notice("inc/t0")
 	long := strings.Repeat("🔥", 10_000)
-	notice.Summary, notice.Next, notice.Class = long+"\n"+long, long, long
+	msg.Summary, msg.Next, msg.Class = long+"\n"+long, long, long
 	for range 100 {
-		notice.Evidence, notice.Affected, notice.Commands = append(notice.Evidence, long), append(notice.Affected, long), append(notice.Commands, long)
+		msg.Evidence, msg.Affected, msg.Commands = append(msg.Evidence, long), append(msg.Affected, long), append(msg.Commands, long)
 	}
-	_, err := n.Notify(t.Context(), escalate.Delivery{Notice: notice, Attempt: 1})
+	_, err := n.Notify(t.Context(), escalate.Delivery{Notice: msg, Attempt: 1})
 	require.NoError(t, err)
 	line, err := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()).EncodeEntry(logs.All()[0].Entry, logs.All()[0].Context)
 	require.NoError(t, err)

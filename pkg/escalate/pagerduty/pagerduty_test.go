@@ -60,9 +60,9 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-func send(t testing.TB, n escalate.Notifier, notice escalate.Notice, prior escalate.Receipt) escalate.Receipt {
+func send(t testing.TB, n escalate.Notifier, msg escalate.Notice, prior escalate.Receipt) escalate.Receipt {
 	t.Helper()
-	r, err := n.Notify(t.Context(), escalate.Delivery{Notice: notice, Prior: prior, Attempt: 1})
+	r, err := n.Notify(t.Context(), escalate.Delivery{Notice: msg, Prior: prior, Attempt: 1})
 	require.NoError(t, err)
 	return r
 }
@@ -161,9 +161,9 @@ func TestSeverity(t *testing.T) {
 		{"P3", escalate.Warning, "warning"},
 		{"P4", "unheard-of", "error"},
 	} {
-		notice := escalatetest.Notice(tc.priority)
-		notice.Priority, notice.Severity = tc.priority, tc.severity
-		send(t, n, notice, nil)
+		msg := escalatetest.Notice(tc.priority)
+		msg.Priority, msg.Severity = tc.priority, tc.severity
+		send(t, n, msg, nil)
 	}
 	var got []string
 	for _, a := range p.Alerts() {
@@ -175,12 +175,12 @@ func TestSeverity(t *testing.T) {
 func TestBodyShrinksInsteadOfBeingRefused(t *testing.T) {
 	p := escalatetest.NewPagerDuty(escalatetest.PagerDutyOptions{})
 	n := build(t, fmt.Sprintf("routing_key: %q\nendpoint: %s", key, escalatetest.Serve(t, p)))
-	notice := escalatetest.Notice("inc/t0")
-	notice.Evidence = nil
+	msg := escalatetest.Notice("inc/t0")
+	msg.Evidence = nil
 	for i := range 400 {
-		notice.Evidence = append(notice.Evidence, fmt.Sprintf("evidence %d %s", i, strings.Repeat("x", 5000)))
+		msg.Evidence = append(msg.Evidence, fmt.Sprintf("evidence %d %s", i, strings.Repeat("x", 5000)))
 	}
-	send(t, n, notice, nil)
+	send(t, n, msg, nil)
 	e := p.Entries()[0]
 	require.Equal(t, "opened", e.Why)
 	require.LessOrEqual(t, len(e.Body), 512_000)

@@ -50,9 +50,9 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-func send(t testing.TB, n escalate.Notifier, notice escalate.Notice, prior escalate.Receipt) escalate.Receipt {
+func send(t testing.TB, n escalate.Notifier, msg escalate.Notice, prior escalate.Receipt) escalate.Receipt {
 	t.Helper()
-	r, err := n.Notify(t.Context(), escalate.Delivery{Notice: notice, Prior: prior, Attempt: 1})
+	r, err := n.Notify(t.Context(), escalate.Delivery{Notice: msg, Prior: prior, Attempt: 1})
 	require.NoError(t, err)
 	return r
 }
