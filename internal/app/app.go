@@ -24,7 +24,8 @@ import (
 	"github.com/recoveryd/recoveryd/internal/replay"
 	"github.com/recoveryd/recoveryd/internal/setup/host"
 	"github.com/recoveryd/recoveryd/internal/tracing"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/platform"
 )
@@ -330,17 +331,17 @@ func (a *App) snapshots(ctx context.Context) error {
 }
 
 // render is the engine's way from a decision to a message.
-func (a *App) render(n incident.Notice, i incident.Incident, at time.Time) escalate.Notice {
+func (a *App) render(n incident.Notice, i incident.Incident, at time.Time) notice.Notice {
 	return rendererOf(a.Config()).Render(n, i, at)
 }
 
 // own routes a notice about recoveryd itself by the configuration in force. It says on which host, also
 // in its key: recoveryd elsewhere may send to the same service of a vendor.
-func (a *App) own(n escalate.Notice) []escalate.Queued {
+func (a *App) own(n notice.Notice) []queue.Queued {
 	return a.inForce.Load().route.Own(onHost(n, a.Config().Host))
 }
 
-func onHost(n escalate.Notice, host string) escalate.Notice {
+func onHost(n notice.Notice, host string) notice.Notice {
 	if n.Host == "" {
 		n.Host = host
 		n.Key += "/" + host
@@ -355,7 +356,7 @@ type courier struct{ a *App }
 func (c courier) Wake() { c.a.outbox.Wake() }
 
 // Emergency delivers without a journal, under the same rules.
-func (c courier) Emergency(rows []escalate.Queued) {
+func (c courier) Emergency(rows []queue.Queued) {
 	c.a.unwritten.note(rows)
 	c.a.outbox.Submit(rows...)
 }

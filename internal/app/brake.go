@@ -9,7 +9,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // brake reads the stop file of the configuration in force.
@@ -40,7 +40,7 @@ func StopReason(path string) string {
 		return fmt.Sprintf("%s exists and cannot be read: %v", path, errors.Unwrap(err))
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(string(b[:n])), "\n")
-	if first = escalate.OneLine(first); first == "" {
+	if first = notice.OneLine(first); first == "" {
 		return path + " exists and gives no reason"
 	}
 	return path + ": " + first

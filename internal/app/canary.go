@@ -16,7 +16,8 @@ import (
 	"github.com/recoveryd/recoveryd/internal/outbox"
 	"github.com/recoveryd/recoveryd/internal/report"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -24,7 +25,7 @@ const (
 	// canaryTarget is whom a canary is about: recoveryd itself.
 	canaryTarget = "recoveryd"
 	// canaryPatience is how long a channel may take to accept a canary. The outbox reports a channel
-	// that fails after two minutes and a page that waits after ten (escalate.DefaultOutboxRules).
+	// that fails after two minutes and a page that waits after ten (queue.DefaultOutboxRules).
 	canaryPatience = 5 * time.Minute
 	// canaryLook is how often the journal is asked while a canary is under way.
 	canaryLook = time.Second
@@ -58,7 +59,7 @@ type canary struct {
 type canaryJournal interface {
 	Append(context.Context, journal.Commit) error
 	Incidents(context.Context, journal.Filter) ([]journal.IncidentRow, error)
-	Notices(ctx context.Context, incident string) ([]escalate.Queued, error)
+	Notices(ctx context.Context, incident string) ([]queue.Queued, error)
 }
 
 // canaryMeter counts.
@@ -171,8 +172,8 @@ func (c *canary) begin(ctx context.Context, now time.Time) error {
 	}
 	i := incident.Incident{ID: "canary-" + now.UTC().Format("20060102-150405"), Target: canaryTarget, Class: report.ClassCanary, Severity: detect.P4,
 		Since: now, Opened: now, Diagnosis: detect.Diagnosis{Target: canaryTarget, At: now, Class: report.ClassCanary, Because: "a scheduled test of the channels; nothing is wrong"}}
-	n := c.notice(i, escalate.Trigger, now)
-	if err := c.store(ctx, i, escalate.NewQueued(now, n, channels...)); err != nil {
+	n := c.notice(i, notice.Trigger, now)
+	if err := c.store(ctx, i, queue.NewQueued(now, n, channels...)); err != nil {
 		return err
 	}
 	c.past = append(c.past[max(len(c.past)-canaryHistory+1, 0):], i)
@@ -180,7 +181,7 @@ func (c *canary) begin(ctx context.Context, now time.Time) error {
 }
 
 // store writes an incident and its notices in one transaction and wakes the outbox.
-func (c *canary) store(ctx context.Context, i incident.Incident, rows []escalate.Queued) error {
+func (c *canary) store(ctx context.Context, i incident.Incident, rows []queue.Queued) error {
 	body, err := json.Marshal(i)
 	if err != nil {
 		return fmt.Errorf("encode canary %s: %w", i.ID, err)
@@ -200,14 +201,14 @@ func (c *canary) store(ctx context.Context, i incident.Incident, rows []escalate
 
 // notice is what the channels are told. Its severity is the lowest, and its words say that it is a
 // test whatever an operator's template shows.
-func (c *canary) notice(i incident.Incident, kind escalate.Kind, now time.Time) escalate.Notice {
-	n := escalate.Notice{ID: fmt.Sprintf("%s/t0#%s", i.ID, kind), Key: i.ID + "/t0", Kind: kind, At: now, Incident: i.ID, Priority: i.Severity.String(),
-		Severity: escalate.Info, Status: escalate.Identified, Host: c.config().Host, Target: i.Target, Class: string(i.Class), Event: escalate.EventCanary, Since: i.Since, Test: true,
+func (c *canary) notice(i incident.Incident, kind notice.Kind, now time.Time) notice.Notice {
+	n := notice.Notice{ID: fmt.Sprintf("%s/t0#%s", i.ID, kind), Key: i.ID + "/t0", Kind: kind, At: now, Incident: i.ID, Priority: i.Severity.String(),
+		Severity: notice.Info, Status: notice.Identified, Host: c.config().Host, Target: i.Target, Class: string(i.Class), Event: notice.EventCanary, Since: i.Since, Test: true,
 		Summary:  "scheduled test of the channels, nothing is wrong",
 		Evidence: []string{"this message came through the journal, the outbox and this channel, as a page does"},
 		Next:     "recoveryd takes this back by itself as soon as every channel has accepted it", Commands: []string{"recoveryd status", "recoveryd report " + i.ID}}
-	if kind == escalate.Resolve {
-		n.Status, n.Next, n.Summary = escalate.Resolved, "nothing", "scheduled test of the channels is over, nothing was wrong"
+	if kind == notice.Resolve {
+		n.Status, n.Next, n.Summary = notice.Resolved, "nothing", "scheduled test of the channels is over, nothing was wrong"
 	}
 	return n
 }
@@ -233,7 +234,7 @@ func (c *canary) attend(ctx context.Context, now time.Time) (over bool, err erro
 	for _, a := range answers {
 		through = append(through, a.channel)
 	}
-	rows := escalate.NewQueued(now, c.notice(i, escalate.Resolve, now), through...)
+	rows := queue.NewQueued(now, c.notice(i, notice.Resolve, now), through...)
 	for _, a := range answers {
 		more, err := c.judge(ctx, now, i, a)
 		if err != nil {

@@ -17,17 +17,18 @@ import (
 	"github.com/recoveryd/recoveryd/internal/metrics"
 	"github.com/recoveryd/recoveryd/internal/outbox"
 	"github.com/recoveryd/recoveryd/internal/report"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // channelStub is a vendor in memory.
 type channelStub struct {
 	mu  sync.Mutex
 	err error
-	got []escalate.Notice
+	got []notice.Notice
 }
 
-func (c *channelStub) Notify(_ context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+func (c *channelStub) Notify(_ context.Context, d notice.Delivery) (notice.Receipt, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil {
@@ -39,7 +40,7 @@ func (c *channelStub) Notify(_ context.Context, d escalate.Delivery) (escalate.R
 func (c *channelStub) fail(err error) { c.mu.Lock(); defer c.mu.Unlock(); c.err = err }
 
 // first is the first notice that was accepted.
-func (c *channelStub) first() escalate.Notice { c.mu.Lock(); defer c.mu.Unlock(); return c.got[0] }
+func (c *channelStub) first() notice.Notice { c.mu.Lock(); defer c.mu.Unlock(); return c.got[0] }
 
 // kinds lists what was accepted: "trigger canary test", "resolve channel".
 func (c *channelStub) kinds() (out []string) {
@@ -111,9 +112,9 @@ func (c *cage) start() {
 	c.j, err = journal.Open(context.Background(), journal.Options{Dir: c.dir, BallastBytes: -1})
 	require.NoError(c.t, err)
 	rules := rulesOf(c.cfg)
-	require.Equal(c.t, []escalate.Trait{{Channel: "pd", Vendor: "pagerduty"}, {Channel: "chat", Reach: escalate.Waits, Vendor: "slack"},
+	require.Equal(c.t, []queue.Trait{{Channel: "pd", Vendor: "pagerduty"}, {Channel: "chat", Reach: queue.Waits, Vendor: "slack"},
 		{Channel: "page", Vendor: "statuspage"}}, rules.Traits)
-	c.out, err = outbox.New(outbox.Options{Store: c.j, Notifiers: map[string]escalate.Notifier{"pd": c.pd, "chat": c.chat, "page": &channelStub{err: errors.New("the public is not told of tests")}}, Rules: rules})
+	c.out, err = outbox.New(outbox.Options{Store: c.j, Notifiers: map[string]notice.Notifier{"pd": c.pd, "chat": c.chat, "page": &channelStub{err: errors.New("the public is not told of tests")}}, Rules: rules})
 	require.NoError(c.t, err)
 	c.canary = &canary{config: func() *config.Config { return c.cfg }, journal: c.j, wake: func() { c.out.Wake() }, ready: func() bool { return true },
 		busy:   func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.open },
@@ -146,7 +147,7 @@ func TestACanaryGoesTheWholeWayMarkedAsATestAndIsTakenBack(t *testing.T) {
 		require.Equal(t, want, c.pd.kinds())
 		require.Equal(t, want, c.chat.kinds())
 		first := c.pd.first()
-		require.Equal(t, []any{escalate.Info, "P4"}, []any{first.Severity, first.Priority}, "nobody is woken for it")
+		require.Equal(t, []any{notice.Info, "P4"}, []any{first.Severity, first.Priority}, "nobody is woken for it")
 		require.Contains(t, first.Summary, "nothing is wrong")
 		require.Equal(t, 1, c.count("pd accepted"))
 		require.WithinDuration(t, time.Now(), c.acceptedAt("chat"), time.Minute)
@@ -185,7 +186,7 @@ func TestARestartNeitherRepeatsACanaryNorLeavesOneOpen(t *testing.T) {
 		require.False(t, c.acceptedAt("pd").IsZero())
 		require.False(t, c.status.Load().Channels[0].Accepted.IsZero(), "what was accepted before the restart is still shown")
 
-		c.chat.fail(&escalate.RetryError{Reason: escalate.ReasonNetwork, Err: errors.New("down")})
+		c.chat.fail(&notice.RetryError{Reason: notice.ReasonNetwork, Err: errors.New("down")})
 		pass(time.Until(c.status.Load().Next.Add(10 * time.Second))) // the next one has begun, and waits for chat
 		require.NotEmpty(t, c.running())
 		c.restart(30 * time.Minute)
@@ -206,9 +207,9 @@ func withoutChannel(kinds []string) []string {
 
 func TestAChannelThatDoesNotAcceptACanaryIsPagedThroughTheOthersOnceUntilItWorksAgain(t *testing.T) {
 	for name, err := range map[string]error{
-		"the vendor refuses it for good": &escalate.FinalError{Reason: escalate.ReasonAuth, Err: errors.New("invalid token")},
-		"the vendor is down":             &escalate.RetryError{Reason: escalate.ReasonNetwork, Err: errors.New("connection refused")},
-		"the vendor asks to wait":        &escalate.RetryError{Reason: escalate.ReasonRateLimited, After: 9 * time.Minute, Err: errors.New("too fast")},
+		"the vendor refuses it for good": &notice.FinalError{Reason: notice.ReasonAuth, Err: errors.New("invalid token")},
+		"the vendor is down":             &notice.RetryError{Reason: notice.ReasonNetwork, Err: errors.New("connection refused")},
+		"the vendor asks to wait":        &notice.RetryError{Reason: notice.ReasonRateLimited, After: 9 * time.Minute, Err: errors.New("too fast")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -6,7 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -24,12 +25,12 @@ func (c *canary) answers(ctx context.Context, id string) (out []answer, err erro
 		return nil, err
 	}
 	for _, q := range rows {
-		if q.Key != id+"/t0" || q.Notice.Kind != escalate.Trigger {
+		if q.Key != id+"/t0" || q.Notice.Kind != notice.Trigger {
 			continue
 		}
-		a := answer{channel: q.Channel, settled: q.State != escalate.Waiting, at: q.Settled}
-		if q.State != escalate.Delivered {
-			a.why = string(q.State) + ": " + escalate.OneLine(q.LastError)
+		a := answer{channel: q.Channel, settled: q.State != queue.Waiting, at: q.Settled}
+		if q.State != queue.Delivered {
+			a.why = string(q.State) + ": " + notice.OneLine(q.LastError)
 			if q.LastError == "" {
 				a.why = string(q.State) + ", without an answer"
 			}
@@ -47,14 +48,14 @@ func (c *canary) failureKey(channel string) string {
 
 // judge makes the page about a channel that failed, unless the outbox has told people already, and
 // takes an earlier one back when the channel works again.
-func (c *canary) judge(ctx context.Context, now time.Time, i incident.Incident, a answer) ([]escalate.Queued, error) {
+func (c *canary) judge(ctx context.Context, now time.Time, i incident.Incident, a answer) ([]queue.Queued, error) {
 	open, err := c.reported(ctx, a.channel)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case a.why == "" && len(open) > 0:
-		return escalate.NewQueued(now, c.failure(i, a, escalate.Resolve, now), open...), nil
+		return queue.NewQueued(now, c.failure(i, a, notice.Resolve, now), open...), nil
 	case a.why == "":
 		return nil, nil
 	}
@@ -68,7 +69,7 @@ func (c *canary) judge(ctx context.Context, now time.Time, i incident.Incident, 
 			backup = ch.Backup
 		}
 	}
-	return escalate.NewQueued(now, c.failure(i, a, escalate.Trigger, now), backup...), nil
+	return queue.NewQueued(now, c.failure(i, a, notice.Trigger, now), backup...), nil
 }
 
 // reported returns the channels at which a page about this channel is open: the last canary before
@@ -82,10 +83,10 @@ func (c *canary) reported(ctx context.Context, channel string) ([]string, error)
 		var told []string
 		accepted := false
 		for _, q := range rows {
-			if q.Key == c.failureKey(channel) && q.Notice.Kind == escalate.Trigger {
+			if q.Key == c.failureKey(channel) && q.Notice.Kind == notice.Trigger {
 				told = append(told, q.Channel)
 			}
-			accepted = accepted || q.Channel == channel && q.Key == i.ID+"/t0" && q.Notice.Kind == escalate.Trigger && q.State == escalate.Delivered
+			accepted = accepted || q.Channel == channel && q.Key == i.ID+"/t0" && q.Notice.Kind == notice.Trigger && q.State == queue.Delivered
 		}
 		if len(told) > 0 || accepted {
 			return told, nil
@@ -95,14 +96,14 @@ func (c *canary) reported(ctx context.Context, channel string) ([]string, error)
 }
 
 // failure is the page about a channel. It belongs to the canary's incident, and is no test.
-func (c *canary) failure(i incident.Incident, a answer, kind escalate.Kind, now time.Time) escalate.Notice {
-	n := escalate.Notice{ID: fmt.Sprintf("%s#%s-%s", c.failureKey(a.channel), i.ID, kind), Key: c.failureKey(a.channel), Kind: kind, At: now, Incident: i.ID,
-		Priority: "P2", Severity: escalate.Error, Status: escalate.Identified, Host: c.config().Host, Target: a.channel, Class: "channel", Event: escalate.EventChannel, Since: i.Since,
+func (c *canary) failure(i incident.Incident, a answer, kind notice.Kind, now time.Time) notice.Notice {
+	n := notice.Notice{ID: fmt.Sprintf("%s#%s-%s", c.failureKey(a.channel), i.ID, kind), Key: c.failureKey(a.channel), Kind: kind, At: now, Incident: i.ID,
+		Priority: "P2", Severity: notice.Error, Status: notice.Identified, Host: c.config().Host, Target: a.channel, Class: "channel", Event: notice.EventChannel, Since: i.Since,
 		Summary:  fmt.Sprintf("a test page through %s did not arrive: a real one would not either", a.channel),
 		Evidence: []string{a.why}, Next: "recoveryd tries again with the next canary; real pages go through the other channels too",
 		Commands: []string{"recoveryd notify test --channel " + a.channel, "recoveryd report " + i.ID, "recoveryd status"}}
-	if kind == escalate.Resolve {
-		n.Status, n.Next, n.Evidence = escalate.Resolved, "nothing", nil
+	if kind == notice.Resolve {
+		n.Status, n.Next, n.Evidence = notice.Resolved, "nothing", nil
 		n.Summary = fmt.Sprintf("a test page through %s arrived again", a.channel)
 	}
 	return n

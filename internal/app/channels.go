@@ -14,7 +14,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/engine"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -24,16 +24,16 @@ const trialTimeout = 45 * time.Second
 
 // Trial is what became of a test that was sent through one channel, directly and without a daemon.
 type Trial struct {
-	Channel  string          `json:"channel"`
-	Type     string          `json:"type"`
-	Accepted bool            `json:"accepted"`
-	Took     float64         `json:"took_seconds"`
-	Reason   escalate.Reason `json:"reason,omitzero"`  // of the refusal
-	Error    string          `json:"error,omitzero"`   // in the notifier's words, without secrets
-	Advice   string          `json:"advice,omitzero"`  // what to do about it
-	Left     string          `json:"left,omitzero"`    // why the test alert is still open, "" when it was taken back
-	Missing  string          `json:"missing,omitzero"` // who behind the channel did not take it, "" when everybody did
-	Skipped  string          `json:"skipped,omitzero"` // why nothing was sent
+	Channel  string        `json:"channel"`
+	Type     string        `json:"type"`
+	Accepted bool          `json:"accepted"`
+	Took     float64       `json:"took_seconds"`
+	Reason   notice.Reason `json:"reason,omitzero"`  // of the refusal
+	Error    string        `json:"error,omitzero"`   // in the notifier's words, without secrets
+	Advice   string        `json:"advice,omitzero"`  // what to do about it
+	Left     string        `json:"left,omitzero"`    // why the test alert is still open, "" when it was taken back
+	Missing  string        `json:"missing,omitzero"` // who behind the channel did not take it, "" when everybody did
+	Skipped  string        `json:"skipped,omitzero"` // why nothing was sent
 }
 
 // OK reports whether nothing is left for a person to do.
@@ -66,17 +66,17 @@ func TryChannels(ctx context.Context, c *config.Config, names []string, now time
 }
 
 // try sends the test and takes it back.
-func try(ctx context.Context, n escalate.Notifier, id, host string, t *Trial) {
-	trigger := escalate.Delivery{Notice: testNotice(escalate.Trigger, id, host), Attempt: 1}
+func try(ctx context.Context, n notice.Notifier, id, host string, t *Trial) {
+	trigger := notice.Delivery{Notice: testNotice(notice.Trigger, id, host), Attempt: 1}
 	if why := leftOut(n, trigger); why != "" {
-		t.Reason, t.Error = escalate.ReasonConfig, "nothing was sent: "+why
+		t.Reason, t.Error = notice.ReasonConfig, "nothing was sent: "+why
 		t.Advice = "this channel's settings leave out pages, so it wakes nobody: correct its kinds, if that is not meant"
 		return
 	}
 	began := time.Now()
 	receipt, err := call(ctx, n, trigger)
 	t.Took = time.Since(began).Seconds()
-	if some, ok := errors.AsType[*escalate.PartialError](err); ok && len(some.Took) > 0 {
+	if some, ok := errors.AsType[*notice.PartialError](err); ok && len(some.Took) > 0 {
 		t.Missing = notAll(some)
 	} else if err != nil {
 		t.Reason, t.Error = reasonOf(err), err.Error()
@@ -84,7 +84,7 @@ func try(ctx context.Context, n escalate.Notifier, id, host string, t *Trial) {
 		return
 	}
 	t.Accepted = true
-	resolve := escalate.Delivery{Notice: testNotice(escalate.Resolve, id, host), Prior: receipt, Attempt: 1}
+	resolve := notice.Delivery{Notice: testNotice(notice.Resolve, id, host), Prior: receipt, Attempt: 1}
 	if why := leftOut(n, resolve); why != "" {
 		t.Left = "its settings leave out all-clears: " + why
 		return
@@ -95,7 +95,7 @@ func try(ctx context.Context, n escalate.Notifier, id, host string, t *Trial) {
 }
 
 // notAll names who did not take a test, and why.
-func notAll(some *escalate.PartialError) string {
+func notAll(some *notice.PartialError) string {
 	var out []string
 	for _, no := range some.Refused {
 		out = append(out, no.Receiver+" refuses it for good: "+no.Error)
@@ -108,13 +108,13 @@ func notAll(some *escalate.PartialError) string {
 
 // testNotice is the sample. Its summary says that it is a test, since an operator's own template
 // may show nothing else.
-func testNotice(kind escalate.Kind, id, host string) escalate.Notice {
-	n := escalate.Sample(kind, id, host, time.Now())
+func testNotice(kind notice.Kind, id, host string) notice.Notice {
+	n := notice.Sample(kind, id, host, time.Now())
 	n.Summary = "test, nothing is wrong: " + n.Summary
 	return n
 }
 
-func call(ctx context.Context, n escalate.Notifier, d escalate.Delivery) (escalate.Receipt, error) {
+func call(ctx context.Context, n notice.Notifier, d notice.Delivery) (notice.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, trialTimeout)
 	defer cancel()
 	return n.Notify(ctx, d)
@@ -122,8 +122,8 @@ func call(ctx context.Context, n escalate.Notifier, d escalate.Delivery) (escala
 
 // leftOut says why a notifier would send nothing for a delivery; "" when it would. A notifier
 // says so in its preview, in brackets.
-func leftOut(n escalate.Notifier, d escalate.Delivery) string {
-	p, ok := n.(escalate.Previewer)
+func leftOut(n notice.Notifier, d notice.Delivery) string {
+	p, ok := n.(notice.Previewer)
 	if !ok {
 		return ""
 	}
@@ -171,32 +171,32 @@ func channelNames(c *config.Config) (out []string) {
 // public reports whether outsiders read what a type of channel is told.
 func public(typ string) bool { return typ == "statuspage" }
 
-func reasonOf(err error) escalate.Reason {
-	if e, ok := errors.AsType[*escalate.RetryError](err); ok {
+func reasonOf(err error) notice.Reason {
+	if e, ok := errors.AsType[*notice.RetryError](err); ok {
 		return e.Reason
 	}
-	if e, ok := errors.AsType[*escalate.FinalError](err); ok {
+	if e, ok := errors.AsType[*notice.FinalError](err); ok {
 		return e.Reason
 	}
-	return escalate.ReasonRejected
+	return notice.ReasonRejected
 }
 
 // advice says what a person can do about a refusal.
-func advice(r escalate.Reason) string {
+func advice(r notice.Reason) string {
 	switch r {
-	case escalate.ReasonNetwork:
+	case notice.ReasonNetwork:
 		return "the vendor cannot be reached from here: check name resolution, firewall and proxy (http.proxy of the channel)"
-	case escalate.ReasonTimeout:
+	case notice.ReasonTimeout:
 		return "no answer in time: check firewall and proxy, and the vendor's own status; the daemon would go on trying"
-	case escalate.ReasonRateLimited:
+	case notice.ReasonRateLimited:
 		return "too many requests with this key: wait and try again, and look for other senders that use it; the daemon would wait as asked"
-	case escalate.ReasonServer:
+	case notice.ReasonServer:
 		return "the vendor, or something between us and it, is in trouble: check its status; the daemon would go on trying"
-	case escalate.ReasonAuth:
+	case notice.ReasonAuth:
 		return "the key, token or password is wrong, expired or not allowed to do this: replace the secret of this channel, then: systemctl reload recoveryd"
-	case escalate.ReasonConfig:
+	case notice.ReasonConfig:
 		return "the address or a setting of this channel is wrong: correct it, then: recoveryd validate && systemctl reload recoveryd"
-	case escalate.ReasonRejected:
+	case notice.ReasonRejected:
 		return "the vendor refuses this very message: compare its reason with what recoveryd notify preview shows"
 	}
 	return "see the reason"
@@ -204,15 +204,15 @@ func advice(r escalate.Reason) string {
 
 // Preview is what would be sent through one channel.
 type Preview struct {
-	Channel string        `json:"channel"`
-	Type    string        `json:"type"`
-	Kind    escalate.Kind `json:"kind"`
-	Body    string        `json:"body"` // exactly, but for secrets
+	Channel string      `json:"channel"`
+	Type    string      `json:"type"`
+	Kind    notice.Kind `json:"kind"`
+	Body    string      `json:"body"` // exactly, but for secrets
 }
 
 // PreviewChannels renders a notice as each named channel (all, without names) would send it. The
 // notice is what make gives for a channel. Nothing is sent.
-func PreviewChannels(c *config.Config, names []string, make func(channel string) (escalate.Notice, error)) ([]Preview, error) {
+func PreviewChannels(c *config.Config, names []string, make func(channel string) (notice.Notice, error)) ([]Preview, error) {
 	notifiers, err := notifiersOf(c, zap.NewNop())
 	if err != nil {
 		return nil, &ConfigError{err}
@@ -227,7 +227,7 @@ func PreviewChannels(c *config.Config, names []string, make func(channel string)
 		if err != nil {
 			return nil, err
 		}
-		b, err := preview(notifiers[n.Name], escalate.Delivery{Notice: msg, Attempt: 1})
+		b, err := preview(notifiers[n.Name], notice.Delivery{Notice: msg, Attempt: 1})
 		if err != nil {
 			return nil, fmt.Errorf("preview of %s: %w", n.Name, err)
 		}
@@ -236,8 +236,8 @@ func PreviewChannels(c *config.Config, names []string, make func(channel string)
 	return out, nil
 }
 
-func preview(n escalate.Notifier, d escalate.Delivery) ([]byte, error) {
-	if p, ok := n.(escalate.Previewer); ok {
+func preview(n notice.Notifier, d notice.Delivery) ([]byte, error) {
+	if p, ok := n.(notice.Previewer); ok {
 		return p.Preview(d)
 	}
 	// A notifier from outside that shows nothing itself: the notice that it is given.
@@ -246,16 +246,16 @@ func preview(n escalate.Notifier, d escalate.Delivery) ([]byte, error) {
 
 // NoticeOf returns the latest notice of a kind that an incident had for a channel. An incident of
 // which that channel was never told in this way is rendered as it would be told now.
-func (h *History) NoticeOf(ctx context.Context, c *config.Config, id string, kind escalate.Kind, channel string, now time.Time) (escalate.Notice, error) {
+func (h *History) NoticeOf(ctx context.Context, c *config.Config, id string, kind notice.Kind, channel string, now time.Time) (notice.Notice, error) {
 	i, _, err := h.Incident(ctx, id)
 	if err != nil {
-		return escalate.Notice{}, err
+		return notice.Notice{}, err
 	}
 	rows, err := h.j.Notices(ctx, id)
 	if err != nil {
-		return escalate.Notice{}, err
+		return notice.Notice{}, err
 	}
-	var found *escalate.Notice
+	var found *notice.Notice
 	for _, q := range rows {
 		if q.Channel == channel && q.Kind == kind {
 			found = new(q.Outgoing())

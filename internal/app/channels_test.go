@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/recoveryd/recoveryd/internal/config"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 const routingKey = "0123456789abcdef0123456789abcdef"
@@ -60,14 +60,14 @@ func TestATestThatIsNotAcceptedSaysWhyAndWhatToDo(t *testing.T) {
 `, routingKey, url, escalatetest.SlackChannel, escalatetest.Serve(t, slack), url))
 	got := tried(t, c)
 	for name, want := range map[string]struct {
-		reason escalate.Reason
+		reason notice.Reason
 		advice string
 	}{
-		"wrong-key":     {escalate.ReasonRejected, "compare its reason"},
-		"wrong-token":   {escalate.ReasonAuth, "replace the secret"},
-		"wrong-address": {escalate.ReasonConfig, "recoveryd validate"},
-		"gone":          {escalate.ReasonNetwork, "firewall"},
-		"quiet":         {escalate.ReasonConfig, "kinds"},
+		"wrong-key":     {notice.ReasonRejected, "compare its reason"},
+		"wrong-token":   {notice.ReasonAuth, "replace the secret"},
+		"wrong-address": {notice.ReasonConfig, "recoveryd validate"},
+		"gone":          {notice.ReasonNetwork, "firewall"},
+		"quiet":         {notice.ReasonConfig, "kinds"},
 	} {
 		x := got[name]
 		require.False(t, x.OK(), name)
@@ -80,9 +80,9 @@ func TestATestThatIsNotAcceptedSaysWhyAndWhatToDo(t *testing.T) {
 }
 
 func TestEveryReasonHasItsOwnAdvice(t *testing.T) {
-	seen := map[string]escalate.Reason{}
-	for _, r := range []escalate.Reason{escalate.ReasonNetwork, escalate.ReasonTimeout, escalate.ReasonRateLimited, escalate.ReasonServer,
-		escalate.ReasonAuth, escalate.ReasonConfig, escalate.ReasonRejected} {
+	seen := map[string]notice.Reason{}
+	for _, r := range []notice.Reason{notice.ReasonNetwork, notice.ReasonTimeout, notice.ReasonRateLimited, notice.ReasonServer,
+		notice.ReasonAuth, notice.ReasonConfig, notice.ReasonRejected} {
 		require.Empty(t, seen[advice(r)], "%s and %s", r, seen[advice(r)])
 		seen[advice(r)] = r
 	}
@@ -109,15 +109,15 @@ func TestAnUnknownChannelIsRefusedWithTheNamesThatThereAre(t *testing.T) {
 func TestAPreviewIsWhatIsSentWithTheOperatorsTemplatesAndWithoutSecrets(t *testing.T) {
 	pd := escalatetest.NewPagerDuty(escalatetest.PagerDutyOptions{Keys: []string{routingKey}})
 	c := channelConfig(t, fmt.Sprintf("  - {name: pd, type: pagerduty, routing_key: %s, endpoint: %q, templates: {title: \"OPS {{.Target}} {{.Class}}\"}}\n", routingKey, escalatetest.Serve(t, pd)))
-	sample := escalate.Sample(escalate.Trigger, "sample-1", "db1", time.Now())
-	list, err := PreviewChannels(c, []string{"pd"}, func(string) (escalate.Notice, error) { return sample, nil })
+	sample := notice.Sample(notice.Trigger, "sample-1", "db1", time.Now())
+	list, err := PreviewChannels(c, []string{"pd"}, func(string) (notice.Notice, error) { return sample, nil })
 	require.NoError(t, err)
 	require.Empty(t, pd.Log.Entries(), "nothing is sent")
 	require.Contains(t, list[0].Body, "OPS codebase-mcp down")
 	require.NotContains(t, list[0].Body, routingKey)
 	notifiers, err := notifiersOf(c, nil)
 	require.NoError(t, err)
-	_, err = notifiers["pd"].Notify(t.Context(), escalate.Delivery{Notice: sample, Attempt: 1})
+	_, err = notifiers["pd"].Notify(t.Context(), notice.Delivery{Notice: sample, Attempt: 1})
 	require.NoError(t, err)
 	require.JSONEq(t, strings.ReplaceAll(list[0].Body, "<secret>", routingKey), pd.Log.Entries()[0].Body)
 }
@@ -129,14 +129,14 @@ func TestAPreviewOfAnIncidentIsTheNoticeThatItHadOrWouldHave(t *testing.T) {
 	require.NoError(t, err)
 	defer h.Close()
 	c := channelConfig(t, "  - {name: slack, type: log}\n")
-	n, err := h.NoticeOf(t.Context(), c, "svc-1", escalate.Trigger, "slack", time.Now())
+	n, err := h.NoticeOf(t.Context(), c, "svc-1", notice.Trigger, "slack", time.Now())
 	require.NoError(t, err)
 	require.Equal(t, "n1", n.ID, "the very notice from the outbox")
-	n, err = h.NoticeOf(t.Context(), c, "svc-1", escalate.Resolve, "slack", time.Now())
+	n, err = h.NoticeOf(t.Context(), c, "svc-1", notice.Resolve, "slack", time.Now())
 	require.NoError(t, err)
-	require.Equal(t, escalate.Resolve, n.Kind)
+	require.Equal(t, notice.Resolve, n.Kind)
 	require.Contains(t, n.Summary, "svc: down: resolved after")
-	_, err = h.NoticeOf(t.Context(), c, "no-such", escalate.Trigger, "slack", time.Now())
+	_, err = h.NoticeOf(t.Context(), c, "no-such", notice.Trigger, "slack", time.Now())
 	require.ErrorContains(t, err, "recoveryd incidents")
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/route"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -18,17 +18,17 @@ type EscalationPlan struct {
 	Plans      []SeverityPlan  `json:"plans"`
 	Severities []ClassSeverity `json:"severities"`
 	Rules      []string        `json:"rules"` // what raises and lowers a severity
-	Gaps       []escalate.Gap  `json:"gaps"`  // where nobody is told as it was meant
+	Gaps       []route.Gap     `json:"gaps"`  // where nobody is told as it was meant
 }
 
 // SeverityPlan is the escalation of the incidents of one severity that are told alike.
 type SeverityPlan struct {
-	Severity string             `json:"severity"`
-	Response time.Duration      `json:"response"` // how soon somebody should be working on it
-	Classes  []string           `json:"classes"`
-	Targets  []string           `json:"targets,omitzero"` // empty: every target
-	AtOnce   bool               `json:"at_once,omitzero"` // recoveryd does not try first
-	Tiers    []escalate.Planned `json:"tiers"`
+	Severity string          `json:"severity"`
+	Response time.Duration   `json:"response"` // how soon somebody should be working on it
+	Classes  []string        `json:"classes"`
+	Targets  []string        `json:"targets,omitzero"` // empty: every target
+	AtOnce   bool            `json:"at_once,omitzero"` // recoveryd does not try first
+	Tiers    []route.Planned `json:"tiers"`
 }
 
 // ClassSeverity is how bad the incidents of one condition are on one target, at first.
@@ -71,20 +71,20 @@ func PlanEscalation(c *config.Config, now time.Time) (EscalationPlan, error) {
 }
 
 // plansOf puts together the classes and targets whose incidents are told alike.
-func plansOf(c *config.Config, r *escalate.Router, severity string, classes []string, now time.Time) (out []SeverityPlan) {
+func plansOf(c *config.Config, r *route.Router, severity string, classes []string, now time.Time) (out []SeverityPlan) {
 	if len(classes) == 0 {
 		classes = []string{""} // nothing begins with it, but may be raised or lowered to it
 	}
 	index := map[string]int{}
 	for _, class := range classes {
 		for _, target := range names(c) {
-			tiers := r.Plan(escalate.Situation{Priority: severity, Class: class, Target: target, Opened: now})
+			tiers := r.Plan(route.Situation{Priority: severity, Class: class, Target: target, Opened: now})
 			like := fmt.Sprint(tiers)
 			i, ok := index[like]
 			if !ok {
 				i = len(out)
 				index[like] = i
-				out = append(out, SeverityPlan{Severity: severity, Response: escalate.Response(severity), Tiers: tiers,
+				out = append(out, SeverityPlan{Severity: severity, Response: route.Response(severity), Tiers: tiers,
 					AtOnce: slices.Contains(c.Escalation.AtOnce, severity)})
 			}
 			p := &out[i]
@@ -125,7 +125,7 @@ func matrixOf(c *config.Config) string {
 }
 
 // When says in words when a tier is told.
-func When(p escalate.Planned, atOnce bool) string {
+func When(p route.Planned, atOnce bool) string {
 	when := "after " + Brief(p.After)
 	if p.After == 0 {
 		when = "when it needs a person"

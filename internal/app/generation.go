@@ -17,7 +17,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/routing"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/detect/probe"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/platform"
 )
@@ -31,7 +31,7 @@ type generation struct {
 	read        time.Time // when the file was read
 	policy      *incident.Policy
 	route       *routing.Routing
-	notifiers   map[string]escalate.Notifier
+	notifiers   map[string]notice.Notifier
 	adapters    map[string]platform.Adapter
 	lookers     map[string]*probe.Looker // by target
 	subjects    []engine.Subject

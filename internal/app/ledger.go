@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/journal"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -25,7 +25,7 @@ type ledger struct {
 }
 
 // Append makes a record and its notices durable.
-func (l ledger) Append(ctx context.Context, rec incident.Record, notices []escalate.Queued) error {
+func (l ledger) Append(ctx context.Context, rec incident.Record, notices []queue.Queued) error {
 	body, err := json.Marshal(rec)
 	if err != nil {
 		return fmt.Errorf("encode record %d: %w", rec.Seq, err)

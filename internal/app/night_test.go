@@ -21,7 +21,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/journal"
 	"github.com/recoveryd/recoveryd/internal/outbox"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -53,9 +53,9 @@ type night struct {
 
 	mu    sync.Mutex
 	facts detect.Facts
-	away  bool              // no vendor answers
-	got   []escalate.Notice // accepted, in order
-	via   []string          // by which channel
+	away  bool            // no vendor answers
+	got   []notice.Notice // accepted, in order
+	via   []string        // by which channel
 	at    []time.Time
 	acted []string
 
@@ -90,14 +90,14 @@ type line struct {
 	name string
 }
 
-func (l line) Notify(_ context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+func (l line) Notify(_ context.Context, d notice.Delivery) (notice.Receipt, error) {
 	l.n.mu.Lock()
 	defer l.n.mu.Unlock()
 	if l.n.away {
-		return nil, &escalate.RetryError{Reason: escalate.ReasonServer, Err: errors.New("503")}
+		return nil, &notice.RetryError{Reason: notice.ReasonServer, Err: errors.New("503")}
 	}
 	l.n.got, l.n.via, l.n.at = append(l.n.got, d.Notice), append(l.n.via, l.name), append(l.n.at, time.Now())
-	return escalate.Receipt{"last": d.Notice.ID}, nil
+	return notice.Receipt{"last": d.Notice.ID}, nil
 }
 
 func (n *night) set(do func()) { n.mu.Lock(); do(); n.mu.Unlock() }
@@ -113,7 +113,7 @@ func (n *night) begin() {
 	require.NoError(t, err)
 	routed, err := routingOf(n.c)
 	require.NoError(t, err)
-	notifiers := map[string]escalate.Notifier{}
+	notifiers := map[string]notice.Notifier{}
 	for _, x := range n.c.Notifiers {
 		notifiers[x.Name] = line{n, x.Name}
 	}
@@ -159,7 +159,7 @@ func (n *night) heard(channel string) (out []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for i, x := range n.got {
-		if n.via[i] == channel && x.Target == "svc" && x.Kind != escalate.Update {
+		if n.via[i] == channel && x.Target == "svc" && x.Kind != notice.Update {
 			_, tier, _ := strings.Cut(x.Key, "/")
 			out = append(out, fmt.Sprintf("%s %s at %s", x.Kind, tier, n.at[i].Sub(n.begun).Round(time.Minute)))
 		}
@@ -168,7 +168,7 @@ func (n *night) heard(channel string) (out []string) {
 }
 
 // all lists every notice that was accepted, and through which channel.
-func (n *night) all() (got []escalate.Notice, via []string) {
+func (n *night) all() (got []notice.Notice, via []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return slices.Clone(n.got), slices.Clone(n.via)
@@ -253,9 +253,9 @@ func TestTwoHoursWithoutVendorsAndThreeRestartsEndWithEveryPageDeliveredOnceAndT
 			at := via[i] + " " + x.Key
 			switch {
 			case x.Target != "svc":
-			case x.Kind == escalate.Trigger:
+			case x.Kind == notice.Trigger:
 				opened[at]++
-			case x.Kind == escalate.Resolve:
+			case x.Kind == notice.Resolve:
 				ended[at]++
 			}
 		}
@@ -282,8 +282,8 @@ func TestAnIncidentThatIsAcknowledgedTellsNobodyElseUntilThatRunsOut(t *testing.
 		require.Empty(t, n.heard("team-lead"))
 		require.Equal(t, []string{"trigger t1 at 5m0s"}, n.heard("status-page"), "the public is told in spite of it")
 		got, _ := n.all()
-		seen := slices.ContainsFunc(got, func(x escalate.Notice) bool {
-			return x.Kind == escalate.Update && slices.ContainsFunc(x.Evidence, func(s string) bool { return strings.HasPrefix(s, "acknowledged by alice (on it)") })
+		seen := slices.ContainsFunc(got, func(x notice.Notice) bool {
+			return x.Kind == notice.Update && slices.ContainsFunc(x.Evidence, func(s string) bool { return strings.HasPrefix(s, "acknowledged by alice (on it)") })
 		})
 		require.True(t, seen, "the others see it")
 		n.until(70 * time.Minute)

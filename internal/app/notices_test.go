@@ -20,13 +20,14 @@ import (
 	"github.com/recoveryd/recoveryd/internal/journal"
 	"github.com/recoveryd/recoveryd/internal/outbox"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
 // everyNotice is one of each event that the product tells of, as it is made.
-func everyNotice(t *testing.T) map[string]escalate.Notice {
+func everyNotice(t *testing.T) map[string]notice.Notice {
 	at := time.Date(2026, 11, 22, 3, 12, 0, 0, time.UTC)
 	r := engine.Renderer{Host: "web-1", Link: "http://web-1:9465", Runbook: func(c detect.Class) string { return Runbook(nil, c) }, Unit: func(string) string { return "mcp.service" }}
 	base := func() incident.Incident {
@@ -34,7 +35,7 @@ func everyNotice(t *testing.T) map[string]escalate.Notice {
 			Diagnosis: detect.Diagnosis{Class: detect.ClassDown, Because: "connection refused, unit failed", Witnesses: []detect.Witness{detect.ByPlatform, detect.BySocket}}}
 	}
 	tried := incident.Attempt{Strategy: "start", Action: "start mcp.service", At: at.Add(-50 * time.Second), Ended: at.Add(-49 * time.Second), Result: incident.ResultDone, Verdict: incident.Verified}
-	tell := func(kind incident.NoticeKind, why incident.Reason, next string, change func(*incident.Notice, *incident.Incident)) escalate.Notice {
+	tell := func(kind incident.NoticeKind, why incident.Reason, next string, change func(*incident.Notice, *incident.Incident)) notice.Notice {
 		i, n := base(), incident.Notice{Kind: kind, Why: why, Next: next}
 		if change != nil {
 			change(&n, &i)
@@ -57,7 +58,7 @@ func everyNotice(t *testing.T) map[string]escalate.Notice {
 	}
 	const nothing = "nothing: it is over"
 	failing := incident.Attempt{Strategy: "start", Action: "start mcp.service", At: at.Add(-50 * time.Second), Ended: at.Add(-49 * time.Second), Result: incident.ResultFailed, Verdict: incident.ActionFailed}
-	out := map[string]escalate.Notice{
+	out := map[string]notice.Notice{
 		"page": tell(incident.NoticeTrigger, incident.LadderEnded, "recoveryd will do nothing more by itself: everything it may try was tried. It keeps watching and resolves this page when the target has recovered.",
 			func(_ *incident.Notice, i *incident.Incident) { i.Attempts = []incident.Attempt{failing} }),
 		"page-only-watched": tell(incident.NoticeTrigger, incident.LadderEnded, "recoveryd does nothing by itself: it is only watched: the configuration names no unit of it. It keeps watching and resolves this page when the target has recovered.",
@@ -101,35 +102,35 @@ func everyNotice(t *testing.T) map[string]escalate.Notice {
 
 // aboutChannels are the notices that the outbox makes by its rules: of a channel that does not deliver, and
 // of a storm.
-func aboutChannels(t *testing.T, at time.Time, page escalate.Notice) map[string]escalate.Notice {
+func aboutChannels(t *testing.T, at time.Time, page notice.Notice) map[string]notice.Notice {
 	t.Helper()
 	rules := rulesOf(&config.Config{Host: "web-1", Notifiers: []config.Notifier{{Name: "pd", Type: "pagerduty"}, {Name: "mail", Type: "email"}}})
-	mail := []escalate.ChannelBook{{State: escalate.ChannelState{Channel: "mail"}}}
-	queued := func(n int, when time.Time) escalate.Queued {
+	mail := []queue.ChannelBook{{State: queue.ChannelState{Channel: "mail"}}}
+	queued := func(n int, when time.Time) queue.Queued {
 		x := page
 		x.ID, x.Key, x.Target = fmt.Sprintf("m%d-20261122-031000/t0#1", n), fmt.Sprintf("m%d-20261122-031000/t0", n), fmt.Sprintf("m%d", n)
-		q := escalate.NewQueued(when, x, "pd")[0]
+		q := queue.NewQueued(when, x, "pd")[0]
 		q.Seq = uint64(n)
 		return q
 	}
-	made := func(b escalate.ChannelBook, when time.Time) (escalate.ChannelBook, escalate.Notice) {
+	made := func(b queue.ChannelBook, when time.Time) (queue.ChannelBook, notice.Notice) {
 		b, e, _ := rules.Tidy(b, when, mail)
 		require.Len(t, e.New, 1)
 		return b, e.New[0].Notice
 	}
-	out := map[string]escalate.Notice{}
+	out := map[string]notice.Notice{}
 	began := at.Add(-4 * time.Minute)
-	b := escalate.ChannelBook{State: escalate.ChannelState{Channel: "pd"}, Rows: []escalate.Queued{queued(1, began)}}
-	try := func(d escalate.DeliveryResult, when time.Time) {
+	b := queue.ChannelBook{State: queue.ChannelState{Channel: "pd"}, Rows: []queue.Queued{queued(1, began)}}
+	try := func(d queue.DeliveryResult, when time.Time) {
 		b, _ = rules.Begin(b, 1, when)
 		b, _ = rules.Settle(b, 1, d, 0, when)
 	}
-	try(escalate.DeliveryResult{Reason: escalate.ReasonNetwork, Error: "network: connection refused", Unsent: true}, began)
+	try(queue.DeliveryResult{Reason: notice.ReasonNetwork, Error: "network: connection refused", Unsent: true}, began)
 	b, out["channel-outage"] = made(b, at)
-	try(escalate.DeliveryResult{OK: true}, at.Add(time.Minute))
+	try(queue.DeliveryResult{OK: true}, at.Add(time.Minute))
 	_, out["channel-works"] = made(b, at.Add(10*time.Minute))
 
-	b = escalate.ChannelBook{State: escalate.ChannelState{Channel: "pd"}}
+	b = queue.ChannelBook{State: queue.ChannelState{Channel: "pd"}}
 	for n := range 12 {
 		b.Rows = append(b.Rows, queued(n+1, at))
 	}
@@ -138,10 +139,10 @@ func aboutChannels(t *testing.T, at time.Time, page escalate.Notice) map[string]
 }
 
 // aboutRecoveryd are the notices about recoveryd itself, and those of its canary.
-func aboutRecoveryd(t *testing.T, at time.Time) map[string]escalate.Notice {
+func aboutRecoveryd(t *testing.T, at time.Time) map[string]notice.Notice {
 	t.Helper()
 	impaired := onHost(engine.BrokenJournal(at, "the journal cannot be written: no space left on device"), "web-1")
-	out := map[string]escalate.Notice{
+	out := map[string]notice.Notice{
 		"recoveryd-impaired": impaired, "recoveryd-mended": engine.Mended(impaired, at.Add(time.Minute)),
 		"journal-salvaged": salvaged(&config.Config{Host: "web-1", StateDir: "/var/lib/recoveryd"}, &journal.Salvage{Cause: errors.New("database disk image is malformed"),
 			MovedTo: "recoveryd.db.corrupt-20261122-031200", Kept: map[string]int{"entries": 120}}, at),
@@ -156,9 +157,9 @@ func aboutRecoveryd(t *testing.T, at time.Time) map[string]escalate.Notice {
 	require.NoError(t, c.begin(t.Context(), at))
 	out["canary"] = j.rows[0].Notice
 	for i := range j.rows { // pd has accepted it, and the mail never comes
-		j.rows[i].State, j.rows[i].Settled = escalate.Delivered, at.Add(time.Second)
+		j.rows[i].State, j.rows[i].Settled = queue.Delivered, at.Add(time.Second)
 		if j.rows[i].Channel == "mail" {
-			j.rows[i].State, j.rows[i].LastError = escalate.Waiting, "connection refused"
+			j.rows[i].State, j.rows[i].LastError = queue.Waiting, "connection refused"
 		}
 	}
 	begun := len(j.rows)
@@ -176,7 +177,7 @@ func aboutRecoveryd(t *testing.T, at time.Time) map[string]escalate.Notice {
 }
 
 // keptRows keeps what a canary writes.
-type keptRows struct{ rows []escalate.Queued }
+type keptRows struct{ rows []queue.Queued }
 
 func (k *keptRows) Append(_ context.Context, c journal.Commit) error {
 	k.rows = append(k.rows, c.Queue...)
@@ -185,7 +186,7 @@ func (k *keptRows) Append(_ context.Context, c journal.Commit) error {
 func (k *keptRows) Incidents(context.Context, journal.Filter) ([]journal.IncidentRow, error) {
 	return nil, nil
 }
-func (k *keptRows) Notices(context.Context, string) ([]escalate.Queued, error) { return k.rows, nil }
+func (k *keptRows) Notices(context.Context, string) ([]queue.Queued, error) { return k.rows, nil }
 
 func waits(at time.Time) func(*incident.Notice, *incident.Incident) {
 	return func(_ *incident.Notice, i *incident.Incident) {
@@ -206,14 +207,14 @@ func TestEveryNoticeAsEachVendorGetsIt(t *testing.T) {
 	firsts := map[string]string{}
 	for name, n := range everyNotice(t) {
 		var b strings.Builder
-		m, err := escalate.NewMessages(escalate.Templates{})
+		m, err := notice.NewMessages(notice.Templates{})
 		require.NoError(t, err)
 		fmt.Fprintf(&b, "title: %s\n\n%s\nstep: %s\n", m.Title(n), m.Text(n), m.Step(n))
 		for _, kind := range []string{"email", "log", "pagerduty", "slack", "webhook"} {
 			section := channels[kind]
 			notifier, err := builtin.All(zap.NewNop())[kind](func(into any) error { return yaml.Unmarshal([]byte(section), into) })
 			require.NoError(t, err, kind)
-			shown, err := notifier.(escalate.Previewer).Preview(escalate.Delivery{Notice: n, Attempt: 1})
+			shown, err := notifier.(notice.Previewer).Preview(notice.Delivery{Notice: n, Attempt: 1})
 			require.NoError(t, err, "%s of %s", name, kind)
 			text := strings.TrimSpace(strings.ReplaceAll(string(shown), "\r\n", "\n"))
 			if _, rest, ok := strings.Cut(text, "boundary="); ok { // drawn anew for each mail
@@ -234,16 +235,16 @@ func TestEveryNoticeAsEachVendorGetsIt(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, string(want), b.String(), "stale: go test ./internal/app -run TestEveryNotice -update")
 		firsts[name] = n.First()
-		if n.Event != escalate.EventCure {
+		if n.Event != notice.EventCure {
 			require.NotContains(t, b.String(), "Done: ", name)
 			require.NotContains(t, strings.ReplaceAll(b.String(), "not cured by", ""), "cured by", name)
 		}
 	}
-	told, words := map[escalate.Event]bool{}, map[string]escalate.Event{}
+	told, words := map[notice.Event]bool{}, map[string]notice.Event{}
 	for name, n := range everyNotice(t) {
 		require.NotEmpty(t, n.Event, name)
 		told[n.Event] = true
-		if n.Kind == escalate.Resolve && n.Event != escalate.EventClosed {
+		if n.Kind == notice.Resolve && n.Event != notice.EventClosed {
 			continue // an end begins with one word, whatever it ends
 		}
 		if other, taken := words[n.First()]; taken {
@@ -251,7 +252,7 @@ func TestEveryNoticeAsEachVendorGetsIt(t *testing.T) {
 		}
 		words[n.First()] = n.Event
 	}
-	for _, e := range escalate.Events() {
+	for _, e := range notice.Events() {
 		require.True(t, told[e], "no example of the event %s", e)
 	}
 	require.Equal(t, "Approval wanted", firsts["approval"])

@@ -12,13 +12,14 @@ import (
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/journal"
 	"github.com/recoveryd/recoveryd/internal/strictyaml"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // notifiersOf builds every notifier; the error names all that cannot be built.
-func notifiersOf(c *config.Config, log *zap.Logger) (map[string]escalate.Notifier, error) {
-	out := map[string]escalate.Notifier{}
+func notifiersOf(c *config.Config, log *zap.Logger) (map[string]notice.Notifier, error) {
+	out := map[string]notice.Notifier{}
 	build := builtin.All(log)
 	var errs []error
 	for _, n := range c.Notifiers {
@@ -68,12 +69,12 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 // rulesOf are the outbox's numbers for a configuration: each channel keeps its vendor's rate, and
 // a public page gets no notices about recoveryd itself. Of the trouble of a channel the others are told in
 // the order of the file.
-func rulesOf(c *config.Config) escalate.OutboxRules {
-	r := escalate.DefaultOutboxRules()
-	r.Host, r.Rates, r.Public = c.Host, map[string]escalate.SendRate{}, map[string]bool{}
+func rulesOf(c *config.Config) queue.OutboxRules {
+	r := queue.DefaultOutboxRules()
+	r.Host, r.Rates, r.Public = c.Host, map[string]queue.SendRate{}, map[string]bool{}
 	for _, n := range c.Notifiers {
-		r.Rates[n.Name] = escalate.DefaultRate(n.Type)
-		r.Traits = append(r.Traits, escalate.Trait{Channel: n.Name, Reach: builtin.Reach(n.Type), Vendor: builtin.Vendor(n.Type)})
+		r.Rates[n.Name] = queue.DefaultRate(n.Type)
+		r.Traits = append(r.Traits, queue.Trait{Channel: n.Name, Reach: builtin.Reach(n.Type), Vendor: builtin.Vendor(n.Type)})
 		if public(n.Type) {
 			r.Public[n.Name] = true
 		}
@@ -100,10 +101,10 @@ func (a *App) reportSalvage(ctx context.Context) error {
 }
 
 // salvaged is the page about a journal that was found damaged.
-func salvaged(c *config.Config, s *journal.Salvage, now time.Time) escalate.Notice {
-	return escalate.Notice{ID: fmt.Sprintf("recoveryd-journal-%d", now.UnixNano()), Key: fmt.Sprintf("recoveryd-journal-%d/t0", now.Unix()),
-		Kind: escalate.Trigger, At: now, Since: now, Priority: "P3", Severity: escalate.Warning, Status: escalate.Identified,
-		Host: c.Host, Target: "recoveryd", Class: "recoveryd", Event: escalate.EventOwn,
+func salvaged(c *config.Config, s *journal.Salvage, now time.Time) notice.Notice {
+	return notice.Notice{ID: fmt.Sprintf("recoveryd-journal-%d", now.UnixNano()), Key: fmt.Sprintf("recoveryd-journal-%d/t0", now.Unix()),
+		Kind: notice.Trigger, At: now, Since: now, Priority: "P3", Severity: notice.Warning, Status: notice.Identified,
+		Host: c.Host, Target: "recoveryd", Class: "recoveryd", Event: notice.EventOwn,
 		Summary:  "the journal of recoveryd was damaged and has been set aside",
 		Evidence: []string{s.String()},
 		Next:     s.Forgotten(),

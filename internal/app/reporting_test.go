@@ -10,7 +10,8 @@ import (
 	"github.com/recoveryd/recoveryd/internal/journal"
 	"github.com/recoveryd/recoveryd/internal/report"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -23,17 +24,17 @@ func journaled(t *testing.T, dir string, began time.Time) {
 	l := ledger{j: j}
 	i := incident.Incident{ID: "svc-1", Target: "svc", Class: detect.ClassDown, Severity: detect.P1, Since: began, Opened: began.Add(time.Second),
 		Paged: began.Add(time.Second), Diagnosis: detect.Diagnosis{Because: "no process", Witnesses: []detect.Witness{detect.ByPlatform, detect.BySocket}}}
-	step := func(after time.Duration, from, to incident.Phase, why incident.Reason, notices ...escalate.Notice) {
+	step := func(after time.Duration, from, to incident.Phase, why incident.Reason, notices ...notice.Notice) {
 		rec := incident.Record{Seq: j.LastSeq() + 1, At: began.Add(after), Target: "svc", From: from, To: to, Reason: why, Sentence: "it is " + to.String(),
 			After: &incident.TargetState{Name: "svc", Incident: i.ID}, Incident: new(i)}
-		var rows []escalate.Queued
+		var rows []queue.Queued
 		for _, n := range notices {
-			rows = append(rows, escalate.NewQueued(n.At, n, "pagerduty", "slack")...)
+			rows = append(rows, queue.NewQueued(n.At, n, "pagerduty", "slack")...)
 		}
 		require.NoError(t, l.Append(t.Context(), rec, rows))
 	}
 	step(time.Second, incident.Watching, incident.Escalated, incident.PageFirst,
-		escalate.Notice{ID: "n1", Key: "svc-1/t0", Kind: escalate.Trigger, At: began.Add(time.Second), Incident: i.ID, Summary: "svc is down", Host: "db1"})
+		notice.Notice{ID: "n1", Key: "svc-1/t0", Kind: notice.Trigger, At: began.Add(time.Second), Incident: i.ID, Summary: "svc is down", Host: "db1"})
 	step(11*time.Second, incident.Escalated, incident.Probation, incident.Mended)
 	i.Closed, i.Outcome = began.Add(71*time.Second), incident.Closed
 	step(71*time.Second, incident.Probation, incident.Watching, incident.Closed)
@@ -54,7 +55,7 @@ func TestAReportIsMadeFromTheJournalAloneWithoutADaemon(t *testing.T) {
 	require.Equal(t, 11*time.Second, r.Duration)
 	require.Equal(t, "db1", r.Host, "the notices know it")
 	require.Len(t, r.Told, 2)
-	require.Equal(t, escalate.Waiting, r.Told[0].State, "nobody has delivered it yet, and the report says so")
+	require.Equal(t, queue.Waiting, r.Told[0].State, "nobody has delivered it yet, and the report says so")
 	require.Equal(t, "segfault", r.Evidence[0].Text)
 	require.Equal(t, "(not text: 2 bytes)", r.Evidence[1].Text)
 	_, err = h.Report(t.Context(), "nothing", nil, time.Now(), "1.0")

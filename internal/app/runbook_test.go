@@ -11,9 +11,9 @@ import (
 	"github.com/recoveryd/recoveryd/docs/runbooks"
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
 	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -69,7 +69,7 @@ func TestEveryNoticeOfEveryChannelNamesTheRunbookOfItsClass(t *testing.T) {
 					msg := rendererOf(c).Render(incident.Notice{Kind: kind, Next: "x"}, incident.Incident{ID: "svc-1", Target: "svc", Class: class, Severity: detect.P1, Since: at, Opened: at}, at)
 					msg.ID = "n"
 					require.Equal(t, Runbook(c, class), msg.Runbook)
-					b, err := n.(escalate.Previewer).Preview(escalate.Delivery{Notice: msg, Attempt: 1})
+					b, err := n.(notice.Previewer).Preview(notice.Delivery{Notice: msg, Attempt: 1})
 					require.NoError(t, err, name)
 					if kind == incident.NoticeChange && strings.HasPrefix(string(b), "(nothing: ") {
 						continue // the channel is not told of changes

@@ -12,7 +12,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/route"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -61,22 +61,22 @@ func severityPage(t *testing.T) string {
 	b.WriteString(incident.WakeTable(after, c.Approval.Deadline))
 	b.WriteString("\n## Who is told, and when, by the matrix of the runbooks\n\nThe age is that of the unresolved incident, by the wall clock. " +
 		"Somebody should be working on it within the response time.\n\n| Severity | Response | Classes | Told | Tier | Roles |\n|---|---|---|---|---|---|\n")
-	for _, r := range escalate.DefaultPolicy().Rules {
+	for _, r := range route.DefaultPolicy().Rules {
 		severity := r.Match.Priorities[0]
 		classes := "all"
 		if len(r.Match.Classes) > 0 {
 			classes = strings.Join(r.Match.Classes, ", ")
 		}
 		for _, x := range r.Tiers {
-			when := When(escalate.Planned{After: x.After, OrFailed: x.OrFailed, Repeat: x.Repeat, DespiteAck: x.DespiteAck}, false)
+			when := When(route.Planned{After: x.After, OrFailed: x.OrFailed, Repeat: x.Repeat, DespiteAck: x.DespiteAck}, false)
 			if x.NextBusinessDay {
 				when = "on the next business day"
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", severity, Brief(escalate.Response(severity)), classes, when, x.Name, strings.Join(x.Notify, ", "))
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", severity, Brief(route.Response(severity)), classes, when, x.Name, strings.Join(x.Notify, ", "))
 		}
 	}
 	b.WriteString("\nA role that nobody stands for is taken by another:")
-	for i, f := range escalate.DefaultFallbacks() {
+	for i, f := range route.DefaultFallbacks() {
 		sep := ","
 		if i == 0 {
 			sep = ""
@@ -104,7 +104,7 @@ func TestThePlanOfAConfigurationSaysWhoIsToldWhen(t *testing.T) {
 	require.Equal(t, []string{"when it needs a person: alice", "after 5m, also when acknowledged: status-page", "after 10m, or 2 cures in vain: engineering-lead",
 		"after 15m: bob", "after 30m: engineering-manager", "after 30m: team-lead", "after 1h: incident-command"}, p1)
 	require.Contains(t, plan.Severities, ClassSeverity{Target: "svc", Class: "hung", Severity: "P1", Because: conditionOf(t, detect.ClassHung)})
-	require.Equal(t, []escalate.Gap{{Name: "team", Text: "nobody is team: chat is told instead", Note: true}}, plan.Gaps)
+	require.Equal(t, []route.Gap{{Name: "team", Text: "nobody is team: chat is told instead", Note: true}}, plan.Gaps)
 
 	c.Targets[0].Severity = "P3"
 	plan, err = PlanEscalation(c, sunday)

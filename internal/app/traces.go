@@ -5,7 +5,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/httpserve/live"
 	"github.com/recoveryd/recoveryd/internal/tracing"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -26,7 +26,7 @@ func (s traceSource) Incident(ctx context.Context, id string) (incident.Incident
 	return s.h.Incident(ctx, id)
 }
 
-func (s traceSource) Notices(ctx context.Context, id string) ([]escalate.Queued, error) {
+func (s traceSource) Notices(ctx context.Context, id string) ([]queue.Queued, error) {
 	return s.h.j.Notices(ctx, id)
 }
 

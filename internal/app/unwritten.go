@@ -11,7 +11,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/engine"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // unwrittenName is the file in the runtime directory.
@@ -27,14 +28,14 @@ type unwritten struct {
 }
 
 // note remembers the page when it leaves, and forgets it when it is taken back.
-func (u unwritten) note(rows []escalate.Queued) {
-	i := slices.IndexFunc(rows, func(q escalate.Queued) bool {
+func (u unwritten) note(rows []queue.Queued) {
+	i := slices.IndexFunc(rows, func(q queue.Queued) bool {
 		return q.Key == engine.ImpairedKey || strings.HasPrefix(q.Key, engine.ImpairedKey+"/")
 	})
 	if u.path == "" || i < 0 {
 		return
 	}
-	if rows[i].Kind == escalate.Resolve {
+	if rows[i].Kind == notice.Resolve {
 		u.forget()
 		return
 	}
@@ -49,12 +50,12 @@ func (u unwritten) note(rows []escalate.Queued) {
 
 // takeBack is called with a journal that can be written. It returns what takes back the page that an
 // earlier process sent, as rows that the outbox has not seen; none when there is no such page.
-func (u unwritten) takeBack(now time.Time) (rows []escalate.Queued) {
+func (u unwritten) takeBack(now time.Time) (rows []queue.Queued) {
 	text, err := os.ReadFile(u.path)
 	if u.path == "" || errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	var pages []escalate.Queued
+	var pages []queue.Queued
 	if err == nil {
 		err = json.Unmarshal(text, &pages)
 	}
@@ -66,7 +67,7 @@ func (u unwritten) takeBack(now time.Time) (rows []escalate.Queued) {
 	for _, q := range pages {
 		q.Touched = true // nothing is known of its way: the vendor may have it
 		rows = append(rows, q)
-		rows = append(rows, escalate.NewQueued(now, engine.Mended(q.Notice, now), q.Channel)...)
+		rows = append(rows, queue.NewQueued(now, engine.Mended(q.Notice, now), q.Channel)...)
 	}
 	return rows
 }

@@ -12,12 +12,13 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/config"
 	"github.com/recoveryd/recoveryd/internal/engine"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/test/disktest"
 )
 
 // aboutItself lists what one channel accepted about recoveryd itself.
-func (n *night) aboutItself(channel string) (out []escalate.Notice) {
+func (n *night) aboutItself(channel string) (out []notice.Notice) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for i, x := range n.got {
@@ -45,7 +46,7 @@ func TestADiskThatTurnsReadOnlyOnAQuietNightIsPagedSoonAndTakenBackByTheProcessT
 			said := n.aboutItself("alice")
 			require.Len(t, said, 2*round+1, "one page within two minutes, and nothing has happened to the service")
 			page := said[2*round]
-			require.Equal(t, escalate.Trigger, page.Kind)
+			require.Equal(t, notice.Trigger, page.Kind)
 			require.Equal(t, "h1", page.Host, "one has to know where")
 			require.Contains(t, page.Evidence[0], "read-only")
 			require.NotEmpty(t, n.app.engine.State().Host.Impaired)
@@ -58,7 +59,7 @@ func TestADiskThatTurnsReadOnlyOnAQuietNightIsPagedSoonAndTakenBackByTheProcessT
 			n.until(broke + 11*time.Minute)
 			said = n.aboutItself("alice")
 			require.Len(t, said, 2*round+2)
-			require.Equal(t, escalate.Resolve, said[2*round+1].Kind)
+			require.Equal(t, notice.Resolve, said[2*round+1].Kind)
 			require.Equal(t, page.Key, said[2*round+1].Key)
 			require.Empty(t, n.app.engine.State().Host.Impaired)
 		}
@@ -73,18 +74,18 @@ func TestADiskThatTurnsReadOnlyOnAQuietNightIsPagedSoonAndTakenBackByTheProcessT
 func TestAPageAboutTheJournalThatWasTakenBackIsForgottenAndOneThatCannotBeReadIsSaid(t *testing.T) {
 	u := unwritten{path: filepath.Join(t.TempDir(), unwrittenName), log: zap.NewNop()}
 	now := time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
-	page := escalate.Notice{ID: "i1", Key: engine.ImpairedKey + "/h1", Kind: escalate.Trigger, At: now, Summary: "cannot write"}
-	u.note(escalate.NewQueued(now, escalate.Notice{Key: "svc/1", Kind: escalate.Trigger}, "pd"))
+	page := notice.Notice{ID: "i1", Key: engine.ImpairedKey + "/h1", Kind: notice.Trigger, At: now, Summary: "cannot write"}
+	u.note(queue.NewQueued(now, notice.Notice{Key: "svc/1", Kind: notice.Trigger}, "pd"))
 	require.NoFileExists(t, u.path, "other pages are not its business")
-	u.note(escalate.NewQueued(now, page, "pd", "chat"))
-	u.note(escalate.NewQueued(now, engine.Mended(page, now), "pd", "chat"))
+	u.note(queue.NewQueued(now, page, "pd", "chat"))
+	u.note(queue.NewQueued(now, engine.Mended(page, now), "pd", "chat"))
 	require.Empty(t, u.takeBack(now))
 
-	u.note(escalate.NewQueued(now, page, "pd", "chat"))
+	u.note(queue.NewQueued(now, page, "pd", "chat"))
 	rows := u.takeBack(now)
 	require.Len(t, rows, 4)
 	require.True(t, rows[0].Touched)
-	require.Equal(t, []escalate.Kind{escalate.Trigger, escalate.Resolve}, []escalate.Kind{rows[0].Kind, rows[1].Kind})
+	require.Equal(t, []notice.Kind{notice.Trigger, notice.Resolve}, []notice.Kind{rows[0].Kind, rows[1].Kind})
 	require.Equal(t, "pd", rows[1].Channel)
 	require.Equal(t, "chat", rows[3].Channel)
 	require.Empty(t, u.takeBack(now), "once")

@@ -142,7 +142,7 @@ func TestThePurePackagesTouchNothing(t *testing.T) {
 	banned := []string{"os", "os/exec", "net", "net/http", "database/sql", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "log", "log/slog",
 		"go.uber.org/zap", "github.com/prometheus/client_golang", "github.com/coreos/go-systemd", "github.com/jackc/pgx", "github.com/godbus/dbus", "context"}
 	all := packages(t)
-	for _, path := range []string{"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/platform/kubernetes"} {
+	for _, path := range []string{"pkg/detect", "pkg/strategy", "pkg/incident", "pkg/escalate/route", "pkg/escalate/queue", "pkg/platform/kubernetes"} {
 		p := all[path]
 		require.NotNil(t, p, path)
 		for _, imp := range p.imports {
@@ -204,6 +204,9 @@ func TestImportsGoOneWay(t *testing.T) {
 		"pkg/capture":         {},
 		"pkg/platform":        {"pkg/detect", "pkg/strategy", "pkg/platform", "pkg/capture", "pkg/egress"},
 		"pkg/escalate":        {"pkg/escalate", "pkg/capture", "pkg/egress"},
+		"pkg/escalate/notice": {},
+		"pkg/escalate/route":  {"pkg/escalate/notice"},
+		"pkg/escalate/queue":  {"pkg/escalate/notice"},
 		"internal/strictyaml": {},
 		"internal/config":     {"internal/strictyaml"},
 		"internal/residency":  {},

@@ -5,7 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -44,7 +45,7 @@ type Source struct {
 	Trouble     []string  // what went wrong with the drill itself
 	Incidents   []incident.Incident
 	Records     []incident.Record // of the target's own incident, in order
-	Notices     []escalate.Queued // about it
+	Notices     []queue.Queued    // about it
 	WellAgain   bool              // the target was seen to serve from another run, without an incident
 }
 
@@ -67,11 +68,11 @@ type Action struct {
 
 // Notice is what became of one notice on one channel.
 type Notice struct {
-	Channel string              `json:"channel"`
-	Kind    escalate.Kind       `json:"kind"`
-	State   escalate.QueueState `json:"state"`
-	Took    float64             `json:"took_seconds,omitzero"` // until it was accepted
-	Why     string              `json:"why,omitzero"`
+	Channel string           `json:"channel"`
+	Kind    notice.Kind      `json:"kind"`
+	State   queue.QueueState `json:"state"`
+	Took    float64          `json:"took_seconds,omitzero"` // until it was accepted
+	Why     string           `json:"why,omitzero"`
 }
 
 // Report is what is printed and kept of a drill.
@@ -154,12 +155,12 @@ func (r *Report) measure(s Source, own incident.Incident) {
 	r.Times.Verified = since(clearedAt(s.Records, s.Target))
 	first := time.Time{}
 	for _, q := range s.Notices {
-		if q.Kind == escalate.Update {
+		if q.Kind == notice.Update {
 			continue
 		}
 		at := q.Notice.At
 		n := Notice{Channel: q.Channel, Kind: q.Kind, State: q.State, Why: q.Why}
-		if q.State == escalate.Delivered {
+		if q.State == queue.Delivered {
 			n.Took = q.Settled.Sub(at).Seconds()
 		} else if n.Why == "" {
 			n.Why = q.LastError
@@ -170,7 +171,7 @@ func (r *Report) measure(s Source, own incident.Incident) {
 		}
 	}
 	for _, q := range s.Notices {
-		if q.State == escalate.Delivered && q.Kind != escalate.Update && q.Notice.At.Equal(first) {
+		if q.State == queue.Delivered && q.Kind != notice.Update && q.Notice.At.Equal(first) {
 			took := q.Settled.Sub(first).Seconds()
 			if r.Times.Told == nil || *r.Times.Told < took {
 				r.Times.Told = &took
@@ -235,7 +236,7 @@ func (s Source) verdict(r Report, own *incident.Incident, others []incident.Inci
 	}
 	for _, n := range r.Notices {
 		switch n.State {
-		case escalate.Refused, escalate.Waiting:
+		case queue.Refused, queue.Waiting:
 			why := ""
 			if n.Why != "" {
 				why = ": " + n.Why

@@ -8,7 +8,8 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/drill"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -26,7 +27,7 @@ func good() drill.Source {
 		Incidents: []incident.Incident{i},
 		Records: []incident.Record{{At: at(0.3), Target: "codebase-mcp", From: incident.Suspect, To: incident.Acting},
 			{At: at(4), Target: "codebase-mcp", From: incident.Verifying, To: incident.Probation}},
-		Notices: []escalate.Queued{{Channel: "slack", Kind: escalate.Change, State: escalate.Delivered, Settled: at(64.25), Notice: escalate.Notice{At: at(64)}}},
+		Notices: []queue.Queued{{Channel: "slack", Kind: notice.Change, State: queue.Delivered, Settled: at(64.25), Notice: notice.Notice{At: at(64)}}},
 	}
 }
 
@@ -59,9 +60,9 @@ func TestTheFirstThingThatWasMissingIsTheVerdict(t *testing.T) {
 			s.Incidents = append(s.Incidents, incident.Incident{Target: "postgres", Attempts: []incident.Attempt{{Action: "restart pg"}}})
 		}, drill.Failed, "postgres was acted on too (restart pg)"},
 		"a channel that refuses": {func(s *drill.Source) {
-			s.Notices[0].State, s.Notices[0].LastError = escalate.Refused, "401"
+			s.Notices[0].State, s.Notices[0].LastError = queue.Refused, "401"
 		}, drill.Failed, "slack did not take the notice: 401"},
-		"a channel that still has not": {func(s *drill.Source) { s.Notices[0].State = escalate.Waiting }, drill.Failed, "slack did not take the notice"},
+		"a channel that still has not": {func(s *drill.Source) { s.Notices[0].State = queue.Waiting }, drill.Failed, "slack did not take the notice"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := good()

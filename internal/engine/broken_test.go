@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -29,7 +29,7 @@ func TestAJournalFoundBrokenOnAQuietNightIsPagedAtOnceAndTakenBackWhenItWorksAga
 		go func() { done <- e.Run(ctx) }()
 		time.Sleep(time.Minute)
 		setErr := func(err error) { r.mu.Lock(); r.appendEr = err; r.mu.Unlock() }
-		urgent := func() []escalate.Notice { synctest.Wait(); r.mu.Lock(); defer r.mu.Unlock(); return r.urgent }
+		urgent := func() []notice.Notice { synctest.Wait(); r.mu.Lock(); defer r.mu.Unlock(); return r.urgent }
 		require.Empty(t, urgent())
 		before := e.State().Seq
 
@@ -39,7 +39,7 @@ func TestAJournalFoundBrokenOnAQuietNightIsPagedAtOnceAndTakenBackWhenItWorksAga
 			time.Sleep(10 * time.Second)
 		}
 		require.Len(t, urgent(), 1, "one page, and nothing has happened to the service")
-		require.Equal(t, escalate.Trigger, urgent()[0].Kind)
+		require.Equal(t, notice.Trigger, urgent()[0].Kind)
 		require.Contains(t, urgent()[0].Summary, "cannot write its journal")
 		require.Equal(t, []string{"the journal cannot be written: write to journal: read-only"}, urgent()[0].Evidence)
 		require.NotEmpty(t, e.State().Host.Impaired, "the core knows before an incident asks for an action")
@@ -48,7 +48,7 @@ func TestAJournalFoundBrokenOnAQuietNightIsPagedAtOnceAndTakenBackWhenItWorksAga
 		setErr(nil)
 		time.Sleep(3 * time.Second)
 		require.Len(t, urgent(), 2)
-		require.Equal(t, escalate.Resolve, urgent()[1].Kind)
+		require.Equal(t, notice.Resolve, urgent()[1].Kind)
 		require.Equal(t, urgent()[0].Key, urgent()[1].Key)
 		require.Empty(t, e.State().Host.Impaired)
 

@@ -11,7 +11,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -39,12 +40,12 @@ type Options struct {
 	Evidence Evidence // nil = none is collected
 	Tape     Tape     // nil = nothing is recorded
 	Meter    Meter
-	Render   func(incident.Notice, incident.Incident, time.Time) escalate.Notice
+	Render   func(incident.Notice, incident.Incident, time.Time) notice.Notice
 	// Turn is how long the loop waits at most when nothing happens; 0 = IdleTurn. Who is fed by its turns
 	// must be able to wait for two of them.
 	Turn time.Duration
 	// Own routes a notice about recoveryd itself; what is about an incident is routed by the policy.
-	Own    func(escalate.Notice) []escalate.Queued
+	Own    func(notice.Notice) []queue.Queued
 	Logger *zap.Logger
 }
 

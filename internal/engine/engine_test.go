@@ -14,7 +14,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -24,15 +25,15 @@ type rig struct {
 	mu       sync.Mutex
 	log      []string // "append act", "do start", ...
 	records  []incident.Record
-	notices  []escalate.Notice
-	urgent   []escalate.Notice
+	notices  []notice.Notice
+	urgent   []notice.Notice
 	appendEr error
 	facts    detect.Facts
 	look     func(context.Context) // called at the begin of each look
 	onDo     func(strategy.Action) (incident.Result, string)
 }
 
-func (r *rig) Append(_ context.Context, rec incident.Record, ns []escalate.Queued) error {
+func (r *rig) Append(_ context.Context, rec incident.Record, ns []queue.Queued) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.appendEr != nil {
@@ -66,7 +67,7 @@ func (r *rig) Look(ctx context.Context, cause string) detect.Observation {
 }
 
 func (r *rig) Wake() {}
-func (r *rig) Emergency(ns []escalate.Queued) {
+func (r *rig) Emergency(ns []queue.Queued) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.urgent = append(r.urgent, noticesOf(ns)...)
@@ -87,14 +88,14 @@ func (r *rig) count(step string) (n int) {
 	return n
 }
 
-func noticesOf(rows []escalate.Queued) (out []escalate.Notice) {
+func noticesOf(rows []queue.Queued) (out []notice.Notice) {
 	for _, q := range rows {
 		out = append(out, q.Notice)
 	}
 	return out
 }
 
-func own(n escalate.Notice) []escalate.Queued { return escalate.NewQueued(n.At, n, "pager") }
+func own(n notice.Notice) []queue.Queued { return queue.NewQueued(n.At, n, "pager") }
 
 func healthy(run string) detect.Facts {
 	return detect.Facts{detect.WorkloadState: detect.Word(detect.StateRunning), detect.WorkloadRun: detect.Word(run),
@@ -145,7 +146,7 @@ func TestTheRecordIsDurableBeforeItsActionIsPerformed(t *testing.T) {
 		steps := r.steps()
 		require.Equal(t, []string{"append act", "do start", "append action-over", "append verified", "append closed"}, steps)
 		require.Len(t, r.notices, 1)
-		require.Equal(t, escalate.Change, r.notices[0].Kind, "a cure that worked is told for the record and wakes nobody")
+		require.Equal(t, notice.Change, r.notices[0].Kind, "a cure that worked is told for the record and wakes nobody")
 	})
 }
 
@@ -168,7 +169,7 @@ func TestAJournalThatCannotBeWrittenStopsActionsAndPagesUntilItWorksAgain(t *tes
 		require.Contains(t, r.urgent[0].Evidence[0], "disk full")
 		pages := 0
 		for _, n := range r.urgent {
-			if n.Target == "svc" && n.Kind == escalate.Trigger {
+			if n.Target == "svc" && n.Kind == notice.Trigger {
 				pages++
 			}
 		}
@@ -181,7 +182,7 @@ func TestAJournalThatCannotBeWrittenStopsActionsAndPagesUntilItWorksAgain(t *tes
 		require.Equal(t, 1, r.count("do start"), "it acts again once the journal works")
 		require.Empty(t, e.State().Host.Impaired)
 		last := r.urgent[len(r.urgent)-1]
-		require.Equal(t, escalate.Resolve, last.Kind, "the page about recoveryd itself is resolved")
+		require.Equal(t, notice.Resolve, last.Kind, "the page about recoveryd itself is resolved")
 		require.Equal(t, r.urgent[0].Key, last.Key)
 		cancel()
 		<-done

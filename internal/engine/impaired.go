@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -28,18 +28,18 @@ func (e *Engine) impair(ctx context.Context, state incident.State, now time.Time
 }
 
 // BrokenJournal is the page about a journal that cannot be written. It names no host yet.
-func BrokenJournal(now time.Time, why string) escalate.Notice {
-	return escalate.Notice{ID: fmt.Sprintf("recoveryd-impaired-%d", now.UnixNano()), Key: ImpairedKey, Kind: escalate.Trigger,
-		At: now, Since: now, Priority: "P2", Severity: escalate.Error, Status: escalate.Identified, Target: "recoveryd", Class: "recoveryd", Event: escalate.EventOwn,
+func BrokenJournal(now time.Time, why string) notice.Notice {
+	return notice.Notice{ID: fmt.Sprintf("recoveryd-impaired-%d", now.UnixNano()), Key: ImpairedKey, Kind: notice.Trigger,
+		At: now, Since: now, Priority: "P2", Severity: notice.Error, Status: notice.Identified, Target: "recoveryd", Class: "recoveryd", Event: notice.EventOwn,
 		Summary: "recoveryd cannot write its journal: it watches and pages, but acts on nothing", Evidence: []string{why},
 		Next:     "recoveryd acts again by itself when the journal can be written",
 		Commands: []string{"systemctl status recoveryd", "df -h /var/lib/recoveryd", "recoveryd doctor"}}
 }
 
 // Mended is the notice that takes back the page about a journal that could not be written.
-func Mended(page escalate.Notice, now time.Time) escalate.Notice {
+func Mended(page notice.Notice, now time.Time) notice.Notice {
 	page.ID, page.At = fmt.Sprintf("recoveryd-mended-%d", now.UnixNano()), now
-	page.Kind, page.Status, page.Evidence = escalate.Resolve, escalate.Resolved, nil
+	page.Kind, page.Status, page.Evidence = notice.Resolve, notice.Resolved, nil
 	page.Summary, page.Next = "recoveryd can write its journal again, and acts again", "nothing: it is over"
 	return page
 }

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -192,8 +192,8 @@ func (e *Engine) journalBroken(ctx context.Context, state incident.State, m mess
 }
 
 // render turns the notices of a record into messages, one for each channel that gets it.
-func (e *Engine) render(s incident.State, rec incident.Record) []escalate.Queued {
-	var out []escalate.Queued
+func (e *Engine) render(s incident.State, rec incident.Record) []queue.Queued {
+	var out []queue.Queued
 	for _, eff := range rec.Effects {
 		if eff.Kind != incident.Notify {
 			continue
@@ -212,7 +212,7 @@ func (e *Engine) render(s incident.State, rec incident.Record) []escalate.Queued
 		for k, a := range eff.Notice.To {
 			n.Key, n.To, n.With = a.Key, a.For, besides(eff.Notice.To, k)
 			n.ID = fmt.Sprintf("%s#%d", n.Key, rec.Seq)
-			out = append(out, escalate.NewQueued(rec.At, n, a.Channel)...)
+			out = append(out, queue.NewQueued(rec.At, n, a.Channel)...)
 		}
 	}
 	return out

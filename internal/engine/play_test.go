@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -55,7 +55,7 @@ func TestTheEndOfAStepsActionGoesToItsRun(t *testing.T) {
 		require.Equal(t, 1, r.count("do stop"))
 		require.Equal(t, 1, r.count("do start"))
 		require.Len(t, r.notices, 1, "its success is told, for the record")
-		require.Equal(t, escalate.Change, r.notices[0].Kind)
+		require.Equal(t, notice.Change, r.notices[0].Kind)
 		for i, s := range r.steps() {
 			if s == "do stop" || s == "do start" {
 				require.Equal(t, "append playbook-step", r.steps()[i-1], "written before it is done")
@@ -113,7 +113,7 @@ func TestAPageThatIsDueWhenTheJournalBreaksIsNotLost(t *testing.T) {
 		run(t, e, 10*time.Second)
 		pages := 0
 		for _, n := range r.urgent {
-			if n.Target == "playbook:again" && n.Kind == escalate.Trigger {
+			if n.Target == "playbook:again" && n.Kind == notice.Trigger {
 				pages++
 			}
 		}

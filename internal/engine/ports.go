@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -32,7 +32,7 @@ type Finisher interface {
 // Journal makes a record and its notices durable in one transaction. When Append returns nil,
 // both survive a crash at any later instant.
 type Journal interface {
-	Append(ctx context.Context, rec incident.Record, notices []escalate.Queued) error
+	Append(ctx context.Context, rec incident.Record, notices []queue.Queued) error
 }
 
 // Courier is told that notices were queued, and takes those that could not be made durable.
@@ -40,7 +40,7 @@ type Courier interface {
 	// Wake says that the outbox has something new.
 	Wake()
 	// Emergency delivers notices without a journal, at once and as well as it can.
-	Emergency(notices []escalate.Queued)
+	Emergency(notices []queue.Queued)
 }
 
 // Evidence collects what a cure is about to destroy.

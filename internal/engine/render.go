@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -22,8 +22,8 @@ type Renderer struct {
 }
 
 // Render writes one message, complete in itself.
-func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) escalate.Notice {
-	out := escalate.Notice{
+func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) notice.Notice {
+	out := notice.Notice{
 		Key: fmt.Sprintf("%s/t%d", i.ID, n.Tier), Because: n.Because, Kind: kinds[n.Kind], Event: event(n, i), At: at, Incident: i.ID, Tier: n.Tier,
 		Priority: i.Severity.String(), Severity: severity(i.Severity), Status: status(n, i), Host: r.Host,
 		Target: i.Target, Class: string(i.Class), Summary: r.summary(n, i), Since: i.Since,
@@ -33,14 +33,14 @@ func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) e
 	if d := i.Drill; d != nil {
 		out.Drill, out.Real = d.ID, !i.Exercise()
 		if i.Exercise() {
-			out.Summary = escalate.DrillMark + " " + out.Summary
+			out.Summary = notice.DrillMark + " " + out.Summary
 			out.Evidence = append([]string{fmt.Sprintf("this is a drill: %s (%s of %s, by %s)", d.ID, d.Fault, d.Target, d.By)}, out.Evidence...)
 		} else {
 			out.Evidence = append(out.Evidence, fmt.Sprintf("it began with drill %s (%s of %s, by %s), which does not explain it any more", d.ID, d.Fault, d.Target, d.By))
 		}
 	}
 	for _, a := range i.Attempts {
-		out.Tried = append(out.Tried, escalate.Attempt{At: a.At, What: a.Action, Result: attemptWords(a)})
+		out.Tried = append(out.Tried, notice.Attempt{At: a.At, What: a.Action, Result: attemptWords(a)})
 	}
 	if r.Link != "" {
 		out.Link = strings.TrimSuffix(r.Link, "/") + "/incidents/" + i.ID
@@ -54,39 +54,39 @@ func (r Renderer) Render(n incident.Notice, i incident.Incident, at time.Time) e
 	return out
 }
 
-var kinds = map[incident.NoticeKind]escalate.Kind{
-	incident.NoticeTrigger: escalate.Trigger, incident.NoticeUpdate: escalate.Update,
-	incident.NoticeResolve: escalate.Resolve, incident.NoticeChange: escalate.Change,
+var kinds = map[incident.NoticeKind]notice.Kind{
+	incident.NoticeTrigger: notice.Trigger, incident.NoticeUpdate: notice.Update,
+	incident.NoticeResolve: notice.Resolve, incident.NoticeChange: notice.Change,
 }
 
 // event is what a notice about an incident tells of.
-func event(n incident.Notice, i incident.Incident) escalate.Event {
+func event(n incident.Notice, i incident.Incident) notice.Event {
 	run := i.Class == incident.ClassPlaybook
 	switch {
 	case n.Kind == incident.NoticeResolve && i.EndWhy != "":
-		return escalate.EventClosed
+		return notice.EventClosed
 	case n.Kind == incident.NoticeResolve:
-		return escalate.EventAllClear
+		return notice.EventAllClear
 	case n.Why == incident.HoldApproval && n.Kind != incident.NoticeTrigger || n.Why == incident.PlaybookWaits:
-		return escalate.EventApproval
+		return notice.EventApproval
 	case n.Kind == incident.NoticeChange && run:
-		return escalate.EventPlaybookDone
+		return notice.EventPlaybookDone
 	case n.Kind == incident.NoticeChange && cured(i):
-		return escalate.EventCure
+		return notice.EventCure
 	case n.Kind == incident.NoticeChange:
-		return escalate.EventOver
+		return notice.EventOver
 	case n.Kind == incident.NoticeUpdate && n.Why == incident.OperatorSaid:
-		return escalate.EventAck
+		return notice.EventAck
 	case n.Kind == incident.NoticeUpdate:
-		return escalate.EventUpdate
+		return notice.EventUpdate
 	case n.Again:
-		return escalate.EventReminder
+		return notice.EventReminder
 	case run && n.Why == incident.PlaybookFailed:
-		return escalate.EventPlaybookFail
+		return notice.EventPlaybookFail
 	case n.Why == incident.TierDue:
-		return escalate.EventTier
+		return notice.EventTier
 	}
-	return escalate.EventPage
+	return notice.EventPage
 }
 
 // cured reports whether the last thing that was done was seen to help.
@@ -95,31 +95,31 @@ func cured(i incident.Incident) bool {
 	return n > 0 && i.Attempts[n-1].Verdict == incident.Verified
 }
 
-func severity(s detect.Severity) escalate.Severity {
+func severity(s detect.Severity) notice.Severity {
 	switch s {
 	case detect.P1:
-		return escalate.Critical
+		return notice.Critical
 	case detect.P2:
-		return escalate.Error
+		return notice.Error
 	case detect.P3:
-		return escalate.Warning
+		return notice.Warning
 	}
-	return escalate.Info
+	return notice.Info
 }
 
 // status is the runbook's word: what is known, not how anybody feels about it.
-func status(n incident.Notice, i incident.Incident) escalate.Status {
+func status(n incident.Notice, i incident.Incident) notice.Status {
 	switch {
 	case n.Why == incident.HoldApproval:
-		return escalate.Identified
+		return notice.Identified
 	case n.Kind == incident.NoticeResolve || n.Kind == incident.NoticeChange:
-		return escalate.Resolved
+		return notice.Resolved
 	case n.Why == incident.Verified || n.Why == incident.ClearedByItself || n.Why == incident.Mended || n.Why == incident.ActionOver:
-		return escalate.Monitoring
+		return notice.Monitoring
 	case i.Class == detect.ClassUnknown:
-		return escalate.Investigating
+		return notice.Investigating
 	}
-	return escalate.Identified
+	return notice.Identified
 }
 
 func (r Renderer) summary(n incident.Notice, i incident.Incident) string {

@@ -3,22 +3,22 @@ package engine
 import (
 	"fmt"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
 // renderRun writes the message about the run of a playbook, from the notice's own case.
-func (r Renderer) renderRun(out escalate.Notice, n incident.Notice, i incident.Incident) escalate.Notice {
+func (r Renderer) renderRun(out notice.Notice, n incident.Notice, i incident.Incident) notice.Notice {
 	out.Summary = runSummary(n, i)
 	out.Link = r.Link // runs are shown on the first page
 	out.Commands = []string{"recoveryd playbook status " + i.ID, "recoveryd explain " + i.ID}
 	switch {
 	case n.Why == incident.PlaybookDone:
-		out.Status = escalate.Completed
+		out.Status = notice.Completed
 	case n.Kind == incident.NoticeTrigger:
 		out.Commands = append(out.Commands, "recoveryd ack "+i.ID, "recoveryd playbook stop "+i.ID)
 	case n.Why == incident.PlaybookWaits:
-		out.Status = escalate.Identified
+		out.Status = notice.Identified
 		out.Commands = append(out.Commands, "recoveryd playbook approve "+i.ID)
 	}
 	return out

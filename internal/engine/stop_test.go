@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -220,7 +220,7 @@ func TestRecordsAreNumberedWithoutAGapAlsoAfterTheJournalWasBroken(t *testing.T)
 		for i, rec := range r.records {
 			require.Equal(t, uint64(i+1), rec.Seq, "the store refuses a number that does not follow")
 		}
-		require.Equal(t, escalate.Resolve, r.urgent[len(r.urgent)-1].Kind)
+		require.Equal(t, notice.Resolve, r.urgent[len(r.urgent)-1].Kind)
 	})
 }
 

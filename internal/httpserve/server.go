@@ -21,7 +21,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/httpserve/live"
 	"github.com/recoveryd/recoveryd/pkg/detect"
 	"github.com/recoveryd/recoveryd/pkg/egress"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -68,7 +68,7 @@ type Options struct {
 	// nil = not served.
 	Reload func(context.Context) (any, error)
 	// Notices lists what was told of an incident; nil = not served.
-	Notices func(ctx context.Context, incident string) ([]escalate.Queued, error)
+	Notices func(ctx context.Context, incident string) ([]queue.Queued, error)
 }
 
 // Server is the TCP and the unix server of one daemon.

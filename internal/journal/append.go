@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // Entry is one decision, as a line of history. Body is the full record as JSON.
@@ -31,8 +31,8 @@ type IncidentRow struct {
 // Commit is what one decision leaves behind, stored as a whole.
 type Commit struct {
 	Entries   []Entry
-	Incidents []IncidentRow     // inserted or replaced
-	Queue     []escalate.Queued // notices; one whose ID and Channel are stored already is left as it is
+	Incidents []IncidentRow  // inserted or replaced
+	Queue     []queue.Queued // notices; one whose ID and Channel are stored already is left as it is
 }
 
 // Append stores a commit in one transaction. When it returns nil everything in it is on the disk

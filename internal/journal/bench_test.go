@@ -13,7 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // benchDirs are a memory file system and the disk of the temporary directory.
@@ -30,7 +31,7 @@ func benchDirs(b *testing.B) map[string]string {
 // the second variant also queues a page for two channels.
 func BenchmarkAppend(b *testing.B) {
 	body := json.RawMessage(fmt.Sprintf(`{"because":"%0580d"}`, 1))
-	n := escalate.Notice{Key: "k", Kind: escalate.Trigger, Summary: "pool exhausted", Evidence: []string{strings.Repeat("x", 300)}}
+	n := notice.Notice{Key: "k", Kind: notice.Trigger, Summary: "pool exhausted", Evidence: []string{strings.Repeat("x", 300)}}
 	for where, dir := range benchDirs(b) {
 		for _, page := range []bool{false, true} {
 			b.Run(fmt.Sprintf("%s/page=%t", where, page), func(b *testing.B) {
@@ -44,7 +45,7 @@ func BenchmarkAppend(b *testing.B) {
 					c := Commit{Entries: []Entry{e}, Incidents: []IncidentRow{{ID: e.Incident, Opened: t0, Body: body}}}
 					if page {
 						n.ID = strconv.Itoa(i)
-						c.Queue = escalate.NewQueued(t0, n, "pager", "chat")
+						c.Queue = queue.NewQueued(t0, n, "pager", "chat")
 					}
 					start := time.Now()
 					if err := j.Append(b.Context(), c); err != nil {

@@ -16,7 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // childEnv makes the test binary play one of the children below.
@@ -57,7 +58,7 @@ func child() int {
 		err := j.Append(ctx, Commit{
 			Entries:   es,
 			Incidents: []IncidentRow{{ID: "inc-" + id, Opened: t0}},
-			Queue:     escalate.NewQueued(t0, escalate.Notice{ID: id, Key: id, Kind: escalate.Trigger}, "pager"),
+			Queue:     queue.NewQueued(t0, notice.Notice{ID: id, Key: id, Kind: notice.Trigger}, "pager"),
 		})
 		if err != nil {
 			fmt.Println("error:", err)

@@ -13,7 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // written is what a daemon was told to be on the disk.
@@ -40,15 +41,15 @@ func killed(t *testing.T) written {
 	add(60)
 	require.NoError(t, j.Append(t.Context(), Commit{
 		Incidents: []IncidentRow{{ID: "inc-1", Target: "a", Opened: t0}},
-		Queue:     escalate.NewQueued(t0, msg("n1", "k", escalate.Trigger), "pager"),
+		Queue:     queue.NewQueued(t0, msg("n1", "k", notice.Trigger), "pager"),
 	}))
 	require.NoError(t, j.SaveEvidence(t.Context(), EvidenceRow{Incident: "inc-1", Name: "ps", At: t0, Body: []byte(strings.Repeat("x", 9000))}))
 	_, err = j.w.conn.ExecContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)")
 	require.NoError(t, err)
 	add(15)
-	require.NoError(t, j.SaveOutbox(t.Context(), escalate.Edits{
-		Keys:     []escalate.KeyState{{Channel: "pager", Key: "k", Open: true, At: t0}},
-		Channels: []escalate.ChannelState{{Channel: "pager", Failures: 2}},
+	require.NoError(t, j.SaveOutbox(t.Context(), queue.Edits{
+		Keys:     []queue.KeyState{{Channel: "pager", Key: "k", Open: true, At: t0}},
+		Channels: []queue.ChannelState{{Channel: "pager", Failures: 2}},
 	}))
 	w.files = map[string][]byte{}
 	for _, name := range []string{fileName, fileName + "-wal", fileName + "-shm", markName} {
@@ -93,7 +94,7 @@ func (w written) holds(t *testing.T, dir string) *Salvage {
 		require.NotContains(t, s.Forgotten(), "all carried over")
 	}
 	es := []Entry{entry(99)}
-	require.NoError(t, j.Append(ctx, Commit{Entries: es, Queue: escalate.NewQueued(t0, msg("n2", "k2", escalate.Trigger), "pager")}), "the next record is written")
+	require.NoError(t, j.Append(ctx, Commit{Entries: es, Queue: queue.NewQueued(t0, msg("n2", "k2", notice.Trigger), "pager")}), "the next record is written")
 	require.Greater(t, es[0].Seq, uint64(len(w.entries)), "no number is given twice")
 	require.Equal(t, es[0].Seq, j.LastSeq())
 	waiting, _, _, err := j.LoadOutbox(ctx, 0)

@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // Options of [Open]. Only Dir is required.
@@ -201,7 +201,7 @@ func (j *Journal) giveUpBallast() bool {
 }
 
 // TellSalvage stores the notices about a salvage, and does not tell of it again. They have their Seq then.
-func (j *Journal) TellSalvage(ctx context.Context, rows []escalate.Queued) error {
+func (j *Journal) TellSalvage(ctx context.Context, rows []queue.Queued) error {
 	err := j.write(ctx, func(ctx context.Context, w *writer) error {
 		seqs, err := insertQueued(ctx, w, rows)
 		if err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 func TestMain(m *testing.M) {
@@ -69,8 +70,8 @@ func replayAll(t testing.TB, j *Journal, after uint64) []Entry {
 	return all
 }
 
-func msg(id, key string, kind escalate.Kind) escalate.Notice {
-	return escalate.Notice{ID: id, Key: key, Kind: kind, At: t0, Incident: "inc-1", Severity: escalate.Error, Summary: "pool exhausted"}
+func msg(id, key string, kind notice.Kind) notice.Notice {
+	return notice.Notice{ID: id, Key: key, Kind: kind, At: t0, Incident: "inc-1", Severity: notice.Error, Summary: "pool exhausted"}
 }
 
 func TestWhatWasAppendedIsReadBackAfterReopening(t *testing.T) {
@@ -81,7 +82,7 @@ func TestWhatWasAppendedIsReadBackAfterReopening(t *testing.T) {
 		ID: "inc-1", Target: "codebase-mcp.service", Class: "pool", Severity: "error", Phase: "acting",
 		Summary: "pool exhausted", Opened: t0, Body: json.RawMessage(`{"attempts":1}`),
 	}
-	queued := escalate.NewQueued(t0, msg("n1", "inc-1/0", escalate.Trigger), "pager", "chat")
+	queued := queue.NewQueued(t0, msg("n1", "inc-1/0", notice.Trigger), "pager", "chat")
 	entries := []Entry{entry(1), entry(2)}
 	require.NoError(t, j.Append(t.Context(), Commit{Entries: entries, Incidents: []IncidentRow{row}, Queue: queued}))
 	require.Equal(t, []uint64{1, 2}, []uint64{entries[0].Seq, entries[1].Seq})
@@ -254,7 +255,7 @@ func TestIncidentsAreFiltered(t *testing.T) {
 func TestTheOutboxIsStoredOnceAndUpdatedInPlace(t *testing.T) {
 	dir := t.TempDir()
 	j := openAt(t, dir)
-	queued := escalate.NewQueued(t0, msg("n1", "k", escalate.Trigger), "pager", "chat")
+	queued := queue.NewQueued(t0, msg("n1", "k", notice.Trigger), "pager", "chat")
 	require.NoError(t, j.Append(t.Context(), Commit{Queue: queued}))
 	require.NoError(t, j.Append(t.Context(), Commit{Queue: queued}), "the same decision once more")
 	require.Equal(t, []uint64{0, 0}, []uint64{queued[0].Seq, queued[1].Seq}, "nothing of it is new")
@@ -262,13 +263,13 @@ func TestTheOutboxIsStoredOnceAndUpdatedInPlace(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, rows, 2)
 
-	rows[0].State, rows[0].Settled, rows[0].Attempts = escalate.Delivered, t0, 3
+	rows[0].State, rows[0].Settled, rows[0].Attempts = queue.Delivered, t0, 3
 	rows[1].Attempts, rows[1].NextAt, rows[1].LastError = 1, t0.Add(time.Hour), "503"
-	key := escalate.KeyState{Channel: "pager", Key: "k", Open: true, Receipt: escalate.Receipt{"ts": "1.2"}, At: t0}
-	state := escalate.ChannelState{Channel: "chat", Failures: 1, FailingSince: t0, Sends: []int64{t0.UnixNano()}}
-	more := escalate.NewQueued(t0, msg("n2", "k", escalate.Resolve), "pager", "chat")
-	require.NoError(t, j.SaveOutbox(t.Context(), escalate.Edits{
-		Rows: rows, New: more, Keys: []escalate.KeyState{key}, Channels: []escalate.ChannelState{state},
+	key := queue.KeyState{Channel: "pager", Key: "k", Open: true, Receipt: notice.Receipt{"ts": "1.2"}, At: t0}
+	state := queue.ChannelState{Channel: "chat", Failures: 1, FailingSince: t0, Sends: []int64{t0.UnixNano()}}
+	more := queue.NewQueued(t0, msg("n2", "k", notice.Resolve), "pager", "chat")
+	require.NoError(t, j.SaveOutbox(t.Context(), queue.Edits{
+		Rows: rows, New: more, Keys: []queue.KeyState{key}, Channels: []queue.ChannelState{state},
 	}))
 	require.NoError(t, j.Close())
 
@@ -278,9 +279,9 @@ func TestTheOutboxIsStoredOnceAndUpdatedInPlace(t *testing.T) {
 	require.Len(t, waiting, 3)
 	first, second := waiting[1].Seq, waiting[2].Seq
 	require.True(t, 2 < first && first < second, "numbers go up, also over those that a repeated notice left out")
-	require.Equal(t, []escalate.Queued{rows[1], withSeq(more[0], first), withSeq(more[1], second)}, waiting)
-	require.Equal(t, []escalate.KeyState{key}, keys)
-	require.Equal(t, []escalate.ChannelState{state}, channels)
+	require.Equal(t, []queue.Queued{rows[1], withSeq(more[0], first), withSeq(more[1], second)}, waiting)
+	require.Equal(t, []queue.KeyState{key}, keys)
+	require.Equal(t, []queue.ChannelState{state}, channels)
 	newer, _, _, err := j.LoadOutbox(t.Context(), first)
 	require.NoError(t, err)
 	require.Len(t, newer, 1)
@@ -290,7 +291,7 @@ func TestTheOutboxIsStoredOnceAndUpdatedInPlace(t *testing.T) {
 	require.Equal(t, rows[0], all[0])
 }
 
-func withSeq(q escalate.Queued, seq uint64) escalate.Queued {
+func withSeq(q queue.Queued, seq uint64) queue.Queued {
 	q.Seq = seq
 	return q
 }

@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // insertQueued stores new notices and returns the Seq of each. One that is there already stays as
 // it is, so that a decision which is stored twice pages once; its Seq is 0.
-func insertQueued(ctx context.Context, w *writer, rows []escalate.Queued) ([]uint64, error) {
+func insertQueued(ctx context.Context, w *writer, rows []queue.Queued) ([]uint64, error) {
 	seqs := make([]uint64, len(rows))
 	for i, q := range rows {
 		// The number is taken by hand, because it is part of the checksum. AUTOINCREMENT
@@ -41,7 +41,7 @@ func insertQueued(ctx context.Context, w *writer, rows []escalate.Queued) ([]uin
 	return seqs, nil
 }
 
-func queuedVals(seq int64, q escalate.Queued) ([]any, error) {
+func queuedVals(seq int64, q queue.Queued) ([]any, error) {
 	body, err := json.Marshal(q)
 	if err != nil {
 		return nil, fmt.Errorf("notice %s for %s: %w", q.ID, q.Channel, err)
@@ -49,7 +49,7 @@ func queuedVals(seq int64, q escalate.Queued) ([]any, error) {
 	return withSum(tableOutbox, seq, q.Channel, q.ID, q.Notice.Incident, string(q.State), nanos(q.Enqueued), string(body)), nil
 }
 
-func queuedOf(v []any) (q escalate.Queued, err error) {
+func queuedOf(v []any) (q queue.Queued, err error) {
 	if err := json.Unmarshal([]byte(v[6].(string)), &q); err != nil {
 		return q, fmt.Errorf("%w: notice %s for %s: %w", ErrCorrupt, v[2], v[1], err)
 	}
@@ -63,7 +63,7 @@ const keepKeys = 7 * 24 * time.Hour
 
 // LoadOutbox returns the waiting notices after a Seq in order, what is known of their keys, and
 // the state of every channel. After 0 it also returns every key that is open or was so lately.
-func (j *Journal) LoadOutbox(ctx context.Context, after uint64) (rows []escalate.Queued, keys []escalate.KeyState, channels []escalate.ChannelState, err error) {
+func (j *Journal) LoadOutbox(ctx context.Context, after uint64) (rows []queue.Queued, keys []queue.KeyState, channels []queue.ChannelState, err error) {
 	err = j.read(ctx, func(tx *sql.Tx) error {
 		err := eachRow(ctx, tx, tableOutbox, "WHERE state = 'waiting' AND seq > ? ORDER BY seq", []any{int64(after)}, func(v []any) error {
 			q, err := queuedOf(v)
@@ -77,7 +77,7 @@ func (j *Journal) LoadOutbox(ctx context.Context, after uint64) (rows []escalate
 			return err
 		}
 		return eachRow(ctx, tx, tableChannels, "ORDER BY channel", nil, func(v []any) error {
-			var c escalate.ChannelState
+			var c queue.ChannelState
 			err := json.Unmarshal([]byte(v[1].(string)), &c)
 			channels = append(channels, c)
 			return err
@@ -90,11 +90,11 @@ func (j *Journal) LoadOutbox(ctx context.Context, after uint64) (rows []escalate
 }
 
 // loadKeys returns what is known of the keys of rows, and on demand of all that matter.
-func loadKeys(ctx context.Context, q queryer, all bool, rows []escalate.Queued) (keys []escalate.KeyState, err error) {
+func loadKeys(ctx context.Context, q queryer, all bool, rows []queue.Queued) (keys []queue.KeyState, err error) {
 	type pair struct{ channel, key string }
 	seen := map[pair]bool{}
 	take := func(v []any) error {
-		var k escalate.KeyState
+		var k queue.KeyState
 		err := json.Unmarshal([]byte(v[4].(string)), &k)
 		if p := (pair{k.Channel, k.Key}); !seen[p] {
 			seen[p] = true
@@ -120,7 +120,7 @@ func loadKeys(ctx context.Context, q queryer, all bool, rows []escalate.Queued) 
 }
 
 // SaveOutbox stores what one step of the outbox changed, as a whole and durably.
-func (j *Journal) SaveOutbox(ctx context.Context, e escalate.Edits) error {
+func (j *Journal) SaveOutbox(ctx context.Context, e queue.Edits) error {
 	err := j.write(ctx, func(ctx context.Context, w *writer) error {
 		if _, err := insertQueued(ctx, w, e.New); err != nil {
 			return err
@@ -164,7 +164,7 @@ func (j *Journal) SaveOutbox(ctx context.Context, e escalate.Edits) error {
 
 // updateQueued rewrites the row with the ID and Channel of q. One that retention has removed, or
 // that was lost with a damaged file, stays away.
-func updateQueued(ctx context.Context, w *writer, q escalate.Queued) error {
+func updateQueued(ctx context.Context, w *writer, q queue.Queued) error {
 	var seq int64
 	err := w.get(ctx, []any{&seq}, "SELECT seq FROM outbox WHERE id = ? AND channel = ?", q.ID, q.Channel)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -184,8 +184,8 @@ func updateQueued(ctx context.Context, w *writer, q escalate.Queued) error {
 
 // Notices returns every notice of an incident on every channel, oldest first: what was
 // delivered, what waits and why, and what was never seen by anybody.
-func (j *Journal) Notices(ctx context.Context, incident string) ([]escalate.Queued, error) {
-	var out []escalate.Queued
+func (j *Journal) Notices(ctx context.Context, incident string) ([]queue.Queued, error) {
+	var out []queue.Queued
 	err := j.read(ctx, func(tx *sql.Tx) error {
 		return eachRow(ctx, tx, tableOutbox, "WHERE incident = ? AND incident <> '' ORDER BY seq", []any{incident}, func(v []any) error {
 			q, err := queuedOf(v)

@@ -7,7 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 func seqs(entries []Entry) (first, last uint64, n int) {
@@ -34,16 +35,16 @@ func TestOldHistoryGoesAndTheChainStaysWhole(t *testing.T) {
 			{ID: "closed-new", Opened: t0, Closed: t0.Add(2 * time.Hour)},
 			{ID: "open", Opened: t0},
 		},
-		Queue: escalate.NewQueued(t0, msg("waits", "k1", escalate.Trigger), "pager"),
+		Queue: queue.NewQueued(t0, msg("waits", "k1", notice.Trigger), "pager"),
 	}))
 	require.NoError(t, j.SaveEvidence(t.Context(), EvidenceRow{Incident: "closed-old", Name: "ps", At: t0}))
 	require.NoError(t, j.SaveEvidence(t.Context(), EvidenceRow{Incident: "open", Name: "ps", At: t0}))
-	delivered := escalate.NewQueued(t0, escalate.Notice{ID: "done", Key: "k2", Incident: "closed-old"}, "pager")
-	require.NoError(t, j.SaveOutbox(t.Context(), escalate.Edits{New: delivered}))
+	delivered := queue.NewQueued(t0, notice.Notice{ID: "done", Key: "k2", Incident: "closed-old"}, "pager")
+	require.NoError(t, j.SaveOutbox(t.Context(), queue.Edits{New: delivered}))
 	rows, _, _, err := j.LoadOutbox(t.Context(), 0)
 	require.NoError(t, err)
-	rows[1].State = escalate.Delivered
-	require.NoError(t, j.SaveOutbox(t.Context(), escalate.Edits{Rows: rows[1:], Keys: []escalate.KeyState{
+	rows[1].State = queue.Delivered
+	require.NoError(t, j.SaveOutbox(t.Context(), queue.Edits{Rows: rows[1:], Keys: []queue.KeyState{
 		{Channel: "pager", Key: "k2", At: t0}, {Channel: "pager", Key: "k1", At: t0}, {Channel: "pager", Key: "k3", Open: true, At: t0},
 	}}))
 

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 func (t table) columns() []string { return strings.Split(t.cols, ", ") }
@@ -85,11 +85,11 @@ func (r reader) row(t table, vals []any) (err error) {
 	case tableSnapshots.name:
 		err = ask(KindSnapshot, body(2))
 	case tableOutbox.name:
-		err = json.Unmarshal(body(6), &escalate.Queued{})
+		err = json.Unmarshal(body(6), &queue.Queued{})
 	case tableKeys.name:
-		err = json.Unmarshal(body(4), &escalate.KeyState{})
+		err = json.Unmarshal(body(4), &queue.KeyState{})
 	case tableChannels.name:
-		err = json.Unmarshal(body(1), &escalate.ChannelState{})
+		err = json.Unmarshal(body(1), &queue.ChannelState{})
 	}
 	if err != nil {
 		err = fmt.Errorf("%w: a row of %s (%v) cannot be read: %w", ErrCorrupt, t.name, vals[0], err)

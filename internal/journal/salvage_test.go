@@ -11,7 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // filled makes a closed journal with entries, an open incident, a waiting page, evidence and
@@ -27,11 +28,11 @@ func filled(t *testing.T, dir string, n int) []Entry {
 	require.NoError(t, j.Append(t.Context(), Commit{Entries: all}))
 	require.NoError(t, j.Append(t.Context(), Commit{
 		Incidents: []IncidentRow{{ID: "inc-1", Target: "a", Opened: t0}},
-		Queue:     escalate.NewQueued(t0, msg("n1", "k", escalate.Trigger), "pager"),
+		Queue:     queue.NewQueued(t0, msg("n1", "k", notice.Trigger), "pager"),
 	}))
-	require.NoError(t, j.SaveOutbox(t.Context(), escalate.Edits{
-		Keys:     []escalate.KeyState{{Channel: "pager", Key: "k", Open: true, At: t0}},
-		Channels: []escalate.ChannelState{{Channel: "pager", Failures: 2}},
+	require.NoError(t, j.SaveOutbox(t.Context(), queue.Edits{
+		Keys:     []queue.KeyState{{Channel: "pager", Key: "k", Open: true, At: t0}},
+		Channels: []queue.ChannelState{{Channel: "pager", Failures: 2}},
 	}))
 	require.NoError(t, j.SaveEvidence(t.Context(), EvidenceRow{Incident: "inc-1", Name: "ps", At: t0, Body: []byte("x")}))
 	require.NoError(t, j.SaveObservations(t.Context(), []ObservationRow{{Target: "a", At: t0, Body: []byte(`{}`)}}))
@@ -147,7 +148,7 @@ func TestAChangedJournalIsNoticedAndSalvaged(t *testing.T) {
 			require.NoError(t, j.Close())
 			j = openAt(t, dir)
 			require.Equal(t, s.String(), j.Salvaged().String(), "nobody was told yet")
-			told := escalate.NewQueued(t0, msg("damage", "damage", escalate.Trigger), "pager")
+			told := queue.NewQueued(t0, msg("damage", "damage", notice.Trigger), "pager")
 			require.NoError(t, j.TellSalvage(t.Context(), told))
 			require.NotZero(t, told[0].Seq)
 			require.NoError(t, j.Close())

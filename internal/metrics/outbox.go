@@ -5,7 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // delivery is the part that the outbox fills.
@@ -29,12 +30,12 @@ func newDelivery(r *prometheus.Registry) delivery {
 }
 
 // Attempted counts one call of a notifier.
-func (m *Metrics) Attempted(channel string, kind escalate.Kind, result string, took time.Duration) {
+func (m *Metrics) Attempted(channel string, kind notice.Kind, result string, took time.Duration) {
 	m.delivery.attempts.WithLabelValues(channel, string(kind), result).Inc()
 	m.delivery.took.WithLabelValues(channel).Observe(took.Seconds())
 }
 
 // Settled counts a notice that left the outbox.
-func (m *Metrics) Settled(channel string, kind escalate.Kind, state escalate.QueueState) {
+func (m *Metrics) Settled(channel string, kind notice.Kind, state queue.QueueState) {
 	m.delivery.settled.WithLabelValues(channel, string(kind), string(state)).Inc()
 }

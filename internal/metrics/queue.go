@@ -22,9 +22,9 @@ type Channel struct {
 	LastSuccess  time.Time
 }
 
-// queue reads the outbox at every scrape: an age that is written when something happens would
+// scraped reads the outbox at every scrape: an age that is written when something happens would
 // stand still when nothing does.
-type queue struct {
+type scraped struct {
 	stats                                             func() Queue
 	now                                               func() time.Time
 	queued, pages, oldest, failing, success, unstored *prometheus.Desc
@@ -36,7 +36,7 @@ func Outbox(stats func() Queue, now func() time.Time) prometheus.Collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("recoveryd_outbox_"+name, help, labels, nil)
 	}
-	return &queue{
+	return &scraped{
 		stats: stats, now: now,
 		queued:   desc("queued", "Notices that wait for delivery.", "channel"),
 		pages:    desc("queued_pages", "Pages among the notices that wait.", "channel"),
@@ -48,14 +48,14 @@ func Outbox(stats func() Queue, now func() time.Time) prometheus.Collector {
 }
 
 // Describe implements prometheus.Collector.
-func (c *queue) Describe(ch chan<- *prometheus.Desc) {
+func (c *scraped) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.queued, c.pages, c.oldest, c.failing, c.success, c.unstored} {
 		ch <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (c *queue) Collect(ch chan<- prometheus.Metric) {
+func (c *scraped) Collect(ch chan<- prometheus.Metric) {
 	q, now := c.stats(), c.now()
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)

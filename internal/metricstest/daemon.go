@@ -19,7 +19,8 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/httpserve/hosttest"
 	"github.com/recoveryd/recoveryd/internal/metrics"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -58,10 +59,10 @@ func Daemon(tb testing.TB) *metrics.Metrics {
 	h.Say("", incident.Command{Verb: incident.CmdPlay, By: "ann", Playbook: "clear-caches"})
 	h.Run(5 * time.Second)
 	h.Say("", incident.Command{Verb: incident.CmdPlay, By: "ann", Playbook: "restore"})
-	m.Attempted("pagerduty", escalate.Trigger, "ok", 120*time.Millisecond)
-	m.Attempted("slack", escalate.Trigger, string(escalate.ReasonNetwork), time.Second)
-	m.Settled("pagerduty", escalate.Trigger, escalate.Delivered)
-	m.Settled("slack", escalate.Update, escalate.Refused)
+	m.Attempted("pagerduty", notice.Trigger, "ok", 120*time.Millisecond)
+	m.Attempted("slack", notice.Trigger, string(notice.ReasonNetwork), time.Second)
+	m.Settled("pagerduty", notice.Trigger, queue.Delivered)
+	m.Settled("slack", notice.Update, queue.Refused)
 	m.Beat(metrics.BeatSent, now)
 	m.Canary("pagerduty", metrics.CanaryAccepted, now)
 	m.Registry.MustRegister(metrics.ConfigFile(func() bool { return false }))

@@ -12,7 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // team is five people with pagers of one vendor, two places that people read, a log, a public page
@@ -31,21 +32,21 @@ var pagers = []string{"alice", "bob", "carol", "dave", "erin"}
 func withTeam(t *testing.T, tell func(*team), extra ...string) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &team{T: t, store: newMemory(), vendors: map[string]*vendor{}, fails: map[string]error{}}
-		o := options(s.store, map[string]escalate.Notifier{})
+		o := options(s.store, map[string]notice.Notifier{})
 		o.Rules.Public = map[string]bool{"status": true}
 		for _, name := range slices.Concat(pagers, []string{"chat", "mail", "log", "status"}, extra) {
-			trait := escalate.Trait{Channel: name}
+			trait := queue.Trait{Channel: name}
 			switch name {
 			case "chat", "mail", "second-chat":
-				trait.Reach = escalate.Waits
+				trait.Reach = queue.Waits
 			case "log":
-				trait.Reach = escalate.Records
+				trait.Reach = queue.Records
 			case "status", "sms":
 			default:
 				trait.Vendor = "pagerduty"
 			}
 			o.Rules.Traits = append(o.Rules.Traits, trait)
-			v := &vendor{fail: func(context.Context, escalate.Delivery) error {
+			v := &vendor{fail: func(context.Context, notice.Delivery) error {
 				s.mu.Lock()
 				defer s.mu.Unlock()
 				return s.fails[name]
@@ -67,10 +68,10 @@ func (s *team) fail(err error, names ...string) {
 	}
 }
 
-func (s *team) page(key string, sev escalate.Severity, names ...string) {
-	n := msg(key+"-trigger", key, escalate.Trigger)
+func (s *team) page(key string, sev notice.Severity, names ...string) {
+	n := msg(key+"-trigger", key, notice.Trigger)
 	n.Severity = sev
-	s.out.Wake(s.store.append(escalate.NewQueued(time.Now().Round(0), n, names...)...)...)
+	s.out.Wake(s.store.append(queue.NewQueued(time.Now().Round(0), n, names...)...)...)
 }
 
 func (s *team) pass(d time.Duration) {
@@ -91,13 +92,13 @@ func (s *team) told() (out []string) {
 	return out
 }
 
-var forbidden = &escalate.FinalError{Reason: escalate.ReasonAuth, Err: errors.New("403 invalid key")}
+var forbidden = &notice.FinalError{Reason: notice.ReasonAuth, Err: errors.New("403 invalid key")}
 
 func TestAnOutageOfAVendorWakesNobodyForItself(t *testing.T) {
 	withTeam(t, func(s *team) {
 		s.fail(refused, pagers...)
 		for _, p := range pagers {
-			s.page("k-"+p, escalate.Error, p)
+			s.page("k-"+p, notice.Error, p)
 		}
 		s.pass(20 * time.Minute)
 		var want []string
@@ -120,7 +121,7 @@ func TestAnOutageOfAVendorWakesNobodyForItself(t *testing.T) {
 func TestAPageOfTheWorstSeverityThatNobodyHasIsToldToOnePagerThatWorks(t *testing.T) {
 	withTeam(t, func(s *team) {
 		s.fail(refused, pagers...)
-		s.page("k", escalate.Critical, "alice")
+		s.page("k", notice.Critical, "alice")
 		s.pass(3 * time.Minute)
 		want := []string{"chat: trigger alice error", "log: trigger alice error", "mail: trigger alice error", "sms: trigger alice critical"}
 		require.Equal(s, want, s.told(), "of another vendor, since this one does not seem to deliver")
@@ -139,7 +140,7 @@ func TestAPageOfTheWorstSeverityThatNobodyHasIsToldToOnePagerThatWorks(t *testin
 func TestAPageOfTheWorstSeverityFindsAPagerWhoseKeyWorks(t *testing.T) {
 	withTeam(t, func(s *team) {
 		s.fail(forbidden, "alice", "bob")
-		s.page("k", escalate.Critical, "alice")
+		s.page("k", notice.Critical, "alice")
 		s.pass(time.Minute)
 		require.Equal(s, []string{"carol: trigger alice critical", "chat: trigger alice error", "chat: trigger bob error", "log: trigger alice error",
 			"log: trigger bob error", "mail: trigger alice error", "mail: trigger bob error"}, s.told(), "bob, who does not get it either, is replaced")
@@ -149,7 +150,7 @@ func TestAPageOfTheWorstSeverityFindsAPagerWhoseKeyWorks(t *testing.T) {
 func TestAPageThatAnotherPagerHasWakesNobodyElse(t *testing.T) {
 	withTeam(t, func(s *team) {
 		s.fail(forbidden, "alice")
-		s.page("k", escalate.Critical, "alice", "bob", "chat")
+		s.page("k", notice.Critical, "alice", "bob", "chat")
 		s.pass(time.Hour)
 		require.Equal(s, []string{"chat: trigger alice error", "log: trigger alice error", "mail: trigger alice error"}, s.told())
 	})
@@ -158,10 +159,10 @@ func TestAPageThatAnotherPagerHasWakesNobodyElse(t *testing.T) {
 func TestAPagerIsToldWhenTheTroubleTurnsUrgentLater(t *testing.T) {
 	withTeam(t, func(s *team) {
 		s.fail(forbidden, "alice")
-		s.page("k1", escalate.Warning, "alice")
+		s.page("k1", notice.Warning, "alice")
 		s.pass(time.Hour)
 		require.Len(s, s.told(), 3)
-		s.page("k2", escalate.Critical, "alice")
+		s.page("k2", notice.Critical, "alice")
 		s.pass(time.Second)
 		require.Equal(s, []string{"bob: trigger alice critical", "chat: trigger alice error", "log: trigger alice error", "mail: trigger alice error"}, s.told())
 	})
@@ -169,13 +170,13 @@ func TestAPagerIsToldWhenTheTroubleTurnsUrgentLater(t *testing.T) {
 
 func TestARefusedPageOfTheWorstSeverityIsToldUntilSomebodyHasIt(t *testing.T) {
 	withTeam(t, func(s *team) {
-		rejected := &escalate.FinalError{Reason: escalate.ReasonRejected, Err: errors.New("400 summary is missing")}
+		rejected := &notice.FinalError{Reason: notice.ReasonRejected, Err: errors.New("400 summary is missing")}
 		s.fail(rejected, "alice")
 		s.fail(refused, "chat", "mail", "sms", "bob", "carol", "dave", "erin")
-		s.page("k", escalate.Critical, "alice")
+		s.page("k", notice.Critical, "alice")
 		s.pass(time.Minute)
 		s.fail(nil, "alice")
-		s.page("k2", escalate.Warning, "alice")
+		s.page("k2", notice.Warning, "alice")
 		s.pass(2 * time.Hour)
 		require.Equal(s, []string{"log: trigger alice error"}, s.told(), "it is written down, but nobody has it: the trouble goes on")
 		s.fail(nil, "sms")
@@ -189,12 +190,12 @@ func TestARefusedPageOfTheWorstSeverityIsToldUntilSomebodyHasIt(t *testing.T) {
 
 func TestARefusedPageFindsAnotherPagerAlthoughItsChannelWorksAgain(t *testing.T) {
 	withTeam(t, func(s *team) {
-		s.fail(&escalate.FinalError{Reason: escalate.ReasonRejected, Err: errors.New("400 summary is missing")}, "alice")
+		s.fail(&notice.FinalError{Reason: notice.ReasonRejected, Err: errors.New("400 summary is missing")}, "alice")
 		s.fail(refused, "chat", "mail", "bob", "carol", "dave", "erin")
-		s.page("k", escalate.Critical, "alice") // refused, and bob is told: not yet known to fail
+		s.page("k", notice.Critical, "alice") // refused, and bob is told: not yet known to fail
 		synctest.Wait()
 		s.fail(nil, "alice")
-		s.page("k2", escalate.Warning, "alice")
+		s.page("k2", notice.Warning, "alice")
 		s.pass(4 * time.Minute)
 		require.Equal(s, []string{"log: trigger alice error", "sms: trigger alice critical"}, s.told())
 	}, "sms")
@@ -203,7 +204,7 @@ func TestARefusedPageFindsAnotherPagerAlthoughItsChannelWorksAgain(t *testing.T)
 func TestAPagerIsToldWhereNeitherChatNorMailWorks(t *testing.T) {
 	withTeam(t, func(s *team) {
 		s.fail(refused, "alice", "chat", "mail")
-		s.page("k", escalate.Error, "alice")
+		s.page("k", notice.Error, "alice")
 		s.pass(5 * time.Minute)
 		require.Equal(s, []string{"bob: trigger alice error", "log: trigger alice error"}, s.told(), "one, and in the order of the configuration")
 		s.fail(nil, "chat", "mail", "alice")
@@ -217,7 +218,7 @@ func TestAPagerIsToldWhereNeitherChatNorMailWorks(t *testing.T) {
 func TestAVendorThatWorksAgainRingsForItsOwnPagesOnly(t *testing.T) {
 	withTeam(t, func(s *team) {
 		s.fail(refused, pagers...)
-		s.page("k", escalate.Critical, "alice")
+		s.page("k", notice.Critical, "alice")
 		s.pass(3 * time.Minute) // short pauses between the attempts still, so that bob's page would leave before the trouble is over
 		for _, ch := range s.out.Stats().Channels {
 			require.Equal(s, map[string]int{"alice": 1, "bob": 1}[ch.Channel], ch.Queued, "%s: one other pager is enough", ch.Channel)
@@ -249,7 +250,7 @@ func TestItIsKnownWhenNobodyCanBeTold(t *testing.T) {
 			}
 			return out
 		}
-		s.page("k", escalate.Error, "alice")
+		s.page("k", notice.Error, "alice")
 		s.pass(time.Minute)
 		require.Empty(s, unheard(), "it may be a moment")
 		s.pass(9 * time.Minute)

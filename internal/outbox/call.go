@@ -10,13 +10,14 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // call is one attempt under way.
 type call struct {
 	channel string
-	row     escalate.Queued
+	row     queue.Queued
 	started time.Time
 	stalled bool // it was reported as not coming back
 }
@@ -24,7 +25,7 @@ type call struct {
 // ended is what comes back of it.
 type ended struct {
 	call   *call
-	result escalate.DeliveryResult
+	result queue.DeliveryResult
 	took   time.Duration
 }
 
@@ -35,22 +36,22 @@ const stallGrace = 5 * time.Second
 var errTimeout = errors.New("no answer in the time of one attempt")
 
 // notify makes one attempt and contains whatever the notifier does.
-func notify(ctx context.Context, timeout time.Duration, n escalate.Notifier, d escalate.Delivery, log *zap.Logger) (result escalate.DeliveryResult) {
+func notify(ctx context.Context, timeout time.Duration, n notice.Notifier, d notice.Delivery, log *zap.Logger) (result queue.DeliveryResult) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
 			log.Error("notifier panicked", zap.String("notice", d.Notice.ID), zap.String("panic", fmt.Sprintf("%.200v", p)),
 				zap.ByteString("stack", debug.Stack()))
-			result = escalate.DeliveryResult{Reason: escalate.ReasonPanic, Error: "the notifier panicked, see the log of recoveryd"}
+			result = queue.DeliveryResult{Reason: queue.ReasonPanic, Error: "the notifier panicked, see the log of recoveryd"}
 		}
 	}()
 	receipt, err := n.Notify(ctx, d)
 	if err == nil {
-		return escalate.DeliveryResult{OK: true, Receipt: receipt}
+		return queue.DeliveryResult{OK: true, Receipt: receipt}
 	}
-	if some, ok := errors.AsType[*escalate.PartialError](err); ok {
-		return escalate.DeliveryResult{Partial: true, Receipt: receipt, Took: some.Took, Left: some.Left, Refused: some.Refused,
+	if some, ok := errors.AsType[*notice.PartialError](err); ok {
+		return queue.DeliveryResult{Partial: true, Receipt: receipt, Took: some.Took, Left: some.Left, Refused: some.Refused,
 			Reason: some.Reason, After: some.After, Error: some.Error()}
 	}
 	return resultOf(ctx, err)
@@ -58,21 +59,21 @@ func notify(ctx context.Context, timeout time.Duration, n escalate.Notifier, d e
 
 // resultOf reads an error of a notifier. Anything that is not a RetryError is final, as the
 // contract says, but for the end of our own patience.
-func resultOf(ctx context.Context, err error) escalate.DeliveryResult {
-	d := escalate.DeliveryResult{Error: err.Error(), Unsent: unsent(err)}
-	if retry, ok := errors.AsType[*escalate.RetryError](err); ok {
+func resultOf(ctx context.Context, err error) queue.DeliveryResult {
+	d := queue.DeliveryResult{Error: err.Error(), Unsent: unsent(err)}
+	if retry, ok := errors.AsType[*notice.RetryError](err); ok {
 		d.Reason, d.After = retry.Reason, retry.After
 		if d.Reason == "" {
-			d.Reason = escalate.ReasonServer
+			d.Reason = notice.ReasonServer
 		}
 		return d
 	}
 	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		d.Reason = escalate.ReasonTimeout
+		d.Reason = notice.ReasonTimeout
 		return d
 	}
-	d.Reason, d.Final = escalate.ReasonRejected, true
-	if final, ok := errors.AsType[*escalate.FinalError](err); ok && final.Reason != "" {
+	d.Reason, d.Final = notice.ReasonRejected, true
+	if final, ok := errors.AsType[*notice.FinalError](err); ok && final.Reason != "" {
 		d.Reason = final.Reason
 	}
 	return d

@@ -1,7 +1,7 @@
 // Package outbox delivers the notices that wait in the journal. It is the shell around the rules
 // of package escalate: it stores what they say, calls the notifiers, and stores what became of it.
 //
-// It never decides what is sent or when; that is escalate.OutboxRules. One goroutine owns all
+// It never decides what is sent or when; that is queue.OutboxRules. One goroutine owns all
 // state ([Outbox.Run]); each channel has at most one call under way, in a goroutine of its own,
 // so that a channel which hangs delays no other.
 //

@@ -6,7 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // takeConfig makes a replaced configuration the current one.
@@ -44,10 +45,10 @@ func (s *scheduler) takeStored(ctx context.Context, now time.Time) {
 		return
 	}
 	s.storeWorks()
-	books := map[string]*escalate.ChannelBook{}
-	bookOf := func(name string) *escalate.ChannelBook {
+	books := map[string]*queue.ChannelBook{}
+	bookOf := func(name string) *queue.ChannelBook {
 		if books[name] == nil {
-			books[name] = &escalate.ChannelBook{State: escalate.ChannelState{Channel: name}, Keys: map[string]escalate.KeyState{}}
+			books[name] = &queue.ChannelBook{State: queue.ChannelState{Channel: name}, Keys: map[string]queue.KeyState{}}
 		}
 		return books[name]
 	}
@@ -72,7 +73,7 @@ func (s *scheduler) takeStored(ctx context.Context, now time.Time) {
 		b := *books[name]
 		b.Rows = arrange(b.Rows)
 		if !s.loaded {
-			var e escalate.Edits
+			var e queue.Edits
 			b, e = s.rules.Recover(b)
 			s.note(e)
 			ch := s.channel(name)
@@ -88,7 +89,7 @@ func (s *scheduler) takeStored(ctx context.Context, now time.Time) {
 
 // keepReceivers drops what is known of receivers whom a channel does not have any more.
 func (s *scheduler) keepReceivers(name string) {
-	if n, ok := s.notifiers[name].(escalate.Several); ok {
+	if n, ok := s.notifiers[name].(notice.Several); ok {
 		ch := s.channels[name]
 		book, e := s.rules.Keep(ch.book, n.Receivers())
 		ch.book = book
@@ -98,8 +99,8 @@ func (s *scheduler) keepReceivers(name string) {
 
 // arrange puts rows that were stored late in front of those that were decided after them. The
 // others keep the order of the store, whatever a clock that was set back says.
-func arrange(rows []escalate.Queued) []escalate.Queued {
-	var out, late []escalate.Queued
+func arrange(rows []queue.Queued) []queue.Queued {
+	var out, late []queue.Queued
 	for _, q := range rows {
 		if q.Late {
 			late = append(late, q)
@@ -108,7 +109,7 @@ func arrange(rows []escalate.Queued) []escalate.Queued {
 		}
 	}
 	for _, q := range late {
-		i := slices.IndexFunc(out, func(r escalate.Queued) bool { return r.Enqueued.After(q.Enqueued) })
+		i := slices.IndexFunc(out, func(r queue.Queued) bool { return r.Enqueued.After(q.Enqueued) })
 		if i < 0 {
 			i = len(out)
 		}
@@ -119,7 +120,7 @@ func arrange(rows []escalate.Queued) []escalate.Queued {
 
 // merge is the state of a channel when the store could be read only after the channel had been
 // used: what happened in this process counts, episodes that were open before it go on.
-func merge(stored, here escalate.ChannelState) escalate.ChannelState {
+func merge(stored, here queue.ChannelState) queue.ChannelState {
 	if here.LastSuccess.IsZero() && here.LastFailure.IsZero() {
 		return stored
 	}
@@ -139,7 +140,7 @@ func (s *scheduler) takeMail() {
 	s.mu.Unlock()
 	for len(mail) > 0 {
 		if !mail[0].stored {
-			s.adoptNew([]escalate.Queued{mail[0].row})
+			s.adoptNew([]queue.Queued{mail[0].row})
 			mail = mail[1:]
 			continue
 		}
@@ -154,7 +155,7 @@ func (s *scheduler) takeMail() {
 
 // adoptStored adopts rows that the store has, those of one channel together.
 func (s *scheduler) adoptStored(mail []letter) {
-	rows := map[string][]escalate.Queued{}
+	rows := map[string][]queue.Queued{}
 	known := map[string]map[string]bool{}
 	for _, m := range mail {
 		name := m.row.Channel
@@ -176,7 +177,7 @@ func (s *scheduler) adoptStored(mail []letter) {
 }
 
 // adoptNew adopts rows that no store has yet, and has them inserted by the next save.
-func (s *scheduler) adoptNew(rows []escalate.Queued) {
+func (s *scheduler) adoptNew(rows []queue.Queued) {
 	for _, q := range rows {
 		if s.knows(q) {
 			continue
@@ -184,16 +185,16 @@ func (s *scheduler) adoptNew(rows []escalate.Queued) {
 		s.unstored[idOf(q)], s.mine[idOf(q)] = true, true
 		q.Late = true
 		s.edits.New = append(s.edits.New, q)
-		s.adopt(q.Channel, []escalate.Queued{q}, nil)
+		s.adopt(q.Channel, []queue.Queued{q}, nil)
 	}
 }
 
-func (s *scheduler) knows(q escalate.Queued) bool {
-	return s.mine[idOf(q)] || slices.ContainsFunc(s.channel(q.Channel).book.Rows, func(r escalate.Queued) bool { return r.ID == q.ID })
+func (s *scheduler) knows(q queue.Queued) bool {
+	return s.mine[idOf(q)] || slices.ContainsFunc(s.channel(q.Channel).book.Rows, func(r queue.Queued) bool { return r.ID == q.ID })
 }
 
 // adopt puts rows at the end of a channel's book.
-func (s *scheduler) adopt(name string, rows []escalate.Queued, keys []escalate.KeyState) {
+func (s *scheduler) adopt(name string, rows []queue.Queued, keys []queue.KeyState) {
 	for i := range rows {
 		s.order++
 		rows[i].Seq = s.order

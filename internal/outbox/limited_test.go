@@ -1,6 +1,8 @@
 package outbox
 
 import (
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
+
 	"context"
 	"errors"
 	"slices"
@@ -11,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/recoveryd/recoveryd/internal/journal"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // TestAFullHourOf429: a vendor answers everything with 429 for an hour, and asks for waits between nothing and
@@ -23,28 +25,28 @@ func TestAFullHourOf429(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begun := time.Now()
 				over := begun.Add(time.Hour)
-				pager := &vendor{fail: func(context.Context, escalate.Delivery) error {
+				pager := &vendor{fail: func(context.Context, notice.Delivery) error {
 					if time.Now().Before(over) {
-						return &escalate.RetryError{Reason: escalate.ReasonRateLimited, After: after, Err: errors.New("429")}
+						return &notice.RetryError{Reason: notice.ReasonRateLimited, After: after, Err: errors.New("429")}
 					}
 					return nil
 				}}
 				chat := &vendor{}
 				j := openJournal(t, dir)
-				o := options(j, map[string]escalate.Notifier{"pager": pager, "chat": chat})
+				o := options(j, map[string]notice.Notifier{"pager": pager, "chat": chat})
 				o.Rules.RetryAfterCap = 5 * time.Minute // http.retry_after_cap
-				o.Rules.Rates = map[string]escalate.SendRate{"pager": escalate.DefaultRate("pagerduty"), "chat": escalate.DefaultRate("slack")}
+				o.Rules.Rates = map[string]queue.SendRate{"pager": queue.DefaultRate("pagerduty"), "chat": queue.DefaultRate("slack")}
 				out := start(t, o)
-				emit := func(id, key string, kind escalate.Kind) {
+				emit := func(id, key string, kind notice.Kind) {
 					c := journal.Commit{Queue: queued(id, key, kind, "pager")}
 					require.NoError(t, j.Append(context.Background(), c))
 					out.Wake(c.Queue...)
 					synctest.Wait()
 				}
-				emit("lasts", "lasts", escalate.Trigger)
-				emit("ends", "ends", escalate.Trigger)
+				emit("lasts", "lasts", notice.Trigger)
+				emit("ends", "ends", notice.Trigger)
 				time.Sleep(20 * time.Minute)
-				emit("ends-over", "ends", escalate.Resolve)
+				emit("ends-over", "ends", notice.Resolve)
 				time.Sleep(time.Until(over.Add(11 * time.Minute)))
 				synctest.Wait()
 				var got []string
@@ -60,7 +62,7 @@ func TestAFullHourOf429(t *testing.T) {
 				if after >= 30*time.Second {
 					require.Less(t, asked, 2*int(time.Hour/min(after, 5*time.Minute))+2, "and not before the wait is over")
 				}
-				require.True(t, slices.ContainsFunc(chat.deliveries(), func(d escalate.Delivery) bool { return d.Notice.Class == "channel" }), "the other channel says so")
+				require.True(t, slices.ContainsFunc(chat.deliveries(), func(d notice.Delivery) bool { return d.Notice.Class == "channel" }), "the other channel says so")
 				require.LessOrEqual(t, chat.at[0].Sub(begun), 5*time.Minute)
 				require.NoError(t, out.stop())
 				require.NoError(t, j.Close())

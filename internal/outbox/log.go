@@ -4,7 +4,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // logAttempt tells a failure when it is the first in a row, and a success when it ends a row of
@@ -37,21 +37,21 @@ func (s *scheduler) logAttempt(e ended, failuresBefore int) {
 }
 
 // logSettled tells what left the queue without being delivered.
-func (s *scheduler) logSettled(q escalate.Queued) {
+func (s *scheduler) logSettled(q queue.Queued) {
 	fields := []zap.Field{
 		zap.String("channel", q.Channel), zap.String("notice", q.ID), zap.String("kind", string(q.Kind)),
 		zap.String("incident", q.Notice.Incident), zap.String("why", q.Why),
 	}
 	switch q.State {
-	case escalate.Collapsed:
+	case queue.Collapsed:
 		s.log.Info("notice collapsed", fields...)
-	case escalate.Refused:
+	case queue.Refused:
 		s.log.Error("notice refused for good", fields...)
-	case escalate.Waiting, escalate.Delivered:
+	case queue.Waiting, queue.Delivered:
 	}
 }
 
-func (s *scheduler) logTrouble(name string, before bool, now escalate.ChannelState) {
+func (s *scheduler) logTrouble(name string, before bool, now queue.ChannelState) {
 	switch {
 	case !before && now.Trouble != nil:
 		s.log.Error("channel does not deliver", zap.String("channel", name), zap.String("why", now.Trouble.Why))

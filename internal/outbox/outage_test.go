@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/recoveryd/recoveryd/internal/journal"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // openJournal opens a real one inside a bubble; the files are outside of it.
@@ -36,26 +37,26 @@ func TestTwoHoursWithoutAnyVendor(t *testing.T) {
 			d := time.Since(begun)
 			return d >= time.Minute && d < time.Minute+2*time.Hour
 		}
-		pager := &vendor{fail: func(ctx context.Context, d escalate.Delivery) error {
+		pager := &vendor{fail: func(ctx context.Context, d notice.Delivery) error {
 			if outage() {
 				return refused
 			}
 			return nil
 		}}
 		// The chat's load balancer takes connections and never answers: nobody knows what arrived.
-		chat := &vendor{fail: func(ctx context.Context, d escalate.Delivery) error {
+		chat := &vendor{fail: func(ctx context.Context, d notice.Delivery) error {
 			if outage() {
 				<-ctx.Done()
-				return &escalate.RetryError{Reason: escalate.ReasonTimeout, Err: ctx.Err()}
+				return &notice.RetryError{Reason: notice.ReasonTimeout, Err: ctx.Err()}
 			}
 			return nil
 		}}
-		notifiers := map[string]escalate.Notifier{"pager": pager, "chat": chat}
+		notifiers := map[string]notice.Notifier{"pager": pager, "chat": chat}
 		j := openJournal(t, dir)
 		o := options(j, notifiers)
-		o.Rules.Rates = map[string]escalate.SendRate{"pager": escalate.DefaultRate("pagerduty"), "chat": escalate.DefaultRate("slack")}
+		o.Rules.Rates = map[string]queue.SendRate{"pager": queue.DefaultRate("pagerduty"), "chat": queue.DefaultRate("slack")}
 		out := start(t, o)
-		emit := func(id, key string, kind escalate.Kind) {
+		emit := func(id, key string, kind notice.Kind) {
 			t.Helper()
 			c := journal.Commit{Queue: queued(id, key, kind, "pager", "chat")}
 			require.NoError(t, j.Append(context.Background(), c))
@@ -73,29 +74,29 @@ func TestTwoHoursWithoutAnyVendor(t *testing.T) {
 			out = start(t, o)
 		}
 
-		emit("a-trigger", "a", escalate.Trigger) // told before the outage, changes and ends within it
+		emit("a-trigger", "a", notice.Trigger) // told before the outage, changes and ends within it
 		at(2 * time.Minute)
-		emit("b-trigger", "b", escalate.Trigger) // begins within it and goes on
-		emit("a-update1", "a", escalate.Update)
+		emit("b-trigger", "b", notice.Trigger) // begins within it and goes on
+		emit("a-update1", "a", notice.Update)
 		at(20 * time.Minute)
 		restart()
-		emit("c-trigger", "c", escalate.Trigger) // begins and ends within it
-		emit("a-update2", "a", escalate.Update)
+		emit("c-trigger", "c", notice.Trigger) // begins and ends within it
+		emit("a-update2", "a", notice.Update)
 		at(55 * time.Minute)
 		restart()
-		emit("c-resolve", "c", escalate.Resolve)
-		emit("a-resolve", "a", escalate.Resolve)
-		emit("d-trigger", "d", escalate.Trigger) // begins, ends and begins again within it
-		time.Sleep(time.Minute)                  // so that it was tried
-		emit("d-resolve", "d", escalate.Resolve)
-		emit("d-again", "d", escalate.Trigger)
-		emit("e-cure", "e", escalate.Change)
+		emit("c-resolve", "c", notice.Resolve)
+		emit("a-resolve", "a", notice.Resolve)
+		emit("d-trigger", "d", notice.Trigger) // begins, ends and begins again within it
+		time.Sleep(time.Minute)                // so that it was tried
+		emit("d-resolve", "d", notice.Resolve)
+		emit("d-again", "d", notice.Trigger)
+		emit("e-cure", "e", notice.Change)
 		at(100 * time.Minute)
 		restart()
-		emit("b-update", "b", escalate.Update)
+		emit("b-update", "b", notice.Update)
 		at(2*time.Hour + 30*time.Minute)
 		synctest.Wait()
-		emit("b-resolve", "b", escalate.Resolve)
+		emit("b-resolve", "b", notice.Resolve)
 		at(3 * time.Hour)
 		synctest.Wait()
 
@@ -140,9 +141,9 @@ func TestTwoHoursWithoutAnyVendor(t *testing.T) {
 			states[q.Channel+" "+q.ID] = string(q.State) + ": " + q.Why
 		}
 		require.Equal(t, map[string]string{
-			"pager c-trigger": "collapsed: " + escalate.WhyNeverSeen,
-			"pager c-resolve": "collapsed: " + escalate.WhyNeverSeen,
-			"chat c-trigger":  "collapsed: " + escalate.WhyOver,
+			"pager c-trigger": "collapsed: " + queue.WhyNeverSeen,
+			"pager c-resolve": "collapsed: " + queue.WhyNeverSeen,
+			"chat c-trigger":  "collapsed: " + queue.WhyOver,
 			"chat c-resolve":  "delivered: ",
 		}, states)
 
@@ -171,7 +172,7 @@ type mortal struct {
 	dead chan struct{}
 }
 
-func (m mortal) SaveOutbox(ctx context.Context, e escalate.Edits) error {
+func (m mortal) SaveOutbox(ctx context.Context, e queue.Edits) error {
 	select {
 	case <-m.dead:
 		return errors.New("the process is dead")
@@ -183,19 +184,19 @@ func (m mortal) SaveOutbox(ctx context.Context, e escalate.Edits) error {
 func TestADaemonThatDiesBehindAnAcceptedNoticeRepeatsItUnderTheSameID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, dead := newMemory(), make(chan struct{})
-		pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
+		pager := &vendor{fail: func(_ context.Context, d notice.Delivery) error {
 			if d.Attempt == 1 {
 				close(dead) // the vendor has it, we never hear of it
 			}
 			return nil
 		}}
-		out := start(t, options(mortal{store, dead}, map[string]escalate.Notifier{"pager": pager}))
-		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
+		out := start(t, options(mortal{store, dead}, map[string]notice.Notifier{"pager": pager}))
+		out.Wake(store.append(queued("t", "k", notice.Trigger, "pager")...)...)
 		synctest.Wait()
 		require.ErrorContains(t, out.stop(), "the process is dead")
 		require.True(t, store.row("pager", "t").Sending)
 
-		out = start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
+		out = start(t, options(store, map[string]notice.Notifier{"pager": pager}))
 		synctest.Wait()
 		require.Equal(t, []string{"t", "t"}, pager.ids(), "at least once")
 		require.Equal(t, "k", pager.deliveries()[1].Notice.Key)
@@ -207,19 +208,19 @@ func TestADaemonThatDiesBehindAnAcceptedNoticeRepeatsItUnderTheSameID(t *testing
 func TestADaemonThatDiesBehindAnAcceptedPageStillResolvesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, dead := newMemory(), make(chan struct{})
-		pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
-			if d.Attempt == 1 && d.Notice.Kind == escalate.Trigger {
+		pager := &vendor{fail: func(_ context.Context, d notice.Delivery) error {
+			if d.Attempt == 1 && d.Notice.Kind == notice.Trigger {
 				close(dead)
 			}
 			return nil
 		}}
-		out := start(t, options(mortal{store, dead}, map[string]escalate.Notifier{"pager": pager}))
-		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
+		out := start(t, options(mortal{store, dead}, map[string]notice.Notifier{"pager": pager}))
+		out.Wake(store.append(queued("t", "k", notice.Trigger, "pager")...)...)
 		synctest.Wait()
 		require.Error(t, out.stop())
-		store.append(queued("r", "k", escalate.Resolve, "pager")...) // it was over before the next start
+		store.append(queued("r", "k", notice.Resolve, "pager")...) // it was over before the next start
 
-		out = start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
+		out = start(t, options(store, map[string]notice.Notifier{"pager": pager}))
 		synctest.Wait()
 		require.Equal(t, []string{"t", "r"}, pager.ids(), "no second page, and no page that stays open")
 		require.NoError(t, out.stop())
@@ -229,7 +230,7 @@ func TestADaemonThatDiesBehindAnAcceptedPageStillResolvesIt(t *testing.T) {
 // slow is a store on a disk that takes its time.
 type slow struct{ *memory }
 
-func (s slow) SaveOutbox(ctx context.Context, e escalate.Edits) error {
+func (s slow) SaveOutbox(ctx context.Context, e queue.Edits) error {
 	time.Sleep(100 * time.Millisecond)
 	return s.memory.SaveOutbox(ctx, e)
 }
@@ -239,21 +240,21 @@ func TestThatAPageMayHaveArrivedIsStoredBeforeItLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, atCall := slow{newMemory()}, newMemory()
 		pager := &vendor{}
-		pager.fail = func(_ context.Context, d escalate.Delivery) error {
-			if d.Notice.Kind == escalate.Trigger {
+		pager.fail = func(_ context.Context, d notice.Delivery) error {
+			if d.Notice.Kind == notice.Trigger {
 				atCall.append(store.row("pager", "t")) // all that is left when the host dies now
 			}
 			return nil
 		}
-		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
-		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
+		out := start(t, options(store, map[string]notice.Notifier{"pager": pager}))
+		out.Wake(store.append(queued("t", "k", notice.Trigger, "pager")...)...)
 		time.Sleep(time.Second)
 		require.Equal(t, []string{"t"}, pager.ids())
 		require.NoError(t, out.stop())
 		require.True(t, atCall.row("pager", "t").Sending)
 
-		atCall.append(queued("r", "k", escalate.Resolve, "pager")...) // it was over before the next start
-		out = start(t, options(atCall, map[string]escalate.Notifier{"pager": pager}))
+		atCall.append(queued("r", "k", notice.Resolve, "pager")...) // it was over before the next start
+		out = start(t, options(atCall, map[string]notice.Notifier{"pager": pager}))
 		synctest.Wait()
 		require.Equal(t, []string{"t", "r"}, pager.ids(), "no page stays open for ever")
 		require.NoError(t, out.stop())
@@ -271,16 +272,16 @@ func TestAResolveIsLeftOutOnlyWhenItsPageCannotHaveArrived(t *testing.T) {
 		t.Run(cause.Error(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := newMemory()
-				pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
-					if d.Notice.Kind == escalate.Trigger {
-						return &escalate.RetryError{Reason: escalate.ReasonNetwork, Err: cause}
+				pager := &vendor{fail: func(_ context.Context, d notice.Delivery) error {
+					if d.Notice.Kind == notice.Trigger {
+						return &notice.RetryError{Reason: notice.ReasonNetwork, Err: cause}
 					}
 					return nil
 				}}
-				out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
-				out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
+				out := start(t, options(store, map[string]notice.Notifier{"pager": pager}))
+				out.Wake(store.append(queued("t", "k", notice.Trigger, "pager")...)...)
 				synctest.Wait()
-				out.Wake(store.append(queued("r", "k", escalate.Resolve, "pager")...)...)
+				out.Wake(store.append(queued("r", "k", notice.Resolve, "pager")...)...)
 				time.Sleep(time.Hour)
 				synctest.Wait()
 				require.Equal(t, want, pager.ids())
@@ -293,7 +294,7 @@ func TestAResolveIsLeftOutOnlyWhenItsPageCannotHaveArrived(t *testing.T) {
 func TestStoppingDeliversWhatIsDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemory()
-		pager := &vendor{fail: func(ctx context.Context, d escalate.Delivery) error {
+		pager := &vendor{fail: func(ctx context.Context, d notice.Delivery) error {
 			select {
 			case <-time.After(3 * time.Second):
 				return nil
@@ -301,33 +302,33 @@ func TestStoppingDeliversWhatIsDue(t *testing.T) {
 				return ctx.Err()
 			}
 		}}
-		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
-		out.Wake(store.append(queued("first", "k1", escalate.Trigger, "pager")...)...)
+		out := start(t, options(store, map[string]notice.Notifier{"pager": pager}))
+		out.Wake(store.append(queued("first", "k1", notice.Trigger, "pager")...)...)
 		synctest.Wait()
-		store.append(queued("last", "k2", escalate.Trigger, "pager")...) // stored, but nobody called Wake
+		store.append(queued("last", "k2", notice.Trigger, "pager")...) // stored, but nobody called Wake
 		begun := time.Now()
 		require.NoError(t, out.stop())
 		require.Equal(t, 6*time.Second, time.Since(begun))
 		require.Equal(t, []string{"first", "last"}, pager.ids())
-		require.Equal(t, escalate.Delivered, store.row("pager", "last").State)
+		require.Equal(t, queue.Delivered, store.row("pager", "last").State)
 	})
 }
 
 func TestStoppingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, release := newMemory(), make(chan struct{})
-		hangs := &vendor{fail: func(context.Context, escalate.Delivery) error { <-release; return nil }}
-		slow := &vendor{fail: func(ctx context.Context, _ escalate.Delivery) error { <-ctx.Done(); return context.Cause(ctx) }}
-		down := &vendor{fail: func(context.Context, escalate.Delivery) error { return refused }}
-		out := start(t, options(store, map[string]escalate.Notifier{"hangs": hangs, "slow": slow, "down": down}))
-		out.Wake(store.append(queued("t", "k", escalate.Trigger, "hangs", "slow", "down")...)...)
+		hangs := &vendor{fail: func(context.Context, notice.Delivery) error { <-release; return nil }}
+		slow := &vendor{fail: func(ctx context.Context, _ notice.Delivery) error { <-ctx.Done(); return context.Cause(ctx) }}
+		down := &vendor{fail: func(context.Context, notice.Delivery) error { return refused }}
+		out := start(t, options(store, map[string]notice.Notifier{"hangs": hangs, "slow": slow, "down": down}))
+		out.Wake(store.append(queued("t", "k", notice.Trigger, "hangs", "slow", "down")...)...)
 		synctest.Wait()
 		begun := time.Now()
 		require.ErrorContains(t, out.stop(), "a call to hangs did not end and was left behind")
 		require.Equal(t, 11*time.Second, time.Since(begun))
 		require.True(t, store.row("hangs", "t").Sending, "it may have arrived")
 		require.True(t, store.row("slow", "t").Touched)
-		require.Equal(t, escalate.ReasonTimeout, store.row("slow", "t").Reason)
+		require.Equal(t, notice.ReasonTimeout, store.row("slow", "t").Reason)
 		require.False(t, store.row("down", "t").Touched)
 		close(release)
 	})

@@ -10,7 +10,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // Store keeps the queue. Both methods are called from one goroutine.
@@ -18,31 +19,31 @@ type Store interface {
 	// LoadOutbox returns the waiting rows whose Seq is above after, in order, what is known of
 	// their keys, and the state of every channel. After 0 it also returns every key that is open
 	// or was so lately.
-	LoadOutbox(ctx context.Context, after uint64) ([]escalate.Queued, []escalate.KeyState, []escalate.ChannelState, error)
+	LoadOutbox(ctx context.Context, after uint64) ([]queue.Queued, []queue.KeyState, []queue.ChannelState, error)
 	// SaveOutbox stores a step as a whole and durably. A new row whose ID and Channel are known
 	// already is left as it is; the other rows are known by them.
-	SaveOutbox(ctx context.Context, e escalate.Edits) error
+	SaveOutbox(ctx context.Context, e queue.Edits) error
 }
 
 // Metrics counts. The labels are from closed sets. Safe for concurrent use.
 type Metrics interface {
-	// Attempted counts one call of a notifier; result is "ok" or an escalate.Reason.
-	Attempted(channel string, kind escalate.Kind, result string, took time.Duration)
+	// Attempted counts one call of a notifier; result is "ok" or an notice.Reason.
+	Attempted(channel string, kind notice.Kind, result string, took time.Duration)
 	// Settled counts a row that left the queue.
-	Settled(channel string, kind escalate.Kind, state escalate.QueueState)
+	Settled(channel string, kind notice.Kind, state queue.QueueState)
 }
 
 // Options of [New]. Store, Notifiers and Rules are required.
 type Options struct {
 	Store     Store
-	Notifiers map[string]escalate.Notifier // by channel
-	Rules     escalate.OutboxRules
-	Logger    *zap.Logger           // nil: none
-	Metrics   Metrics               // nil: none
-	Settled   func(escalate.Queued) // told of every row that left the queue, delivered or not, once it is stored; must not block; nil: nobody
-	Timeout   time.Duration         // of one call; default 15 s
-	Flush     time.Duration         // how long Run goes on delivering after its ctx has ended; default 10 s
-	Jitter    func() float64        // in [0, 1); nil: math/rand
+	Notifiers map[string]notice.Notifier // by channel
+	Rules     queue.OutboxRules
+	Logger    *zap.Logger        // nil: none
+	Metrics   Metrics            // nil: none
+	Settled   func(queue.Queued) // told of every row that left the queue, delivered or not, once it is stored; must not block; nil: nobody
+	Timeout   time.Duration      // of one call; default 15 s
+	Flush     time.Duration      // how long Run goes on delivering after its ctx has ended; default 10 s
+	Jitter    func() float64     // in [0, 1); nil: math/rand
 }
 
 // Outbox delivers. Its methods are safe for concurrent use.
@@ -50,7 +51,7 @@ type Outbox struct {
 	store   Store
 	log     *zap.Logger
 	metrics Metrics
-	settled func(escalate.Queued)
+	settled func(queue.Queued)
 	timeout time.Duration
 	flush   time.Duration
 	jitter  func() float64
@@ -66,14 +67,14 @@ type Outbox struct {
 
 // config is what a reload replaces.
 type config struct {
-	notifiers map[string]escalate.Notifier
-	rules     escalate.OutboxRules
+	notifiers map[string]notice.Notifier
+	rules     queue.OutboxRules
 }
 
 // New returns an outbox that does nothing until Run.
 func New(o Options) (*Outbox, error) {
 	if o.Store == nil || o.Rules.BackoffBase <= 0 {
-		return nil, errors.New("outbox needs a store and rules: start from escalate.DefaultOutboxRules")
+		return nil, errors.New("outbox needs a store and rules: start from queue.DefaultOutboxRules")
 	}
 	out := &Outbox{
 		look:  true, // at what a former process left behind
@@ -89,7 +90,7 @@ func New(o Options) (*Outbox, error) {
 		out.metrics = noMetrics{}
 	}
 	if out.settled == nil {
-		out.settled = func(escalate.Queued) {}
+		out.settled = func(queue.Queued) {}
 	}
 	if out.timeout <= 0 {
 		out.timeout = 15 * time.Second
@@ -106,7 +107,7 @@ func New(o Options) (*Outbox, error) {
 
 // letter is one row that was handed over.
 type letter struct {
-	row    escalate.Queued
+	row    queue.Queued
 	stored bool
 }
 
@@ -114,7 +115,7 @@ type letter struct {
 // those without one were stored before and are left alone. Rows have to be handed over in the
 // order in which they were stored. Without rows it makes the outbox look into the store. It never
 // blocks.
-func (o *Outbox) Wake(rows ...escalate.Queued) {
+func (o *Outbox) Wake(rows ...queue.Queued) {
 	o.mu.Lock()
 	o.look = o.look || len(rows) == 0
 	for _, q := range rows {
@@ -130,7 +131,7 @@ func (o *Outbox) Wake(rows ...escalate.Queued) {
 // delivered under the same rules and stored as soon as the journal works again; until then a
 // crash loses them. Rows that the journal took must not be submitted as well. If the store could
 // not even be read since the start, they overtake what waits in it.
-func (o *Outbox) Submit(rows ...escalate.Queued) {
+func (o *Outbox) Submit(rows ...queue.Queued) {
 	o.mu.Lock()
 	for _, q := range rows {
 		o.mail = append(o.mail, letter{row: q})
@@ -155,9 +156,9 @@ func (o *Outbox) ring() {
 }
 
 // Replace takes a new configuration. A call under way ends with the old one. Rows of channels
-// that are gone wait for their return, see [escalate.OutboxRules.Orphan]; waits which a bad key
+// that are gone wait for their return, see [queue.OutboxRules.Orphan]; waits which a bad key
 // or setting imposed are over.
-func (o *Outbox) Replace(notifiers map[string]escalate.Notifier, rules escalate.OutboxRules) {
+func (o *Outbox) Replace(notifiers map[string]notice.Notifier, rules queue.OutboxRules) {
 	o.mu.Lock()
 	o.config = &config{notifiers: notifiers, rules: rules}
 	o.mu.Unlock()
@@ -169,5 +170,5 @@ func (o *Outbox) Stats() Stats { return *o.stats.Load() }
 
 type noMetrics struct{}
 
-func (noMetrics) Attempted(string, escalate.Kind, string, time.Duration) {}
-func (noMetrics) Settled(string, escalate.Kind, escalate.QueueState)     {}
+func (noMetrics) Attempted(string, notice.Kind, string, time.Duration) {}
+func (noMetrics) Settled(string, notice.Kind, queue.QueueState)        {}

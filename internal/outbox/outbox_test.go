@@ -19,7 +19,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/recoveryd/recoveryd/internal/journal"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,15 +29,15 @@ var _ Store = (*journal.Journal)(nil)
 
 // vendor is a channel that keeps what it accepted. Fail decides about each call; nil accepts.
 type vendor struct {
-	fail func(ctx context.Context, d escalate.Delivery) error
+	fail func(ctx context.Context, d notice.Delivery) error
 
 	mu       sync.Mutex
-	accepted []escalate.Delivery
+	accepted []notice.Delivery
 	at       []time.Time
 	calls    []time.Time
 }
 
-func (v *vendor) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+func (v *vendor) Notify(ctx context.Context, d notice.Delivery) (notice.Receipt, error) {
 	v.mu.Lock()
 	v.calls = append(v.calls, time.Now())
 	v.mu.Unlock()
@@ -52,14 +53,14 @@ func (v *vendor) Notify(ctx context.Context, d escalate.Delivery) (escalate.Rece
 	v.accepted = append(v.accepted, d)
 	v.at = append(v.at, time.Now())
 	if err != nil {
-		return nil, &escalate.RetryError{Reason: escalate.ReasonTimeout, Err: err}
+		return nil, &notice.RetryError{Reason: notice.ReasonTimeout, Err: err}
 	}
-	return escalate.Receipt{"last": d.Notice.ID}, nil
+	return notice.Receipt{"last": d.Notice.ID}, nil
 }
 
 // ids is what was accepted, of keys that do not belong to the outbox itself.
 // deliveries lists what was accepted, in order.
-func (v *vendor) deliveries() []escalate.Delivery {
+func (v *vendor) deliveries() []notice.Delivery {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return slices.Clone(v.accepted)
@@ -97,7 +98,7 @@ func (v *vendor) tries() []time.Time {
 var (
 	errAnswerLost = errors.New("the answer was lost")
 	// refused is what a notifier makes of a connection that nobody takes.
-	refused = &escalate.RetryError{Reason: escalate.ReasonNetwork, Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}
+	refused = &notice.RetryError{Reason: notice.ReasonNetwork, Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}
 )
 
 // memory is a Store that keeps everything as JSON, as the journal does, and can be made to fail.
@@ -122,13 +123,13 @@ func (m *memory) breaks(err error) {
 }
 
 // append stores rows and returns them with their Seq, 0 for those that were there.
-func (m *memory) append(rows ...escalate.Queued) []escalate.Queued {
+func (m *memory) append(rows ...queue.Queued) []queue.Queued {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.insert(rows)
 }
 
-func (m *memory) insert(rows []escalate.Queued) []escalate.Queued {
+func (m *memory) insert(rows []queue.Queued) []queue.Queued {
 	rows = slices.Clone(rows)
 	for i, q := range rows {
 		rows[i].Seq = 0
@@ -150,34 +151,34 @@ func mustJSON(v any) []byte {
 	return raw
 }
 
-func (m *memory) LoadOutbox(_ context.Context, after uint64) (rows []escalate.Queued, keys []escalate.KeyState, channels []escalate.ChannelState, err error) {
+func (m *memory) LoadOutbox(_ context.Context, after uint64) (rows []queue.Queued, keys []queue.KeyState, channels []queue.ChannelState, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken != nil {
 		return nil, nil, nil, m.broken
 	}
 	for i, raw := range m.rows {
-		var q escalate.Queued
+		var q queue.Queued
 		err = errors.Join(err, json.Unmarshal(raw, &q))
 		q.Seq = uint64(i + 1)
-		if q.Seq > after && q.State == escalate.Waiting {
+		if q.Seq > after && q.State == queue.Waiting {
 			rows = append(rows, q)
 		}
 	}
 	for _, raw := range m.keys {
-		var k escalate.KeyState
+		var k queue.KeyState
 		err = errors.Join(err, json.Unmarshal(raw, &k))
 		keys = append(keys, k)
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.channels)) {
-		var c escalate.ChannelState
+		var c queue.ChannelState
 		err = errors.Join(err, json.Unmarshal(m.channels[name], &c))
 		channels = append(channels, c)
 	}
 	return rows, keys, channels, err
 }
 
-func (m *memory) SaveOutbox(_ context.Context, e escalate.Edits) error {
+func (m *memory) SaveOutbox(_ context.Context, e queue.Edits) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken != nil {
@@ -198,7 +199,7 @@ func (m *memory) SaveOutbox(_ context.Context, e escalate.Edits) error {
 	return nil
 }
 
-func (m *memory) row(channel, id string) (q escalate.Queued) {
+func (m *memory) row(channel, id string) (q queue.Queued) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := json.Unmarshal(m.rows[m.index[rowID{channel, id}]], &q); err != nil {
@@ -207,13 +208,13 @@ func (m *memory) row(channel, id string) (q escalate.Queued) {
 	return q
 }
 
-func rules() escalate.OutboxRules {
-	r := escalate.DefaultOutboxRules()
+func rules() queue.OutboxRules {
+	r := queue.DefaultOutboxRules()
 	r.Host = "db1"
 	return r
 }
 
-func options(store Store, notifiers map[string]escalate.Notifier) Options {
+func options(store Store, notifiers map[string]notice.Notifier) Options {
 	return Options{Store: store, Notifiers: notifiers, Rules: rules(), Jitter: func() float64 { return 0.5 }}
 }
 
@@ -239,12 +240,12 @@ func (r *running) stop() error {
 	return <-r.ended
 }
 
-func msg(id, key string, kind escalate.Kind) escalate.Notice {
-	return escalate.Notice{ID: id, Key: key, Kind: kind, At: time.Now(), Incident: key, Severity: escalate.Error, Summary: "pool exhausted", Target: "svc"}
+func msg(id, key string, kind notice.Kind) notice.Notice {
+	return notice.Notice{ID: id, Key: key, Kind: kind, At: time.Now(), Incident: key, Severity: notice.Error, Summary: "pool exhausted", Target: "svc"}
 }
 
-func queued(id, key string, kind escalate.Kind, channels ...string) []escalate.Queued {
-	return escalate.NewQueued(time.Now().Round(0), msg(id, key, kind), channels...)
+func queued(id, key string, kind notice.Kind, channels ...string) []queue.Queued {
+	return queue.NewQueued(time.Now().Round(0), msg(id, key, kind), channels...)
 }
 
 func TestNewRefusesWhatCannotWork(t *testing.T) {
@@ -257,24 +258,24 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 func TestANoticeLeavesAtOnceAndIsStoredAsDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, pager := newMemory(), &vendor{}
-		var settled []escalate.Queued
-		o := options(store, map[string]escalate.Notifier{"pager": pager})
-		o.Settled = func(q escalate.Queued) { settled = append(settled, q) }
+		var settled []queue.Queued
+		o := options(store, map[string]notice.Notifier{"pager": pager})
+		o.Settled = func(q queue.Queued) { settled = append(settled, q) }
 		out := start(t, o)
 		synctest.Wait()
-		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
+		out.Wake(store.append(queued("t", "k", notice.Trigger, "pager")...)...)
 		synctest.Wait()
 		require.Equal(t, []string{"t"}, pager.ids())
 		require.Equal(t, 1, pager.deliveries()[0].Attempt)
 		require.Nil(t, pager.deliveries()[0].Prior)
 		got := store.row("pager", "t")
-		require.Equal(t, escalate.Delivered, got.State)
+		require.Equal(t, queue.Delivered, got.State)
 		require.Equal(t, 1, got.Attempts)
 
-		out.Wake(store.append(queued("r", "k", escalate.Resolve, "pager")...)...)
+		out.Wake(store.append(queued("r", "k", notice.Resolve, "pager")...)...)
 		synctest.Wait()
 		require.Equal(t, []string{"t", "r"}, pager.ids())
-		require.Equal(t, escalate.Receipt{"last": "t"}, pager.deliveries()[1].Prior)
+		require.Equal(t, notice.Receipt{"last": "t"}, pager.deliveries()[1].Prior)
 		require.Equal(t, []string{"t", "r"}, []string{settled[0].ID, settled[1].ID})
 		st := out.Stats()
 		require.Empty(t, st.StoreError)
@@ -289,13 +290,13 @@ type counts struct {
 	seen []string
 }
 
-func (c *counts) Attempted(channel string, kind escalate.Kind, result string, took time.Duration) {
+func (c *counts) Attempted(channel string, kind notice.Kind, result string, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.seen = append(c.seen, fmt.Sprintf("%s %s %s %s", channel, kind, result, took))
 }
 
-func (c *counts) Settled(channel string, kind escalate.Kind, state escalate.QueueState) {
+func (c *counts) Settled(channel string, kind notice.Kind, state queue.QueueState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.seen = append(c.seen, fmt.Sprintf("%s %s %s", channel, kind, state))
@@ -304,17 +305,17 @@ func (c *counts) Settled(channel string, kind escalate.Kind, state escalate.Queu
 func TestAttemptsAndTheirEndsAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, seen := newMemory(), &counts{}
-		pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
+		pager := &vendor{fail: func(_ context.Context, d notice.Delivery) error {
 			time.Sleep(20 * time.Millisecond)
 			if d.Attempt == 1 {
 				return refused
 			}
 			return nil
 		}}
-		o := options(store, map[string]escalate.Notifier{"pager": pager})
+		o := options(store, map[string]notice.Notifier{"pager": pager})
 		o.Metrics = seen
 		out := start(t, o)
-		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
+		out.Wake(store.append(queued("t", "k", notice.Trigger, "pager")...)...)
 		time.Sleep(time.Minute)
 		require.NoError(t, out.stop())
 		require.Equal(t, []string{
@@ -327,12 +328,12 @@ func TestAHungChannelDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, pager := newMemory(), &vendor{}
 		release := make(chan struct{})
-		chat := &vendor{fail: func(context.Context, escalate.Delivery) error {
+		chat := &vendor{fail: func(context.Context, notice.Delivery) error {
 			<-release // whatever its context says
 			return nil
 		}}
-		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager, "chat": chat}))
-		out.Wake(store.append(queued("t", "k", escalate.Trigger, "chat", "pager")...)...)
+		out := start(t, options(store, map[string]notice.Notifier{"pager": pager, "chat": chat}))
+		out.Wake(store.append(queued("t", "k", notice.Trigger, "chat", "pager")...)...)
 		synctest.Wait()
 		require.Equal(t, []string{"t"}, pager.ids(), "at once")
 
@@ -345,7 +346,7 @@ func TestAHungChannelDelaysNoOther(t *testing.T) {
 		require.Contains(t, pager.told("channel")[0], "trigger: notifications through chat do not arrive")
 		require.Len(t, chat.tries(), 1, "a call that may still succeed is not repeated")
 
-		out.Wake(store.append(queued("t2", "k2", escalate.Trigger, "chat", "pager")...)...)
+		out.Wake(store.append(queued("t2", "k2", notice.Trigger, "chat", "pager")...)...)
 		synctest.Wait()
 		require.Equal(t, []string{"t", "t2"}, pager.ids())
 
@@ -362,18 +363,18 @@ func TestAPanicOfANotifierIsContained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemory()
 		chat := &vendor{}
-		pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
+		pager := &vendor{fail: func(_ context.Context, d notice.Delivery) error {
 			if d.Attempt == 1 {
 				panic("index out of range")
 			}
 			return nil
 		}}
-		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager, "chat": chat}))
-		out.Wake(store.append(queued("t", "k", escalate.Trigger, "chat", "pager")...)...)
+		out := start(t, options(store, map[string]notice.Notifier{"pager": pager, "chat": chat}))
+		out.Wake(store.append(queued("t", "k", notice.Trigger, "chat", "pager")...)...)
 		synctest.Wait()
 		require.Equal(t, []string{"t"}, chat.ids())
 		require.Empty(t, pager.ids())
-		require.Equal(t, escalate.ReasonPanic, store.row("pager", "t").Reason)
+		require.Equal(t, queue.ReasonPanic, store.row("pager", "t").Reason)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		require.Equal(t, []string{"t"}, pager.ids())
@@ -384,23 +385,23 @@ func TestAPanicOfANotifierIsContained(t *testing.T) {
 func TestRetryAfterHoldsOverARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemory()
-		pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
+		pager := &vendor{fail: func(_ context.Context, d notice.Delivery) error {
 			if d.Attempt == 1 && d.Notice.ID == "t" {
-				return &escalate.RetryError{Reason: escalate.ReasonRateLimited, After: 10 * time.Minute, Err: errors.New("429")}
+				return &notice.RetryError{Reason: notice.ReasonRateLimited, After: 10 * time.Minute, Err: errors.New("429")}
 			}
 			return nil
 		}}
-		notifiers := map[string]escalate.Notifier{"pager": pager}
+		notifiers := map[string]notice.Notifier{"pager": pager}
 		out := start(t, options(store, notifiers))
 		begun := time.Now()
-		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
+		out.Wake(store.append(queued("t", "k", notice.Trigger, "pager")...)...)
 		synctest.Wait()
 		require.Len(t, pager.tries(), 1)
 		time.Sleep(time.Minute)
 		require.NoError(t, out.stop())
 
 		out = start(t, options(store, notifiers))
-		out.Wake(store.append(queued("other", "k2", escalate.Trigger, "pager")...)...)
+		out.Wake(store.append(queued("other", "k2", notice.Trigger, "pager")...)...)
 		time.Sleep(9*time.Minute - time.Second)
 		synctest.Wait()
 		require.Len(t, pager.tries(), 1, "the vendor asked to wait, also for others")
@@ -415,15 +416,15 @@ func TestRetryAfterHoldsOverARestart(t *testing.T) {
 func TestTimeoutsOfCallsAreRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemory()
-		pager := &vendor{fail: func(ctx context.Context, d escalate.Delivery) error {
+		pager := &vendor{fail: func(ctx context.Context, d notice.Delivery) error {
 			if d.Attempt < 3 {
 				<-ctx.Done()
 				return ctx.Err() // not wrapped in a RetryError, and still no reason to lose a page
 			}
 			return nil
 		}}
-		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
-		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
+		out := start(t, options(store, map[string]notice.Notifier{"pager": pager}))
+		out.Wake(store.append(queued("t", "k", notice.Trigger, "pager")...)...)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		require.Equal(t, []string{"t"}, pager.ids())
@@ -437,20 +438,20 @@ func TestTimeoutsOfCallsAreRetried(t *testing.T) {
 func TestARefusedPageIsToldThroughTheOtherChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, chat := newMemory(), &vendor{}
-		pager := &vendor{fail: func(_ context.Context, d escalate.Delivery) error {
+		pager := &vendor{fail: func(_ context.Context, d notice.Delivery) error {
 			if d.Notice.ID == "t" {
 				return errors.New("400: summary is missing") // any other error is final
 			}
 			return nil
 		}}
-		var settled []escalate.Queued
-		o := options(store, map[string]escalate.Notifier{"pager": pager, "chat": chat})
-		o.Settled = func(q escalate.Queued) { settled = append(settled, q) }
+		var settled []queue.Queued
+		o := options(store, map[string]notice.Notifier{"pager": pager, "chat": chat})
+		o.Settled = func(q queue.Queued) { settled = append(settled, q) }
 		out := start(t, o)
-		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
+		out.Wake(store.append(queued("t", "k", notice.Trigger, "pager")...)...)
 		synctest.Wait()
-		require.Equal(t, escalate.Refused, store.row("pager", "t").State)
-		require.Equal(t, escalate.Refused, settled[0].State)
+		require.Equal(t, queue.Refused, store.row("pager", "t").State)
+		require.Equal(t, queue.Refused, settled[0].State)
 		require.Len(t, chat.told("channel"), 1)
 		require.Contains(t, chat.deliveries()[0].Notice.Evidence, "refused trigger: svc: pool exhausted (400: summary is missing)")
 		time.Sleep(time.Hour)
@@ -463,24 +464,24 @@ func TestARefusedPageIsToldThroughTheOtherChannel(t *testing.T) {
 func TestANewConfigurationIsTriedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, good := newMemory(), &vendor{}
-		bad := &vendor{fail: func(context.Context, escalate.Delivery) error {
-			return &escalate.FinalError{Reason: escalate.ReasonAuth, Err: errors.New("403 invalid token")}
+		bad := &vendor{fail: func(context.Context, notice.Delivery) error {
+			return &notice.FinalError{Reason: notice.ReasonAuth, Err: errors.New("403 invalid token")}
 		}}
-		out := start(t, options(store, map[string]escalate.Notifier{"pager": bad}))
-		out.Wake(store.append(queued("t", "k", escalate.Trigger, "pager")...)...)
+		out := start(t, options(store, map[string]notice.Notifier{"pager": bad}))
+		out.Wake(store.append(queued("t", "k", notice.Trigger, "pager")...)...)
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		require.Greater(t, len(bad.tries()), 10)
 		require.Less(t, len(bad.tries()), 40, "at the pace of the backoff")
-		require.Equal(t, escalate.Waiting, store.row("pager", "t").State, "a page outlives a bad key")
+		require.Equal(t, queue.Waiting, store.row("pager", "t").State, "a page outlives a bad key")
 
-		out.Replace(map[string]escalate.Notifier{"other": good}, rules())
+		out.Replace(map[string]notice.Notifier{"other": good}, rules())
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		require.Equal(t, escalate.Waiting, store.row("pager", "t").State, "and a channel that is missing for a while")
+		require.Equal(t, queue.Waiting, store.row("pager", "t").State, "and a channel that is missing for a while")
 		require.Contains(t, good.told("channel")[0], "through pager do not arrive")
 
-		out.Replace(map[string]escalate.Notifier{"pager": good, "other": good}, rules())
+		out.Replace(map[string]notice.Notifier{"pager": good, "other": good}, rules())
 		synctest.Wait()
 		require.Equal(t, []string{"t"}, good.ids())
 		require.NoError(t, out.stop())
@@ -490,16 +491,16 @@ func TestANewConfigurationIsTriedAtOnce(t *testing.T) {
 func TestPagesLeaveAlthoughTheStoreIsBroken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, pager := newMemory(), &vendor{}
-		store.append(queued("stored", "k0", escalate.Trigger, "pager")...)
+		store.append(queued("stored", "k0", notice.Trigger, "pager")...)
 		store.breaks(errors.New("disk is full"))
-		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
+		out := start(t, options(store, map[string]notice.Notifier{"pager": pager}))
 		synctest.Wait()
 		require.Equal(t, "disk is full", out.Stats().StoreError)
-		out.Submit(queued("t", "k", escalate.Trigger, "pager")...)
+		out.Submit(queued("t", "k", notice.Trigger, "pager")...)
 		synctest.Wait()
 		require.Equal(t, []string{"t"}, pager.ids(), "without waiting for the store")
 		require.Equal(t, 1, out.Stats().Unstored)
-		out.Submit(queued("r", "k", escalate.Resolve, "pager")...)
+		out.Submit(queued("r", "k", notice.Resolve, "pager")...)
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		require.Equal(t, []string{"t", "r"}, pager.ids())
@@ -508,13 +509,13 @@ func TestPagesLeaveAlthoughTheStoreIsBroken(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		require.Equal(t, []string{"t", "r", "stored"}, pager.ids())
-		require.Equal(t, escalate.Delivered, store.row("pager", "t").State, "its history is stored afterwards")
-		require.Equal(t, escalate.Delivered, store.row("pager", "r").State)
+		require.Equal(t, queue.Delivered, store.row("pager", "t").State, "its history is stored afterwards")
+		require.Equal(t, queue.Delivered, store.row("pager", "r").State)
 		require.Empty(t, out.Stats().StoreError)
 		require.Zero(t, out.Stats().Unstored)
 
 		// The store breaks again in the middle of the life of a stored row.
-		out.Wake(store.append(queued("late", "k", escalate.Trigger, "pager")...)...)
+		out.Wake(store.append(queued("late", "k", notice.Trigger, "pager")...)...)
 		synctest.Wait()
 		store.breaks(errors.New("disk is full"))
 		time.Sleep(time.Hour)
@@ -531,23 +532,23 @@ func TestAWaitingRowThatWasSubmittedIsStoredAndDeliveredOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemory()
 		var up atomic.Bool
-		pager := &vendor{fail: func(context.Context, escalate.Delivery) error {
+		pager := &vendor{fail: func(context.Context, notice.Delivery) error {
 			if !up.Load() {
 				return refused
 			}
 			return nil
 		}}
-		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
-		rows := queued("t", "k", escalate.Trigger, "pager")
+		out := start(t, options(store, map[string]notice.Notifier{"pager": pager}))
+		rows := queued("t", "k", notice.Trigger, "pager")
 		out.Submit(rows...)
 		out.Submit(rows...)
 		synctest.Wait()
-		require.Equal(t, escalate.Waiting, store.row("pager", "t").State)
+		require.Equal(t, queue.Waiting, store.row("pager", "t").State)
 		out.Wake() // the store offers it now
 		time.Sleep(time.Minute)
 		require.NoError(t, out.stop())
 		up.Store(true)
-		out = start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
+		out = start(t, options(store, map[string]notice.Notifier{"pager": pager}))
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		require.Equal(t, []string{"t"}, pager.ids())

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/recoveryd/recoveryd/internal/journal"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // fading ends every alert that is not repeated within an hour, as Alertmanager does, and asks to be
@@ -28,18 +28,18 @@ func (f *fading) end(key string) time.Time {
 	return f.ends[key]
 }
 
-func (f *fading) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+func (f *fading) Notify(ctx context.Context, d notice.Delivery) (notice.Receipt, error) {
 	if _, err := f.vendor.Notify(ctx, d); err != nil {
 		return nil, err
 	}
 	f.known.Lock()
 	defer f.known.Unlock()
-	if d.Notice.Kind == escalate.Resolve {
+	if d.Notice.Kind == notice.Resolve {
 		f.ends[d.Notice.Key] = time.Now()
-		return escalate.Receipt{}, nil
+		return notice.Receipt{}, nil
 	}
 	f.ends[d.Notice.Key] = time.Now().Add(time.Hour)
-	return escalate.Receipt{escalate.ReceiptResend: time.Now().Add(20 * time.Minute).Format(time.RFC3339)}, nil
+	return notice.Receipt{notice.ReceiptResend: time.Now().Add(20 * time.Minute).Format(time.RFC3339)}, nil
 }
 
 func TestAnOpenAlertIsRepeatedBeforeItWouldEndAlsoByALaterDaemon(t *testing.T) {
@@ -48,9 +48,9 @@ func TestAnOpenAlertIsRepeatedBeforeItWouldEndAlsoByALaterDaemon(t *testing.T) {
 		am := &fading{ends: map[string]time.Time{}}
 		plain := &vendor{}
 		j := openJournal(t, dir)
-		o := options(j, map[string]escalate.Notifier{"alertmanager": am, "pager": plain})
+		o := options(j, map[string]notice.Notifier{"alertmanager": am, "pager": plain})
 		out := start(t, o)
-		c := journal.Commit{Queue: queued("a-trigger", "a", escalate.Trigger, "alertmanager", "pager")}
+		c := journal.Commit{Queue: queued("a-trigger", "a", notice.Trigger, "alertmanager", "pager")}
 		require.NoError(t, j.Append(t.Context(), c))
 		out.Wake(c.Queue...)
 		fires := func(d time.Duration) {
@@ -73,12 +73,12 @@ func TestAnOpenAlertIsRepeatedBeforeItWouldEndAlsoByALaterDaemon(t *testing.T) {
 		sent := len(am.deliveries())
 		require.InDelta(t, 1+12, sent, 1, "every twenty minutes of four hours")
 		for _, d := range am.deliveries()[1:] {
-			require.Equal(t, escalate.Update, d.Notice.Kind)
+			require.Equal(t, notice.Update, d.Notice.Kind)
 			require.Equal(t, am.deliveries()[0].Notice.Summary, d.Notice.Summary)
 		}
 		require.Len(t, plain.deliveries(), 1, "who asks for nothing is told once")
 
-		c = journal.Commit{Queue: queued("a-resolve", "a", escalate.Resolve, "alertmanager", "pager")}
+		c = journal.Commit{Queue: queued("a-resolve", "a", notice.Resolve, "alertmanager", "pager")}
 		require.NoError(t, j.Append(t.Context(), c))
 		out.Wake(c.Queue...)
 		time.Sleep(5 * time.Hour)

@@ -6,7 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // A store that fails is tried again after a second, then after twice that, up to a minute.
@@ -28,11 +28,11 @@ func (s *scheduler) save(ctx context.Context, now time.Time) {
 	}
 	s.storeWorks()
 	for _, q := range s.edits.Rows {
-		if q.State != escalate.Waiting { // so the store will not offer it
+		if q.State != queue.Waiting { // so the store will not offer it
 			delete(s.mine, idOf(q))
 		}
 	}
-	s.edits = escalate.Edits{}
+	s.edits = queue.Edits{}
 	clear(s.unstored)
 	done := s.done
 	s.done = nil
@@ -60,13 +60,13 @@ func (s *scheduler) storeFailed(err error, now time.Time) {
 
 // latest keeps the last version of everything. A row that is new to the store is inserted as it
 // was first and then updated, so that both happen in one transaction.
-func (s *scheduler) latest(e escalate.Edits) escalate.Edits {
+func (s *scheduler) latest(e queue.Edits) queue.Edits {
 	type pair struct{ a, b string }
-	return escalate.Edits{
-		Rows:     lastOf(e.Rows, func(q escalate.Queued) pair { return pair{q.Channel, q.ID} }),
+	return queue.Edits{
+		Rows:     lastOf(e.Rows, func(q queue.Queued) pair { return pair{q.Channel, q.ID} }),
 		New:      e.New,
-		Keys:     lastOf(e.Keys, func(k escalate.KeyState) pair { return pair{k.Channel, k.Key} }),
-		Channels: lastOf(e.Channels, func(c escalate.ChannelState) pair { return pair{c.Channel, ""} }),
+		Keys:     lastOf(e.Keys, func(k queue.KeyState) pair { return pair{k.Channel, k.Key} }),
+		Channels: lastOf(e.Channels, func(c queue.ChannelState) pair { return pair{c.Channel, ""} }),
 	}
 }
 

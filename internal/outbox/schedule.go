@@ -8,26 +8,27 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // scheduler is the state of one Run. Only its goroutine touches it.
 type scheduler struct {
 	*Outbox
-	notifiers map[string]escalate.Notifier
-	rules     escalate.OutboxRules
+	notifiers map[string]notice.Notifier
+	rules     queue.OutboxRules
 
 	channels  map[string]*channel
-	loaded    bool              // the store was read once
-	stored    uint64            // highest Seq that was read from it
-	order     uint64            // Seq that the books use: order of arrival in this process
-	ended     chan ended        // of the calls under way
-	calls     context.Context   // their context
-	edits     escalate.Edits    // not stored yet
-	unstored  map[rowID]bool    // rows that are to be inserted
-	mine      map[rowID]bool    // rows that were adopted here and will turn up in the store
-	done      []escalate.Queued // left the queue; to be told once stored
-	storeAt   time.Time         // when to try the store again after a failure
+	loaded    bool            // the store was read once
+	stored    uint64          // highest Seq that was read from it
+	order     uint64          // Seq that the books use: order of arrival in this process
+	ended     chan ended      // of the calls under way
+	calls     context.Context // their context
+	edits     queue.Edits     // not stored yet
+	unstored  map[rowID]bool  // rows that are to be inserted
+	mine      map[rowID]bool  // rows that were adopted here and will turn up in the store
+	done      []queue.Queued  // left the queue; to be told once stored
+	storeAt   time.Time       // when to try the store again after a failure
 	storeWait time.Duration
 	storeErr  error
 	forgetAt  time.Time
@@ -36,11 +37,11 @@ type scheduler struct {
 // rowID names a row for ever.
 type rowID struct{ channel, id string }
 
-func idOf(q escalate.Queued) rowID { return rowID{q.Channel, q.ID} }
+func idOf(q queue.Queued) rowID { return rowID{q.Channel, q.ID} }
 
 // channel is one channel in memory.
 type channel struct {
-	book escalate.ChannelBook
+	book queue.ChannelBook
 	call *call     // under way, or nil
 	wake time.Time // when to look again
 	// changed: the rules were not asked since something about the channel changed; tidyAt is when time
@@ -61,7 +62,7 @@ func (s *scheduler) names() []string { return slices.Sorted(maps.Keys(s.channels
 func (s *scheduler) channel(name string) *channel {
 	ch, ok := s.channels[name]
 	if !ok {
-		ch = &channel{book: escalate.ChannelBook{State: escalate.ChannelState{Channel: name}}}
+		ch = &channel{book: queue.ChannelBook{State: queue.ChannelState{Channel: name}}}
 		s.channels[name] = ch
 	}
 	return ch
@@ -122,9 +123,9 @@ func (s *scheduler) orphan(ch *channel, now time.Time) {
 
 // note keeps edits, but for their new rows, for the next save, and the rows that are through for
 // being told.
-func (s *scheduler) note(e escalate.Edits) {
+func (s *scheduler) note(e queue.Edits) {
 	for _, q := range e.Rows {
-		if q.State != escalate.Waiting {
+		if q.State != queue.Waiting {
 			s.done = append(s.done, q)
 			s.logSettled(q)
 		}
@@ -150,7 +151,7 @@ func (s *scheduler) forget(now time.Time) {
 }
 
 // others are the channels that may be told of the trouble of one.
-func (s *scheduler) others(name string) (out []escalate.ChannelBook) {
+func (s *scheduler) others(name string) (out []queue.ChannelBook) {
 	for _, other := range s.names() {
 		if other != name && s.notifiers[other] != nil {
 			out = append(out, s.channels[other].book)

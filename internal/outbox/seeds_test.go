@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // TestAnySeedKeepsThePromises runs the whole outbox against vendors and a store that fail at
@@ -32,23 +32,23 @@ func fault(ctx context.Context, r *rand.Rand) error {
 	case 0:
 		return refused
 	case 1:
-		return &escalate.RetryError{Reason: escalate.ReasonRateLimited, After: time.Duration(r.IntN(90)) * time.Second, Err: errors.New("429")}
+		return &notice.RetryError{Reason: notice.ReasonRateLimited, After: time.Duration(r.IntN(90)) * time.Second, Err: errors.New("429")}
 	case 2:
-		return &escalate.RetryError{Reason: escalate.ReasonServer, Err: errors.New("503")}
+		return &notice.RetryError{Reason: notice.ReasonServer, Err: errors.New("503")}
 	case 3:
 		<-ctx.Done()
 		return ctx.Err()
 	case 4:
 		return errAnswerLost
 	default:
-		return &escalate.FinalError{Reason: escalate.ReasonAuth, Err: errors.New("401")}
+		return &notice.FinalError{Reason: notice.ReasonAuth, Err: errors.New("401")}
 	}
 }
 
 func runSeed(t *testing.T, r *rand.Rand) {
 	var healed atomic.Bool
-	faults := func(r *rand.Rand) func(context.Context, escalate.Delivery) error {
-		return func(ctx context.Context, _ escalate.Delivery) error {
+	faults := func(r *rand.Rand) func(context.Context, notice.Delivery) error {
+		return func(ctx context.Context, _ notice.Delivery) error {
 			if healed.Load() || r.IntN(3) == 0 {
 				return nil
 			}
@@ -56,7 +56,7 @@ func runSeed(t *testing.T, r *rand.Rand) {
 		}
 	}
 	vendors := map[string]*vendor{}
-	notifiers := map[string]escalate.Notifier{}
+	notifiers := map[string]notice.Notifier{}
 	for _, name := range []string{"pager", "chat"} { // one call at a time, so that each may have its own dice
 		vendors[name] = &vendor{fail: faults(rand.New(rand.NewPCG(r.Uint64(), 2)))}
 		notifiers[name] = vendors[name]
@@ -88,11 +88,11 @@ func runSeed(t *testing.T, r *rand.Rand) {
 			synctest.Wait() // so that it has read what waits
 		default:
 			key := fmt.Sprint("k", r.IntN(5))
-			kind := escalate.Trigger
+			kind := notice.Trigger
 			if alive[key] {
-				kind = []escalate.Kind{escalate.Update, escalate.Resolve, escalate.Trigger}[r.IntN(3)]
+				kind = []notice.Kind{notice.Update, notice.Resolve, notice.Trigger}[r.IntN(3)]
 			}
-			alive[key] = kind != escalate.Resolve
+			alive[key] = kind != notice.Resolve
 			id := fmt.Sprintf("%s-%d-%s", key, len(order), kind)
 			order[id] = len(order)
 			rows := queued(id, key, kind, "pager", "chat")
@@ -119,7 +119,7 @@ func runSeed(t *testing.T, r *rand.Rand) {
 		for i, d := range v.deliveries() {
 			n := d.Notice
 			if n.Class == "channel" {
-				open[n.Key] = n.Kind != escalate.Resolve
+				open[n.Key] = n.Kind != notice.Resolve
 				continue
 			}
 			require.GreaterOrEqual(t, order[n.ID], last[n.Key], "%s: %s overtook another", name, n.ID)
@@ -127,7 +127,7 @@ func runSeed(t *testing.T, r *rand.Rand) {
 				require.Greater(t, d.Attempt, 1, "%s: %s was repeated without an unclear outcome", name, n.ID)
 			}
 			last[n.Key] = order[n.ID]
-			open[n.Key] = n.Kind != escalate.Resolve
+			open[n.Key] = n.Kind != notice.Resolve
 		}
 		for key, is := range open {
 			require.Equal(t, alive[key], is, "%s: %s", name, key)

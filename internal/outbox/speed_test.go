@@ -9,13 +9,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // instant takes whatever it gets.
 type instant struct{ taken *atomic.Int64 }
 
-func (c instant) Notify(context.Context, escalate.Delivery) (escalate.Receipt, error) {
+func (c instant) Notify(context.Context, notice.Delivery) (notice.Receipt, error) {
 	c.taken.Add(1)
 	return nil, nil
 }
@@ -23,11 +24,11 @@ func (c instant) Notify(context.Context, escalate.Delivery) (escalate.Receipt, e
 // tally is a store that only counts.
 type tally struct{ writes, rows atomic.Int64 }
 
-func (s *tally) LoadOutbox(context.Context, uint64) ([]escalate.Queued, []escalate.KeyState, []escalate.ChannelState, error) {
+func (s *tally) LoadOutbox(context.Context, uint64) ([]queue.Queued, []queue.KeyState, []queue.ChannelState, error) {
 	return nil, nil, nil, nil
 }
 
-func (s *tally) SaveOutbox(_ context.Context, e escalate.Edits) error {
+func (s *tally) SaveOutbox(_ context.Context, e queue.Edits) error {
 	s.writes.Add(1)
 	s.rows.Add(int64(len(e.Rows) + len(e.New)))
 	return nil
@@ -40,16 +41,16 @@ func TestManyNoticesAreLimitedByTheChannels(t *testing.T) {
 	const channels, each = 20, 503
 	var taken atomic.Int64
 	store := &tally{}
-	o := options(store, map[string]escalate.Notifier{})
+	o := options(store, map[string]notice.Notifier{})
 	o.Rules.Rates, o.Rules.StormOver = nil, 0
 	var names []string
 	for i := range channels {
 		names = append(names, fmt.Sprintf("c%02d", i))
 		o.Notifiers[names[i]] = instant{&taken}
 	}
-	var rows []escalate.Queued
+	var rows []queue.Queued
 	for i := range each {
-		rows = append(rows, queued(fmt.Sprint("n", i), fmt.Sprint("k", i), escalate.Trigger, names...)...)
+		rows = append(rows, queued(fmt.Sprint("n", i), fmt.Sprint("k", i), notice.Trigger, names...)...)
 	}
 	for i := range rows {
 		rows[i].Seq = uint64(i + 1)

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // Stats is what metrics and status show.
@@ -25,7 +25,7 @@ type ChannelStats struct {
 	Sending      bool      // a call is under way
 	FailingSince time.Time
 	LastError    string // of the last failure, also when it is over
-	LastReason   escalate.Reason
+	LastReason   notice.Reason
 	LastFailure  time.Time
 	LastSuccess  time.Time
 	Trouble      string   // why other channels were told of this one, "" when they were not
@@ -58,7 +58,7 @@ func (s *scheduler) publish() {
 			if len(q.Left) > 0 && st.Missing == "" {
 				st.Missing = strings.Join(q.Left, ", ") + " waits (" + q.LastError + ")"
 			}
-			if q.Kind == escalate.Trigger {
+			if q.Kind == notice.Trigger {
 				st.Pages++
 			}
 			if i == 0 || q.Enqueued.Before(st.Oldest) {

@@ -8,7 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 var errFull = errors.New("disk is full")
@@ -17,9 +18,9 @@ var errFull = errors.New("disk is full")
 func TestAStoreThatWorkedInBetweenIsAskedAgainSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, pager := newMemory(), &vendor{}
-		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
+		out := start(t, options(store, map[string]notice.Notifier{"pager": pager}))
 		store.breaks(errFull)
-		out.Submit(queued("first", "k1", escalate.Trigger, "pager")...)
+		out.Submit(queued("first", "k1", notice.Trigger, "pager")...)
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		require.Equal(t, errFull.Error(), out.Stats().StoreError)
@@ -29,7 +30,7 @@ func TestAStoreThatWorkedInBetweenIsAskedAgainSoon(t *testing.T) {
 		require.Empty(t, out.Stats().StoreError)
 
 		store.breaks(errFull)
-		out.Submit(queued("second", "k2", escalate.Trigger, "pager")...)
+		out.Submit(queued("second", "k2", notice.Trigger, "pager")...)
 		synctest.Wait()
 		store.breaks(nil)
 		time.Sleep(2 * storeWaitMin)
@@ -44,7 +45,7 @@ func TestAStoreThatCanBeReadAgainIsNotSaidToFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemory()
 		store.breaks(errFull)
-		out := start(t, options(store, map[string]escalate.Notifier{"pager": &vendor{}}))
+		out := start(t, options(store, map[string]notice.Notifier{"pager": &vendor{}}))
 		synctest.Wait()
 		require.Equal(t, errFull.Error(), out.Stats().StoreError)
 		store.breaks(nil)
@@ -58,31 +59,31 @@ func TestAStoreThatCanBeReadAgainIsNotSaidToFail(t *testing.T) {
 func TestAStoppingDaemonStoresWhatItKnowsWithoutWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, pager := newMemory(), &vendor{}
-		out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
+		out := start(t, options(store, map[string]notice.Notifier{"pager": pager}))
 		synctest.Wait()
 		store.breaks(errFull)
-		out.Submit(queued("t", "k", escalate.Trigger, "pager")...)
+		out.Submit(queued("t", "k", notice.Trigger, "pager")...)
 		time.Sleep(10*time.Minute + 10*time.Second) // by now it is asked once in a minute, and next in 53 s: longer than a stop may take
 		synctest.Wait()
 		require.Equal(t, []string{"t"}, pager.ids())
 		store.breaks(nil)
 		require.NoError(t, out.stop())
-		require.Equal(t, escalate.Delivered, store.row("pager", "t").State, "else the next daemon would not know whom to tell of the end")
+		require.Equal(t, queue.Delivered, store.row("pager", "t").State, "else the next daemon would not know whom to tell of the end")
 	})
 }
 
 func TestARelapseWithinAWeekGoesToTheSameThread(t *testing.T) {
-	for days, want := range map[int]escalate.Receipt{5: {"last": "r"}, 8: nil} {
+	for days, want := range map[int]notice.Receipt{5: {"last": "r"}, 8: nil} {
 		synctest.Test(t, func(t *testing.T) {
 			store, pager := newMemory(), &vendor{}
-			out := start(t, options(store, map[string]escalate.Notifier{"pager": pager}))
-			out.Submit(queued("t", "k", escalate.Trigger, "pager")...)
+			out := start(t, options(store, map[string]notice.Notifier{"pager": pager}))
+			out.Submit(queued("t", "k", notice.Trigger, "pager")...)
 			synctest.Wait()
-			out.Submit(queued("r", "k", escalate.Resolve, "pager")...)
+			out.Submit(queued("r", "k", notice.Resolve, "pager")...)
 			time.Sleep(time.Duration(days) * 24 * time.Hour)
-			out.Submit(queued("other", "o", escalate.Change, "pager")...) // what is old is forgotten when something happens
+			out.Submit(queued("other", "o", notice.Change, "pager")...) // what is old is forgotten when something happens
 			time.Sleep(time.Hour)
-			out.Submit(queued("again", "k", escalate.Trigger, "pager")...)
+			out.Submit(queued("again", "k", notice.Trigger, "pager")...)
 			time.Sleep(time.Hour)
 			sent := pager.deliveries()
 			require.Equal(t, "again", sent[len(sent)-1].Notice.ID)
@@ -93,17 +94,17 @@ func TestARelapseWithinAWeekGoesToTheSameThread(t *testing.T) {
 }
 
 func TestWhatTheStoreKnewOfAChannelIsAddedToWhatHappenedBeforeItCouldBeRead(t *testing.T) {
-	stored := escalate.ChannelState{Channel: "pager", Episodes: 3, Failures: 7, Trouble: &escalate.Trouble{}, Storms: []escalate.Storm{{}}}
-	require.Equal(t, stored, merge(stored, escalate.ChannelState{Channel: "pager"}), "nothing has happened")
+	stored := queue.ChannelState{Channel: "pager", Episodes: 3, Failures: 7, Trouble: &queue.Trouble{}, Storms: []queue.Storm{{}}}
+	require.Equal(t, stored, merge(stored, queue.ChannelState{Channel: "pager"}), "nothing has happened")
 
-	here := escalate.ChannelState{Channel: "pager", Episodes: 1, LastSuccess: time.Unix(1e9, 0), Storms: []escalate.Storm{{}}}
+	here := queue.ChannelState{Channel: "pager", Episodes: 1, LastSuccess: time.Unix(1e9, 0), Storms: []queue.Storm{{}}}
 	got := merge(stored, here)
 	require.Equal(t, 4, got.Episodes, "no key of an episode is used twice")
 	require.Len(t, got.Storms, 2)
 	require.Same(t, stored.Trouble, got.Trouble, "who was told of the trouble is told of its end")
 	require.Zero(t, got.Failures, "it works")
 
-	here.Trouble = &escalate.Trouble{}
+	here.Trouble = &queue.Trouble{}
 	require.Same(t, here.Trouble, merge(stored, here).Trouble)
-	require.Same(t, stored.Trouble, merge(stored, escalate.ChannelState{LastFailure: time.Unix(1e9, 0)}).Trouble)
+	require.Same(t, stored.Trouble, merge(stored, queue.ChannelState{LastFailure: time.Unix(1e9, 0)}).Trouble)
 }

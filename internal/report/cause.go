@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -54,13 +54,13 @@ func cause(i incident.Incident, recs []incident.Record) Cause {
 		c.Faces = append(c.Faces, Face{r.At, class, sentence(r.Incident.Diagnosis.Because)})
 	}
 	for _, x := range first.Considered {
-		c.Considered = append(c.Considered, escalate.OneLine(string(x.Class)+" ("+x.Verdict.String()+"): "+x.Because))
+		c.Considered = append(c.Considered, notice.OneLine(string(x.Class)+" ("+x.Verdict.String()+"): "+x.Because))
 	}
 	return c
 }
 
 // sentence is evidence on one line. Evidence quotes what servers say, and they may say anything.
-func sentence(s string) string { return strings.TrimSpace(escalate.OneLine(s)) }
+func sentence(s string) string { return strings.TrimSpace(notice.OneLine(s)) }
 
 // Try is one action and what came of it.
 type Try struct {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/engine"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -28,8 +28,8 @@ type host struct {
 	ends    []end
 	do      func(strategy.Action) end // what an action does; at is how long it takes
 	kept    []incident.Record
-	rows    []escalate.Queued
-	deliver func(*escalate.Queued) // what becomes of a notice
+	rows    []queue.Queued
+	deliver func(*queue.Queued) // what becomes of a notice
 }
 
 // end is the end of an action.
@@ -74,8 +74,8 @@ func newHost(t *testing.T, change ...func(*incident.Options)) *host {
 	h := &host{t: t, p: p, s: incident.NewState(), now: began, due: map[string]time.Time{}, wakes: map[string]time.Time{},
 		facts: map[string]detect.Facts{mcp: well("c1"), "workflow-mcp": well("w1"), pg: database("p1")},
 		do:    func(strategy.Action) end { return end{took: 300 * time.Millisecond, result: incident.ResultDone} },
-		deliver: func(q *escalate.Queued) {
-			q.State, q.Attempts, q.TriedAt, q.Settled = escalate.Delivered, 1, q.Enqueued, q.Enqueued.Add(400*time.Millisecond)
+		deliver: func(q *queue.Queued) {
+			q.State, q.Attempts, q.TriedAt, q.Settled = queue.Delivered, 1, q.Enqueued, q.Enqueued.Add(400*time.Millisecond)
 		}}
 	for _, x := range p.Targets() {
 		h.due[x.Name] = began
@@ -157,7 +157,7 @@ func (h *host) step(ev incident.Event) {
 			}
 			n := engine.Renderer{Host: "db1"}.Render(*e.Notice, *i, rec.At)
 			n.ID = fmt.Sprintf("%s#%d", n.Key, rec.Seq)
-			for _, q := range escalate.NewQueued(rec.At, n, "pagerduty", "slack") {
+			for _, q := range queue.NewQueued(rec.At, n, "pagerduty", "slack") {
 				h.deliver(&q)
 				h.rows = append(h.rows, q)
 			}

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -50,7 +51,7 @@ func open(i incident.Incident, how outcome, r Report) (out []Item) {
 		add("Decide whether what recoveryd learned is to stay: "+sentence(l)+".", "recoveryd forget "+i.Target)
 	}
 	if slices.ContainsFunc(r.Told, func(t Told) bool {
-		return t.State == escalate.Refused || t.State == escalate.Delivered && t.Delay() > slowDelivery || t.State == escalate.Waiting && r.Made.Sub(t.At) > slowDelivery
+		return t.State == queue.Refused || t.State == queue.Delivered && t.Delay() > slowDelivery || t.State == queue.Waiting && r.Made.Sub(t.At) > slowDelivery
 	}) {
 		add("Look after the channels that were late or refused a notice.", "recoveryd notify test --all")
 	}
@@ -113,4 +114,4 @@ func failedAttempts(i incident.Incident) (n int) {
 }
 
 // stamp writes a moment with its day, as messages do.
-func stamp(t time.Time) string { return escalate.Stamp(t) }
+func stamp(t time.Time) string { return notice.Stamp(t) }

@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
+	"github.com/recoveryd/recoveryd/pkg/escalate/route"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -169,7 +170,7 @@ func lessons(i incident.Incident, r Report) (well, better []string) {
 	}
 	g, b := deliveries(r)
 	well, better = append(well, g...), append(better, b...)
-	if answer := escalate.Response(i.Severity.String()); !i.Paged.IsZero() && answer > 0 {
+	if answer := route.Response(i.Severity.String()); !i.Paged.IsZero() && answer > 0 {
 		waited := r.Duration - i.Paged.Sub(r.Since)
 		switch {
 		case !r.Acked.IsZero() && r.Acked.Sub(i.Paged) <= answer:
@@ -192,11 +193,11 @@ func deliveries(r Report) (well, better []string) {
 	accepted, slow := 0, map[string]string{}
 	var order []string
 	for _, t := range r.Told {
-		if t.State == escalate.Delivered && t.Delay() <= slowDelivery {
+		if t.State == queue.Delivered && t.Delay() <= slowDelivery {
 			accepted++
 			continue
 		}
-		if t.State == escalate.Collapsed {
+		if t.State == queue.Collapsed {
 			continue // a later notice made it pointless; that one counts
 		}
 		if _, known := slow[t.Channel]; known {

@@ -5,7 +5,8 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -13,7 +14,7 @@ import (
 type Source struct {
 	Incident incident.Incident
 	Records  []incident.Record // its decisions and those of its dependents, in order
-	Notices  []escalate.Queued // who was to be told, and what became of it, in order
+	Notices  []queue.Queued    // who was to be told, and what became of it, in order
 	Evidence []Piece           // what was collected before a cure changed it
 	Host     string            // "" = taken from the notices
 	Runbook  string            // where the runbook of its class is; "" = it has none
@@ -105,7 +106,7 @@ func Build(s Source) Report {
 		r.Host = s.Notices[0].Notice.Host
 	}
 	if d := i.Drill; d != nil {
-		r.Drill = escalate.OneLine(fmt.Sprintf("%s, %s of %s, by %s: brought about on purpose", d.ID, d.Fault, d.Target, d.By))
+		r.Drill = notice.OneLine(fmt.Sprintf("%s, %s of %s, by %s: brought about on purpose", d.ID, d.Fault, d.Target, d.By))
 		if !d.Real.IsZero() {
 			r.Drill += "; taken for real at " + stamp(d.Real) + ", since the drill did not explain it any more"
 		}

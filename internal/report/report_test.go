@@ -13,7 +13,8 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/report"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -22,7 +23,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 func source(h *host, target string) report.Source {
 	i, recs := h.only(target)
-	var rows []escalate.Queued
+	var rows []queue.Queued
 	for _, q := range h.rows {
 		if q.Notice.Incident == i.ID {
 			rows = append(rows, q)
@@ -52,14 +53,14 @@ func stories() map[string]func(*testing.T) report.Source {
 					h.facts[mcp] = but(noReply("c"+string(rune('0'+run))), detect.SocketBacklog, 3)
 				}}
 			}
-			h.deliver = func(q *escalate.Queued) {
+			h.deliver = func(q *queue.Queued) {
 				switch {
 				case q.Channel == "slack":
-					q.State, q.Attempts, q.Settled, q.LastError = escalate.Refused, 1, q.Enqueued.Add(time.Second), `auth: slack: invalid_auth`
-				case q.Kind == escalate.Trigger:
-					q.State, q.Attempts, q.Settled = escalate.Delivered, 4, q.Enqueued.Add(95*time.Second)
+					q.State, q.Attempts, q.Settled, q.LastError = queue.Refused, 1, q.Enqueued.Add(time.Second), `auth: slack: invalid_auth`
+				case q.Kind == notice.Trigger:
+					q.State, q.Attempts, q.Settled = queue.Delivered, 4, q.Enqueued.Add(95*time.Second)
 				default:
-					q.State, q.Attempts, q.Settled = escalate.Delivered, 1, q.Enqueued.Add(200*time.Millisecond)
+					q.State, q.Attempts, q.Settled = queue.Delivered, 1, q.Enqueued.Add(200*time.Millisecond)
 				}
 			}
 			h.run(5 * time.Minute)
@@ -105,8 +106,8 @@ func stories() map[string]func(*testing.T) report.Source {
 		"held": func(t *testing.T) report.Source {
 			h := newHost(t, func(o *incident.Options) { o.Modes = map[string]incident.Mode{mcp: incident.Observe} }).run(20 * time.Second)
 			h.facts[mcp] = crashed("c1")
-			h.deliver = func(q *escalate.Queued) {
-				q.State, q.Attempts, q.Reason, q.LastError = escalate.Waiting, 7, escalate.ReasonNetwork, "network: connection refused"
+			h.deliver = func(q *queue.Queued) {
+				q.State, q.Attempts, q.Reason, q.LastError = queue.Waiting, 7, notice.ReasonNetwork, "network: connection refused"
 			}
 			return source(h.run(9*time.Minute), mcp)
 		},

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -38,7 +38,7 @@ func timeline(s Source, r Report) []Moment {
 	i := s.Incident
 	var all []Moment
 	add := func(at time.Time, what Sort, text string) {
-		all = append(all, Moment{At: at, After: at.Sub(i.Since), What: what, Text: escalate.OneLine(text)})
+		all = append(all, Moment{At: at, After: at.Sub(i.Since), What: what, Text: notice.OneLine(text)})
 	}
 	if len(s.Records) == 0 || !s.Records[0].At.Equal(i.Since) {
 		add(i.Since, Seen, "first bad look at "+i.Target)

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -98,7 +98,7 @@ func (t Try) tookWords() string {
 
 // Name says what kind of notice it was.
 func (t Told) Name() string {
-	if t.Kind != escalate.Trigger && t.Kind != escalate.Resolve { // of all tiers
+	if t.Kind != notice.Trigger && t.Kind != notice.Resolve { // of all tiers
 		return kindWords(t.Kind) + ": " + t.Summary
 	}
 	return fmt.Sprintf("%s, tier %d: %s", kindWords(t.Kind), t.Tier, t.Summary)
@@ -126,7 +126,7 @@ func (w Word) String() string {
 }
 
 // Title is the name without the bundle that it was collected with.
-func (p Piece) Title() string { return escalate.OneLine(p.Name[strings.LastIndex(p.Name, "/")+1:]) }
+func (p Piece) Title() string { return notice.OneLine(p.Name[strings.LastIndex(p.Name, "/")+1:]) }
 
 // Footer says where the report comes from.
 func (r Report) Footer() string {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -82,15 +82,15 @@ func verdictWords(a incident.Attempt) string {
 }
 
 // kindWords names a notice by what its receiver notices.
-func kindWords(k escalate.Kind) string {
+func kindWords(k notice.Kind) string {
 	switch k {
-	case escalate.Trigger:
+	case notice.Trigger:
 		return "page"
-	case escalate.Update:
+	case notice.Update:
 		return "update"
-	case escalate.Resolve:
+	case notice.Resolve:
 		return "all-clear"
-	case escalate.Change:
+	case notice.Change:
 		return "note"
 	}
 	return string(k)

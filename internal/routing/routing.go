@@ -1,6 +1,6 @@
 // Package routing answers the core's question whom to tell, by the rules of package escalate.
 //
-// It decides nothing itself: it translates an incident into an [escalate.Situation] and the
+// It decides nothing itself: it translates an incident into an [route.Situation] and the
 // router's steps into what the incident remembers, since neither of the two packages knows the
 // other. It never stores and never sends anything, and is as pure as both of them.
 //
@@ -12,13 +12,15 @@ import (
 	"slices"
 	"time"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
+	"github.com/recoveryd/recoveryd/pkg/escalate/route"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
 // Routing is a router as the core asks it. It is immutable and safe for concurrent use.
 type Routing struct {
-	router *escalate.Router
+	router *route.Router
 	drills []string
 }
 
@@ -26,14 +28,14 @@ var _ incident.Escalation = (*Routing)(nil)
 
 // New returns a Routing by a router. Drills are the channels that are told of drills, and nobody
 // else is; without any, a drill is told like everything else.
-func New(r *escalate.Router, drills ...string) *Routing { return &Routing{r, slices.Clone(drills)} }
+func New(r *route.Router, drills ...string) *Routing { return &Routing{r, slices.Clone(drills)} }
 
 // Router is the router behind it.
-func (r *Routing) Router() *escalate.Router { return r.router }
+func (r *Routing) Router() *route.Router { return r.router }
 
 // Situation is what routing must know of an incident. working says that recoveryd needs nobody yet.
-func Situation(i *incident.Incident, working bool) escalate.Situation {
-	return escalate.Situation{Incident: i.ID, Priority: i.Severity.String(), Class: string(i.Class), Target: i.Target,
+func Situation(i *incident.Incident, working bool) route.Situation {
+	return route.Situation{Incident: i.ID, Priority: i.Severity.String(), Class: string(i.Class), Target: i.Target,
 		Opened: i.Counted(), Failed: i.Failed(), Working: working, Anew: i.Anew()}
 }
 
@@ -100,33 +102,33 @@ func (r *Routing) Cured(i *incident.Incident, now time.Time) []incident.Address 
 }
 
 // Own returns the rows of a notice about recoveryd itself, which belongs to no incident.
-func (r *Routing) Own(n escalate.Notice) []escalate.Queued {
+func (r *Routing) Own(n notice.Notice) []queue.Queued {
 	var channels []string
-	for _, to := range r.router.Own(escalate.Situation{Priority: n.Priority, Class: n.Class, Target: n.Target, Opened: n.At}, n.At) {
+	for _, to := range r.router.Own(route.Situation{Priority: n.Priority, Class: n.Class, Target: n.Target, Opened: n.At}, n.At) {
 		channels = append(channels, to.Channel)
 	}
-	return escalate.NewQueued(n.At, n, channels...)
+	return queue.NewQueued(n.At, n, channels...)
 }
 
 // forGood stands for the end of an acknowledgement that somebody must take back.
 var forGood = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // acks is the word that counts: a later one has replaced the earlier ones.
-func acks(i *incident.Incident) []escalate.Ack {
+func acks(i *incident.Incident) []route.Ack {
 	if i.Ack == nil {
 		return nil
 	}
-	a := escalate.Ack{By: i.Ack.By, At: i.Ack.Since, Until: i.Ack.Until}
+	a := route.Ack{By: i.Ack.By, At: i.Ack.Since, Until: i.Ack.Until}
 	if a.Until.IsZero() {
 		a.Until = forGood
 	}
-	return []escalate.Ack{a}
+	return []route.Ack{a}
 }
 
-func sent(i *incident.Incident) []escalate.Step {
-	out := make([]escalate.Step, 0, len(i.Told))
+func sent(i *incident.Incident) []route.Step {
+	out := make([]route.Step, 0, len(i.Told))
 	for _, t := range i.Told {
-		out = append(out, escalate.Step{Tiers: t.Tiers, N: t.N, Key: t.Key, Kind: escalate.Trigger, Channel: t.Channel, To: t.For,
+		out = append(out, route.Step{Tiers: t.Tiers, N: t.N, Key: t.Key, Kind: notice.Trigger, Channel: t.Channel, To: t.For,
 			At: t.Due, Sent: t.At, Why: t.Why})
 	}
 	return out

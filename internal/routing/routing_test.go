@@ -8,7 +8,8 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/routing"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/route"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -16,10 +17,10 @@ var night = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 
 func routed(t *testing.T, drills ...string) *routing.Routing {
 	t.Helper()
-	p := escalate.DefaultPolicy()
-	p.Roles = []escalate.Role{{Name: "primary", Notify: []string{"pager"}}, {Name: "status-page", Notify: []string{"page"}}}
+	p := route.DefaultPolicy()
+	p.Roles = []route.Role{{Name: "primary", Notify: []string{"pager"}}, {Name: "status-page", Notify: []string{"page"}}}
 	p.Public = []string{"page"}
-	r, err := escalate.NewRouter(p, []string{"pager", "page", "drills"}, time.LoadLocation)
+	r, err := route.NewRouter(p, []string{"pager", "page", "drills"}, time.LoadLocation)
 	require.NoError(t, err)
 	return routing.New(r, drills...)
 }
@@ -83,7 +84,7 @@ func TestTroubleWithRecoverydItselfIsNeverPublic(t *testing.T) {
 	r := routed(t)
 	for _, priority := range []string{"P1", "P2", "P3"} {
 		var to []string
-		for _, q := range r.Own(escalate.Notice{ID: "n", Priority: priority, At: night}) {
+		for _, q := range r.Own(notice.Notice{ID: "n", Priority: priority, At: night}) {
 			to = append(to, q.Channel)
 		}
 		require.NotContains(t, to, "page")

@@ -6,7 +6,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -46,7 +46,7 @@ var phaseSpans = map[incident.Phase]string{incident.Held: SpanHold, incident.Ver
 
 // Build makes the spans of one incident from its records and its notices. What has not ended yet ends
 // with the last thing that is known.
-func Build(i incident.Incident, recs []incident.Record, told []escalate.Queued) []Span {
+func Build(i incident.Incident, recs []incident.Record, told []queue.Queued) []Span {
 	end := i.Closed
 	if end.IsZero() {
 		end = i.Opened
@@ -144,7 +144,7 @@ func act(a incident.Attempt, end time.Time) Span {
 	return s
 }
 
-func notify(q escalate.Queued, end time.Time) Span {
+func notify(q queue.Queued, end time.Time) Span {
 	s := Span{Name: SpanNotify, Start: q.Enqueued, End: q.Settled, Attributes: []attribute.KeyValue{
 		attribute.String("recoveryd.channel", q.Channel), attribute.String("recoveryd.notice", string(q.Kind)),
 		attribute.String("recoveryd.key", q.Key), attribute.String("recoveryd.state", string(q.State)), attribute.Int("recoveryd.tries", q.Attempts)}}
@@ -152,12 +152,12 @@ func notify(q escalate.Queued, end time.Time) Span {
 		s.End = end
 	}
 	switch q.State {
-	case escalate.Waiting:
+	case queue.Waiting:
 		s.Failed = "not accepted yet"
 		if q.LastError != "" {
 			s.Failed += ": " + q.LastError
 		}
-	case escalate.Refused:
+	case queue.Refused:
 		s.Failed = "refused: " + q.Why
 	}
 	return s

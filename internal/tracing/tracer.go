@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -21,7 +21,7 @@ type Settings struct {
 // Source is where incidents are read back: the journal.
 type Source interface {
 	Incident(ctx context.Context, id string) (incident.Incident, []incident.Record, error)
-	Notices(ctx context.Context, id string) ([]escalate.Queued, error)
+	Notices(ctx context.Context, id string) ([]queue.Queued, error)
 }
 
 // Options of [New]. All are required.
@@ -149,9 +149,9 @@ func (t *Tracer) try(ctx context.Context, c closed, now bool) bool {
 	return true
 }
 
-func anyWaiting(told []escalate.Queued) bool {
+func anyWaiting(told []queue.Queued) bool {
 	for _, q := range told {
-		if q.State == escalate.Waiting {
+		if q.State == queue.Waiting {
 			return true
 		}
 	}

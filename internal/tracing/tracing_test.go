@@ -21,7 +21,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/recoveryd/recoveryd/internal/httpserve/hosttest"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -100,16 +101,16 @@ func text(list []*commonpb.KeyValue, key string) string {
 type journal struct {
 	*hosttest.Host
 	mu   sync.Mutex
-	told []escalate.Queued
+	told []queue.Queued
 	asks int
 	err  error
 }
 
-func (j *journal) Notices(context.Context, string) ([]escalate.Queued, error) {
+func (j *journal) Notices(context.Context, string) ([]queue.Queued, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.asks++
-	return append([]escalate.Queued(nil), j.told...), j.err
+	return append([]queue.Queued(nil), j.told...), j.err
 }
 
 // ended is a night whose first incident was a crash: the record that closed it, and the source.
@@ -123,8 +124,8 @@ func ended(t *testing.T) (incident.Record, *journal) {
 	})
 	require.NotNil(t, last.Incident)
 	i := last.Incident
-	return last, &journal{Host: h, told: []escalate.Queued{{Channel: "pager", Kind: escalate.Change, Key: i.ID + "/t0", Enqueued: i.Closed,
-		Settled: i.Closed.Add(340 * time.Millisecond), State: escalate.Delivered, Attempts: 2}}}
+	return last, &journal{Host: h, told: []queue.Queued{{Channel: "pager", Kind: notice.Change, Key: i.ID + "/t0", Enqueued: i.Closed,
+		Settled: i.Closed.Add(340 * time.Millisecond), State: queue.Delivered, Attempts: 2}}}
 }
 
 func start(t *testing.T, s *Settings, j *journal, log *zap.Logger) (*Tracer, func()) {
@@ -211,8 +212,8 @@ func TestWhatFailedIsMarkedInTheTrace(t *testing.T) {
 		{At: at.Add(3 * time.Second), Target: "other", From: incident.Watching, To: incident.Held, Reason: incident.HoldDependency},
 		{At: at.Add(4 * time.Second), Target: "x", From: incident.Held, To: incident.Escalated, Reason: incident.LadderEnded},
 	}
-	told := []escalate.Queued{{Channel: "a", Enqueued: at.Add(9 * time.Second), Settled: at.Add(10 * time.Second), State: escalate.Refused, Why: "the key is wrong"},
-		{Channel: "b", Enqueued: at.Add(9 * time.Second), State: escalate.Waiting, LastError: "connection refused"}}
+	told := []queue.Queued{{Channel: "a", Enqueued: at.Add(9 * time.Second), Settled: at.Add(10 * time.Second), State: queue.Refused, Why: "the key is wrong"},
+		{Channel: "b", Enqueued: at.Add(9 * time.Second), State: queue.Waiting, LastError: "connection refused"}}
 	byName := map[string][]Span{}
 	for _, s := range Build(i, recs, told) {
 		byName[s.Name] = append(byName[s.Name], s)
@@ -247,7 +248,7 @@ func TestNothingIsSentWithoutAnEndpointOrBeforeTheEnd(t *testing.T) {
 
 func TestATraceWaitsForTheLastNoticesAndABusyCollectorIsAskedAgain(t *testing.T) {
 	rec, j := ended(t)
-	j.told[0].State, j.told[0].Settled = escalate.Waiting, time.Time{}
+	j.told[0].State, j.told[0].Settled = queue.Waiting, time.Time{}
 	r := newReceiver(t)
 	r.answer = func(n int) int {
 		if n == 1 {
@@ -261,7 +262,7 @@ func TestATraceWaitsForTheLastNoticesAndABusyCollectorIsAskedAgain(t *testing.T)
 	require.Eventually(t, func() bool { j.mu.Lock(); defer j.mu.Unlock(); return j.asks > 0 }, 30*time.Second, 10*time.Millisecond)
 	require.Empty(t, r.came, "it was sent although a notice is on its way")
 	j.mu.Lock()
-	j.told[0].State, j.told[0].Settled = escalate.Delivered, rec.Incident.Closed.Add(2*time.Second)
+	j.told[0].State, j.told[0].Settled = queue.Delivered, rec.Incident.Closed.Add(2*time.Second)
 	j.mu.Unlock()
 	r.await(t, 2)
 	require.Equal(t, rec.Incident.Closed.Add(2*time.Second).UnixNano(), int64(r.spans(1)[SpanNotify][0].EndTimeUnixNano))

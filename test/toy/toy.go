@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
 
@@ -80,11 +80,11 @@ type BellConfig struct {
 	Prefix string `yaml:"prefix"`
 }
 
-var _ escalate.Notifier = (*Bell)(nil)
+var _ notice.Notifier = (*Bell)(nil)
 
 // NewBell returns the constructor that builtin.All lists.
-func NewBell(out io.Writer) func(decode func(any) error) (escalate.Notifier, error) {
-	return func(decode func(any) error) (escalate.Notifier, error) {
+func NewBell(out io.Writer) func(decode func(any) error) (notice.Notifier, error) {
+	return func(decode func(any) error) (notice.Notifier, error) {
 		b := &Bell{out: out}
 		if err := decode(&b.c); err != nil {
 			return nil, err
@@ -94,9 +94,9 @@ func NewBell(out io.Writer) func(decode func(any) error) (escalate.Notifier, err
 }
 
 // Notify makes one attempt. That it may be tried again is said by the error.
-func (b *Bell) Notify(_ context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+func (b *Bell) Notify(_ context.Context, d notice.Delivery) (notice.Receipt, error) {
 	if _, err := fmt.Fprintf(b.out, "%s%s: %s\n", b.c.Prefix, d.Notice.Kind, d.Notice.Summary); err != nil {
-		return nil, &escalate.RetryError{Reason: escalate.ReasonNetwork, Err: err}
+		return nil, &notice.RetryError{Reason: notice.ReasonNetwork, Err: err}
 	}
 	return nil, nil
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/engine"
 	"github.com/recoveryd/recoveryd/internal/httpserve/hosttest"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 	"github.com/recoveryd/recoveryd/pkg/strategy"
 )
@@ -37,7 +37,7 @@ func host(t *testing.T, told *bytes.Buffer) (*hosttest.Host, *[]strategy.Action)
 	h.Told = func(r incident.Record) {
 		for _, e := range r.Effects {
 			if e.Kind == incident.Notify {
-				_, err := bell.Notify(t.Context(), escalate.Delivery{Notice: engine.Renderer{Host: "db1"}.Render(*e.Notice, *r.Incident, r.At), Attempt: 1})
+				_, err := bell.Notify(t.Context(), notice.Delivery{Notice: engine.Renderer{Host: "db1"}.Render(*e.Notice, *r.Incident, r.At), Attempt: 1})
 				require.NoError(t, err)
 			}
 		}
@@ -90,10 +90,10 @@ func TestWhatIsNotMeasuredIsNoVerdict(t *testing.T) {
 
 func TestAFailedTryIsHandedBackToTheOutbox(t *testing.T) {
 	b := &Bell{out: broken{}}
-	_, err := b.Notify(t.Context(), escalate.Delivery{})
-	again, ok := errors.AsType[*escalate.RetryError](err)
+	_, err := b.Notify(t.Context(), notice.Delivery{})
+	again, ok := errors.AsType[*notice.RetryError](err)
 	require.True(t, ok)
-	require.Equal(t, escalate.ReasonNetwork, again.Reason)
+	require.Equal(t, notice.ReasonNetwork, again.Reason)
 }
 
 type broken struct{}

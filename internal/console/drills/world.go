@@ -16,7 +16,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/drill/onhost"
 	"github.com/recoveryd/recoveryd/internal/httpserve"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -65,7 +65,7 @@ func (d drillDaemon) Records(ctx context.Context, id string) ([]incident.Record,
 	return h.Records, err
 }
 
-func (d drillDaemon) Notices(ctx context.Context, id string) (list []escalate.Queued, err error) {
+func (d drillDaemon) Notices(ctx context.Context, id string) (list []queue.Queued, err error) {
 	return list, d.get(ctx, "/api/v1/incidents/"+url.PathEscape(id)+"/notices", &list)
 }
 

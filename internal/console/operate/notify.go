@@ -12,7 +12,7 @@ import (
 	"github.com/recoveryd/recoveryd/internal/app"
 	"github.com/recoveryd/recoveryd/internal/console"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // notifyCmd tries and shows the channels of the configuration, without a daemon.
@@ -96,16 +96,16 @@ only the body is printed, for other programs to read.`,
   recoveryd notify preview --channel mail --incident codebase-mcp-20261122-031205 --kind resolve`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			kinds := []escalate.Kind{escalate.Trigger, escalate.Update, escalate.Resolve, escalate.Change}
-			if !slices.Contains(kinds, escalate.Kind(kind)) {
+			kinds := []notice.Kind{notice.Trigger, notice.Update, notice.Resolve, notice.Change}
+			if !slices.Contains(kinds, notice.Kind(kind)) {
 				return console.Exit(console.Usage, fmt.Errorf("--kind %q is unknown (want trigger, update, resolve or change)", kind))
 			}
 			cfg, err := c.Load()
 			if err != nil {
 				return err
 			}
-			msg := func(string) (escalate.Notice, error) {
-				n := escalate.Sample(escalate.Kind(kind), "sample-1", cfg.Host, time.Now())
+			msg := func(string) (notice.Notice, error) {
+				n := notice.Sample(notice.Kind(kind), "sample-1", cfg.Host, time.Now())
 				n.Runbook = app.Runbook(cfg, detect.Class(n.Class))
 				if link := cfg.HTTP.ExternalURL; link != "" {
 					n.Link = strings.TrimSuffix(link, "/") + "/incidents/" + n.Incident
@@ -121,8 +121,8 @@ only the body is printed, for other programs to read.`,
 					return err
 				}
 				defer h.Close()
-				msg = func(channel string) (escalate.Notice, error) {
-					return h.NoticeOf(cmd.Context(), cfg, id, escalate.Kind(kind), channel, time.Now())
+				msg = func(channel string) (notice.Notice, error) {
+					return h.NoticeOf(cmd.Context(), cfg, id, notice.Kind(kind), channel, time.Now())
 				}
 			}
 			list, err := app.PreviewChannels(cfg, channels, msg)
@@ -148,7 +148,7 @@ only the body is printed, for other programs to read.`,
 		}}
 	cmd.Flags().StringArrayVar(&channels, "channel", nil, "name of a notifier in the configuration (may be repeated; default: all)")
 	cmd.Flags().StringVar(&id, "incident", "", "an incident of the journal (default: an invented sample)")
-	cmd.Flags().StringVar(&kind, "kind", string(escalate.Trigger), "trigger, update, resolve or change")
+	cmd.Flags().StringVar(&kind, "kind", string(notice.Trigger), "trigger, update, resolve or change")
 	cmd.Flags().StringVar(&state, "state-dir", "", "directory of the journal (default: state_dir of the configuration)")
 	return cmd
 }

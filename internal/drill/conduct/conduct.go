@@ -16,7 +16,7 @@ import (
 
 	"github.com/recoveryd/recoveryd/internal/drill"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -38,7 +38,7 @@ type Daemon interface {
 	// Incidents lists the latest incidents.
 	Incidents(ctx context.Context) ([]incident.Incident, error)
 	Records(ctx context.Context, incident string) ([]incident.Record, error)
-	Notices(ctx context.Context, incident string) ([]escalate.Queued, error)
+	Notices(ctx context.Context, incident string) ([]queue.Queued, error)
 }
 
 // Hands bring the fault about and take it back.
@@ -261,7 +261,7 @@ func (c *Conductor) heard(ctx context.Context, s *drill.Source) bool {
 		}
 		s.Notices = list
 		for _, q := range list {
-			if q.State == escalate.Waiting {
+			if q.State == queue.Waiting {
 				return false
 			}
 		}

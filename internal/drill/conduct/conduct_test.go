@@ -14,7 +14,8 @@ import (
 	"github.com/recoveryd/recoveryd/internal/drill"
 	"github.com/recoveryd/recoveryd/internal/drill/conduct"
 	"github.com/recoveryd/recoveryd/pkg/detect"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/incident"
 )
 
@@ -28,7 +29,7 @@ type world struct {
 
 	incidents []incident.Incident
 	records   []incident.Record
-	notices   []escalate.Queued
+	notices   []queue.Queued
 	target    conduct.Target
 }
 
@@ -57,7 +58,7 @@ func (w *world) Incidents(context.Context) ([]incident.Incident, error) {
 	return w.incidents, w.fail["incidents"]
 }
 func (w *world) Records(context.Context, string) ([]incident.Record, error) { return w.records, nil }
-func (w *world) Notices(context.Context, string) ([]escalate.Queued, error) {
+func (w *world) Notices(context.Context, string) ([]queue.Queued, error) {
 	w.now()
 	return w.notices, nil
 }
@@ -88,11 +89,11 @@ func cured(since time.Duration, w *world) {
 	}
 	if since >= 20*time.Second {
 		w.incidents[0].Closed = at.Add(20 * time.Second)
-		q := escalate.Queued{Channel: "slack", Kind: escalate.Change, State: escalate.Waiting, Notice: escalate.Notice{At: at.Add(20 * time.Second)}}
+		q := queue.Queued{Channel: "slack", Kind: notice.Change, State: queue.Waiting, Notice: notice.Notice{At: at.Add(20 * time.Second)}}
 		if since >= 22*time.Second {
-			q.State, q.Settled = escalate.Delivered, at.Add(21*time.Second)
+			q.State, q.Settled = queue.Delivered, at.Add(21*time.Second)
 		}
-		w.notices = []escalate.Queued{q}
+		w.notices = []queue.Queued{q}
 	}
 }
 

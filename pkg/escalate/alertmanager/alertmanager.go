@@ -3,7 +3,7 @@
 // It decides the labels that make an alert, which stay the same from trigger to resolve because
 // the receipt carries them: an alert is its labels, and a changed one would be a second alert. A
 // firing alert carries an end in the future (Hold), so that an alert does not outlive a daemon
-// that died; the receipt says when it wants to be repeated (escalate.ReceiptResend), and the outbox does. Every Alertmanager of a
+// that died; the receipt says when it wants to be repeated (notice.ReceiptResend), and the outbox does. Every Alertmanager of a
 // cluster is told, and one that took it is enough. It never retries.
 //
 // Start reading at [Config], then [Notifier.Notify].
@@ -23,7 +23,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
 )
 
@@ -46,7 +46,7 @@ type Config struct {
 	// Hold is how long an alert fires without being repeated. 0: 24h.
 	Hold time.Duration `yaml:"hold" shown:"24h" example:"24h"`
 	// Templates overrides texts: title is the annotation summary, text is description.
-	Templates escalate.Templates `yaml:"templates"`
+	Templates notice.Templates `yaml:"templates"`
 	// HTTP says how Alertmanager is reached.
 	HTTP wire.Config `yaml:"http"`
 }
@@ -67,18 +67,18 @@ type Notifier struct {
 	auth     wire.Secret // value of the Authorization header, "" for none
 	labels   map[string]string
 	hold     time.Duration
-	messages *escalate.Messages
+	messages *notice.Messages
 }
 
 var (
-	_ escalate.Notifier  = (*Notifier)(nil)
-	_ escalate.Previewer = (*Notifier)(nil)
+	_ notice.Notifier  = (*Notifier)(nil)
+	_ notice.Previewer = (*Notifier)(nil)
 )
 
 var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
 // New makes a notifier from its decoded section. The error names every problem.
-func New(decode func(any) error) (escalate.Notifier, error) {
+func New(decode func(any) error) (notice.Notifier, error) {
 	var cfg Config
 	if err := decode(&cfg); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 		errs = append(errs, errors.New("hold: at least 1m, or an alert ends before it can be repeated"))
 	}
 	var err error
-	n.messages, err = escalate.NewMessages(cfg.Templates)
+	n.messages, err = notice.NewMessages(cfg.Templates)
 	errs = append(errs, err)
 	n.client, err = wire.New("alertmanager", cfg.HTTP, n.urls, secrets...)
 	errs = append(errs, err)
@@ -140,15 +140,15 @@ type alert struct {
 	GeneratorURL string            `json:"generatorURL,omitzero"`
 }
 
-// Notify implements escalate.Notifier. A change is not told: it is no alert.
-func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
-	if d.Notice.Kind == escalate.Change {
+// Notify implements notice.Notifier. A change is not told: it is no alert.
+func (n *Notifier) Notify(ctx context.Context, d notice.Delivery) (notice.Receipt, error) {
+	if d.Notice.Kind == notice.Change {
 		return maps.Clone(d.Prior), nil
 	}
 	alerts := n.alerts(d)
 	body, err := json.Marshal(alerts)
 	if err != nil {
-		return nil, n.client.Final(escalate.ReasonRejected, err)
+		return nil, n.client.Final(notice.ReasonRejected, err)
 	}
 	// Every member is told, as Prometheus does; the first one that took it makes it a success,
 	// since the members tell each other.
@@ -163,7 +163,7 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 	}
 	if !took {
 		for _, err := range errs {
-			if _, ok := errors.AsType[*escalate.RetryError](err); ok {
+			if _, ok := errors.AsType[*notice.RetryError](err); ok {
 				return nil, err
 			}
 		}
@@ -171,11 +171,11 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 	}
 	labels, err := json.Marshal(alerts[0].Labels)
 	if err != nil {
-		return nil, n.client.Final(escalate.ReasonRejected, err)
+		return nil, n.client.Final(notice.ReasonRejected, err)
 	}
-	r := escalate.Receipt{receiptLabels: string(labels), receiptStart: alerts[0].StartsAt.Format(time.RFC3339Nano)}
-	if d.Notice.Kind != escalate.Resolve {
-		r[escalate.ReceiptResend] = alerts[0].EndsAt.Add(-n.hold + n.hold/3).Format(time.RFC3339)
+	r := notice.Receipt{receiptLabels: string(labels), receiptStart: alerts[0].StartsAt.Format(time.RFC3339Nano)}
+	if d.Notice.Kind != notice.Resolve {
+		r[notice.ReceiptResend] = alerts[0].EndsAt.Add(-n.hold + n.hold/3).Format(time.RFC3339)
 	}
 	return r, nil
 }
@@ -183,7 +183,7 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 func (n *Notifier) post(ctx context.Context, u *url.URL, body []byte) error {
 	req, err := http.NewRequest(http.MethodPost, u.String(), bytes.NewReader(body))
 	if err != nil {
-		return n.client.Final(escalate.ReasonConfig, err)
+		return n.client.Final(notice.ReasonConfig, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if a := n.auth.Reveal(); a != "" {
@@ -199,16 +199,16 @@ func (n *Notifier) post(ctx context.Context, u *url.URL, body []byte) error {
 	return n.client.Accept(u, reply, wire.Acceptance{}) // the real one says nothing at all
 }
 
-// Preview implements escalate.Previewer.
-func (n *Notifier) Preview(d escalate.Delivery) ([]byte, error) {
-	if d.Notice.Kind == escalate.Change {
+// Preview implements notice.Previewer.
+func (n *Notifier) Preview(d notice.Delivery) ([]byte, error) {
+	if d.Notice.Kind == notice.Change {
 		return []byte("(nothing: a change is no alert)\n"), nil
 	}
 	return json.MarshalIndent(n.alerts(d), "", "  ")
 }
 
 // alerts renders d: the alert, and before a change of labels the end of the old one.
-func (n *Notifier) alerts(d escalate.Delivery) []alert {
+func (n *Notifier) alerts(d notice.Delivery) []alert {
 	no := d.Notice
 	at := no.At.UTC()
 	if at.Year() < 1970 { // a zero time would mean "now" there, for the start and for the end
@@ -230,8 +230,8 @@ func (n *Notifier) alerts(d escalate.Delivery) []alert {
 		a.StartsAt = start
 	}
 	a.Annotations = map[string]string{
-		"summary":     escalate.CutBytes(n.messages.Title(no), maxText/4),
-		"description": escalate.CutBytes(n.messages.Text(no), maxText),
+		"summary":     notice.CutBytes(n.messages.Title(no), maxText/4),
+		"description": notice.CutBytes(n.messages.Text(no), maxText),
 		"status":      text(string(no.Status)), "incident": text(no.Incident), "next": text(no.Next),
 	}
 	if u, err := url.Parse(no.Link); err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") {
@@ -240,7 +240,7 @@ func (n *Notifier) alerts(d escalate.Delivery) []alert {
 	if no.Runbook != "" {
 		a.Annotations["runbook_url"] = text(no.Runbook) // as rules of Prometheus name it; receivers' templates ask for it
 	}
-	if no.Kind == escalate.Resolve {
+	if no.Kind == notice.Resolve {
 		a.EndsAt = at
 		if was != nil {
 			a.Labels = was // whatever the configuration says by now
@@ -254,7 +254,7 @@ func (n *Notifier) alerts(d escalate.Delivery) []alert {
 }
 
 // labelsOf are what Alertmanager groups and routes by. Texts that change belong to the annotations.
-func (n *Notifier) labelsOf(no escalate.Notice) map[string]string {
+func (n *Notifier) labelsOf(no notice.Notice) map[string]string {
 	labels := map[string]string{
 		"alertname": "RecoverydIncident", "recoveryd_key": text(no.Key), "incident": text(no.Incident),
 		"target": text(no.Target), "class": text(no.Class), "instance": text(no.Host),
@@ -268,4 +268,4 @@ func (n *Notifier) labelsOf(no escalate.Notice) map[string]string {
 	return labels
 }
 
-func text(s string) string { return escalate.Cut(escalate.OneLine(s), 1000) }
+func text(s string) string { return notice.Cut(notice.OneLine(s), 1000) }

@@ -10,12 +10,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/alertmanager"
 	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
-func build(t testing.TB, section string) escalate.Notifier {
+func build(t testing.TB, section string) notice.Notifier {
 	t.Helper()
 	n, err := alertmanager.New(escalatetest.Decode(section))
 	require.NoError(t, err)
@@ -24,7 +24,7 @@ func build(t testing.TB, section string) escalate.Notifier {
 
 func TestConformance(t *testing.T) {
 	escalatetest.Run(t, escalatetest.Case{
-		New: func(t testing.TB, base string, timeout time.Duration) escalate.Notifier {
+		New: func(t testing.TB, base string, timeout time.Duration) notice.Notifier {
 			return build(t, fmt.Sprintf("urls: [%s]\nusername: prom\npassword: am-secret-password\nlabels: {team: ops}\nhttp: {timeout: %s}", base, timeout))
 		},
 		Vendor: func(t testing.TB) escalatetest.Backend {
@@ -32,7 +32,7 @@ func TestConformance(t *testing.T) {
 			return escalatetest.Backend{URL: escalatetest.Serve(t, a), Log: a.Log, Set: a.Set, Opened: func() int { return len(a.Alerts()) }}
 		},
 		Secrets: []string{"am-secret-password", "prom:am-secret-password"},
-		Silent:  []escalate.Kind{escalate.Change},
+		Silent:  []notice.Kind{notice.Change},
 		HTTP: &escalatetest.HTTP{
 			Accepts: []int{200},
 			Success: func(*http.Request, []byte) (int, string) { return 200, "{}" },
@@ -54,9 +54,9 @@ func TestAlertKeepsItsLabels(t *testing.T) {
 	now := time.Now()
 	first := escalatetest.Notice("inc/t0")
 	first.At, first.Since = now, now.Add(-time.Minute)
-	send := func(section string, n escalate.Notice, prior escalate.Receipt) escalate.Receipt {
+	send := func(section string, n notice.Notice, prior notice.Receipt) notice.Receipt {
 		t.Helper()
-		r, err := build(t, "urls: ["+url+"]\n"+section).Notify(t.Context(), escalate.Delivery{Notice: n, Prior: prior, Attempt: 1})
+		r, err := build(t, "urls: ["+url+"]\n"+section).Notify(t.Context(), notice.Delivery{Notice: n, Prior: prior, Attempt: 1})
 		require.NoError(t, err)
 		return r
 	}
@@ -73,7 +73,7 @@ func TestAlertKeepsItsLabels(t *testing.T) {
 		require.Equal(t, "ops", firing[0].Labels["team"])
 	})
 	t.Run("a resolve ends the alert although the configuration has changed", func(t *testing.T) {
-		over := escalatetest.As(first, escalate.Resolve)
+		over := escalatetest.As(first, notice.Resolve)
 		over.At = now.Add(2 * time.Minute)
 		receipt = send("labels: {team: other}", over, receipt)
 		require.Empty(t, a.Firing(now.Add(3*time.Minute)))
@@ -87,13 +87,13 @@ func TestHoldAndResend(t *testing.T) {
 	n := build(t, "hold: 3h\nurls: ["+escalatetest.Serve(t, a)+"]")
 	msg := escalatetest.Notice("inc/t0")
 	msg.At = time.Now().UTC().Truncate(time.Second)
-	r, err := n.Notify(t.Context(), escalate.Delivery{Notice: msg, Attempt: 1})
+	r, err := n.Notify(t.Context(), notice.Delivery{Notice: msg, Attempt: 1})
 	require.NoError(t, err)
 	at, ok := r.ResendAt()
 	require.True(t, ok)
 	require.Equal(t, msg.At.Add(time.Hour), at, "a third of hold: two repetitions may be lost")
 	require.Equal(t, msg.At.Add(3*time.Hour), a.Alerts()[0].EndsAt)
-	_, ok = escalate.Receipt{"ts": "1"}.ResendAt()
+	_, ok = notice.Receipt{"ts": "1"}.ResendAt()
 	require.False(t, ok)
 }
 
@@ -102,7 +102,7 @@ func TestAPageThatWasDeliveredLateFires(t *testing.T) {
 	n := build(t, "hold: 1h\nurls: ["+escalatetest.Serve(t, a)+"]")
 	msg := escalatetest.Notice("inc/t0")
 	msg.At = time.Now().Add(-3 * time.Hour) // the network was down
-	_, err := n.Notify(t.Context(), escalate.Delivery{Notice: msg, Attempt: 1})
+	_, err := n.Notify(t.Context(), notice.Delivery{Notice: msg, Attempt: 1})
 	require.NoError(t, err)
 	require.Len(t, a.Firing(time.Now().Add(30*time.Minute)), 1)
 }
@@ -111,7 +111,7 @@ func TestEveryMemberOfAClusterIsTold(t *testing.T) {
 	one, two := escalatetest.NewAlertmanager(escalatetest.AlertmanagerOptions{}), escalatetest.NewAlertmanager(escalatetest.AlertmanagerOptions{})
 	n := build(t, fmt.Sprintf("urls: [%s, %s]", escalatetest.Serve(t, one), escalatetest.Serve(t, two)))
 	send := func() error {
-		_, err := n.Notify(t.Context(), escalate.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1})
+		_, err := n.Notify(t.Context(), notice.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1})
 		return err
 	}
 	require.NoError(t, send())
@@ -120,15 +120,15 @@ func TestEveryMemberOfAClusterIsTold(t *testing.T) {
 	one.Set(escalatetest.Fault{Mode: escalatetest.FaultDown})
 	require.NoError(t, send(), "one member is enough")
 	two.Set(escalatetest.Fault{Mode: escalatetest.FaultStatus, Status: 400})
-	_, ok := errors.AsType[*escalate.RetryError](send())
+	_, ok := errors.AsType[*notice.RetryError](send())
 	require.True(t, ok, "the one that is down may take it later")
 }
 
 func TestAWebPageIsNotAlertmanager(t *testing.T) {
 	a := escalatetest.NewAlertmanager(escalatetest.AlertmanagerOptions{})
 	a.Set(escalatetest.Fault{Mode: escalatetest.FaultGarbage})
-	_, err := build(t, "urls: ["+escalatetest.Serve(t, a)+"]").Notify(t.Context(), escalate.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1})
-	_, ok := errors.AsType[*escalate.RetryError](err)
+	_, err := build(t, "urls: ["+escalatetest.Serve(t, a)+"]").Notify(t.Context(), notice.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1})
+	_, ok := errors.AsType[*notice.RetryError](err)
 	require.True(t, ok, "%v", err)
 }
 

@@ -7,12 +7,13 @@ package builtin
 import (
 	"go.uber.org/zap"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/alertmanager"
 	"github.com/recoveryd/recoveryd/pkg/escalate/command"
 	"github.com/recoveryd/recoveryd/pkg/escalate/email"
 	"github.com/recoveryd/recoveryd/pkg/escalate/log"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/pagerduty"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 	"github.com/recoveryd/recoveryd/pkg/escalate/slack"
 	"github.com/recoveryd/recoveryd/pkg/escalate/statuspage"
 	"github.com/recoveryd/recoveryd/pkg/escalate/webhook"
@@ -20,7 +21,7 @@ import (
 
 // New makes a notifier from its section of the configuration: decode fills the notifier's own
 // struct strictly, with every secret resolved to plain text, and the error names every problem.
-type New = func(decode func(any) error) (escalate.Notifier, error)
+type New = func(decode func(any) error) (notice.Notifier, error)
 
 // All returns the constructors by type name. The logger is for the type "log" only.
 func All(logger *zap.Logger) map[string]New {
@@ -56,14 +57,14 @@ func Threaded(name string) bool { return name == "slack" }
 
 // Reach says what a notice of a type does to people. Of what is behind a webhook, a program or an
 // Alertmanager recoveryd knows nothing: it may wake somebody.
-func Reach(name string) escalate.Reach {
+func Reach(name string) queue.Reach {
 	switch name {
 	case "slack", "email":
-		return escalate.Waits
+		return queue.Waits
 	case "log":
-		return escalate.Records
+		return queue.Records
 	default:
-		return escalate.Wakes
+		return queue.Wakes
 	}
 }
 

@@ -10,9 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
 	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
+	"github.com/recoveryd/recoveryd/pkg/escalate/queue"
 )
 
 // sections are the smallest section of every type.
@@ -35,16 +36,16 @@ func TestEveryTypeIsMadeFromItsSmallestSection(t *testing.T) {
 	for name, section := range sections() {
 		n, err := all[name](escalatetest.Decode(section))
 		require.NoError(t, err, name)
-		p, ok := n.(escalate.Previewer)
+		p, ok := n.(notice.Previewer)
 		require.True(t, ok, name)
-		b, err := p.Preview(escalate.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1})
+		b, err := p.Preview(notice.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1})
 		require.NoError(t, err, name)
 		require.NotEmpty(t, b, name)
 	}
 }
 
 func TestWhatATypeDoesToPeople(t *testing.T) {
-	quiet := map[string]escalate.Reach{"slack": escalate.Waits, "email": escalate.Waits, "log": escalate.Records}
+	quiet := map[string]queue.Reach{"slack": queue.Waits, "email": queue.Waits, "log": queue.Records}
 	for name := range builtin.All(zap.NewNop()) {
 		require.Equal(t, quiet[name], builtin.Reach(name), "%s: what recoveryd cannot know may wake somebody", name)
 	}

@@ -24,7 +24,7 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/capture"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
 )
 
@@ -50,7 +50,7 @@ type Config struct {
 	// Kinds are the kinds that are handed over: trigger, update, resolve, change. Empty: all.
 	Kinds []string `yaml:"kinds" enum:"trigger|update|resolve|change" example:"[trigger, resolve]"`
 	// Templates overrides texts.
-	Templates escalate.Templates `yaml:"templates"`
+	Templates notice.Templates `yaml:"templates"`
 }
 
 // Variable is one environment variable; its value may be a credential.
@@ -63,12 +63,12 @@ type Variable struct {
 
 // Input is what the program reads from standard input.
 type Input struct {
-	Notice  escalate.Notice  `json:"notice"`
-	Title   string           `json:"title"`
-	Text    string           `json:"text"`
-	Receipt escalate.Receipt `json:"receipt"` // what it printed for the last notice of this key
-	Attempt int              `json:"attempt"`
-	Cut     bool             `json:"cut,omitzero"` // something was left out of a notice that was too long
+	Notice  notice.Notice  `json:"notice"`
+	Title   string         `json:"title"`
+	Text    string         `json:"text"`
+	Receipt notice.Receipt `json:"receipt"` // what it printed for the last notice of this key
+	Attempt int            `json:"attempt"`
+	Cut     bool           `json:"cut,omitzero"` // something was left out of a notice that was too long
 }
 
 // Notifier runs one program. It is immutable and safe for concurrent use.
@@ -78,18 +78,18 @@ type Notifier struct {
 	env      []wire.Secret // "NAME=value"
 	timeout  time.Duration
 	kinds    []string
-	messages *escalate.Messages
+	messages *notice.Messages
 }
 
 var (
-	_ escalate.Notifier  = (*Notifier)(nil)
-	_ escalate.Previewer = (*Notifier)(nil)
+	_ notice.Notifier  = (*Notifier)(nil)
+	_ notice.Previewer = (*Notifier)(nil)
 )
 
 // New makes a notifier from its decoded section. The error names every problem. Whether the
 // program exists is seen when it runs: a missing pager script must not keep the daemon from
 // starting.
-func New(decode func(any) error) (escalate.Notifier, error) {
+func New(decode func(any) error) (notice.Notifier, error) {
 	var cfg Config
 	if err := decode(&cfg); err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 		n.timeout = DefaultTimeout
 	}
 	var err error
-	n.messages, err = escalate.NewMessages(cfg.Templates)
+	n.messages, err = notice.NewMessages(cfg.Templates)
 	errs = append(errs, err)
 	n.client, err = wire.New("command", wire.Config{}, nil, secrets...)
 	errs = append(errs, err)
@@ -135,14 +135,14 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 
 var errTimeout = errors.New("did not end in time and was killed")
 
-// Notify implements escalate.Notifier. A JSON object of strings on standard output is the receipt.
-func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+// Notify implements notice.Notifier. A JSON object of strings on standard output is the receipt.
+func (n *Notifier) Notify(ctx context.Context, d notice.Delivery) (notice.Receipt, error) {
 	if !n.wants(d.Notice.Kind) {
 		return nil, nil
 	}
 	in, err := n.input(d)
 	if err != nil {
-		return nil, n.client.Final(escalate.ReasonRejected, err)
+		return nil, n.client.Final(notice.ReasonRejected, err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, n.timeout, errTimeout)
 	defer cancel()
@@ -166,8 +166,8 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 }
 
 // environment is all that the program sees: the daemon's own variables may hold secrets.
-func (n *Notifier) environment(no escalate.Notice) []string {
-	word := func(s string) string { return escalate.Cut(escalate.OneLine(s), 1000) }
+func (n *Notifier) environment(no notice.Notice) []string {
+	word := func(s string) string { return notice.Cut(notice.OneLine(s), 1000) }
 	env := []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
 		"RECOVERYD_KIND=" + word(string(no.Kind)), "RECOVERYD_KEY=" + word(no.Key), "RECOVERYD_INCIDENT=" + word(no.Incident),
@@ -179,8 +179,8 @@ func (n *Notifier) environment(no escalate.Notice) []string {
 	return env
 }
 
-func (n *Notifier) input(d escalate.Delivery) ([]byte, error) {
-	short, cut := escalate.Shorten(d.Notice)
+func (n *Notifier) input(d notice.Delivery) ([]byte, error) {
+	short, cut := notice.Shorten(d.Notice)
 	in := Input{Notice: short, Title: n.messages.Title(short), Text: n.messages.Text(short), Receipt: d.Prior, Attempt: d.Attempt, Cut: cut}
 	b, err := json.Marshal(in)
 	if err != nil {
@@ -193,37 +193,37 @@ func (n *Notifier) input(d escalate.Delivery) ([]byte, error) {
 func (n *Notifier) classify(ctx context.Context, err error, said string) error {
 	name := filepath.Base(n.argv[0])
 	if cause := context.Cause(ctx); errors.Is(cause, errTimeout) {
-		return n.client.Retry(escalate.ReasonTimeout, 0, fmt.Errorf("%s %w (%s)", name, errTimeout, n.timeout))
+		return n.client.Retry(notice.ReasonTimeout, 0, fmt.Errorf("%s %w (%s)", name, errTimeout, n.timeout))
 	} else if cause != nil {
-		reason := escalate.ReasonNetwork
+		reason := notice.ReasonNetwork
 		if errors.Is(cause, context.DeadlineExceeded) {
-			reason = escalate.ReasonTimeout
+			reason = notice.ReasonTimeout
 		}
 		return n.client.Retry(reason, 0, fmt.Errorf("%s was given up: %w", name, cause))
 	}
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOEXEC) {
-			return n.client.Final(escalate.ReasonConfig, fmt.Errorf("start %s: %w", name, err))
+			return n.client.Final(notice.ReasonConfig, fmt.Errorf("start %s: %w", name, err))
 		}
-		return n.client.Retry(escalate.ReasonServer, 0, fmt.Errorf("run %s: %w", name, err))
+		return n.client.Retry(notice.ReasonServer, 0, fmt.Errorf("run %s: %w", name, err))
 	}
 	wrapped := fmt.Errorf("%s ended with %w: %q", name, exit, n.client.Snippet([]byte(said)))
 	switch exit.ExitCode() {
 	case 64, 65: // EX_USAGE, EX_DATAERR of sysexits(3)
-		return n.client.Final(escalate.ReasonRejected, wrapped)
+		return n.client.Final(notice.ReasonRejected, wrapped)
 	case 77: // EX_NOPERM
-		return n.client.Final(escalate.ReasonAuth, wrapped)
+		return n.client.Final(notice.ReasonAuth, wrapped)
 	case 78, 126, 127: // EX_CONFIG; a shell's "cannot execute" and "not found"
-		return n.client.Final(escalate.ReasonConfig, wrapped)
+		return n.client.Final(notice.ReasonConfig, wrapped)
 	}
-	return n.client.Retry(escalate.ReasonServer, 0, wrapped)
+	return n.client.Retry(notice.ReasonServer, 0, wrapped)
 }
 
 // receipt reads what the program printed; anything but a small object of strings is no receipt.
-func (n *Notifier) receipt(out string) escalate.Receipt {
+func (n *Notifier) receipt(out string) notice.Receipt {
 	out = strings.TrimSpace(out)
-	var r escalate.Receipt
+	var r notice.Receipt
 	if len(out) > maxReceipt || json.Unmarshal([]byte(out), &r) != nil {
 		return nil
 	}
@@ -235,15 +235,15 @@ func (n *Notifier) receipt(out string) escalate.Receipt {
 	return r
 }
 
-// Preview implements escalate.Previewer: what the program would read.
-func (n *Notifier) Preview(d escalate.Delivery) ([]byte, error) {
+// Preview implements notice.Previewer: what the program would read.
+func (n *Notifier) Preview(d notice.Delivery) ([]byte, error) {
 	if !n.wants(d.Notice.Kind) {
 		return []byte("(nothing: kinds leaves out " + string(d.Notice.Kind) + ")\n"), nil
 	}
 	return n.input(d)
 }
 
-func (n *Notifier) wants(k escalate.Kind) bool {
+func (n *Notifier) wants(k notice.Kind) bool {
 	return len(n.kinds) == 0 || slices.Contains(n.kinds, string(k))
 }
 

@@ -17,9 +17,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/command"
 	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // TestMain lets the test binary be the program that is started: "-post URL" hands its standard
@@ -60,7 +60,7 @@ func post(url string) int {
 	return 0
 }
 
-func build(t testing.TB, section string) escalate.Notifier {
+func build(t testing.TB, section string) notice.Notifier {
 	t.Helper()
 	n, err := command.New(escalatetest.Decode(section))
 	require.NoError(t, err)
@@ -71,7 +71,7 @@ func TestConformance(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	escalatetest.Run(t, escalatetest.Case{
-		New: func(t testing.TB, base string, timeout time.Duration) escalate.Notifier {
+		New: func(t testing.TB, base string, timeout time.Duration) notice.Notifier {
 			// A program built with the race detector would wait a second at its end.
 			return build(t, fmt.Sprintf("argv: [%s, -post, %s]\nenv: [{name: TOKEN, value: command-secret-token}, {name: GORACE, value: atexit_sleep_ms=0}]\ntimeout: %s", self, base, timeout))
 		},
@@ -92,9 +92,9 @@ func script(t testing.TB, body string) string {
 	return "argv: [" + path + ", 'a b', '$HOME;`id`']\n"
 }
 
-func run(t testing.TB, section string, prior escalate.Receipt) (escalate.Receipt, error) {
+func run(t testing.TB, section string, prior notice.Receipt) (notice.Receipt, error) {
 	t.Helper()
-	return build(t, section).Notify(t.Context(), escalate.Delivery{Notice: escalatetest.Notice("inc/t0"), Prior: prior, Attempt: 1})
+	return build(t, section).Notify(t.Context(), notice.Delivery{Notice: escalatetest.Notice("inc/t0"), Prior: prior, Attempt: 1})
 }
 
 func TestExitStatuses(t *testing.T) {
@@ -104,25 +104,25 @@ func TestExitStatuses(t *testing.T) {
 		}
 		_, err := run(t, script(t, "echo out; echo why it failed >&2; exit "+strconv.Itoa(status)), nil)
 		want := "retry"
-		reason := escalate.ReasonServer
+		reason := notice.ReasonServer
 		switch status {
 		case 0:
 			require.NoError(t, err)
 			continue
 		case 64, 65:
-			want, reason = "final", escalate.ReasonRejected
+			want, reason = "final", notice.ReasonRejected
 		case 77:
-			want, reason = "final", escalate.ReasonAuth
+			want, reason = "final", notice.ReasonAuth
 		case 78, 126, 127:
-			want, reason = "final", escalate.ReasonConfig
+			want, reason = "final", notice.ReasonConfig
 		}
 		require.ErrorContains(t, err, "why it failed")
-		if r, ok := errors.AsType[*escalate.RetryError](err); ok {
+		if r, ok := errors.AsType[*notice.RetryError](err); ok {
 			require.Equal(t, "retry", want, "%d: %v", status, err)
 			require.Equal(t, reason, r.Reason)
 			continue
 		}
-		f, ok := errors.AsType[*escalate.FinalError](err)
+		f, ok := errors.AsType[*notice.FinalError](err)
 		require.True(t, ok, "%v", err)
 		require.Equal(t, "final", want, "%d: %v", status, err)
 		require.Equal(t, reason, f.Reason)
@@ -147,7 +147,7 @@ func TestNoShellAndNoInheritedEnvironment(t *testing.T) {
 func TestReceipt(t *testing.T) {
 	r, err := run(t, script(t, `echo '{"ticket":"OPS-17"}'`), nil)
 	require.NoError(t, err)
-	require.Equal(t, escalate.Receipt{"ticket": "OPS-17"}, r)
+	require.Equal(t, notice.Receipt{"ticket": "OPS-17"}, r)
 	r, err = run(t, script(t, `grep -o '"ticket":"OPS-17"' >&2 || exit 65`), r)
 	require.NoError(t, err, "the program gets its receipt back")
 	require.Nil(t, r, "and keeps it by printing nothing")
@@ -167,9 +167,9 @@ func TestWholeGroupIsKilled(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
 	start := time.Now()
 	_, err := run(t, script(t, "sleep 300 & echo $! > "+pid+"; wait")+"timeout: 300ms", nil)
-	retry, ok := errors.AsType[*escalate.RetryError](err)
+	retry, ok := errors.AsType[*notice.RetryError](err)
 	require.True(t, ok, "%v", err)
-	require.Equal(t, escalate.ReasonTimeout, retry.Reason)
+	require.Equal(t, notice.ReasonTimeout, retry.Reason)
 	require.Less(t, time.Since(start), 30*time.Second)
 	b, err := os.ReadFile(pid)
 	require.NoError(t, err)
@@ -199,9 +199,9 @@ func TestWhatCannotBeStarted(t *testing.T) {
 	require.NoError(t, os.WriteFile(garbage, []byte("\x00\x01"), 0o700))
 	for _, path := range []string{"/nonexistent/page", plain, garbage} {
 		_, err := run(t, "argv: ["+path+"]", nil)
-		f, ok := errors.AsType[*escalate.FinalError](err)
+		f, ok := errors.AsType[*notice.FinalError](err)
 		require.True(t, ok, "%s: %v", path, err)
-		require.Equal(t, escalate.ReasonConfig, f.Reason, "the channel is broken, not the notice")
+		require.Equal(t, notice.ReasonConfig, f.Reason, "the channel is broken, not the notice")
 		require.NotErrorIs(t, err, exec.ErrWaitDelay)
 	}
 }

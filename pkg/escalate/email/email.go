@@ -4,7 +4,7 @@
 // References are derived from the notice, so that they survive a restart, and a repeated mail
 // has the id of the first), the plain and HTML bodies, and what an SMTP reply means: 4xx is tried
 // again, 5xx is final. Every recipient is delivered to by himself: who has a mail is never sent it
-// again, whoever is refused is named ([escalate.PartialError]), and the all-clear goes to those who
+// again, whoever is refused is named ([notice.PartialError]), and the all-clear goes to those who
 // got the page. It never sends a password without TLS unless told to, and never retries.
 //
 // Start reading at [Config], then message.go and send.go.
@@ -25,7 +25,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
 )
 
@@ -70,7 +70,7 @@ type Config struct {
 	// Timeout bounds one attempt. 0: 30s.
 	Timeout time.Duration `yaml:"timeout" shown:"30s" example:"30s"`
 	// Templates overrides texts: title is the subject, text the plain body.
-	Templates escalate.Templates `yaml:"templates"`
+	Templates notice.Templates `yaml:"templates"`
 }
 
 // Notifier sends to one list of recipients. It is immutable and safe for concurrent use.
@@ -86,17 +86,17 @@ type Notifier struct {
 	helo     string
 	kinds    []string
 	timeout  time.Duration
-	messages *escalate.Messages
+	messages *notice.Messages
 }
 
 var (
-	_ escalate.Notifier  = (*Notifier)(nil)
-	_ escalate.Previewer = (*Notifier)(nil)
-	_ escalate.Several   = (*Notifier)(nil)
+	_ notice.Notifier  = (*Notifier)(nil)
+	_ notice.Previewer = (*Notifier)(nil)
+	_ notice.Several   = (*Notifier)(nil)
 )
 
 // New makes a notifier from its decoded section. The error names every problem.
-func New(decode func(any) error) (escalate.Notifier, error) {
+func New(decode func(any) error) (notice.Notifier, error) {
 	var cfg Config
 	if err := decode(&cfg); err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 	}
 	errs = append(errs, n.security(cfg))
 	if len(n.kinds) == 0 {
-		n.kinds = []string{string(escalate.Trigger), string(escalate.Resolve)}
+		n.kinds = []string{string(notice.Trigger), string(notice.Resolve)}
 	}
 	for i, k := range cfg.Kinds {
 		if !slices.Contains([]string{"trigger", "update", "resolve", "change"}, k) {
@@ -140,7 +140,7 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 	case n.timeout == 0:
 		n.timeout = DefaultTimeout
 	}
-	n.messages, err = escalate.NewMessages(cfg.Templates)
+	n.messages, err = notice.NewMessages(cfg.Templates)
 	errs = append(errs, err)
 	n.client, err = wire.New("email", wire.Config{}, nil, cfg.Password)
 	errs = append(errs, err)
@@ -213,8 +213,8 @@ const (
 	receiptTold   = "told"   // the addresses that got something under the key, one a line
 )
 
-// Notify implements escalate.Notifier.
-func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+// Notify implements notice.Notifier.
+func (n *Notifier) Notify(ctx context.Context, d notice.Delivery) (notice.Receipt, error) {
 	if !slices.Contains(n.kinds, string(d.Notice.Kind)) {
 		return nil, nil
 	}
@@ -230,14 +230,14 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 			told = append(told, a)
 		}
 	}
-	return escalate.Receipt{receiptThread: n.threadID(d.Notice.Key), receiptTold: strings.Join(told, "\n")}, err
+	return notice.Receipt{receiptThread: n.threadID(d.Notice.Key), receiptTold: strings.Join(told, "\n")}, err
 }
 
 // recipients are the configured ones, but for an all-clear those who were told, whoever is configured
 // by now, and everybody where that is not certain.
-func (n *Notifier) recipients(d escalate.Delivery) []*mail.Address {
+func (n *Notifier) recipients(d notice.Delivery) []*mail.Address {
 	told := strings.Fields(d.Prior[receiptTold])
-	if d.Notice.Kind != escalate.Resolve || len(told) == 0 {
+	if d.Notice.Kind != notice.Resolve || len(told) == 0 {
 		return n.to
 	}
 	var to []*mail.Address
@@ -256,7 +256,7 @@ func (n *Notifier) recipients(d escalate.Delivery) []*mail.Address {
 	return to
 }
 
-// Receivers implements escalate.Several.
+// Receivers implements notice.Several.
 func (n *Notifier) Receivers() (all []string) {
 	for _, a := range n.to {
 		all = append(all, a.Address)
@@ -264,8 +264,8 @@ func (n *Notifier) Receivers() (all []string) {
 	return all
 }
 
-// Preview implements escalate.Previewer: the mail as it would go over the wire.
-func (n *Notifier) Preview(d escalate.Delivery) ([]byte, error) {
+// Preview implements notice.Previewer: the mail as it would go over the wire.
+func (n *Notifier) Preview(d notice.Delivery) ([]byte, error) {
 	if !slices.Contains(n.kinds, string(d.Notice.Kind)) {
 		return []byte("(nothing: kinds leaves out " + string(d.Notice.Kind) + ")\n"), nil
 	}

@@ -12,12 +12,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/email"
 	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
-func build(t testing.TB, section string) escalate.Notifier {
+func build(t testing.TB, section string) notice.Notifier {
 	t.Helper()
 	n, err := email.New(escalatetest.Decode(section))
 	require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestConformance(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			section := ""
 			c := escalatetest.Case{
-				New: func(t testing.TB, base string, timeout time.Duration) escalate.Notifier {
+				New: func(t testing.TB, base string, timeout time.Duration) notice.Notifier {
 					return build(t, fmt.Sprintf("server: %s\ntls: %s\ntimeout: %s\n%s%s%s", strings.TrimPrefix(base, "http://"), tc.tls, timeout, people, tc.kinds, section))
 				},
 				Vendor: func(inner testing.TB) escalatetest.Backend {
@@ -65,16 +65,16 @@ func TestConformance(t *testing.T) {
 				Temporary: 451,
 			}
 			if tc.kinds == "" {
-				c.Silent = []escalate.Kind{escalate.Update, escalate.Change}
+				c.Silent = []notice.Kind{notice.Update, notice.Change}
 			}
 			escalatetest.Run(t, c)
 		})
 	}
 }
 
-func notify(n escalate.Notifier, t testing.TB, msg escalate.Notice) error {
+func notify(n notice.Notifier, t testing.TB, msg notice.Notice) error {
 	t.Helper()
-	_, err := n.Notify(t.Context(), escalate.Delivery{Notice: msg, Attempt: 1})
+	_, err := n.Notify(t.Context(), notice.Delivery{Notice: msg, Attempt: 1})
 	return err
 }
 
@@ -82,7 +82,7 @@ func TestThread(t *testing.T) {
 	s, addr := server(t, escalatetest.SMTPOptions{})
 	section := "server: " + addr + "\n" + people
 	require.NoError(t, notify(build(t, section), t, escalatetest.Notice("inc/t0")))
-	require.NoError(t, notify(build(t, section), t, escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Resolve)))
+	require.NoError(t, notify(build(t, section), t, escalatetest.As(escalatetest.Notice("inc/t0"), notice.Resolve)))
 	require.NoError(t, notify(build(t, section), t, escalatetest.Notice("inc/t1")))
 	m := s.Mails()
 	require.Len(t, m, 3)
@@ -109,8 +109,8 @@ func TestEverySMTPCode(t *testing.T) {
 				err := notify(n, t, escalatetest.Notice("inc/t0"))
 				require.Error(t, err, "%d", code)
 				require.NotContains(t, err.Error(), escalatetest.SMTPPassword)
-				_, retry := errors.AsType[*escalate.RetryError](err)
-				_, final := errors.AsType[*escalate.FinalError](err)
+				_, retry := errors.AsType[*notice.RetryError](err)
+				_, final := errors.AsType[*notice.FinalError](err)
 				require.Equal(t, code < 500, retry, "%d: %v", code, err)
 				require.Equal(t, code >= 500, final, "%d: %v", code, err)
 			}
@@ -123,22 +123,22 @@ func TestWhatAPermanentRefusalIsAbout(t *testing.T) {
 	for _, tc := range []struct {
 		stage string
 		code  int
-		want  escalate.Reason
+		want  notice.Reason
 	}{
-		{"greeting", 554, escalate.ReasonConfig},
-		{"ehlo", 502, escalate.ReasonConfig},
-		{"auth", 535, escalate.ReasonAuth},
-		{"mail", 530, escalate.ReasonAuth},
-		{"mail", 550, escalate.ReasonConfig},
-		{"mail", 552, escalate.ReasonRejected},
-		{"rcpt", 550, escalate.ReasonConfig},
-		{"body", 554, escalate.ReasonRejected},
+		{"greeting", 554, notice.ReasonConfig},
+		{"ehlo", 502, notice.ReasonConfig},
+		{"auth", 535, notice.ReasonAuth},
+		{"mail", 530, notice.ReasonAuth},
+		{"mail", 550, notice.ReasonConfig},
+		{"mail", 552, notice.ReasonRejected},
+		{"rcpt", 550, notice.ReasonConfig},
+		{"body", 554, notice.ReasonRejected},
 	} {
 		t.Run(fmt.Sprint(tc.stage, " ", tc.code), func(t *testing.T) {
 			s, addr := server(t, escalatetest.SMTPOptions{TLS: escalatetest.SMTPStartTLS, Auth: true})
 			s.Set(escalatetest.Fault{Mode: escalatetest.FaultStatus, Status: tc.code, Stage: tc.stage})
 			err := notify(build(t, "server: "+addr+"\ntls: starttls\n"+people+login(s, t)), t, escalatetest.Notice("inc/t0"))
-			final, ok := errors.AsType[*escalate.FinalError](err)
+			final, ok := errors.AsType[*notice.FinalError](err)
 			require.True(t, ok, "%v", err)
 			require.Equal(t, tc.want, final.Reason, "%v", err)
 		})
@@ -156,11 +156,11 @@ func letters(s *escalatetest.SMTP) (all []string) {
 }
 
 func TestEveryRecipientIsDeliveredToByHimself(t *testing.T) {
-	page := escalate.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1}
-	over := escalate.Delivery{Notice: escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Resolve), Attempt: 1}
-	partial := func(t *testing.T, err error) *escalate.PartialError {
+	page := notice.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1}
+	over := notice.Delivery{Notice: escalatetest.As(escalatetest.Notice("inc/t0"), notice.Resolve), Attempt: 1}
+	partial := func(t *testing.T, err error) *notice.PartialError {
 		t.Helper()
-		some, ok := errors.AsType[*escalate.PartialError](err)
+		some, ok := errors.AsType[*notice.PartialError](err)
 		require.True(t, ok, "%T %v", err, err)
 		return some
 	}
@@ -209,7 +209,7 @@ func TestEveryRecipientIsDeliveredToByHimself(t *testing.T) {
 	t.Run("all refused: the channel is broken", func(t *testing.T) {
 		_, addr := server(t, escalatetest.SMTPOptions{Reject: map[string]int{"gone@example.org": 550, "a@example.org": 550, "b@example.org": 550}})
 		_, err := build(t, "server: "+addr+"\n"+three).Notify(t.Context(), page)
-		require.ErrorAs(t, err, new(*escalate.FinalError))
+		require.ErrorAs(t, err, new(*notice.FinalError))
 	})
 	t.Run("the mail is refused after the addresses: each gets his own", func(t *testing.T) {
 		s, addr := server(t, escalatetest.SMTPOptions{})
@@ -259,18 +259,18 @@ func TestTLS(t *testing.T) {
 	t.Run("a certificate that nobody trusts", func(t *testing.T) {
 		for _, mode := range []string{escalatetest.SMTPStartTLS, escalatetest.SMTPImplicit} {
 			s, err := send(escalatetest.SMTPOptions{TLS: mode}, "tls: "+mode+"\n", false)
-			retry, ok := errors.AsType[*escalate.RetryError](err)
+			retry, ok := errors.AsType[*notice.RetryError](err)
 			require.True(t, ok, "%v", err)
-			require.Equal(t, escalate.ReasonConfig, retry.Reason)
+			require.Equal(t, notice.ReasonConfig, retry.Reason)
 			require.ErrorContains(t, err, "ca_file")
 			require.Empty(t, s.Mails())
 		}
 	})
 	t.Run("a server without STARTTLS gets no mail when it is wanted", func(t *testing.T) {
 		s, err := send(escalatetest.SMTPOptions{}, "tls: starttls\n", false)
-		final, ok := errors.AsType[*escalate.FinalError](err)
+		final, ok := errors.AsType[*notice.FinalError](err)
 		require.True(t, ok, "%v", err)
-		require.Equal(t, escalate.ReasonConfig, final.Reason)
+		require.Equal(t, notice.ReasonConfig, final.Reason)
 		require.Empty(t, s.Mails())
 	})
 	t.Run("opportunistic takes what there is", func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // Bounds of a mail: a subject that programs show whole, and a body that people read.
@@ -35,11 +35,11 @@ func (n *Notifier) id(kind, s string) string {
 }
 
 // message renders a notice for the given recipients.
-func (n *Notifier) message(no escalate.Notice, to []*mail.Address) (*gomail.Msg, error) {
+func (n *Notifier) message(no notice.Notice, to []*mail.Address) (*gomail.Msg, error) {
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	m.FromMailAddress(n.from)
 	m.ToMailAddress(to...)
-	m.Subject(escalate.Cut(n.messages.Title(no), maxSubject))
+	m.Subject(notice.Cut(n.messages.Title(no), maxSubject))
 	at := no.At
 	if at.IsZero() {
 		at = time.Now()
@@ -51,12 +51,12 @@ func (n *Notifier) message(no escalate.Notice, to []*mail.Address) (*gomail.Msg,
 	m.SetGenHeader(gomail.HeaderReferences, "<"+thread+">")
 	m.SetGenHeader("Auto-Submitted", "auto-generated") // keeps absence notes away (RFC 3834)
 	m.SetGenHeader("X-Auto-Response-Suppress", "All")
-	m.SetGenHeader("X-Recoveryd-Incident", escalate.Cut(escalate.OneLine(no.Incident), maxSubject))
-	if no.Kind == escalate.Trigger && (no.Severity == escalate.Critical || no.Severity == escalate.Error) {
+	m.SetGenHeader("X-Recoveryd-Incident", notice.Cut(notice.OneLine(no.Incident), maxSubject))
+	if no.Kind == notice.Trigger && (no.Severity == notice.Critical || no.Severity == notice.Error) {
 		m.SetImportance(gomail.ImportanceHigh)
 	}
 	text := n.messages.Text(no)
-	m.SetBodyString(gomail.TypeTextPlain, escalate.CutBytes(text, maxText))
+	m.SetBodyString(gomail.TypeTextPlain, notice.CutBytes(text, maxText))
 	html, err := htmlOf(no, n.messages.Title(no))
 	if err != nil {
 		return nil, fmt.Errorf("email: render HTML: %w", err)
@@ -90,23 +90,23 @@ type listView struct {
 	Items []string
 }
 
-func htmlOf(n escalate.Notice, title string) (string, error) {
+func htmlOf(n notice.Notice, title string) (string, error) {
 	short := func(in []string) []string {
 		out := make([]string, 0, min(len(in), maxItems)+1)
 		for _, s := range in[:min(len(in), maxItems)] {
-			out = append(out, escalate.Cut(escalate.Printable(s), maxItem))
+			out = append(out, notice.Cut(notice.Printable(s), maxItem))
 		}
 		if extra := len(in) - maxItems; extra > 0 {
 			out = append(out, fmt.Sprintf("(%d more in the incident)", extra))
 		}
 		return out
 	}
-	one := func(s string) string { return escalate.Cut(escalate.OneLine(s), maxItem) }
+	one := func(s string) string { return notice.Cut(notice.OneLine(s), maxItem) }
 	color := "#c62828"
 	switch {
 	case n.Status.Over():
 		color = "#2e7d32"
-	case n.Severity == escalate.Warning, n.Severity == escalate.Info, n.Status == escalate.Monitoring:
+	case n.Severity == notice.Warning, n.Severity == notice.Info, n.Status == notice.Monitoring:
 		color = "#f9a825"
 	}
 	facts := [][2]string{{"What", one(strings.Trim(n.Target+", "+n.Class, ", "))}, {"Host", one(n.Host)}, {"Priority", one(n.Priority)}}
@@ -114,8 +114,8 @@ func htmlOf(n escalate.Notice, title string) (string, error) {
 		facts = append(facts, [2]string{"Status", one(string(stage))})
 	}
 	if !n.Since.IsZero() {
-		since := escalate.Stamp(n.Since)
-		if age := escalate.Age(n.Since, n.At); age != "" {
+		since := notice.Stamp(n.Since)
+		if age := notice.Age(n.Since, n.At); age != "" {
 			since += " (" + age + ")"
 		}
 		facts = append(facts, [2]string{"Since", since})
@@ -136,8 +136,8 @@ func htmlOf(n escalate.Notice, title string) (string, error) {
 	}
 	var b strings.Builder
 	err := page.Execute(&b, map[string]any{
-		"Color": color, "Title": escalate.Cut(title, 1000), "Facts": facts, "Lists": lists,
-		"Next": escalate.Cut(escalate.Printable(n.Next), 4000), "Commands": short(n.Commands), "Link": n.Link,
+		"Color": color, "Title": notice.Cut(title, 1000), "Facts": facts, "Lists": lists,
+		"Next": notice.Cut(notice.Printable(n.Next), 4000), "Commands": short(n.Commands), "Link": n.Link,
 		"Runbook": one(n.Runbook), "RunbookLink": strings.HasPrefix(n.Runbook, "https://") || strings.HasPrefix(n.Runbook, "http://"),
 		"Incident": one(n.Incident), "Tier": n.Tier, "Host": one(n.Host),
 	})

@@ -15,7 +15,7 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 
 	"github.com/recoveryd/recoveryd/pkg/egress"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
 )
 
@@ -67,7 +67,7 @@ var (
 )
 
 // send makes one attempt within the timeout and ctx and returns who took the mail.
-func (n *Notifier) send(ctx context.Context, d escalate.Delivery, all, to []*mail.Address) (took []string, err error) {
+func (n *Notifier) send(ctx context.Context, d notice.Delivery, all, to []*mail.Address) (took []string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, n.timeout, errTimeout)
 	defer cancel()
 	refused := map[string]error{}
@@ -90,12 +90,12 @@ func (n *Notifier) send(ctx context.Context, d escalate.Delivery, all, to []*mai
 }
 
 // outcome is what became of everybody. That nobody of all took it is an error of the channel.
-func (n *Notifier) outcome(d escalate.Delivery, to []*mail.Address, refused map[string]error) (took []string, err error) {
-	some := &escalate.PartialError{}
+func (n *Notifier) outcome(d notice.Delivery, to []*mail.Address, refused map[string]error) (took []string, err error) {
+	some := &notice.PartialError{}
 	var first error
 	for _, a := range to {
 		err := refused[a.Address]
-		retry, again := errors.AsType[*escalate.RetryError](err)
+		retry, again := errors.AsType[*notice.RetryError](err)
 		switch {
 		case err == nil:
 			took = append(took, a.Address)
@@ -106,7 +106,7 @@ func (n *Notifier) outcome(d escalate.Delivery, to []*mail.Address, refused map[
 				some.Reason, some.Err = retry.Reason, err
 			}
 		default:
-			some.Refused = append(some.Refused, escalate.Refusal{Receiver: a.Address, Error: err.Error()})
+			some.Refused = append(some.Refused, notice.Refusal{Receiver: a.Address, Error: err.Error()})
 		}
 		if first == nil {
 			first = err
@@ -120,7 +120,7 @@ func (n *Notifier) outcome(d escalate.Delivery, to []*mail.Address, refused map[
 		return nil, first
 	}
 	if some.Err == nil {
-		some.Reason, some.Err = escalate.ReasonRejected, first
+		some.Reason, some.Err = notice.ReasonRejected, first
 	}
 	some.Took = took
 	return took, some
@@ -135,10 +135,10 @@ func answered(err error) bool {
 
 // transact sends one mail over a connection of its own, and returns whom the server accepted and what
 // became of the mail. Who was refused is added to refused; then nobody needs to be accepted.
-func (n *Notifier) transact(ctx context.Context, no escalate.Notice, all, to []*mail.Address, refused map[string]error) (accepted []*mail.Address, err error) {
+func (n *Notifier) transact(ctx context.Context, no notice.Notice, all, to []*mail.Address, refused map[string]error) (accepted []*mail.Address, err error) {
 	m, err := n.message(no, all)
 	if err != nil {
-		return nil, n.client.Final(escalate.ReasonRejected, err)
+		return nil, n.client.Final(notice.ReasonRejected, err)
 	}
 	// The library bounds single reads and knows no context afterwards, and leaves the connection
 	// open when the dialogue before the mail fails: so the connection is ours to close.
@@ -173,7 +173,7 @@ func (n *Notifier) transact(ctx context.Context, no escalate.Notice, all, to []*
 	}
 	client, err := gomail.NewClient(n.host, options...)
 	if err != nil {
-		return nil, n.client.Final(escalate.ReasonConfig, err)
+		return nil, n.client.Final(notice.ReasonConfig, err)
 	}
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
@@ -253,41 +253,41 @@ func (n *Notifier) classify(ctx context.Context, at stage, err error) error {
 	case code >= 500 && code <= 599:
 		return n.client.Final(permanent(at, code), wrap)
 	case code >= 400 && code <= 499:
-		reason := escalate.ReasonServer
+		reason := notice.ReasonServer
 		if code == 421 || code == 450 || code == 452 {
-			reason = escalate.ReasonRateLimited // closing, busy or grey-listing: come back later
+			reason = notice.ReasonRateLimited // closing, busy or grey-listing: come back later
 		}
 		return n.client.Retry(reason, 0, wrap)
 	}
 	if cause := context.Cause(ctx); errors.Is(cause, errTimeout) {
-		return n.client.Retry(escalate.ReasonTimeout, 0, fmt.Errorf("%s: %w (%s)", where, errTimeout, n.timeout))
+		return n.client.Retry(notice.ReasonTimeout, 0, fmt.Errorf("%s: %w (%s)", where, errTimeout, n.timeout))
 	} else if cause != nil {
-		reason := escalate.ReasonNetwork
+		reason := notice.ReasonNetwork
 		if errors.Is(cause, context.DeadlineExceeded) {
-			reason = escalate.ReasonTimeout
+			reason = notice.ReasonTimeout
 		}
 		return n.client.Retry(reason, 0, fmt.Errorf("%s: given up before an answer: %w", where, cause))
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return n.client.Retry(escalate.ReasonConfig, 0, fmt.Errorf("%s: certificate is not trusted (see ca_file and server_name): %w", where, err))
+		return n.client.Retry(notice.ReasonConfig, 0, fmt.Errorf("%s: certificate is not trusted (see ca_file and server_name): %w", where, err))
 	}
 	if errors.Is(err, errNoMechanism) || strings.Contains(err.Error(), "does not support") {
 		// No STARTTLS, no AUTH: the library has no type for these.
-		return n.client.Final(escalate.ReasonConfig, wrap)
+		return n.client.Final(notice.ReasonConfig, wrap)
 	}
 	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
-		return n.client.Retry(escalate.ReasonTimeout, 0, wrap)
+		return n.client.Retry(notice.ReasonTimeout, 0, wrap)
 	}
-	return n.client.Retry(escalate.ReasonNetwork, 0, wrap)
+	return n.client.Retry(notice.ReasonNetwork, 0, wrap)
 }
 
 // permanent says what a 5xx is about: the login, the configuration, or this one mail.
-func permanent(at stage, code int) escalate.Reason {
+func permanent(at stage, code int) notice.Reason {
 	switch {
 	case code == 530 || code == 534 || code == 535 || code == 538:
-		return escalate.ReasonAuth
+		return notice.ReasonAuth
 	case at == stageMail || code == 552:
-		return escalate.ReasonRejected
+		return notice.ReasonRejected
 	}
-	return escalate.ReasonConfig
+	return notice.ReasonConfig
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // Case describes a notifier to the conformance suite.
 type Case struct {
 	// New builds the notifier against base ("http://127.0.0.1:port", or what Vendor returned as
 	// URL), with the given limit for one attempt.
-	New func(t testing.TB, base string, timeout time.Duration) escalate.Notifier
+	New func(t testing.TB, base string, timeout time.Duration) notice.Notifier
 	// Vendor starts a fresh fake that enforces the vendor's contract.
 	Vendor func(t testing.TB) Backend
 	// Secrets are the credentials that New configured. None may ever be seen in an error, a log
@@ -34,7 +34,7 @@ type Case struct {
 	// and each attempt costs a process, so that fewer are made.
 	Local bool
 	// Silent lists kinds that the channel cannot express and accepts without telling anybody.
-	Silent []escalate.Kind
+	Silent []notice.Kind
 	// Duplicates is set for a vendor without idempotence: a retry after a lost answer may tell
 	// people twice, and the suite does not ask otherwise.
 	Duplicates bool
@@ -65,24 +65,24 @@ type HTTP struct {
 }
 
 // Notice returns a complete trigger for tests.
-func Notice(key string) escalate.Notice {
-	n := escalate.Sample(escalate.Trigger, "inc-"+key, "web-1", time.Date(2026, 11, 22, 3, 12, 0, 0, time.UTC))
+func Notice(key string) notice.Notice {
+	n := notice.Sample(notice.Trigger, "inc-"+key, "web-1", time.Date(2026, 11, 22, 3, 12, 0, 0, time.UTC))
 	n.Key, n.ID, n.Test = key, key+"/1", false
 	n.Link = "https://recoveryd.example/incidents/inc-" + key
 	return n
 }
 
 // As returns n as another kind, with the status that belongs to it and an id of its own.
-func As(n escalate.Notice, kind escalate.Kind) escalate.Notice {
+func As(n notice.Notice, kind notice.Kind) notice.Notice {
 	n.Kind, n.ID = kind, n.ID+"/"+string(kind)
 	n.At = n.At.Add(time.Minute)
 	switch kind {
-	case escalate.Update:
-		n.Status, n.Event = escalate.Monitoring, escalate.EventUpdate
-	case escalate.Resolve:
-		n.Status, n.Event = escalate.Resolved, escalate.EventAllClear
-	case escalate.Change:
-		n.Status, n.Event = escalate.Resolved, escalate.EventCure
+	case notice.Update:
+		n.Status, n.Event = notice.Monitoring, notice.EventUpdate
+	case notice.Resolve:
+		n.Status, n.Event = notice.Resolved, notice.EventAllClear
+	case notice.Change:
+		n.Status, n.Event = notice.Resolved, notice.EventCure
 	}
 	return n
 }
@@ -117,18 +117,18 @@ func Run(t *testing.T, c Case) {
 }
 
 // silent reports whether the channel has no way to tell of this kind.
-func (c Case) silent(k escalate.Kind) bool { return slices.Contains(c.Silent, k) }
+func (c Case) silent(k notice.Kind) bool { return slices.Contains(c.Silent, k) }
 
 // deliver sends one notice and hands the receipt through JSON, as the store does. A nil receipt
 // keeps the prior one.
-func deliver(t testing.TB, n escalate.Notifier, d escalate.Delivery) escalate.Receipt {
+func deliver(t testing.TB, n notice.Notifier, d notice.Delivery) notice.Receipt {
 	t.Helper()
 	got, err := n.Notify(t.Context(), d)
 	require.NoError(t, err)
 	return stored(t, got, d.Prior)
 }
 
-func stored(t testing.TB, got, prior escalate.Receipt) escalate.Receipt {
+func stored(t testing.TB, got, prior notice.Receipt) notice.Receipt {
 	t.Helper()
 	if got == nil {
 		return prior
@@ -136,7 +136,7 @@ func stored(t testing.TB, got, prior escalate.Receipt) escalate.Receipt {
 	b, err := json.Marshal(got)
 	require.NoError(t, err)
 	require.Less(t, len(b), 4096, "a receipt is stored with every alert")
-	var back escalate.Receipt
+	var back notice.Receipt
 	require.NoError(t, json.Unmarshal(b, &back))
 	return back
 }

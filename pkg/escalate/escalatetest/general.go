@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // plenty is the limit of an attempt that is expected to succeed; a loaded machine may need it.
@@ -26,13 +26,13 @@ func (c Case) testLife(t *testing.T) {
 	v := c.Vendor(t)
 	n := c.New(t, v.URL, plenty)
 	first := Notice("life/t0")
-	var receipt escalate.Receipt
-	for i, kind := range []escalate.Kind{escalate.Trigger, escalate.Update, escalate.Trigger, escalate.Change, escalate.Resolve, escalate.Trigger, escalate.Resolve} {
+	var receipt notice.Receipt
+	for i, kind := range []notice.Kind{notice.Trigger, notice.Update, notice.Trigger, notice.Change, notice.Resolve, notice.Trigger, notice.Resolve} {
 		before := len(v.Log.Entries())
 		msg := As(first, kind)
 		msg.ID = fmt.Sprintf("life/%d", i)
 		msg.Tier = i / 2
-		d := escalate.Delivery{Notice: msg, Prior: receipt, Attempt: 1}
+		d := notice.Delivery{Notice: msg, Prior: receipt, Attempt: 1}
 		given := clone(d)
 		receipt = deliver(t, n, d)
 		require.Equal(t, given, d, "the delivery belongs to the outbox: it must not be changed")
@@ -48,27 +48,27 @@ func (c Case) testLife(t *testing.T) {
 	require.Empty(t, dropped, "the vendor said yes and did nothing")
 }
 
-func clone(d escalate.Delivery) escalate.Delivery {
+func clone(d notice.Delivery) notice.Delivery {
 	out := d
 	if d.Prior != nil {
-		out.Prior = escalate.Receipt{}
+		out.Prior = notice.Receipt{}
 		for k, v := range d.Prior {
 			out.Prior[k] = v
 		}
 	}
 	out.Notice.Affected = append([]string(nil), d.Notice.Affected...)
 	out.Notice.Evidence = append([]string(nil), d.Notice.Evidence...)
-	out.Notice.Tried = append([]escalate.Attempt(nil), d.Notice.Tried...)
+	out.Notice.Tried = append([]notice.Attempt(nil), d.Notice.Tried...)
 	out.Notice.Commands = append([]string(nil), d.Notice.Commands...)
 	return out
 }
 
 func (c Case) testKinds(t *testing.T) {
-	for _, kind := range []escalate.Kind{escalate.Trigger, escalate.Update, escalate.Resolve, escalate.Change} {
+	for _, kind := range []notice.Kind{notice.Trigger, notice.Update, notice.Resolve, notice.Change} {
 		t.Run(string(kind), func(t *testing.T) {
 			v := c.Vendor(t)
 			n := c.New(t, v.URL, plenty)
-			deliver(t, n, escalate.Delivery{Notice: As(Notice("kinds/t0"), kind), Attempt: 1})
+			deliver(t, n, notice.Delivery{Notice: As(Notice("kinds/t0"), kind), Attempt: 1})
 			require.Empty(t, refusals(v.Log))
 		})
 	}
@@ -91,7 +91,7 @@ func (c Case) testTexts(t *testing.T) {
 	huge.Commands = repeat("journalctl -u x ```", 500)
 	huge.Next = strings.Repeat("next ", 20_000)
 	for i := range 1000 {
-		huge.Tried = append(huge.Tried, escalate.Attempt{At: huge.At, What: fmt.Sprint("try ", i), Result: strings.Repeat("✗", 200)})
+		huge.Tried = append(huge.Tried, notice.Attempt{At: huge.At, What: fmt.Sprint("try ", i), Result: strings.Repeat("✗", 200)})
 	}
 	hostile := Notice("texts/hostile")
 	hostile.Summary = "line one\nline two\r\nBcc: everybody@example.org\x00\x1b[2J \xff\xfe <!channel> {{.}} %s & </b>"
@@ -100,36 +100,36 @@ func (c Case) testTexts(t *testing.T) {
 	hostile.Evidence = []string{"\xc3\x28", "<script>alert(1)</script>", "```", "<@U0123> <!here> <!channel>", ""}
 	hostile.Commands = []string{"echo '```' && rm -rf \"$X\""}
 	hostile.Link = "javascript:alert(1)"
-	empty := escalate.Notice{ID: "empty", Key: "texts/empty", Kind: escalate.Trigger}
+	empty := notice.Notice{ID: "empty", Key: "texts/empty", Kind: notice.Trigger}
 	strange := Notice("texts/strange")
 	strange.Severity, strange.Priority, strange.Status = "terrible", "P0", "Confused"
 	strange.Since = strange.At.Add(time.Hour)
 	strange.Link = "https://example.org/a b|c>d"
-	for name, msg := range map[string]escalate.Notice{"huge": huge, "hostile": hostile, "empty": empty, "strange": strange} {
-		receipt := deliver(t, n, escalate.Delivery{Notice: msg, Attempt: 1})
-		deliver(t, n, escalate.Delivery{Notice: As(msg, escalate.Update), Prior: receipt, Attempt: 1})
-		deliver(t, n, escalate.Delivery{Notice: As(msg, escalate.Resolve), Prior: receipt, Attempt: 1})
+	for name, msg := range map[string]notice.Notice{"huge": huge, "hostile": hostile, "empty": empty, "strange": strange} {
+		receipt := deliver(t, n, notice.Delivery{Notice: msg, Attempt: 1})
+		deliver(t, n, notice.Delivery{Notice: As(msg, notice.Update), Prior: receipt, Attempt: 1})
+		deliver(t, n, notice.Delivery{Notice: As(msg, notice.Resolve), Prior: receipt, Attempt: 1})
 		require.Empty(t, refusals(v.Log), name)
 	}
 }
 
 // anyNotice draws notices that no engine would make.
-func anyNotice() *rapid.Generator[escalate.Notice] {
+func anyNotice() *rapid.Generator[notice.Notice] {
 	texts := rapid.OneOf(rapid.String(), rapid.StringN(0, 3000, -1), rapid.Just("\xff\x00\r\n"))
 	list := rapid.SliceOfN(texts, 0, 30)
-	kinds := []escalate.Kind{escalate.Trigger, escalate.Update, escalate.Resolve, escalate.Change}
-	return rapid.Custom(func(t *rapid.T) escalate.Notice {
+	kinds := []notice.Kind{notice.Trigger, notice.Update, notice.Resolve, notice.Change}
+	return rapid.Custom(func(t *rapid.T) notice.Notice {
 		at := time.Unix(rapid.Int64Range(0, 4_000_000_000).Draw(t, "at"), 0)
-		return escalate.Notice{
+		return notice.Notice{
 			ID: texts.Draw(t, "id"), Key: rapid.StringN(1, 400, -1).Draw(t, "key"), Kind: rapid.SampledFrom(kinds).Draw(t, "kind"),
 			At: at, Since: at.Add(-time.Duration(rapid.Int64Range(-1000, 1e15).Draw(t, "age"))),
 			Incident: texts.Draw(t, "incident"), Tier: rapid.IntRange(0, 9).Draw(t, "tier"),
-			Priority: texts.Draw(t, "priority"), Severity: escalate.Severity(texts.Draw(t, "severity")),
-			Status: escalate.Status(texts.Draw(t, "status")), Host: texts.Draw(t, "host"), Target: texts.Draw(t, "target"),
+			Priority: texts.Draw(t, "priority"), Severity: notice.Severity(texts.Draw(t, "severity")),
+			Status: notice.Status(texts.Draw(t, "status")), Host: texts.Draw(t, "host"), Target: texts.Draw(t, "target"),
 			Class: texts.Draw(t, "class"), Summary: texts.Draw(t, "summary"), Next: texts.Draw(t, "next"),
 			Affected: list.Draw(t, "affected"), Evidence: list.Draw(t, "evidence"), Commands: list.Draw(t, "commands"),
 			Link: texts.Draw(t, "link"), Test: rapid.Bool().Draw(t, "test"),
-			Tried: []escalate.Attempt{{At: at, What: texts.Draw(t, "what"), Result: texts.Draw(t, "result")}},
+			Tried: []notice.Attempt{{At: at, What: texts.Draw(t, "what"), Result: texts.Draw(t, "result")}},
 		}
 	})
 }
@@ -137,12 +137,12 @@ func anyNotice() *rapid.Generator[escalate.Notice] {
 func (c Case) testAnyNotice(t *testing.T) {
 	v := c.Vendor(t)
 	n := c.New(t, v.URL, plenty)
-	accepted := func(msg escalate.Notice) error {
-		receipt, err := n.Notify(context.Background(), escalate.Delivery{Notice: msg, Attempt: 1})
+	accepted := func(msg notice.Notice) error {
+		receipt, err := n.Notify(context.Background(), notice.Delivery{Notice: msg, Attempt: 1})
 		if err != nil {
 			return err
 		}
-		_, err = n.Notify(context.Background(), escalate.Delivery{Notice: As(msg, escalate.Resolve), Prior: receipt, Attempt: 1})
+		_, err = n.Notify(context.Background(), notice.Delivery{Notice: As(msg, notice.Resolve), Prior: receipt, Attempt: 1})
 		if err != nil {
 			return fmt.Errorf("resolve: %w", err)
 		}
@@ -176,7 +176,7 @@ func (c Case) testConcurrency(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range notices {
 		wg.Go(func() {
-			_, errs[i] = n.Notify(t.Context(), escalate.Delivery{Notice: Notice(fmt.Sprintf("many/%d", i)), Attempt: 1})
+			_, errs[i] = n.Notify(t.Context(), notice.Delivery{Notice: Notice(fmt.Sprintf("many/%d", i)), Attempt: 1})
 		})
 	}
 	wg.Wait()
@@ -187,10 +187,10 @@ func (c Case) testConcurrency(t *testing.T) {
 
 func (c Case) testPreview(t *testing.T) {
 	v := c.Vendor(t)
-	p, ok := c.New(t, v.URL, plenty).(escalate.Previewer)
+	p, ok := c.New(t, v.URL, plenty).(notice.Previewer)
 	require.True(t, ok, "every notifier shows what it would send")
-	for _, kind := range []escalate.Kind{escalate.Trigger, escalate.Update, escalate.Resolve, escalate.Change} {
-		b, err := p.Preview(escalate.Delivery{Notice: As(Notice("preview/t0"), kind), Attempt: 1})
+	for _, kind := range []notice.Kind{notice.Trigger, notice.Update, notice.Resolve, notice.Change} {
+		b, err := p.Preview(notice.Delivery{Notice: As(Notice("preview/t0"), kind), Attempt: 1})
 		require.NoError(t, err)
 		require.NotEmpty(t, b)
 		c.requireSecretFree(t, "preview", string(b))
@@ -229,14 +229,14 @@ func (c Case) testFaults(t *testing.T) {
 			patient := c.New(t, v.URL, plenty)
 			fault.Count = 1
 			v.Set(fault)
-			d := escalate.Delivery{Notice: Notice("fault/t0"), Attempt: 1}
+			d := notice.Delivery{Notice: Notice("fault/t0"), Attempt: 1}
 			_, err := impatient.Notify(t.Context(), d)
 			if err == nil && fault.Mode == FaultGarbage && c.HTTP != nil && !c.HTTP.BodyMatters {
 				return // any 2xx is this vendor's yes: nobody could tell
 			}
 			if err != nil {
-				_, ok := errors.AsType[*escalate.RetryError](err)
-				require.True(t, ok, "want *escalate.RetryError, got %T: %v", err, err)
+				_, ok := errors.AsType[*notice.RetryError](err)
+				require.True(t, ok, "want *notice.RetryError, got %T: %v", err, err)
 				c.requireSecretFree(t, "error", everyError(err))
 				v.Set(Fault{}) // on a machine under load the first attempt may not have come that far
 				d.Attempt = 2
@@ -255,16 +255,16 @@ func (c Case) testCancel(t *testing.T) {
 	n := c.New(t, v.URL, plenty)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := n.Notify(ctx, escalate.Delivery{Notice: Notice("cancel/t0"), Attempt: 1})
-	retry, ok := errors.AsType[*escalate.RetryError](err)
-	require.True(t, ok, "want *escalate.RetryError, got %T: %v", err, err)
+	_, err := n.Notify(ctx, notice.Delivery{Notice: Notice("cancel/t0"), Attempt: 1})
+	retry, ok := errors.AsType[*notice.RetryError](err)
+	require.True(t, ok, "want *notice.RetryError, got %T: %v", err, err)
 	require.ErrorIs(t, retry, context.Canceled)
 
 	v.Set(Fault{Mode: FaultHang})
 	ctx, cancel = context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		_, err := n.Notify(ctx, escalate.Delivery{Notice: Notice("cancel/t1"), Attempt: 1})
+		_, err := n.Notify(ctx, notice.Delivery{Notice: Notice("cancel/t1"), Attempt: 1})
 		done <- err
 	}()
 	require.Eventually(t, func() bool { return len(v.Log.Entries()) > 0 }, plenty, time.Millisecond)
@@ -274,8 +274,8 @@ func (c Case) testCancel(t *testing.T) {
 	case <-time.After(plenty / 2):
 		t.Fatal("the attempt went on although its context had ended")
 	}
-	_, ok = errors.AsType[*escalate.RetryError](err)
-	require.True(t, ok, "want *escalate.RetryError, got %T: %v", err, err)
+	_, ok = errors.AsType[*notice.RetryError](err)
+	require.True(t, ok, "want *notice.RetryError, got %T: %v", err, err)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -285,10 +285,10 @@ func (c Case) testRefused(t *testing.T) {
 	addr := l.Addr().String()
 	require.NoError(t, l.Close())
 	n := c.New(t, "http://"+addr, plenty)
-	_, err = n.Notify(t.Context(), escalate.Delivery{Notice: Notice("refused/t0"), Attempt: 1})
-	retry, ok := errors.AsType[*escalate.RetryError](err)
-	require.True(t, ok, "want *escalate.RetryError, got %T: %v", err, err)
-	require.Equal(t, escalate.ReasonNetwork, retry.Reason)
+	_, err = n.Notify(t.Context(), notice.Delivery{Notice: Notice("refused/t0"), Attempt: 1})
+	retry, ok := errors.AsType[*notice.RetryError](err)
+	require.True(t, ok, "want *notice.RetryError, got %T: %v", err, err)
+	require.Equal(t, notice.ReasonNetwork, retry.Reason)
 	dial, ok := errors.AsType[*net.OpError](err)
 	require.True(t, ok && dial.Op == "dial", "the outbox must be able to see that nothing was sent: %v", err)
 	c.requireSecretFree(t, "error", everyError(err))

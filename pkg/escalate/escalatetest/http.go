@@ -19,7 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // script answers each request by a function, which the test changes between attempts.
@@ -69,10 +69,10 @@ func outcome(err error) string {
 	if err == nil {
 		return "delivered"
 	}
-	if _, ok := errors.AsType[*escalate.RetryError](err); ok {
+	if _, ok := errors.AsType[*notice.RetryError](err); ok {
 		return "retry"
 	}
-	if _, ok := errors.AsType[*escalate.FinalError](err); ok {
+	if _, ok := errors.AsType[*notice.FinalError](err); ok {
 		return "final"
 	}
 	return fmt.Sprintf("unclassified %T", err)
@@ -96,7 +96,7 @@ func (c Case) testStatuses(t *testing.T) {
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, reply) // 204 and 304 take none
 		})
-		_, err := n.Notify(t.Context(), escalate.Delivery{Notice: Notice("status/t0"), Attempt: 1})
+		_, err := n.Notify(t.Context(), notice.Delivery{Notice: Notice("status/t0"), Attempt: 1})
 		require.Equal(t, c.HTTP.want(status), outcome(err), "status %d: %v", status, err)
 		if err != nil && status >= 300 {
 			require.Contains(t, err.Error(), strconv.Itoa(status))
@@ -113,7 +113,7 @@ func (c Case) testRedirect(t *testing.T) {
 		here.set(func(w http.ResponseWriter, r *http.Request, _ []byte) {
 			http.Redirect(w, r, to+"/stolen?q="+url.QueryEscape(strings.Join(c.Secrets, ",")), status)
 		})
-		_, err := n.Notify(t.Context(), escalate.Delivery{Notice: Notice("redirect/t0"), Attempt: 1})
+		_, err := n.Notify(t.Context(), notice.Delivery{Notice: Notice("redirect/t0"), Attempt: 1})
 		require.Equal(t, "final", outcome(err), "status %d: %v", status, err)
 		c.requireSecretFree(t, "error", everyError(err))
 	}
@@ -151,12 +151,12 @@ func (c Case) testRetryAfter(t *testing.T) {
 					}
 					w.WriteHeader(status)
 				})
-				_, err := n.Notify(t.Context(), escalate.Delivery{Notice: Notice("after/t0"), Attempt: 1})
-				retry, ok := errors.AsType[*escalate.RetryError](err)
-				require.True(t, ok, "want *escalate.RetryError, got %T: %v", err, err)
+				_, err := n.Notify(t.Context(), notice.Delivery{Notice: Notice("after/t0"), Attempt: 1})
+				retry, ok := errors.AsType[*notice.RetryError](err)
+				require.True(t, ok, "want *notice.RetryError, got %T: %v", err, err)
 				require.Equal(t, tc.want, retry.After)
 				if status != 503 {
-					require.Equal(t, escalate.ReasonRateLimited, retry.Reason)
+					require.Equal(t, notice.ReasonRateLimited, retry.Reason)
 				}
 			}
 		})
@@ -198,15 +198,15 @@ func (c Case) testTimeouts(t *testing.T) {
 			s.set(tc.fn)
 			n := c.New(t, Serve(t, &s), 150*time.Millisecond)
 			start := time.Now()
-			_, err := n.Notify(t.Context(), escalate.Delivery{Notice: Notice("timeout/t0"), Attempt: 1})
+			_, err := n.Notify(t.Context(), notice.Delivery{Notice: Notice("timeout/t0"), Attempt: 1})
 			require.Less(t, time.Since(start), plenty, "the attempt was not bounded")
 			if tc.late && !c.HTTP.BodyMatters {
 				require.NoError(t, err, "the status line is the vendor's word")
 				return
 			}
-			retry, ok := errors.AsType[*escalate.RetryError](err)
-			require.True(t, ok, "want *escalate.RetryError, got %T: %v", err, err)
-			require.Equal(t, escalate.ReasonTimeout, retry.Reason)
+			retry, ok := errors.AsType[*notice.RetryError](err)
+			require.True(t, ok, "want *notice.RetryError, got %T: %v", err, err)
+			require.Equal(t, notice.ReasonTimeout, retry.Reason)
 		})
 	}
 }
@@ -249,7 +249,7 @@ func (c Case) testReplies(t *testing.T) {
 			var s script
 			s.set(fn)
 			n := c.New(t, Serve(t, &s), plenty)
-			_, err := n.Notify(t.Context(), escalate.Delivery{Notice: Notice("reply/t0"), Attempt: 1})
+			_, err := n.Notify(t.Context(), notice.Delivery{Notice: Notice("reply/t0"), Attempt: 1})
 			// Sockets buffer a few megabytes that nobody reads.
 			require.Less(t, flooded.Load(), int64(32<<20), "the reply was read without bound")
 			if c.HTTP.BodyMatters || name == "a web page" { // nobody accepts with a page
@@ -269,7 +269,7 @@ func (c Case) testReplies(t *testing.T) {
 			}
 		})
 		n := c.New(t, Serve(t, &s), plenty)
-		_, err := n.Notify(t.Context(), escalate.Delivery{Notice: Notice("reply/t0"), Attempt: 1})
+		_, err := n.Notify(t.Context(), notice.Delivery{Notice: Notice("reply/t0"), Attempt: 1})
 		require.Equal(t, "retry", outcome(err), "%v", err)
 	})
 }
@@ -278,9 +278,9 @@ func (c Case) testReplies(t *testing.T) {
 // failure: errors quote the vendor, and must not quote that.
 func (c Case) testSecrets(t *testing.T) {
 	logged := captureLog(t)
-	check := func(t *testing.T, n escalate.Notifier) {
+	check := func(t *testing.T, n notice.Notifier) {
 		t.Helper()
-		_, err := n.Notify(t.Context(), escalate.Delivery{Notice: Notice("secret/t0"), Attempt: 1})
+		_, err := n.Notify(t.Context(), notice.Delivery{Notice: Notice("secret/t0"), Attempt: 1})
 		if err != nil {
 			c.requireSecretFree(t, "error", everyError(err))
 		}
@@ -321,12 +321,12 @@ func (c Case) testKey(t *testing.T) {
 		_, _ = io.WriteString(w, reply)
 	})
 	base := Serve(t, &s)
-	take := func(n escalate.Notice, attempt int) string {
+	take := func(n notice.Notice, attempt int) string {
 		t.Helper()
 		mu.Lock()
 		keys = nil
 		mu.Unlock()
-		deliver(t, c.New(t, base, plenty), escalate.Delivery{Notice: n, Attempt: attempt}) // a new one each time: a restart
+		deliver(t, c.New(t, base, plenty), notice.Delivery{Notice: n, Attempt: attempt}) // a new one each time: a restart
 		mu.Lock()
 		defer mu.Unlock()
 		require.NotEmpty(t, keys)
@@ -337,7 +337,7 @@ func (c Case) testKey(t *testing.T) {
 	for _, key := range []string{"inc-1/t0", long + "a"} {
 		first := take(Notice(key), 1)
 		require.Equal(t, first, take(Notice(key), 2), "a retry has the same key")
-		require.Equal(t, first, take(As(Notice(key), escalate.Resolve), 1), "a resolve has the key of its trigger")
+		require.Equal(t, first, take(As(Notice(key), notice.Resolve), 1), "a resolve has the key of its trigger")
 	}
 	require.NotEqual(t, take(Notice(long+"a"), 1), take(Notice(long+"b"), 1), "two long keys stay two")
 	require.NotEqual(t, take(Notice("inc-1/t0"), 1), take(Notice("inc-1/t1"), 1), "each tier has its own key")

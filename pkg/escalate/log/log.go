@@ -14,13 +14,13 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // Config is a channel's section.
 type Config struct {
 	// Templates overrides texts: title is the field title.
-	Templates escalate.Templates `yaml:"templates"`
+	Templates notice.Templates `yaml:"templates"`
 }
 
 // Bounds of a line: journald keeps 48 KB of one by default (LineMax=), and these come to less
@@ -33,22 +33,22 @@ const (
 // Notifier writes to one logger. It is immutable and safe for concurrent use.
 type Notifier struct {
 	log      *zap.Logger
-	messages *escalate.Messages
+	messages *notice.Messages
 }
 
 var (
-	_ escalate.Notifier  = (*Notifier)(nil)
-	_ escalate.Previewer = (*Notifier)(nil)
+	_ notice.Notifier  = (*Notifier)(nil)
+	_ notice.Previewer = (*Notifier)(nil)
 )
 
 // New returns the constructor of notifiers that write to logger.
-func New(logger *zap.Logger) func(decode func(any) error) (escalate.Notifier, error) {
-	return func(decode func(any) error) (escalate.Notifier, error) {
+func New(logger *zap.Logger) func(decode func(any) error) (notice.Notifier, error) {
+	return func(decode func(any) error) (notice.Notifier, error) {
 		var cfg Config
 		if err := decode(&cfg); err != nil {
 			return nil, err
 		}
-		messages, err := escalate.NewMessages(cfg.Templates)
+		messages, err := notice.NewMessages(cfg.Templates)
 		if err != nil {
 			return nil, err
 		}
@@ -59,28 +59,28 @@ func New(logger *zap.Logger) func(decode func(any) error) (escalate.Notifier, er
 	}
 }
 
-// Notify implements escalate.Notifier. Only a context that has ended stops it.
-func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+// Notify implements notice.Notifier. Only a context that has ended stops it.
+func (n *Notifier) Notify(ctx context.Context, d notice.Delivery) (notice.Receipt, error) {
 	if err := context.Cause(ctx); err != nil {
-		return nil, &escalate.RetryError{Reason: escalate.ReasonTimeout, Err: err}
+		return nil, &notice.RetryError{Reason: notice.ReasonTimeout, Err: err}
 	}
 	n.log.Log(level(d.Notice), "notice", n.fields(d.Notice)...)
 	return nil, nil
 }
 
 // level makes a page stand out and keeps the record of a cure quiet.
-func level(n escalate.Notice) zapcore.Level {
+func level(n notice.Notice) zapcore.Level {
 	switch {
-	case n.Kind != escalate.Trigger:
+	case n.Kind != notice.Trigger:
 		return zapcore.InfoLevel
-	case n.Severity == escalate.Warning || n.Severity == escalate.Info:
+	case n.Severity == notice.Warning || n.Severity == notice.Info:
 		return zapcore.WarnLevel
 	}
 	return zapcore.ErrorLevel
 }
 
-func (n *Notifier) fields(no escalate.Notice) []zap.Field {
-	text := func(s string) string { return escalate.Cut(escalate.OneLine(s), maxItem) }
+func (n *Notifier) fields(no notice.Notice) []zap.Field {
+	text := func(s string) string { return notice.Cut(notice.OneLine(s), maxItem) }
 	list := func(in []string) []string {
 		out := make([]string, 0, maxItems)
 		for _, s := range in[:min(len(in), maxItems)] {
@@ -107,8 +107,8 @@ func (n *Notifier) fields(no escalate.Notice) []zap.Field {
 	return fields
 }
 
-// Preview implements escalate.Previewer.
-func (n *Notifier) Preview(d escalate.Delivery) ([]byte, error) {
+// Preview implements notice.Previewer.
+func (n *Notifier) Preview(d notice.Delivery) ([]byte, error) {
 	enc := zapcore.NewMapObjectEncoder()
 	for _, f := range n.fields(d.Notice) {
 		f.AddTo(enc)

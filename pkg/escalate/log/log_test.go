@@ -11,12 +11,12 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
 	"github.com/recoveryd/recoveryd/pkg/escalate/log"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
-func build(t testing.TB) (escalate.Notifier, *observer.ObservedLogs) {
+func build(t testing.TB) (notice.Notifier, *observer.ObservedLogs) {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	n, err := log.New(zap.New(core))(escalatetest.Decode(""))
@@ -26,8 +26,8 @@ func build(t testing.TB) (escalate.Notifier, *observer.ObservedLogs) {
 
 func TestOneLinePerNotice(t *testing.T) {
 	n, logs := build(t)
-	for _, kind := range []escalate.Kind{escalate.Trigger, escalate.Update, escalate.Change, escalate.Resolve} {
-		_, err := n.Notify(t.Context(), escalate.Delivery{Notice: escalatetest.As(escalatetest.Notice("inc/t0"), kind), Attempt: 1})
+	for _, kind := range []notice.Kind{notice.Trigger, notice.Update, notice.Change, notice.Resolve} {
+		_, err := n.Notify(t.Context(), notice.Delivery{Notice: escalatetest.As(escalatetest.Notice("inc/t0"), kind), Attempt: 1})
 		require.NoError(t, err)
 	}
 	var levels []zapcore.Level
@@ -50,7 +50,7 @@ func TestALineIsBoundedAndIsOneLine(t *testing.T) {
 	for range 100 {
 		msg.Evidence, msg.Affected, msg.Commands = append(msg.Evidence, long), append(msg.Affected, long), append(msg.Commands, long)
 	}
-	_, err := n.Notify(t.Context(), escalate.Delivery{Notice: msg, Attempt: 1})
+	_, err := n.Notify(t.Context(), notice.Delivery{Notice: msg, Attempt: 1})
 	require.NoError(t, err)
 	line, err := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()).EncodeEntry(logs.All()[0].Entry, logs.All()[0].Context)
 	require.NoError(t, err)
@@ -63,15 +63,15 @@ func TestAContextThatHasEnded(t *testing.T) {
 	n, logs := build(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := n.Notify(ctx, escalate.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1})
-	_, ok := errors.AsType[*escalate.RetryError](err)
+	_, err := n.Notify(ctx, notice.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1})
+	_, ok := errors.AsType[*notice.RetryError](err)
 	require.True(t, ok, "%v", err)
 	require.Empty(t, logs.All())
 }
 
 func TestPreviewWritesNothing(t *testing.T) {
 	n, logs := build(t)
-	b, err := n.(escalate.Previewer).Preview(escalate.Delivery{Notice: escalatetest.Notice("inc/t0")})
+	b, err := n.(notice.Previewer).Preview(notice.Delivery{Notice: escalatetest.Notice("inc/t0")})
 	require.NoError(t, err)
 	require.Contains(t, string(b), `"priority":"P1"`)
 	require.Empty(t, logs.All())

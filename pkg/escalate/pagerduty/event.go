@@ -11,7 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // PagerDuty's documented limits.
@@ -36,14 +36,14 @@ type event struct {
 }
 
 type payload struct {
-	Summary   string            `json:"summary"`
-	Source    string            `json:"source"`
-	Severity  escalate.Severity `json:"severity,omitzero"`
-	Timestamp string            `json:"timestamp,omitzero"`
-	Component string            `json:"component,omitzero"`
-	Group     string            `json:"group,omitzero"`
-	Class     string            `json:"class,omitzero"`
-	Details   *details          `json:"custom_details,omitzero"`
+	Summary   string          `json:"summary"`
+	Source    string          `json:"source"`
+	Severity  notice.Severity `json:"severity,omitzero"`
+	Timestamp string          `json:"timestamp,omitzero"`
+	Component string          `json:"component,omitzero"`
+	Group     string          `json:"group,omitzero"`
+	Class     string          `json:"class,omitzero"`
+	Details   *details        `json:"custom_details,omitzero"`
 }
 
 type link struct {
@@ -53,19 +53,19 @@ type link struct {
 
 // details are the custom_details: what the person who was woken reads.
 type details struct {
-	Status   escalate.Status `json:"status,omitzero"`
-	Priority string          `json:"priority,omitzero"`
-	Incident string          `json:"incident,omitzero"`
-	Tier     int             `json:"tier"`
-	Since    string          `json:"since,omitzero"`
-	Affected []string        `json:"affected,omitzero"`
-	Evidence []string        `json:"evidence,omitzero"`
-	Tried    []string        `json:"tried,omitzero"`
-	Next     string          `json:"next,omitzero"`
-	Runbook  string          `json:"runbook,omitzero"`
-	Commands []string        `json:"commands,omitzero"`
-	Message  string          `json:"message,omitzero"`
-	Test     bool            `json:"test,omitzero"`
+	Status   notice.Status `json:"status,omitzero"`
+	Priority string        `json:"priority,omitzero"`
+	Incident string        `json:"incident,omitzero"`
+	Tier     int           `json:"tier"`
+	Since    string        `json:"since,omitzero"`
+	Affected []string      `json:"affected,omitzero"`
+	Evidence []string      `json:"evidence,omitzero"`
+	Tried    []string      `json:"tried,omitzero"`
+	Next     string        `json:"next,omitzero"`
+	Runbook  string        `json:"runbook,omitzero"`
+	Commands []string      `json:"commands,omitzero"`
+	Message  string        `json:"message,omitzero"`
+	Test     bool          `json:"test,omitzero"`
 	// Cut says what was left out to stay within the limit.
 	Cut string `json:"cut,omitzero"`
 }
@@ -79,16 +79,16 @@ func DedupKey(key string) string {
 	}
 	sum := sha256.Sum256([]byte(key))
 	digest := hex.EncodeToString(sum[:])
-	return escalate.Cut(key, maxDedup-len(digest)-1) + "-" + digest
+	return notice.Cut(key, maxDedup-len(digest)-1) + "-" + digest
 }
 
-func (n *Notifier) alert(no escalate.Notice, action string, key routing) ([]byte, error) {
+func (n *Notifier) alert(no notice.Notice, action string, key routing) ([]byte, error) {
 	severity := no.Severity
 	if s := n.severities[no.Priority]; s != "" {
 		severity = s
 	}
 	if !known(severity) {
-		severity = escalate.Error // never refuse a page for its label
+		severity = notice.Error // never refuse a page for its label
 	}
 	e := event{
 		RoutingKey: key.key.Reveal(),
@@ -105,12 +105,12 @@ func (n *Notifier) alert(no escalate.Notice, action string, key routing) ([]byte
 	return encode(e, no, n.messages.Text(no))
 }
 
-func (n *Notifier) change(no escalate.Notice, key routing) ([]byte, error) {
+func (n *Notifier) change(no notice.Notice, key routing) ([]byte, error) {
 	return encode(event{RoutingKey: key.key.Reveal(), Payload: n.payload(no)}, no, n.messages.Text(no))
 }
 
-func (n *Notifier) payload(no escalate.Notice) payload {
-	p := payload{Summary: escalate.Cut(n.messages.Title(no), maxSummary), Source: "recoveryd"}
+func (n *Notifier) payload(no notice.Notice) payload {
+	p := payload{Summary: notice.Cut(n.messages.Title(no), maxSummary), Source: "recoveryd"}
 	for _, s := range []string{no.Host, no.Target} {
 		if s = field(s); s != "" {
 			p.Source = s
@@ -123,7 +123,7 @@ func (n *Notifier) payload(no escalate.Notice) payload {
 	return p
 }
 
-func field(s string) string { return escalate.Cut(escalate.OneLine(s), maxField) }
+func field(s string) string { return notice.Cut(notice.OneLine(s), maxField) }
 
 // webURL returns s when it is a web address; anything else would make PagerDuty refuse the event.
 func webURL(s string) string {
@@ -138,7 +138,7 @@ func webURL(s string) string {
 var levels = []struct{ items, runes int }{{1000, 100_000}, {100, 1000}, {20, 500}, {5, 200}, {0, 0}}
 
 // encode adds links and as much detail as the size limit allows.
-func encode(e event, no escalate.Notice, text string) ([]byte, error) {
+func encode(e event, no notice.Notice, text string) ([]byte, error) {
 	if href := webURL(no.Link); href != "" && len(href) <= 2048 {
 		e.Links = []link{{Href: href, Text: "Incident " + field(no.Incident)}}
 	} else {
@@ -172,7 +172,7 @@ func marshal(v any) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func detail(no escalate.Notice, text string, items, runes int) *details {
+func detail(no notice.Notice, text string, items, runes int) *details {
 	if items == 0 {
 		return &details{Incident: field(no.Incident), Cut: "all detail was left out to stay within PagerDuty's size limit; see the incident on the host"}
 	}
@@ -181,7 +181,7 @@ func detail(no escalate.Notice, text string, items, runes int) *details {
 		cut += max(len(in)-items, 0)
 		var out []string
 		for _, s := range in[:min(len(in), items)] {
-			out = append(out, escalate.Cut(escalate.Printable(s), runes))
+			out = append(out, notice.Cut(notice.Printable(s), runes))
 		}
 		return out
 	}
@@ -196,7 +196,7 @@ func detail(no escalate.Notice, text string, items, runes int) *details {
 	d := &details{
 		Status: no.Status, Priority: field(no.Priority), Incident: field(no.Incident), Tier: no.Tier,
 		Affected: list(no.Affected), Evidence: list(no.Evidence), Tried: list(tried), Commands: list(no.Commands),
-		Next: escalate.Cut(no.Next, runes), Runbook: escalate.Cut(escalate.OneLine(no.Runbook), runes), Message: escalate.Cut(text, runes), Test: no.Test,
+		Next: notice.Cut(no.Next, runes), Runbook: notice.Cut(notice.OneLine(no.Runbook), runes), Message: notice.Cut(text, runes), Test: no.Test,
 	}
 	if !no.Since.IsZero() {
 		d.Since = no.Since.UTC().Format(time.RFC3339)

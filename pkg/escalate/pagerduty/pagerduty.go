@@ -24,7 +24,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
 )
 
@@ -46,7 +46,7 @@ type Config struct {
 	// Severities overrides the severity per priority; empty ones keep the notice's own.
 	Severities Severities `yaml:"severities"`
 	// Templates overrides texts.
-	Templates escalate.Templates `yaml:"templates"`
+	Templates notice.Templates `yaml:"templates"`
 	// HTTP says how the vendor is reached.
 	HTTP wire.Config `yaml:"http"`
 }
@@ -62,13 +62,13 @@ type Key struct {
 // Severities maps the runbook's priorities to PagerDuty's severities.
 type Severities struct {
 	// P1 is the severity of a notice of that priority.
-	P1 escalate.Severity `yaml:"p1" enum:"critical|error|warning|info" example:"critical"`
+	P1 notice.Severity `yaml:"p1" enum:"critical|error|warning|info" example:"critical"`
 	// P2 is the severity of a notice of that priority.
-	P2 escalate.Severity `yaml:"p2" enum:"critical|error|warning|info" example:"critical"`
+	P2 notice.Severity `yaml:"p2" enum:"critical|error|warning|info" example:"critical"`
 	// P3 is the severity of a notice of that priority.
-	P3 escalate.Severity `yaml:"p3" enum:"critical|error|warning|info" example:"critical"`
+	P3 notice.Severity `yaml:"p3" enum:"critical|error|warning|info" example:"critical"`
 	// P4 is the severity of a notice of that priority.
-	P4 escalate.Severity `yaml:"p4" enum:"critical|error|warning|info" example:"critical"`
+	P4 notice.Severity `yaml:"p4" enum:"critical|error|warning|info" example:"critical"`
 }
 
 // Keys of the receipt.
@@ -94,19 +94,19 @@ type Notifier struct {
 	endpoint   string
 	keys       []routing // the first opens alerts
 	changes    bool
-	severities map[string]escalate.Severity
-	messages   *escalate.Messages
+	severities map[string]notice.Severity
+	messages   *notice.Messages
 }
 
 var (
-	_ escalate.Notifier  = (*Notifier)(nil)
-	_ escalate.Previewer = (*Notifier)(nil)
+	_ notice.Notifier  = (*Notifier)(nil)
+	_ notice.Previewer = (*Notifier)(nil)
 )
 
 var keyShape = regexp.MustCompile(`^[A-Za-z0-9]{32}$`)
 
 // New makes a notifier from its decoded section. The error names every problem.
-func New(decode func(any) error) (escalate.Notifier, error) {
+func New(decode func(any) error) (notice.Notifier, error) {
 	var cfg Config
 	if err := decode(&cfg); err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 	n.keys = keys
 	n.severities, err = severities(cfg.Severities)
 	errs = append(errs, err)
-	n.messages, err = escalate.NewMessages(cfg.Templates)
+	n.messages, err = notice.NewMessages(cfg.Templates)
 	errs = append(errs, err)
 	n.client, err = wire.New("pagerduty", cfg.HTTP, []*url.URL{u}, secrets...)
 	errs = append(errs, err)
@@ -185,8 +185,8 @@ func routingKeys(cfg Config) (keys []routing, secrets []string, err error) {
 	return keys, secrets, errors.Join(errs...)
 }
 
-func severities(s Severities) (map[string]escalate.Severity, error) {
-	all := map[string]escalate.Severity{"P1": s.P1, "P2": s.P2, "P3": s.P3, "P4": s.P4}
+func severities(s Severities) (map[string]notice.Severity, error) {
+	all := map[string]notice.Severity{"P1": s.P1, "P2": s.P2, "P3": s.P3, "P4": s.P4}
 	for _, p := range []string{"P1", "P2", "P3", "P4"} {
 		if v := all[p]; v != "" && !known(v) {
 			return nil, fmt.Errorf("severities.%s: want critical, error, warning or info (got %q)", strings.ToLower(p), v)
@@ -195,18 +195,18 @@ func severities(s Severities) (map[string]escalate.Severity, error) {
 	return all, nil
 }
 
-func known(s escalate.Severity) bool {
+func known(s notice.Severity) bool {
 	switch s {
-	case escalate.Critical, escalate.Error, escalate.Warning, escalate.Info:
+	case notice.Critical, notice.Error, notice.Warning, notice.Info:
 		return true
 	}
 	return false
 }
 
-// Notify implements escalate.Notifier. Only a 202 that carries PagerDuty's own words is success; it
+// Notify implements notice.Notifier. Only a 202 that carries PagerDuty's own words is success; it
 // proves that PagerDuty took the event, not that a person was paged. The receipt of an update or a
 // change is the prior one.
-func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+func (n *Notifier) Notify(ctx context.Context, d notice.Delivery) (notice.Receipt, error) {
 	path, key, body, err := n.event(d)
 	if err != nil {
 		return nil, err
@@ -216,7 +216,7 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 	}
 	req, err := http.NewRequest(http.MethodPost, n.endpoint+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, n.client.Final(escalate.ReasonConfig, err)
+		return nil, n.client.Final(notice.ReasonConfig, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	reply, err := n.client.Do(ctx, req)
@@ -226,14 +226,14 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 	if err := n.verdict(req.URL, reply, d.Notice.Kind); err != nil {
 		return nil, err
 	}
-	if d.Notice.Kind == escalate.Change {
+	if d.Notice.Kind == notice.Change {
 		return maps.Clone(d.Prior), nil
 	}
-	r := escalate.Receipt{
+	r := notice.Receipt{
 		receiptKey: key.name, receiptKeyPrint: key.print,
 		receiptDedup: DedupKey(d.Notice.Key), receiptState: stateOpen,
 	}
-	if d.Notice.Kind == escalate.Resolve {
+	if d.Notice.Kind == notice.Resolve {
 		r[receiptState] = stateResolved
 	}
 	return r, nil
@@ -242,7 +242,7 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 // verdict reads a reply as the contract has it: 202 with {"status":"success","message":"...",
 // "dedup_key":"..."}, of which a change event has no key. "throttle exceeded" is no acceptance with
 // any status, and a 400 lists what is wrong with the event.
-func (n *Notifier) verdict(u *url.URL, reply wire.Reply, kind escalate.Kind) error {
+func (n *Notifier) verdict(u *url.URL, reply wire.Reply, kind notice.Kind) error {
 	if err := n.client.WebPage(u, reply); err != nil && reply.Status < 300 {
 		return err
 	}
@@ -254,10 +254,10 @@ func (n *Notifier) verdict(u *url.URL, reply wire.Reply, kind escalate.Kind) err
 	}
 	understood := json.Unmarshal(reply.Body, &said) == nil
 	if strings.Contains(strings.ToLower(said.Status), "throttle") && reply.Status != http.StatusTooManyRequests {
-		return n.client.Retry(escalate.ReasonRateLimited, n.client.RetryAfter(reply), fmt.Errorf("%s answered %d, but %s: %s", u.Host, reply.Status, said.Status, said.Message))
+		return n.client.Retry(notice.ReasonRateLimited, n.client.RetryAfter(reply), fmt.Errorf("%s answered %d, but %s: %s", u.Host, reply.Status, said.Status, said.Message))
 	}
 	if reply.Status == http.StatusBadRequest && understood && len(said.Errors) > 0 {
-		return n.client.Final(escalate.ReasonRejected, fmt.Errorf("%s answered 400 %s: %s", u.Host, said.Message,
+		return n.client.Final(notice.ReasonRejected, fmt.Errorf("%s answered 400 %s: %s", u.Host, said.Message,
 			n.client.Snippet([]byte(strings.Join(said.Errors, "; ")))))
 	}
 	if err := n.client.Verdict(u, reply, wire.Rules{Accept: []int{http.StatusAccepted}}); err != nil {
@@ -266,14 +266,14 @@ func (n *Notifier) verdict(u *url.URL, reply wire.Reply, kind escalate.Kind) err
 	if reply.Err != nil { // the key makes a repetition harmless
 		return reply.Err
 	}
-	if said.Status != "success" || said.Dedup == "" && kind != escalate.Change {
-		return n.client.Retry(escalate.ReasonServer, 0, fmt.Errorf("%s answered 202 without the words of an acceptance (status success and a dedup_key): %q", u.Host, n.client.Snippet(reply.Body)))
+	if said.Status != "success" || said.Dedup == "" && kind != notice.Change {
+		return n.client.Retry(notice.ReasonServer, 0, fmt.Errorf("%s answered 202 without the words of an acceptance (status success and a dedup_key): %q", u.Host, n.client.Snippet(reply.Body)))
 	}
 	return nil
 }
 
-// Preview implements escalate.Previewer.
-func (n *Notifier) Preview(d escalate.Delivery) ([]byte, error) {
+// Preview implements notice.Previewer.
+func (n *Notifier) Preview(d notice.Delivery) ([]byte, error) {
 	path, _, body, err := n.event(d)
 	if path == "" && err == nil {
 		return []byte("(nothing: PagerDuty is not told of a " + string(d.Notice.Kind) + ")\n"), nil
@@ -282,33 +282,33 @@ func (n *Notifier) Preview(d escalate.Delivery) ([]byte, error) {
 }
 
 // event renders d: the API path ("" when PagerDuty is not told), the routing key and the body.
-func (n *Notifier) event(d escalate.Delivery) (path string, key routing, body []byte, err error) {
+func (n *Notifier) event(d notice.Delivery) (path string, key routing, body []byte, err error) {
 	switch d.Notice.Kind {
-	case escalate.Trigger:
+	case notice.Trigger:
 		key = n.openingKey(d.Prior)
 		body, err = n.alert(d.Notice, "trigger", key)
 		return "/v2/enqueue", key, body, err
-	case escalate.Resolve:
+	case notice.Resolve:
 		if key, err = n.resolvingKey(d.Prior); err != nil {
 			return "", key, nil, err
 		}
 		body, err = n.alert(d.Notice, "resolve", key)
 		return "/v2/enqueue", key, body, err
-	case escalate.Change:
+	case notice.Change:
 		if !n.changes {
 			return "", key, nil, nil
 		}
 		body, err = n.change(d.Notice, n.keys[0])
 		return "/v2/change/enqueue", n.keys[0], body, err
-	case escalate.Update:
+	case notice.Update:
 		return "", key, nil, nil
 	}
-	return "", key, nil, n.client.Final(escalate.ReasonRejected, fmt.Errorf("unknown kind of notice %q", d.Notice.Kind))
+	return "", key, nil, n.client.Final(notice.ReasonRejected, fmt.Errorf("unknown kind of notice %q", d.Notice.Kind))
 }
 
 // openingKey is the key for a trigger: the one the alert is open under, so that PagerDuty
 // recognises the repetition, else the current one.
-func (n *Notifier) openingKey(prior escalate.Receipt) routing {
+func (n *Notifier) openingKey(prior notice.Receipt) routing {
 	if prior[receiptState] == stateOpen {
 		if k, ok := n.find(prior); ok {
 			return k
@@ -319,7 +319,7 @@ func (n *Notifier) openingKey(prior escalate.Receipt) routing {
 
 // resolvingKey is the key that the alert was opened with. Without a receipt no trigger was ever
 // accepted as far as we know, and the current key is as good as any.
-func (n *Notifier) resolvingKey(prior escalate.Receipt) (routing, error) {
+func (n *Notifier) resolvingKey(prior notice.Receipt) (routing, error) {
 	if prior[receiptKey] == "" && prior[receiptKeyPrint] == "" {
 		return n.keys[0], nil
 	}
@@ -328,11 +328,11 @@ func (n *Notifier) resolvingKey(prior escalate.Receipt) (routing, error) {
 	}
 	// PagerDuty would answer 202 to a resolve with another key, and drop it. The reason is not
 	// ReasonConfig: nothing is wrong with the channel, and other pages must not wait for this.
-	return routing{}, n.client.Final(escalate.ReasonRejected, fmt.Errorf(
+	return routing{}, n.client.Final(notice.ReasonRejected, fmt.Errorf(
 		"the alert was opened with routing key %q, which is no longer configured (or has another value now): resolve it by hand, or list the old key under routing_keys", prior[receiptKey]))
 }
 
-func (n *Notifier) find(prior escalate.Receipt) (routing, bool) {
+func (n *Notifier) find(prior notice.Receipt) (routing, bool) {
 	for _, k := range n.keys {
 		if k.print == prior[receiptKeyPrint] {
 			return k, true

@@ -12,14 +12,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/pagerduty"
 )
 
 const key = escalatetest.PagerDutyKey
 
-func build(t testing.TB, section string) escalate.Notifier {
+func build(t testing.TB, section string) notice.Notifier {
 	t.Helper()
 	n, err := pagerduty.New(escalatetest.Decode(section))
 	require.NoError(t, err)
@@ -28,7 +28,7 @@ func build(t testing.TB, section string) escalate.Notifier {
 
 func TestConformance(t *testing.T) {
 	escalatetest.Run(t, escalatetest.Case{
-		New: func(t testing.TB, base string, timeout time.Duration) escalate.Notifier {
+		New: func(t testing.TB, base string, timeout time.Duration) notice.Notifier {
 			return build(t, fmt.Sprintf("routing_key: %s\nendpoint: %s\nhttp: {timeout: %s}", key, base, timeout))
 		},
 		Vendor: func(t testing.TB) escalatetest.Backend {
@@ -42,7 +42,7 @@ func TestConformance(t *testing.T) {
 			}}
 		},
 		Secrets: []string{key},
-		Silent:  []escalate.Kind{escalate.Update},
+		Silent:  []notice.Kind{notice.Update},
 		HTTP: &escalatetest.HTTP{
 			Accepts:     []int{202},
 			BodyMatters: true,
@@ -60,9 +60,9 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-func send(t testing.TB, n escalate.Notifier, msg escalate.Notice, prior escalate.Receipt) escalate.Receipt {
+func send(t testing.TB, n notice.Notifier, msg notice.Notice, prior notice.Receipt) notice.Receipt {
 	t.Helper()
-	r, err := n.Notify(t.Context(), escalate.Delivery{Notice: msg, Prior: prior, Attempt: 1})
+	r, err := n.Notify(t.Context(), notice.Delivery{Notice: msg, Prior: prior, Attempt: 1})
 	require.NoError(t, err)
 	return r
 }
@@ -93,7 +93,7 @@ func TestRotation(t *testing.T) {
 		require.Equal(t, "trigger: deduplicated: already open", whys(p)[1])
 	})
 	t.Run("a resolve goes out with the key that the alert was opened with", func(t *testing.T) {
-		receipt = send(t, after, escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Resolve), receipt)
+		receipt = send(t, after, escalatetest.As(escalatetest.Notice("inc/t0"), notice.Resolve), receipt)
 		require.Equal(t, "resolve: resolved", whys(p)[2])
 	})
 	t.Run("a new episode opens with the new key", func(t *testing.T) {
@@ -106,12 +106,12 @@ func TestRotation(t *testing.T) {
 			fmt.Sprintf("routing_key: %q\nendpoint: %s", newKey, url),
 			fmt.Sprintf("routing_keys: [{name: spring, key: %q}]\nendpoint: %s", newKey, url), // replaced in place
 		} {
-			opened := escalate.Receipt{"routing_key": "spring", "routing_key_id": "deadbeef", "state": "open"}
-			_, err := build(t, section).Notify(t.Context(), escalate.Delivery{
-				Notice: escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Resolve), Prior: opened, Attempt: 1})
-			final, ok := errors.AsType[*escalate.FinalError](err)
+			opened := notice.Receipt{"routing_key": "spring", "routing_key_id": "deadbeef", "state": "open"}
+			_, err := build(t, section).Notify(t.Context(), notice.Delivery{
+				Notice: escalatetest.As(escalatetest.Notice("inc/t0"), notice.Resolve), Prior: opened, Attempt: 1})
+			final, ok := errors.AsType[*notice.FinalError](err)
 			require.True(t, ok, "%v", err)
-			require.Equal(t, escalate.ReasonRejected, final.Reason, "the channel itself is fine")
+			require.Equal(t, notice.ReasonRejected, final.Reason, "the channel itself is fine")
 			require.ErrorContains(t, err, `routing key "spring"`)
 			require.ErrorContains(t, err, "resolve it by hand")
 		}
@@ -133,9 +133,9 @@ func TestTiersAfterAnAcknowledgement(t *testing.T) {
 func TestChangeEvents(t *testing.T) {
 	p := escalatetest.NewPagerDuty(escalatetest.PagerDutyOptions{})
 	url := escalatetest.Serve(t, p)
-	cure := escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Change)
+	cure := escalatetest.As(escalatetest.Notice("inc/t0"), notice.Change)
 	cure.Summary = "restarted codebase-mcp, verified"
-	prior := escalate.Receipt{"routing_key": "x", "state": "open"}
+	prior := notice.Receipt{"routing_key": "x", "state": "open"}
 
 	got := send(t, build(t, fmt.Sprintf("routing_key: %q\nendpoint: %s", key, url)), cure, prior)
 	require.Equal(t, prior, got, "a change leaves the alert as it was")
@@ -153,12 +153,12 @@ func TestSeverity(t *testing.T) {
 	n := build(t, fmt.Sprintf("routing_key: %q\nendpoint: %s\nseverities: {p2: critical}", key, escalatetest.Serve(t, p)))
 	for _, tc := range []struct {
 		priority string
-		severity escalate.Severity
+		severity notice.Severity
 		want     string
 	}{
-		{"P1", escalate.Critical, "critical"},
-		{"P2", escalate.Error, "critical"},
-		{"P3", escalate.Warning, "warning"},
+		{"P1", notice.Critical, "critical"},
+		{"P2", notice.Error, "critical"},
+		{"P3", notice.Warning, "warning"},
 		{"P4", "unheard-of", "error"},
 	} {
 		msg := escalatetest.Notice(tc.priority)
@@ -209,10 +209,10 @@ func TestRateLimit(t *testing.T) {
 	n := build(t, fmt.Sprintf("routing_key: %q\nendpoint: %s", key, escalatetest.Serve(t, p)))
 	send(t, n, escalatetest.Notice("a"), nil)
 	send(t, n, escalatetest.Notice("b"), nil)
-	_, err := n.Notify(t.Context(), escalate.Delivery{Notice: escalatetest.Notice("c"), Attempt: 1})
-	retry, ok := errors.AsType[*escalate.RetryError](err)
+	_, err := n.Notify(t.Context(), notice.Delivery{Notice: escalatetest.Notice("c"), Attempt: 1})
+	retry, ok := errors.AsType[*notice.RetryError](err)
 	require.True(t, ok, "%v", err)
-	require.Equal(t, escalate.ReasonRateLimited, retry.Reason)
+	require.Equal(t, notice.ReasonRateLimited, retry.Reason)
 }
 
 func TestWrongConfigurations(t *testing.T) {

@@ -1,27 +1,27 @@
 package slack
 
-import "github.com/recoveryd/recoveryd/pkg/escalate"
+import "github.com/recoveryd/recoveryd/pkg/escalate/notice"
 
 // classify says what a refusal by ok:false means. A code that is not listed is final: Slack has
 // understood the request and does not want it.
-func classify(code string) (retry bool, reason escalate.Reason) {
+func classify(code string) (retry bool, reason notice.Reason) {
 	switch code {
 	case "ratelimited", "rate_limited", "message_limit_exceeded":
-		return true, escalate.ReasonRateLimited
+		return true, notice.ReasonRateLimited
 	case "internal_error", "fatal_error", "service_unavailable", "request_timeout", "update_failed",
 		"team_added_to_org", "org_login_required", "external_channel_migrating", "streaming_state_conflict":
-		return true, escalate.ReasonServer
+		return true, notice.ReasonServer
 	case "not_authed", "invalid_auth", "account_inactive", "token_revoked", "token_expired", "missing_scope",
 		"no_permission", "not_allowed_token_type", "access_denied", "accesslimited", "ekm_access_denied",
 		"enterprise_is_restricted", "two_factor_setup_required", "is_bot":
-		return false, escalate.ReasonAuth
+		return false, notice.ReasonAuth
 	case "channel_not_found", "not_in_channel", "is_archived", "is_inactive", "team_not_found", "restricted_action",
 		"restricted_action_read_only_channel", "restricted_action_thread_only_channel",
 		"restricted_action_non_threadable_channel", "messages_tab_disabled", "unknown_method",
 		"method_deprecated", "deprecated_endpoint":
-		return false, escalate.ReasonConfig
+		return false, notice.ReasonConfig
 	}
-	return false, escalate.ReasonRejected
+	return false, notice.ReasonRejected
 }
 
 // hints says what an operator can do about a refusal.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/slack-go/slack"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // Limits of a message, in characters as Slack counts them (a character outside the basic plane
@@ -23,27 +23,27 @@ const (
 
 // renderer makes Slack messages of notices.
 type renderer struct {
-	messages *escalate.Messages
+	messages *notice.Messages
 	mention  string
 }
 
 // icons lead the heading: the state must be seen while scrolling past.
-func icon(n escalate.Notice) string {
+func icon(n notice.Notice) string {
 	switch {
-	case n.Kind == escalate.Change:
+	case n.Kind == notice.Change:
 		return ":wrench:"
 	case n.Status.Over():
 		return ":large_green_circle:"
-	case n.Status == escalate.Monitoring:
+	case n.Status == notice.Monitoring:
 		return ":large_yellow_circle:"
-	case n.Severity == escalate.Warning || n.Severity == escalate.Info:
+	case n.Severity == notice.Warning || n.Severity == notice.Info:
 		return ":large_orange_circle:"
 	}
 	return ":red_circle:"
 }
 
 // state renders the incident as it stands: blocks, and the text of the notification.
-func (r renderer) state(n escalate.Notice) (blocks []slack.Block, text string) {
+func (r renderer) state(n notice.Notice) (blocks []slack.Block, text string) {
 	left := maxBlocks
 	section := func(md string) {
 		if md == "" || left < 100 {
@@ -62,16 +62,16 @@ func (r renderer) state(n escalate.Notice) (blocks []slack.Block, text string) {
 	section(list("*Evidence*", "• ", n.Evidence, room()))
 	tried := make([]string, 0, len(n.Tried))
 	for _, t := range n.Tried {
-		tried = append(tried, t.At.UTC().Format("15:04")+" "+escalate.OneLine(t.What)+": "+escalate.OneLine(t.Result))
+		tried = append(tried, t.At.UTC().Format("15:04")+" "+notice.OneLine(t.What)+": "+notice.OneLine(t.Result))
 	}
 	section(list("*Tried*", "• ", tried[max(len(tried)-20, 0):], room()))
 	if n.Next != "" {
-		section("*Next*\n" + escape(escalate.Printable(n.Next), room()-20))
+		section("*Next*\n" + escape(notice.Printable(n.Next), room()-20))
 	}
 	if link := webLink(n.Runbook); link != "" {
-		section("*Runbook* <" + link + "|" + escape(escalate.OneLine(n.Class), 200) + ">")
+		section("*Runbook* <" + link + "|" + escape(notice.OneLine(n.Class), 200) + ">")
 	} else if n.Runbook != "" {
-		section("*Runbook* " + escape(escalate.OneLine(n.Runbook), 500))
+		section("*Runbook* " + escape(notice.OneLine(n.Runbook), 500))
 	}
 	section(codeBlock(n.Commands, room()))
 	foot := "Incident " + n.Incident
@@ -81,7 +81,7 @@ func (r renderer) state(n escalate.Notice) (blocks []slack.Block, text string) {
 	if !n.At.IsZero() {
 		foot += " · as of " + n.At.UTC().Format(time.DateTime) + " UTC"
 	}
-	foot = escape(escalate.OneLine(foot), 500)
+	foot = escape(notice.OneLine(foot), 500)
 	if link := webLink(n.Link); link != "" {
 		foot += " · <" + link + "|open the incident>"
 	}
@@ -92,37 +92,37 @@ func (r renderer) state(n escalate.Notice) (blocks []slack.Block, text string) {
 	return blocks, escape(title, maxText)
 }
 
-func facts(n escalate.Notice) string {
+func facts(n notice.Notice) string {
 	var b strings.Builder
-	b.WriteString("*" + n.First() + "*: " + escalate.OneLine(n.Summary))
+	b.WriteString("*" + n.First() + "*: " + notice.OneLine(n.Summary))
 	if stage := n.Stage(); stage != "" {
 		b.WriteString("\n*Status* " + string(stage))
 	}
 	if !n.Since.IsZero() {
-		b.WriteString("\n*Since* " + escalate.Stamp(n.Since))
-		if age := escalate.Age(n.Since, n.At); age != "" {
+		b.WriteString("\n*Since* " + notice.Stamp(n.Since))
+		if age := notice.Age(n.Since, n.At); age != "" {
 			b.WriteString(" (" + age + ")")
 		}
 	}
 	if len(n.Affected) > 0 {
-		b.WriteString("\n*Affected* " + escalate.OneLine(strings.Join(n.Affected, ", ")))
+		b.WriteString("\n*Affected* " + notice.OneLine(strings.Join(n.Affected, ", ")))
 	}
 	return b.String()
 }
 
 // step renders the newest step for the thread.
-func (r renderer) step(n escalate.Notice) string {
+func (r renderer) step(n notice.Notice) string {
 	return escape(r.messages.Step(n), maxText)
 }
 
 // plain renders everything as text, for the message that must get through without blocks.
-func (r renderer) plain(n escalate.Notice) string {
+func (r renderer) plain(n notice.Notice) string {
 	return escape(r.messages.Title(n)+"\n"+r.messages.Text(n), maxText)
 }
 
 // mentioned puts the configured mention before a text that is to wake somebody.
-func (r renderer) mentioned(n escalate.Notice, text string) string {
-	if r.mention == "" || n.Kind != escalate.Trigger {
+func (r renderer) mentioned(n notice.Notice, text string) string {
+	if r.mention == "" || n.Kind != notice.Trigger {
 		return text
 	}
 	return r.mention + " " + text
@@ -136,7 +136,7 @@ func list(heading, bullet string, items []string, limit int) string {
 	const more = "\n(more in the incident)"
 	out := heading
 	for _, it := range items {
-		line := "\n" + bullet + escape(escalate.OneLine(it), 600)
+		line := "\n" + bullet + escape(notice.OneLine(it), 600)
 		if length(out)+length(line)+len(more) > limit {
 			return out + more
 		}
@@ -151,7 +151,7 @@ func codeBlock(commands []string, limit int) string {
 		return ""
 	}
 	const fence = "```"
-	text := strings.ReplaceAll(escalate.Printable(strings.Join(commands, "\n")), fence, "'''")
+	text := strings.ReplaceAll(notice.Printable(strings.Join(commands, "\n")), fence, "'''")
 	return "*Look further*\n" + fence + escape(text, limit-40) + fence
 }
 
@@ -187,7 +187,7 @@ func fit(s string, limit int, write func(rune) string) string {
 			if limit < 1 {
 				return ""
 			}
-			return b.String()[:end] + escalate.Ellipsis
+			return b.String()[:end] + notice.Ellipsis
 		}
 		b.WriteString(piece)
 		if n <= limit-1 {

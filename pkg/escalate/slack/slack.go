@@ -15,7 +15,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
 )
 
@@ -38,13 +38,13 @@ type Config struct {
 	// Quiet leaves updates out with a webhook, where each is a message of its own.
 	Quiet bool `yaml:"quiet" example:"true"`
 	// Templates overrides texts: title is the heading, step the line in the thread.
-	Templates escalate.Templates `yaml:"templates"`
+	Templates notice.Templates `yaml:"templates"`
 	// HTTP says how Slack is reached.
 	HTTP wire.Config `yaml:"http"`
 }
 
 // New makes a notifier from its decoded section. The error names every problem.
-func New(decode func(any) error) (escalate.Notifier, error) {
+func New(decode func(any) error) (notice.Notifier, error) {
 	var cfg Config
 	if err := decode(&cfg); err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 	if m := cfg.Mention; m != "" && (!strings.HasPrefix(m, "<") || !strings.HasSuffix(m, ">")) {
 		errs = append(errs, errors.New(`mention: write it as Slack does: "<!here>", "<@U0123>" or "<!subteam^S0123>"`))
 	}
-	messages, err := escalate.NewMessages(cfg.Templates)
+	messages, err := notice.NewMessages(cfg.Templates)
 	errs = append(errs, err)
 	place := api
 	if hook {

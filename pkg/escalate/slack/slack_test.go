@@ -11,12 +11,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/slack"
 )
 
-func build(t testing.TB, section string) escalate.Notifier {
+func build(t testing.TB, section string) notice.Notifier {
 	t.Helper()
 	n, err := slack.New(escalatetest.Decode(section))
 	require.NoError(t, err)
@@ -42,7 +42,7 @@ func backend(t testing.TB) escalatetest.Backend {
 
 func TestConformanceOfTheWebAPI(t *testing.T) {
 	escalatetest.Run(t, escalatetest.Case{
-		New: func(t testing.TB, base string, timeout time.Duration) escalate.Notifier {
+		New: func(t testing.TB, base string, timeout time.Duration) notice.Notifier {
 			return build(t, webSection(base)+fmt.Sprintf("http: {timeout: %s}", timeout))
 		},
 		Vendor:     backend,
@@ -60,7 +60,7 @@ func TestConformanceOfTheWebAPI(t *testing.T) {
 
 func TestConformanceOfTheWebhook(t *testing.T) {
 	escalatetest.Run(t, escalatetest.Case{
-		New: func(t testing.TB, base string, timeout time.Duration) escalate.Notifier {
+		New: func(t testing.TB, base string, timeout time.Duration) notice.Notifier {
 			return build(t, fmt.Sprintf("webhook_url: %s%s\nhttp: {timeout: %s}", base, escalatetest.SlackHookPath, timeout))
 		},
 		Vendor:     backend,
@@ -76,8 +76,8 @@ func TestConformanceOfTheWebhook(t *testing.T) {
 
 type conversation struct {
 	*escalatetest.Slack
-	n       escalate.Notifier
-	receipt escalate.Receipt
+	n       notice.Notifier
+	receipt notice.Receipt
 }
 
 func talk(t testing.TB, extra string) *conversation {
@@ -85,9 +85,9 @@ func talk(t testing.TB, extra string) *conversation {
 	return &conversation{Slack: s, n: build(t, webSection(escalatetest.Serve(t, s))+extra)}
 }
 
-func (c *conversation) say(t testing.TB, n escalate.Notice) {
+func (c *conversation) say(t testing.TB, n notice.Notice) {
 	t.Helper()
-	got, err := c.n.Notify(t.Context(), escalate.Delivery{Notice: n, Prior: c.receipt, Attempt: 1})
+	got, err := c.n.Notify(t.Context(), notice.Delivery{Notice: n, Prior: c.receipt, Attempt: 1})
 	require.NoError(t, err)
 	if got != nil {
 		c.receipt = got
@@ -98,16 +98,16 @@ func TestOneMessagePerKeyEditedToItsState(t *testing.T) {
 	c := talk(t, "")
 	first := escalatetest.Notice("inc/t0")
 	for _, step := range []struct {
-		kind   escalate.Kind
-		status escalate.Status
+		kind   notice.Kind
+		status notice.Status
 		next   string
 		shows  string
 		begins string
 	}{
-		{escalate.Trigger, escalate.Investigating, "looking", "*Status* Investigating", "Investigating: [P1] Problem: "},
-		{escalate.Update, escalate.Identified, "restarting codebase-mcp", "*Status* Identified", "Identified: [P1] Update: "},
-		{escalate.Update, escalate.Monitoring, "watching", "*Status* Monitoring", "Monitoring: [P1] Update: "},
-		{escalate.Resolve, escalate.Resolved, "nothing", "*Resolved*", "[P1] Resolved: "},
+		{notice.Trigger, notice.Investigating, "looking", "*Status* Investigating", "Investigating: [P1] Problem: "},
+		{notice.Update, notice.Identified, "restarting codebase-mcp", "*Status* Identified", "Identified: [P1] Update: "},
+		{notice.Update, notice.Monitoring, "watching", "*Status* Monitoring", "Monitoring: [P1] Update: "},
+		{notice.Resolve, notice.Resolved, "nothing", "*Resolved*", "[P1] Resolved: "},
 	} {
 		n := escalatetest.As(first, step.kind)
 		n.Status, n.Next = step.status, step.next
@@ -152,12 +152,12 @@ func TestASecondResolveSaysNothing(t *testing.T) {
 	c := talk(t, "")
 	n := escalatetest.Notice("inc/t0")
 	c.say(t, n)
-	c.say(t, escalatetest.As(n, escalate.Resolve))
+	c.say(t, escalatetest.As(n, notice.Resolve))
 	calls := len(c.Entries())
-	c.say(t, escalatetest.As(n, escalate.Resolve))
+	c.say(t, escalatetest.As(n, notice.Resolve))
 	require.Len(t, c.Entries(), calls, "the tiers of one incident are one message here")
 	c.say(t, n)
-	c.say(t, escalatetest.As(n, escalate.Resolve))
+	c.say(t, escalatetest.As(n, notice.Resolve))
 	require.Len(t, c.Entries(), calls+4, "a relapse and its end are said")
 }
 
@@ -169,7 +169,7 @@ func TestTextsMentionNobody(t *testing.T) {
 	n.Evidence, n.Affected, n.Commands = []string{bad}, []string{bad}, []string{bad}
 	n.Tried[1].Result = bad
 	c.say(t, n)
-	c.say(t, escalatetest.As(n, escalate.Update))
+	c.say(t, escalatetest.As(n, notice.Update))
 	for _, e := range c.Entries() {
 		require.False(t, e.Pages, "%s", e.Body)
 	}
@@ -187,17 +187,17 @@ func TestAMessageThatCannotBeEdited(t *testing.T) {
 		c.say(t, escalatetest.Notice("inc/t0"))
 		old := c.receipt["ts"]
 		c.Delete(old)
-		c.say(t, escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Update))
+		c.say(t, escalatetest.As(escalatetest.Notice("inc/t0"), notice.Update))
 		require.NotEqual(t, old, c.receipt["ts"])
 		require.Len(t, c.Messages(), 2)
-		c.say(t, escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Resolve))
+		c.say(t, escalatetest.As(escalatetest.Notice("inc/t0"), notice.Resolve))
 		require.Equal(t, 1, c.Messages()[1].Edits)
 	})
 	t.Run("edits are closed: the thread has the state", func(t *testing.T) {
 		c := talk(t, "")
 		c.say(t, escalatetest.Notice("inc/t0"))
 		c.CloseEdits(true)
-		c.say(t, escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Resolve))
+		c.say(t, escalatetest.As(escalatetest.Notice("inc/t0"), notice.Resolve))
 		require.Len(t, c.Messages(), 2)
 		require.Contains(t, c.Messages()[1].Text, "Resolved")
 	})
@@ -216,7 +216,7 @@ func TestAPlaceThatIsGoneIsReplacedOnce(t *testing.T) {
 		"the message and its thread":         func(c *conversation) { c.Delete(c.receipt["ts"]); c.Retire(true) },
 		"too old to edit, and retention ate": func(c *conversation) { c.CloseEdits(true); c.Delete(c.receipt["ts"]); c.Retire(true) },
 	} {
-		for _, kind := range []escalate.Kind{escalate.Trigger, escalate.Update, escalate.Resolve} {
+		for _, kind := range []notice.Kind{notice.Trigger, notice.Update, notice.Resolve} {
 			t.Run(name+", then a "+string(kind), func(t *testing.T) {
 				s := escalatetest.NewSlack(escalatetest.SlackOptions{})
 				base := escalatetest.Serve(t, s)
@@ -230,7 +230,7 @@ func TestAPlaceThatIsGoneIsReplacedOnce(t *testing.T) {
 				require.Equal(t, escalatetest.SlackOtherChannel, all[1].Channel)
 				require.Empty(t, all[1].ThreadTS)
 				c.CloseEdits(false)
-				c.say(t, escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Update))
+				c.say(t, escalatetest.As(escalatetest.Notice("inc/t0"), notice.Update))
 				require.Equal(t, all[1].TS, c.Messages()[2].ThreadTS, "and from there it goes on")
 			})
 		}
@@ -242,7 +242,7 @@ func TestAChangeInAThreadThatIsGoneIsRecordedAllTheSame(t *testing.T) {
 	c.say(t, escalatetest.Notice("inc/t0"))
 	c.Delete(c.receipt["ts"])
 	c.Retire(true)
-	c.say(t, escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Change))
+	c.say(t, escalatetest.As(escalatetest.Notice("inc/t0"), notice.Change))
 	require.Len(t, c.Messages(), 2)
 }
 
@@ -257,7 +257,7 @@ func TestALaterTierFindsTheChannelWherePeopleAreNow(t *testing.T) {
 	c.say(t, n)
 	require.Len(t, c.Messages(), 2)
 	require.Equal(t, escalatetest.SlackOtherChannel, c.Messages()[1].Channel)
-	c.say(t, escalatetest.As(n, escalate.Resolve))
+	c.say(t, escalatetest.As(n, notice.Resolve))
 	for _, m := range c.Messages()[:2] {
 		require.Contains(t, m.Text, "Resolved", "in %s, where people were told of it", m.Channel)
 	}
@@ -267,39 +267,39 @@ func TestWhatIsRefusedEverywhereIsNotPostedAnew(t *testing.T) {
 	c := talk(t, "")
 	c.say(t, escalatetest.Notice("inc/t0"))
 	c.Archive(true)
-	_, err := c.n.Notify(t.Context(), escalate.Delivery{Notice: escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Update), Prior: c.receipt, Attempt: 1})
-	f, ok := errors.AsType[*escalate.FinalError](err)
+	_, err := c.n.Notify(t.Context(), notice.Delivery{Notice: escalatetest.As(escalatetest.Notice("inc/t0"), notice.Update), Prior: c.receipt, Attempt: 1})
+	f, ok := errors.AsType[*notice.FinalError](err)
 	require.True(t, ok, "%v", err)
-	require.Equal(t, escalate.ReasonConfig, f.Reason, "the channel waits for somebody to name another one")
+	require.Equal(t, notice.ReasonConfig, f.Reason, "the channel waits for somebody to name another one")
 }
 
 func TestRefusalsWithStatus200(t *testing.T) {
 	for code, want := range map[string]struct {
 		retry  bool
-		reason escalate.Reason
+		reason notice.Reason
 	}{
-		"ratelimited":       {true, escalate.ReasonRateLimited},
-		"internal_error":    {true, escalate.ReasonServer},
-		"invalid_auth":      {false, escalate.ReasonAuth},
-		"channel_not_found": {false, escalate.ReasonConfig},
-		"no_text":           {false, escalate.ReasonRejected},
-		"a_code_of_2031":    {false, escalate.ReasonRejected},
+		"ratelimited":       {true, notice.ReasonRateLimited},
+		"internal_error":    {true, notice.ReasonServer},
+		"invalid_auth":      {false, notice.ReasonAuth},
+		"channel_not_found": {false, notice.ReasonConfig},
+		"no_text":           {false, notice.ReasonRejected},
+		"a_code_of_2031":    {false, notice.ReasonRejected},
 	} {
 		t.Run(code, func(t *testing.T) {
 			url := escalatetest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Retry-After", "7")
 				_, _ = fmt.Fprintf(w, `{"ok":false,"error":%q}`, code)
 			}))
-			_, err := build(t, webSection(url)).Notify(t.Context(), escalate.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1})
+			_, err := build(t, webSection(url)).Notify(t.Context(), notice.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1})
 			require.ErrorContains(t, err, code)
 			if want.retry {
-				r, ok := errors.AsType[*escalate.RetryError](err)
+				r, ok := errors.AsType[*notice.RetryError](err)
 				require.True(t, ok, "%v", err)
 				require.Equal(t, want.reason, r.Reason)
 				require.Equal(t, 7*time.Second, r.After)
 				return
 			}
-			f, ok := errors.AsType[*escalate.FinalError](err)
+			f, ok := errors.AsType[*notice.FinalError](err)
 			require.True(t, ok, "%v", err)
 			require.Equal(t, want.reason, f.Reason)
 		})
@@ -317,7 +317,7 @@ func TestBlocksThatAreRefusedAreSentAsText(t *testing.T) {
 		}
 		_, _ = w.Write([]byte(`{"ok":true,"channel":"C1","ts":"1.1"}`))
 	}))
-	r, err := build(t, webSection(url)).Notify(t.Context(), escalate.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1})
+	r, err := build(t, webSection(url)).Notify(t.Context(), notice.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1})
 	require.NoError(t, err)
 	require.Equal(t, "1.1", r["ts"])
 	require.Len(t, bodies, 2)
@@ -327,41 +327,41 @@ func TestBlocksThatAreRefusedAreSentAsText(t *testing.T) {
 func TestRateLimitPerChannel(t *testing.T) {
 	s := escalatetest.NewSlack(escalatetest.SlackOptions{PerSecond: 1})
 	n := build(t, webSection(escalatetest.Serve(t, s)))
-	var limited *escalate.RetryError
+	var limited *notice.RetryError
 	for i := range 20 { // a slow machine may let some pass
-		_, err := n.Notify(t.Context(), escalate.Delivery{Notice: escalatetest.Notice(fmt.Sprint("inc/", i)), Attempt: 1})
-		if r, ok := errors.AsType[*escalate.RetryError](err); ok {
+		_, err := n.Notify(t.Context(), notice.Delivery{Notice: escalatetest.Notice(fmt.Sprint("inc/", i)), Attempt: 1})
+		if r, ok := errors.AsType[*notice.RetryError](err); ok {
 			limited = r
 			break
 		}
 		require.NoError(t, err)
 	}
 	require.NotNil(t, limited)
-	require.Equal(t, escalate.ReasonRateLimited, limited.Reason)
+	require.Equal(t, notice.ReasonRateLimited, limited.Reason)
 	require.Equal(t, time.Second, limited.After)
 }
 
 func TestWebhook(t *testing.T) {
 	s := escalatetest.NewSlack(escalatetest.SlackOptions{})
 	hook := "webhook_url: " + escalatetest.Serve(t, s) + escalatetest.SlackHookPath
-	send := func(section string, kind escalate.Kind) error {
-		_, err := build(t, section).Notify(t.Context(), escalate.Delivery{Notice: escalatetest.As(escalatetest.Notice("inc/t0"), kind), Attempt: 1})
+	send := func(section string, kind notice.Kind) error {
+		_, err := build(t, section).Notify(t.Context(), notice.Delivery{Notice: escalatetest.As(escalatetest.Notice("inc/t0"), kind), Attempt: 1})
 		return err
 	}
-	require.NoError(t, send(hook, escalate.Trigger))
-	require.NoError(t, send(hook, escalate.Update))
-	require.NoError(t, send(hook+"\nquiet: true", escalate.Update))
+	require.NoError(t, send(hook, notice.Trigger))
+	require.NoError(t, send(hook, notice.Update))
+	require.NoError(t, send(hook+"\nquiet: true", notice.Update))
 	require.Len(t, s.Messages(), 2, "quiet leaves updates out")
 
 	s.Archive(true)
-	f, ok := errors.AsType[*escalate.FinalError](send(hook, escalate.Trigger))
+	f, ok := errors.AsType[*notice.FinalError](send(hook, notice.Trigger))
 	require.True(t, ok)
-	require.Equal(t, escalate.ReasonConfig, f.Reason)
+	require.Equal(t, notice.ReasonConfig, f.Reason)
 	require.ErrorContains(t, f, "channel_is_archived")
 
-	f, ok = errors.AsType[*escalate.FinalError](send(strings.Replace(hook, "B0FAKE", "B1FAKE", 1), escalate.Trigger))
+	f, ok = errors.AsType[*notice.FinalError](send(strings.Replace(hook, "B0FAKE", "B1FAKE", 1), notice.Trigger))
 	require.True(t, ok)
-	require.Equal(t, escalate.ReasonAuth, f.Reason)
+	require.Equal(t, notice.ReasonAuth, f.Reason)
 	require.ErrorContains(t, f, "invalid_token")
 }
 

@@ -15,7 +15,7 @@ import (
 
 	"github.com/slack-go/slack"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
 )
 
@@ -39,8 +39,8 @@ type web struct {
 }
 
 var (
-	_ escalate.Notifier  = (*web)(nil)
-	_ escalate.Previewer = (*web)(nil)
+	_ notice.Notifier  = (*web)(nil)
+	_ notice.Previewer = (*web)(nil)
 )
 
 func newWeb(client *wire.Client, cfg Config, render renderer) *web {
@@ -62,22 +62,22 @@ func (w *web) String() string { return "slack channel " + w.channel }
 // GoString does the same for %#v.
 func (w *web) GoString() string { return w.String() }
 
-// Notify implements escalate.Notifier. An edit comes before the reply in the thread: it may be
+// Notify implements notice.Notifier. An edit comes before the reply in the thread: it may be
 // repeated without harm when the reply fails and the whole notice is tried again. When the message,
 // its thread or its channel is gone, a new message in the configured channel takes its place.
-func (w *web) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+func (w *web) Notify(ctx context.Context, d notice.Delivery) (notice.Receipt, error) {
 	n := d.Notice
 	channel, ts := d.Prior[receiptChannel], d.Prior[receiptTS]
-	if n.Kind == escalate.Change {
+	if n.Kind == notice.Change {
 		return w.record(ctx, d)
 	}
 	if ts == "" || channel == "" {
 		return w.open(ctx, n)
 	}
-	if n.Kind == escalate.Resolve && d.Prior[receiptStatus] == string(escalate.Resolved) {
+	if n.Kind == notice.Resolve && d.Prior[receiptStatus] == string(notice.Resolved) {
 		return maps.Clone(d.Prior), nil // each tier is resolved, and all of them are this one message
 	}
-	if asked := d.Prior[receiptAsked]; asked != "" && asked != w.channel && n.Kind == escalate.Trigger {
+	if asked := d.Prior[receiptAsked]; asked != "" && asked != w.channel && n.Kind == notice.Trigger {
 		_ = w.edit(ctx, n, channel, ts) // people look elsewhere by now: nobody needs to be woken here
 		r, err := w.open(ctx, n)
 		if err == nil {
@@ -94,14 +94,14 @@ func (w *web) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt
 		return nil, err
 	}
 	told, _ := strconv.Atoi(d.Prior[receiptTier])
-	broadcast := n.Kind == escalate.Trigger && n.Tier > told
+	broadcast := n.Kind == notice.Trigger && n.Tier > told
 	text := w.render.step(n)
 	options := []slack.MsgOption{slack.MsgOptionTS(ts)}
 	if broadcast {
 		text = "Escalated to tier " + strconv.Itoa(n.Tier) + why(n) + ". " + text
 		options = append(options, slack.MsgOptionBroadcast())
 	}
-	if n.Kind == escalate.Trigger {
+	if n.Kind == notice.Trigger {
 		text = w.render.mentioned(n, text)
 	}
 	if _, _, err := w.post(ctx, channel, text, nil, options...); gone(err) {
@@ -111,7 +111,7 @@ func (w *web) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt
 	}
 	r := maps.Clone(d.Prior)
 	r[receiptStatus], r[receiptTier] = string(n.Status), strconv.Itoa(max(told, n.Tier))
-	if old, oldTS, left := strings.Cut(d.Prior[receiptFormer], "/"); left && n.Kind == escalate.Resolve {
+	if old, oldTS, left := strings.Cut(d.Prior[receiptFormer], "/"); left && n.Kind == notice.Resolve {
 		_ = w.edit(ctx, n, old, oldTS) // where some were told first; the all-clear itself has been said
 	}
 	return r, nil
@@ -121,28 +121,28 @@ func (w *web) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt
 // that another place may still take this one: it is deleted, archived, out of the bot's reach, or
 // too old. A token that is refused and a text that is too long are refused everywhere.
 func gone(err error) bool {
-	f, final := errors.AsType[*escalate.FinalError](err)
-	return final && f.Reason != escalate.ReasonAuth && code(err) != "" && !tooMuch(code(err))
+	f, final := errors.AsType[*notice.FinalError](err)
+	return final && f.Reason != notice.ReasonAuth && code(err) != "" && !tooMuch(code(err))
 }
 
 // why says who is told besides, and why now; "" when the notice does not say.
-func why(n escalate.Notice) string {
+func why(n notice.Notice) string {
 	var out string
 	who := n.With // the chat itself is no news in the chat
 	if len(who) == 0 {
 		who = n.To
 	}
 	if len(who) > 0 {
-		out = ": " + escape(escalate.OneLine(strings.Join(who, ", ")), 300) + " told"
+		out = ": " + escape(notice.OneLine(strings.Join(who, ", ")), 300) + " told"
 	}
 	if n.Because != "" {
-		out += ", because " + escape(escalate.OneLine(n.Because), 300)
+		out += ", because " + escape(notice.OneLine(n.Because), 300)
 	}
 	return out
 }
 
 // open posts a parent message.
-func (w *web) open(ctx context.Context, n escalate.Notice) (escalate.Receipt, error) {
+func (w *web) open(ctx context.Context, n notice.Notice) (notice.Receipt, error) {
 	blocks, text := w.render.state(n)
 	text = w.render.mentioned(n, text)
 	channel, ts, err := w.post(ctx, w.channel, text, w.withMention(n, blocks))
@@ -152,15 +152,15 @@ func (w *web) open(ctx context.Context, n escalate.Notice) (escalate.Receipt, er
 	if err != nil {
 		return nil, err
 	}
-	return escalate.Receipt{
+	return notice.Receipt{
 		receiptChannel: channel, receiptTS: ts, receiptAsked: w.channel,
 		receiptTier: strconv.Itoa(n.Tier), receiptStatus: string(n.Status),
 	}, nil
 }
 
 // withMention adds a line that notifies: a mention in the fallback text alone does not.
-func (w *web) withMention(n escalate.Notice, blocks []slack.Block) []slack.Block {
-	if w.render.mention == "" || n.Kind != escalate.Trigger {
+func (w *web) withMention(n notice.Notice, blocks []slack.Block) []slack.Block {
+	if w.render.mention == "" || n.Kind != notice.Trigger {
 		return blocks
 	}
 	line := slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, w.render.mention, false, false), nil, nil)
@@ -169,7 +169,7 @@ func (w *web) withMention(n escalate.Notice, blocks []slack.Block) []slack.Block
 
 // edit brings the parent message to the current state. The mention stays out: an edit notifies
 // nobody, and the message should read the same.
-func (w *web) edit(ctx context.Context, n escalate.Notice, channel, ts string) error {
+func (w *web) edit(ctx context.Context, n notice.Notice, channel, ts string) error {
 	blocks, text := w.render.state(n)
 	_, _, _, err := w.api.UpdateMessageContext(ctx, channel, ts,
 		slack.MsgOptionText(text, false), slack.MsgOptionBlocks(blocks...))
@@ -182,7 +182,7 @@ func (w *web) edit(ctx context.Context, n escalate.Notice, channel, ts string) e
 }
 
 // record notes a cure that worked: in the thread when there is one, else as a message of one line.
-func (w *web) record(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+func (w *web) record(ctx context.Context, d notice.Delivery) (notice.Receipt, error) {
 	text := escape(icon(d.Notice)+" "+w.render.messages.Title(d.Notice), maxText)
 	channel := w.channel
 	var options []slack.MsgOption
@@ -211,7 +211,7 @@ func (w *web) post(ctx context.Context, channel, text string, blocks []slack.Blo
 		return "", "", w.classified(err)
 	}
 	if id == "" || ts == "" {
-		return "", "", w.client.Retry(escalate.ReasonServer, 0, errors.New("ok without channel and ts: not an answer of chat.postMessage"))
+		return "", "", w.client.Retry(notice.ReasonServer, 0, errors.New("ok without channel and ts: not an answer of chat.postMessage"))
 	}
 	return id, ts, nil
 }
@@ -222,17 +222,17 @@ func (w *web) classified(err error) error {
 	if err == nil {
 		return nil
 	}
-	if r, ok := errors.AsType[*escalate.RetryError](err); ok {
+	if r, ok := errors.AsType[*notice.RetryError](err); ok {
 		return r
 	}
-	if f, ok := errors.AsType[*escalate.FinalError](err); ok {
+	if f, ok := errors.AsType[*notice.FinalError](err); ok {
 		return f
 	}
-	return w.client.Retry(escalate.ReasonServer, 0, err)
+	return w.client.Retry(notice.ReasonServer, 0, err)
 }
 
-// Preview implements escalate.Previewer: the blocks and text of the parent message.
-func (w *web) Preview(d escalate.Delivery) ([]byte, error) {
+// Preview implements notice.Previewer: the blocks and text of the parent message.
+func (w *web) Preview(d notice.Delivery) ([]byte, error) {
 	blocks, text := w.render.state(d.Notice)
 	return json.MarshalIndent(map[string]any{
 		"channel": w.channel, "text": w.render.mentioned(d.Notice, text),
@@ -292,10 +292,10 @@ func (t transport) Do(req *http.Request) (*http.Response, error) {
 		Error string `json:"error"`
 	}
 	if err := json.Unmarshal(reply.Body, &said); err != nil || said.OK == nil || (!*said.OK && said.Error == "") {
-		return nil, t.client.Retry(escalate.ReasonServer, 0, fmt.Errorf("%s://%s did not answer as Slack does: %q", t.base.Scheme, t.base.Host, t.client.Snippet(reply.Body)))
+		return nil, t.client.Retry(notice.ReasonServer, 0, fmt.Errorf("%s://%s did not answer as Slack does: %q", t.base.Scheme, t.base.Host, t.client.Snippet(reply.Body)))
 	}
 	if !*said.OK {
-		refusal := &apiError{code: escalate.Cut(escalate.OneLine(said.Error), 80)}
+		refusal := &apiError{code: notice.Cut(notice.OneLine(said.Error), 80)}
 		retry, reason := classify(said.Error)
 		if retry {
 			return nil, t.client.Retry(reason, t.client.RetryAfter(reply), refusal)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/slack-go/slack"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
 )
 
@@ -23,13 +23,13 @@ type webhook struct {
 }
 
 var (
-	_ escalate.Notifier  = (*webhook)(nil)
-	_ escalate.Previewer = (*webhook)(nil)
+	_ notice.Notifier  = (*webhook)(nil)
+	_ notice.Previewer = (*webhook)(nil)
 )
 
-// Notify implements escalate.Notifier. The receipt is empty: a webhook gives nothing back.
-func (h *webhook) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
-	if h.quiet && d.Notice.Kind == escalate.Update {
+// Notify implements notice.Notifier. The receipt is empty: a webhook gives nothing back.
+func (h *webhook) Notify(ctx context.Context, d notice.Delivery) (notice.Receipt, error) {
+	if h.quiet && d.Notice.Kind == notice.Update {
 		return nil, nil
 	}
 	refusal, err := h.post(ctx, h.message(d.Notice))
@@ -39,15 +39,15 @@ func (h *webhook) Notify(ctx context.Context, d escalate.Delivery) (escalate.Rec
 	return nil, err
 }
 
-func (h *webhook) message(n escalate.Notice) slack.WebhookMessage {
+func (h *webhook) message(n notice.Notice) slack.WebhookMessage {
 	unfurl := false
 	switch n.Kind {
-	case escalate.Update, escalate.Change:
+	case notice.Update, notice.Change:
 		text := escape(icon(n)+" "+h.render.messages.Title(n), maxText/2) + "\n" + escape(h.render.messages.Step(n), maxText/2)
 		return slack.WebhookMessage{Text: text, UnfurlLinks: &unfurl, UnfurlMedia: &unfurl}
 	}
 	blocks, text := h.render.state(n)
-	if h.render.mention != "" && n.Kind == escalate.Trigger {
+	if h.render.mention != "" && n.Kind == notice.Trigger {
 		line := slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, h.render.mention, false, false), nil, nil)
 		blocks = append([]slack.Block{line}, blocks...)
 	}
@@ -61,11 +61,11 @@ func (h *webhook) message(n escalate.Notice) slack.WebhookMessage {
 func (h *webhook) post(ctx context.Context, m slack.WebhookMessage) (refusal string, err error) {
 	body, err := json.Marshal(m)
 	if err != nil {
-		return "", h.client.Final(escalate.ReasonRejected, fmt.Errorf("encode message: %w", err))
+		return "", h.client.Final(notice.ReasonRejected, fmt.Errorf("encode message: %w", err))
 	}
 	req, err := http.NewRequest(http.MethodPost, h.url.Reveal(), bytes.NewReader(body))
 	if err != nil {
-		return "", h.client.Final(escalate.ReasonConfig, err)
+		return "", h.client.Final(notice.ReasonConfig, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	reply, err := h.client.Do(ctx, req)
@@ -79,12 +79,12 @@ func (h *webhook) post(ctx context.Context, m slack.WebhookMessage) (refusal str
 		return "", reply.Err
 	}
 	if strings.TrimSpace(string(reply.Body)) != "ok" {
-		return "", h.client.Retry(escalate.ReasonServer, 0, fmt.Errorf("%s://%s did not answer \"ok\" as Slack does: %q", req.URL.Scheme, req.URL.Host, h.client.Snippet(reply.Body)))
+		return "", h.client.Retry(notice.ReasonServer, 0, fmt.Errorf("%s://%s did not answer \"ok\" as Slack does: %q", req.URL.Scheme, req.URL.Host, h.client.Snippet(reply.Body)))
 	}
 	return "", nil
 }
 
-// Preview implements escalate.Previewer.
-func (h *webhook) Preview(d escalate.Delivery) ([]byte, error) {
+// Preview implements notice.Previewer.
+func (h *webhook) Preview(d notice.Delivery) ([]byte, error) {
 	return json.MarshalIndent(h.message(d.Notice), "", "  ")
 }

@@ -22,7 +22,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
 )
 
@@ -41,7 +41,7 @@ type Config struct {
 	Subscribers *bool `yaml:"notify_subscribers" shown:"true" example:"false"`
 	// Templates overrides texts: title is the incident's name, text the body of an update. The
 	// defaults of this channel are its own, since the public reads them.
-	Templates escalate.Templates `yaml:"templates"`
+	Templates notice.Templates `yaml:"templates"`
 	// Endpoint is scheme and host of the API. Empty: DefaultEndpoint.
 	Endpoint string `yaml:"endpoint" shown:"https://api.statuspage.io"`
 	// HTTP says how the API is reached.
@@ -78,18 +78,18 @@ type Notifier struct {
 	incidents   *url.URL
 	components  []Component
 	subscribers bool
-	messages    *escalate.Messages
+	messages    *notice.Messages
 }
 
 var (
-	_ escalate.Notifier  = (*Notifier)(nil)
-	_ escalate.Previewer = (*Notifier)(nil)
+	_ notice.Notifier  = (*Notifier)(nil)
+	_ notice.Previewer = (*Notifier)(nil)
 )
 
 var idShape = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 
 // New makes a notifier from its decoded section. The error names every problem.
-func New(decode func(any) error) (escalate.Notifier, error) {
+func New(decode func(any) error) (notice.Notifier, error) {
 	var cfg Config
 	if err := decode(&cfg); err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 	if cfg.Templates.Text == "" {
 		cfg.Templates.Text = DefaultText
 	}
-	n.messages, err = escalate.NewMessages(cfg.Templates)
+	n.messages, err = notice.NewMessages(cfg.Templates)
 	errs = append(errs, err)
 	n.client, err = wire.New("statuspage", cfg.HTTP, []*url.URL{u}, cfg.APIKey)
 	errs = append(errs, err)
@@ -148,17 +148,17 @@ type incident struct {
 	Metadata   map[string]map[string]string `json:"metadata,omitzero"`
 }
 
-// Notify implements escalate.Notifier. An update or a resolve of something that was never
+// Notify implements notice.Notifier. An update or a resolve of something that was never
 // published, and a change, say nothing: the public need not hear of them.
-func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+func (n *Notifier) Notify(ctx context.Context, d notice.Delivery) (notice.Receipt, error) {
 	no := d.Notice
-	if no.Kind == escalate.Change {
+	if no.Kind == notice.Change {
 		return maps.Clone(d.Prior), nil
 	}
 	id := d.Prior[receiptID]
 	// Without a receipt, a second attempt (and whoever asks to close what we do not know of) looks
 	// first: the answer to an earlier create may have been lost.
-	if id == "" && (d.Attempt > 1 || no.Kind != escalate.Trigger) {
+	if id == "" && (d.Attempt > 1 || no.Kind != notice.Trigger) {
 		var err error
 		if id, err = n.find(ctx, no.Key); err != nil {
 			return nil, err
@@ -166,23 +166,23 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 	}
 	if id != "" {
 		err := n.update(ctx, id, no)
-		some, partial := errors.AsType[*escalate.PartialError](err)
+		some, partial := errors.AsType[*notice.PartialError](err)
 		switch {
-		case partial && no.Kind == escalate.Resolve:
-			return escalate.Receipt{}, some
+		case partial && no.Kind == notice.Resolve:
+			return notice.Receipt{}, some
 		case partial:
-			return escalate.Receipt{receiptID: id}, some
+			return notice.Receipt{receiptID: id}, some
 		case errors.Is(err, errGone): // somebody deleted it on the page: there is nothing to edit
 		case err != nil:
 			return nil, err
-		case no.Kind == escalate.Resolve:
-			return escalate.Receipt{}, nil // a relapse is an incident of its own in public
+		case no.Kind == notice.Resolve:
+			return notice.Receipt{}, nil // a relapse is an incident of its own in public
 		default:
-			return escalate.Receipt{receiptID: id}, nil
+			return notice.Receipt{receiptID: id}, nil
 		}
 	}
-	if no.Kind != escalate.Trigger {
-		return escalate.Receipt{}, nil
+	if no.Kind != notice.Trigger {
+		return notice.Receipt{}, nil
 	}
 	return n.create(ctx, no)
 }
@@ -195,23 +195,23 @@ var errGone = errors.New("the incident is no longer on the page")
 // then names the components, and the reply is that of the incident.
 func (n *Notifier) withoutComponents(in body, send func(body) ([]byte, error)) ([]byte, error) {
 	reply, err := send(in)
-	final, ok := errors.AsType[*escalate.FinalError](err)
-	if !ok || final.Reason != escalate.ReasonRejected || len(in.Incident.IDs) == 0 {
+	final, ok := errors.AsType[*notice.FinalError](err)
+	if !ok || final.Reason != notice.ReasonRejected || len(in.Incident.IDs) == 0 {
 		return reply, err
 	}
 	ids := in.Incident.IDs
 	in.Incident.Components, in.Incident.IDs = nil, nil
 	if reply, again := send(in); again == nil {
-		some := &escalate.PartialError{Took: []string{"the incident"}, Reason: escalate.ReasonRejected, Err: final.Err}
+		some := &notice.PartialError{Took: []string{"the incident"}, Reason: notice.ReasonRejected, Err: final.Err}
 		for _, id := range ids {
-			some.Refused = append(some.Refused, escalate.Refusal{Receiver: "component " + id, Error: final.Err.Error()})
+			some.Refused = append(some.Refused, notice.Refusal{Receiver: "component " + id, Error: final.Err.Error()})
 		}
 		return reply, some
 	}
 	return nil, err
 }
 
-// Receivers implements escalate.Several.
+// Receivers implements notice.Several.
 func (n *Notifier) Receivers() (all []string) {
 	for _, c := range n.components {
 		all = append(all, "component "+c.ID)
@@ -219,7 +219,7 @@ func (n *Notifier) Receivers() (all []string) {
 	return all
 }
 
-func (n *Notifier) create(ctx context.Context, no escalate.Notice) (escalate.Receipt, error) {
+func (n *Notifier) create(ctx context.Context, no notice.Notice) (notice.Receipt, error) {
 	in := n.render(no)
 	in.Incident.Metadata = map[string]map[string]string{"recoveryd": {"key": metaKey(no.Key), "incident": line(no.Incident)}}
 	reply, err := n.withoutComponents(in, func(in body) ([]byte, error) {
@@ -232,14 +232,14 @@ func (n *Notifier) create(ctx context.Context, no escalate.Notice) (escalate.Rec
 		ID string `json:"id"`
 	}
 	if err := json.Unmarshal(reply, &made); err != nil || !idShape.MatchString(made.ID) {
-		return nil, n.client.Retry(escalate.ReasonServer, 0, fmt.Errorf("no id in the answer to a create: %q", n.client.Snippet(reply)))
+		return nil, n.client.Retry(notice.ReasonServer, 0, fmt.Errorf("no id in the answer to a create: %q", n.client.Snippet(reply)))
 	}
-	return escalate.Receipt{receiptID: made.ID}, err
+	return notice.Receipt{receiptID: made.ID}, err
 }
 
-func (n *Notifier) update(ctx context.Context, id string, no escalate.Notice) error {
+func (n *Notifier) update(ctx context.Context, id string, no notice.Notice) error {
 	if !idShape.MatchString(id) {
-		return n.client.Final(escalate.ReasonRejected, fmt.Errorf("receipt holds no incident id: %q", escalate.Cut(id, 80)))
+		return n.client.Final(notice.ReasonRejected, fmt.Errorf("receipt holds no incident id: %q", notice.Cut(id, 80)))
 	}
 	_, err := n.withoutComponents(n.render(no), func(in body) ([]byte, error) {
 		return n.call(ctx, http.MethodPatch, n.incidents.JoinPath(id), in, http.StatusOK)
@@ -258,7 +258,7 @@ func (n *Notifier) find(ctx context.Context, key string) (string, error) {
 		Metadata map[string]map[string]any `json:"metadata"`
 	}
 	if err := json.Unmarshal(reply, &open); err != nil {
-		return "", n.client.Retry(escalate.ReasonServer, 0, fmt.Errorf("no list of unresolved incidents: %q", n.client.Snippet(reply)))
+		return "", n.client.Retry(notice.ReasonServer, 0, fmt.Errorf("no list of unresolved incidents: %q", n.client.Snippet(reply)))
 	}
 	for _, i := range open {
 		if i.Metadata["recoveryd"]["key"] == metaKey(key) {
@@ -273,12 +273,12 @@ func (n *Notifier) call(ctx context.Context, method string, u *url.URL, in any, 
 	if in != nil {
 		var err error
 		if sent, err = json.Marshal(in); err != nil {
-			return nil, n.client.Final(escalate.ReasonRejected, err)
+			return nil, n.client.Final(notice.ReasonRejected, err)
 		}
 	}
 	req, err := http.NewRequest(method, u.String(), bytes.NewReader(sent))
 	if err != nil {
-		return nil, n.client.Final(escalate.ReasonConfig, err)
+		return nil, n.client.Final(notice.ReasonConfig, err)
 	}
 	req.Header.Set("Authorization", "OAuth "+n.key.Reveal())
 	if in != nil {
@@ -302,22 +302,22 @@ func (n *Notifier) call(ctx context.Context, method string, u *url.URL, in any, 
 		return nil, err
 	}
 	if !json.Valid(reply.Body) {
-		return nil, n.client.Retry(escalate.ReasonServer, 0, fmt.Errorf("%s://%s did not answer as Statuspage does: %q", u.Scheme, u.Host, n.client.Snippet(reply.Body)))
+		return nil, n.client.Retry(notice.ReasonServer, 0, fmt.Errorf("%s://%s did not answer as Statuspage does: %q", u.Scheme, u.Host, n.client.Snippet(reply.Body)))
 	}
 	return reply.Body, nil
 }
 
-// Preview implements escalate.Previewer.
-func (n *Notifier) Preview(d escalate.Delivery) ([]byte, error) {
-	if d.Notice.Kind == escalate.Change {
+// Preview implements notice.Previewer.
+func (n *Notifier) Preview(d notice.Delivery) ([]byte, error) {
+	if d.Notice.Kind == notice.Change {
 		return []byte("(nothing: the public need not hear of a change)\n"), nil
 	}
 	return json.MarshalIndent(n.render(d.Notice), "", "  ")
 }
 
-func (n *Notifier) render(no escalate.Notice) body {
+func (n *Notifier) render(no notice.Notice) body {
 	in := incident{
-		Name: escalate.Cut(n.messages.Title(no), maxName), Body: escalate.Cut(strings.TrimSpace(n.messages.Text(no)), maxBody),
+		Name: notice.Cut(n.messages.Title(no), maxName), Body: notice.Cut(strings.TrimSpace(n.messages.Text(no)), maxBody),
 		Status: statusOf(no), Deliver: n.subscribers,
 	}
 	component := "operational"
@@ -336,32 +336,32 @@ func (n *Notifier) render(no escalate.Notice) body {
 	return body{in}
 }
 
-func statusOf(no escalate.Notice) string {
+func statusOf(no notice.Notice) string {
 	switch {
-	case no.Kind == escalate.Resolve || no.Status.Over():
+	case no.Kind == notice.Resolve || no.Status.Over():
 		return "resolved"
-	case no.Status == escalate.Identified:
+	case no.Status == notice.Identified:
 		return "identified"
-	case no.Status == escalate.Monitoring:
+	case no.Status == notice.Monitoring:
 		return "monitoring"
 	}
 	return "investigating"
 }
 
 // impact maps a severity to the page's impact and the status of its components.
-func impact(s escalate.Severity) (impact, component string) {
+func impact(s notice.Severity) (impact, component string) {
 	switch s {
-	case escalate.Critical:
+	case notice.Critical:
 		return "critical", "major_outage"
-	case escalate.Error:
+	case notice.Error:
 		return "major", "partial_outage"
-	case escalate.Info:
+	case notice.Info:
 		return "none", "operational"
 	}
 	return "minor", "degraded_performance"
 }
 
 // metaKey is the key as metadata holds it: bounded, and unique enough among open incidents.
-func metaKey(key string) string { return escalate.CutBytes(key, 1000) }
+func metaKey(key string) string { return notice.CutBytes(key, 1000) }
 
-func line(s string) string { return escalate.Cut(escalate.OneLine(s), maxName) }
+func line(s string) string { return notice.Cut(notice.OneLine(s), maxName) }

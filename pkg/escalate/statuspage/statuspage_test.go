@@ -9,12 +9,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/statuspage"
 )
 
-func build(t testing.TB, base, more string) escalate.Notifier {
+func build(t testing.TB, base, more string) notice.Notifier {
 	t.Helper()
 	n, err := statuspage.New(escalatetest.Decode(fmt.Sprintf("api_key: %s\npage_id: %s\nendpoint: %s\n%s",
 		escalatetest.StatuspageKey, escalatetest.StatuspageID, base, more)))
@@ -24,7 +24,7 @@ func build(t testing.TB, base, more string) escalate.Notifier {
 
 func TestConformance(t *testing.T) {
 	escalatetest.Run(t, escalatetest.Case{
-		New: func(t testing.TB, base string, timeout time.Duration) escalate.Notifier {
+		New: func(t testing.TB, base string, timeout time.Duration) notice.Notifier {
 			return build(t, base, fmt.Sprintf("components: [{id: %s}]\nhttp: {timeout: %s}", escalatetest.StatuspageComponent, timeout))
 		},
 		Vendor: func(t testing.TB) escalatetest.Backend {
@@ -32,7 +32,7 @@ func TestConformance(t *testing.T) {
 			return escalatetest.Backend{URL: escalatetest.Serve(t, s), Log: s.Log, Set: s.Set, Opened: func() int { return len(s.Incidents()) }}
 		},
 		Secrets: []string{escalatetest.StatuspageKey},
-		Silent:  []escalate.Kind{escalate.Change},
+		Silent:  []notice.Kind{notice.Change},
 		HTTP: &escalatetest.HTTP{
 			Accepts: []int{201},
 			Limited: []int{420},
@@ -50,9 +50,9 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-func send(t testing.TB, n escalate.Notifier, msg escalate.Notice, prior escalate.Receipt) escalate.Receipt {
+func send(t testing.TB, n notice.Notifier, msg notice.Notice, prior notice.Receipt) notice.Receipt {
 	t.Helper()
-	r, err := n.Notify(t.Context(), escalate.Delivery{Notice: msg, Prior: prior, Attempt: 1})
+	r, err := n.Notify(t.Context(), notice.Delivery{Notice: msg, Prior: prior, Attempt: 1})
 	require.NoError(t, err)
 	return r
 }
@@ -61,15 +61,15 @@ func TestLifeOfAnIncidentInPublic(t *testing.T) {
 	s := escalatetest.NewStatuspage(escalatetest.StatuspageOptions{})
 	n := build(t, escalatetest.Serve(t, s), "components: [{id: "+escalatetest.StatuspageComponent+", target: codebase-mcp}]")
 	first := escalatetest.Notice("inc/t2")
-	first.Status = escalate.Investigating
+	first.Status = notice.Investigating
 	receipt := send(t, n, first, nil)
 	require.Equal(t, "major_outage", s.Incidents()[0].Components[escalatetest.StatuspageComponent])
-	for _, status := range []escalate.Status{escalate.Identified, escalate.Monitoring} {
-		update := escalatetest.As(first, escalate.Update)
+	for _, status := range []notice.Status{notice.Identified, notice.Monitoring} {
+		update := escalatetest.As(first, notice.Update)
 		update.Status = status
 		receipt = send(t, n, update, receipt)
 	}
-	over := escalatetest.As(first, escalate.Resolve)
+	over := escalatetest.As(first, notice.Resolve)
 	receipt = send(t, n, over, receipt)
 	require.Len(t, s.Incidents(), 1)
 	i := s.Incidents()[0]
@@ -96,11 +96,11 @@ func TestARepeatedCreateLooksFirst(t *testing.T) {
 	n := build(t, escalatetest.Serve(t, s), "")
 	send(t, n, escalatetest.Notice("other/t0"), nil)
 	send(t, n, escalatetest.Notice("inc/t0"), nil) // accepted, and the receipt was lost
-	r, err := n.Notify(t.Context(), escalate.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 2})
+	r, err := n.Notify(t.Context(), notice.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 2})
 	require.NoError(t, err)
 	require.Len(t, s.Incidents(), 2)
 	require.Equal(t, s.Incidents()[1].ID, r["incident_id"])
-	send(t, n, escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Resolve), nil)
+	send(t, n, escalatetest.As(escalatetest.Notice("inc/t0"), notice.Resolve), nil)
 	require.Equal(t, "resolved", s.Incidents()[1].Status, "also a resolve finds it without a receipt")
 	require.Equal(t, "identified", s.Incidents()[0].Status)
 }
@@ -108,8 +108,8 @@ func TestARepeatedCreateLooksFirst(t *testing.T) {
 func TestWhatWasNeverPublishedStaysUnpublished(t *testing.T) {
 	s := escalatetest.NewStatuspage(escalatetest.StatuspageOptions{})
 	n := build(t, escalatetest.Serve(t, s), "")
-	send(t, n, escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Update), nil)
-	send(t, n, escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Resolve), nil)
+	send(t, n, escalatetest.As(escalatetest.Notice("inc/t0"), notice.Update), nil)
+	send(t, n, escalatetest.As(escalatetest.Notice("inc/t0"), notice.Resolve), nil)
 	require.Empty(t, s.Incidents())
 }
 
@@ -118,7 +118,7 @@ func TestAnIncidentThatSomebodyDeleted(t *testing.T) {
 	n := build(t, escalatetest.Serve(t, s), "")
 	receipt := send(t, n, escalatetest.Notice("inc/t0"), nil)
 	s.Delete(receipt["incident_id"])
-	receipt = send(t, n, escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Update), receipt)
+	receipt = send(t, n, escalatetest.As(escalatetest.Notice("inc/t0"), notice.Update), receipt)
 	require.Empty(t, s.Incidents(), "an update does not bring it back")
 	send(t, n, escalatetest.Notice("inc/t0"), receipt)
 	require.Len(t, s.Incidents(), 1, "a trigger does")
@@ -127,15 +127,15 @@ func TestAnIncidentThatSomebodyDeleted(t *testing.T) {
 func TestAComponentThatIsGoneKeepsNobodyFromReadingOfTheOutage(t *testing.T) {
 	s := escalatetest.NewStatuspage(escalatetest.StatuspageOptions{})
 	n := build(t, escalatetest.Serve(t, s), "components: [{id: "+escalatetest.StatuspageComponent+"}, {id: removed}]")
-	receipt, err := n.Notify(t.Context(), escalate.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1})
-	some, ok := errors.AsType[*escalate.PartialError](err)
+	receipt, err := n.Notify(t.Context(), notice.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1})
+	some, ok := errors.AsType[*notice.PartialError](err)
 	require.True(t, ok, "%v", err)
 	require.Len(t, some.Refused, 2, "the page does not say which one it does not know")
 	require.Contains(t, some.Refused[1].Receiver, "removed")
 	require.Contains(t, some.Refused[1].Error, "no such component")
 	require.Len(t, s.Incidents(), 1)
-	_, err = n.Notify(t.Context(), escalate.Delivery{Notice: escalatetest.As(escalatetest.Notice("inc/t0"), escalate.Resolve), Prior: receipt, Attempt: 1})
-	require.ErrorAs(t, err, new(*escalate.PartialError))
+	_, err = n.Notify(t.Context(), notice.Delivery{Notice: escalatetest.As(escalatetest.Notice("inc/t0"), notice.Resolve), Prior: receipt, Attempt: 1})
+	require.ErrorAs(t, err, new(*notice.PartialError))
 	require.Equal(t, "resolved", s.Incidents()[0].Status)
 }
 
@@ -143,10 +143,10 @@ func TestRateLimit(t *testing.T) {
 	s := escalatetest.NewStatuspage(escalatetest.StatuspageOptions{PerMinute: 1})
 	n := build(t, escalatetest.Serve(t, s), "")
 	send(t, n, escalatetest.Notice("a/t0"), nil)
-	_, err := n.Notify(t.Context(), escalate.Delivery{Notice: escalatetest.Notice("b/t0"), Attempt: 1})
-	retry, ok := errors.AsType[*escalate.RetryError](err)
+	_, err := n.Notify(t.Context(), notice.Delivery{Notice: escalatetest.Notice("b/t0"), Attempt: 1})
+	retry, ok := errors.AsType[*notice.RetryError](err)
 	require.True(t, ok, "%v", err)
-	require.Equal(t, escalate.ReasonRateLimited, retry.Reason)
+	require.Equal(t, notice.ReasonRateLimited, retry.Reason)
 }
 
 func TestWrongConfigurations(t *testing.T) {

@@ -10,15 +10,15 @@ import (
 	"text/template"
 	"time"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // maxBody bounds a request, in bytes: receivers commonly refuse bodies over 1 MB.
 const maxBody = 1_000_000
 
 // bodyOf returns the function that renders a notice in the configured format.
-func bodyOf(cfg Config) (func(escalate.Notice) ([]byte, error), error) {
-	messages, err := escalate.NewMessages(cfg.Templates)
+func bodyOf(cfg Config) (func(notice.Notice) ([]byte, error), error) {
+	messages, err := notice.NewMessages(cfg.Templates)
 	if err != nil {
 		return nil, err
 	}
@@ -27,9 +27,9 @@ func bodyOf(cfg Config) (func(escalate.Notice) ([]byte, error), error) {
 		if cfg.Body != "" {
 			return nil, errors.New("body: has an effect only with format: template")
 		}
-		return func(n escalate.Notice) ([]byte, error) { return plain(messages, n) }, nil
+		return func(n notice.Notice) ([]byte, error) { return plain(messages, n) }, nil
 	case FormatAlert:
-		return func(n escalate.Notice) ([]byte, error) { return alert(messages, n) }, nil
+		return func(n notice.Notice) ([]byte, error) { return alert(messages, n) }, nil
 	case FormatTemplate:
 		return custom(messages, cfg.Body)
 	}
@@ -37,10 +37,10 @@ func bodyOf(cfg Config) (func(escalate.Notice) ([]byte, error), error) {
 }
 
 // plain is the notice itself, with its rendered texts.
-func plain(m *escalate.Messages, n escalate.Notice) ([]byte, error) {
-	short, cut := escalate.Shorten(n)
+func plain(m *notice.Messages, n notice.Notice) ([]byte, error) {
+	short, cut := notice.Shorten(n)
 	return marshal(struct {
-		escalate.Notice
+		notice.Notice
 		Title string `json:"title"`
 		Text  string `json:"text"`
 		Cut   bool   `json:"cut,omitzero"` // something was left out
@@ -57,9 +57,9 @@ func marshal(v any) ([]byte, error) {
 }
 
 // alert is Grafana OnCall's formatted webhook. Its state has two words; a change is "ok".
-func alert(m *escalate.Messages, n escalate.Notice) ([]byte, error) {
+func alert(m *notice.Messages, n notice.Notice) ([]byte, error) {
 	state := "alerting"
-	if n.Kind == escalate.Resolve || n.Kind == escalate.Change {
+	if n.Kind == notice.Resolve || n.Kind == notice.Change {
 		state = "ok"
 	}
 	link := ""
@@ -67,13 +67,13 @@ func alert(m *escalate.Messages, n escalate.Notice) ([]byte, error) {
 		link = n.Link
 	}
 	return marshal(map[string]string{
-		"alert_uid": escalate.CutBytes(n.Key, 1000), "title": escalate.Cut(m.Title(n), 1000), "state": state,
-		"message": escalate.CutBytes(m.Text(n), maxBody/8), "link_to_upstream_details": link,
+		"alert_uid": notice.CutBytes(n.Key, 1000), "title": notice.Cut(m.Title(n), 1000), "state": state,
+		"message": notice.CutBytes(m.Text(n), maxBody/8), "link_to_upstream_details": link,
 	})
 }
 
 // custom renders the operator's template, which is tried on every sample at once.
-func custom(m *escalate.Messages, source string) (func(escalate.Notice) ([]byte, error), error) {
+func custom(m *notice.Messages, source string) (func(notice.Notice) ([]byte, error), error) {
 	if strings.TrimSpace(source) == "" {
 		return nil, errors.New("body: missing; it is the template of format: template")
 	}
@@ -83,21 +83,21 @@ func custom(m *escalate.Messages, source string) (func(escalate.Notice) ([]byte,
 			return string(b), err
 		},
 		"title": m.Title, "text": m.Text, "step": m.Step,
-		"stamp": escalate.Stamp, "line": escalate.OneLine, "join": strings.Join, "age": escalate.Age,
+		"stamp": notice.Stamp, "line": notice.OneLine, "join": strings.Join, "age": notice.Age,
 	}).Parse(source)
 	if err != nil {
 		return nil, fmt.Errorf("body: %w", err)
 	}
-	render := func(n escalate.Notice) ([]byte, error) {
+	render := func(n notice.Notice) ([]byte, error) {
 		var b bytes.Buffer
-		short, _ := escalate.Shorten(n)
+		short, _ := notice.Shorten(n)
 		if err := tpl.Execute(&limited{&b}, short); err != nil {
 			return nil, err
 		}
 		return b.Bytes(), nil
 	}
-	for _, k := range []escalate.Kind{escalate.Trigger, escalate.Update, escalate.Resolve, escalate.Change} {
-		if _, err := render(escalate.Sample(k, "sample", "host", time.Unix(0, 0))); err != nil {
+	for _, k := range []notice.Kind{notice.Trigger, notice.Update, notice.Resolve, notice.Change} {
+		if _, err := render(notice.Sample(k, "sample", "host", time.Unix(0, 0))); err != nil {
 			return nil, fmt.Errorf("body: does not render a %s notice: %w", k, err)
 		}
 	}

@@ -21,7 +21,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
 )
 
@@ -42,7 +42,7 @@ type Config struct {
 	Secret string `yaml:"secret" secret:"true"`
 	// Format is json (when empty), alert or template.
 	Format string `yaml:"format" enum:"json|alert|template" shown:"json" example:"alert"`
-	// Body is the text/template of the format template; see escalate.Templates for its data and
+	// Body is the text/template of the format template; see notice.Templates for its data and
 	// functions, to which "json" is added: it writes any value as JSON.
 	Body string `yaml:"body"`
 	// ContentType of the format template. Empty: application/json.
@@ -55,7 +55,7 @@ type Config struct {
 	// Kinds are the kinds that are sent: trigger, update, resolve, change. Empty: all.
 	Kinds []string `yaml:"kinds" enum:"trigger|update|resolve|change" shown:"all" example:"[trigger, resolve]"`
 	// Templates overrides texts.
-	Templates escalate.Templates `yaml:"templates"`
+	Templates notice.Templates `yaml:"templates"`
 	// HTTP says how the receiver is reached.
 	HTTP wire.Config `yaml:"http"`
 }
@@ -78,7 +78,7 @@ type Notifier struct {
 	headers     []header
 	kinds       []string
 	accept      wire.Acceptance
-	body        func(escalate.Notice) ([]byte, error)
+	body        func(notice.Notice) ([]byte, error)
 	now         func() time.Time
 }
 
@@ -88,12 +88,12 @@ type header struct {
 }
 
 var (
-	_ escalate.Notifier  = (*Notifier)(nil)
-	_ escalate.Previewer = (*Notifier)(nil)
+	_ notice.Notifier  = (*Notifier)(nil)
+	_ notice.Previewer = (*Notifier)(nil)
 )
 
 // New makes a notifier from its decoded section. The error names every problem.
-func New(decode func(any) error) (escalate.Notifier, error) {
+func New(decode func(any) error) (notice.Notifier, error) {
 	var cfg Config
 	if err := decode(&cfg); err != nil {
 		return nil, err
@@ -159,19 +159,19 @@ func New(decode func(any) error) (escalate.Notifier, error) {
 	return n, nil
 }
 
-// Notify implements escalate.Notifier. The receipt is nil: a receiver gives nothing back.
-func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Receipt, error) {
+// Notify implements notice.Notifier. The receipt is nil: a receiver gives nothing back.
+func (n *Notifier) Notify(ctx context.Context, d notice.Delivery) (notice.Receipt, error) {
 	if !n.wants(d.Notice.Kind) {
 		return nil, nil
 	}
 	body, err := n.body(d.Notice)
 	if err != nil {
 		// Not ReasonConfig: the template has rendered other notices, and those need not wait.
-		return nil, n.client.Final(escalate.ReasonRejected, fmt.Errorf("body: %w", err))
+		return nil, n.client.Final(notice.ReasonRejected, fmt.Errorf("body: %w", err))
 	}
 	req, err := http.NewRequest(n.method, n.url.Reveal(), bytes.NewReader(body))
 	if err != nil {
-		return nil, n.client.Final(escalate.ReasonConfig, err)
+		return nil, n.client.Final(notice.ReasonConfig, err)
 	}
 	req.Header.Set("Content-Type", n.contentType)
 	req.Header.Set("Idempotency-Key", wordOf(d.Notice.ID))
@@ -189,8 +189,8 @@ func (n *Notifier) Notify(ctx context.Context, d escalate.Delivery) (escalate.Re
 	return nil, n.client.Accept(req.URL, reply, n.accept)
 }
 
-// Preview implements escalate.Previewer.
-func (n *Notifier) Preview(d escalate.Delivery) ([]byte, error) {
+// Preview implements notice.Previewer.
+func (n *Notifier) Preview(d notice.Delivery) ([]byte, error) {
 	if !n.wants(d.Notice.Kind) {
 		return []byte("(nothing: kinds leaves out " + string(d.Notice.Kind) + ")\n"), nil
 	}
@@ -198,7 +198,7 @@ func (n *Notifier) Preview(d escalate.Delivery) ([]byte, error) {
 	return []byte(n.client.Redact(string(body))), err
 }
 
-func (n *Notifier) wants(k escalate.Kind) bool {
+func (n *Notifier) wants(k notice.Kind) bool {
 	return len(n.kinds) == 0 || slices.Contains(n.kinds, string(k))
 }
 

@@ -9,12 +9,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/webhook"
 )
 
-func build(t testing.TB, section string) escalate.Notifier {
+func build(t testing.TB, section string) notice.Notifier {
 	t.Helper()
 	n, err := webhook.New(escalatetest.Decode(section))
 	require.NoError(t, err)
@@ -33,7 +33,7 @@ func TestConformance(t *testing.T) {
 				body = `body: '{"key":{{json .Key}},"text":{{json (text .)}}}'`
 			}
 			escalatetest.Run(t, escalatetest.Case{
-				New: func(t testing.TB, base string, timeout time.Duration) escalate.Notifier {
+				New: func(t testing.TB, base string, timeout time.Duration) notice.Notifier {
 					return build(t, fmt.Sprintf("url: %s/hooks/pathsecretpathsecret?token=querysecret\nsecret: %s\nformat: %s\nheaders: [{name: authorization, value: Bearer headersecret}]\nhttp: {timeout: %s}\n%s",
 						base, escalatetest.WebhookSecret, format, timeout, body))
 				},
@@ -56,10 +56,10 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-func send(t testing.TB, section string, n escalate.Notice) (sent []escalatetest.Entry) {
+func send(t testing.TB, section string, n notice.Notice) (sent []escalatetest.Entry) {
 	t.Helper()
 	w := escalatetest.NewWebhook(escalatetest.WebhookOptions{Unsigned: true})
-	_, err := build(t, "url: "+escalatetest.Serve(t, w)+"\n"+section).Notify(t.Context(), escalate.Delivery{Notice: n, Attempt: 1})
+	_, err := build(t, "url: "+escalatetest.Serve(t, w)+"\n"+section).Notify(t.Context(), notice.Delivery{Notice: n, Attempt: 1})
 	require.NoError(t, err)
 	return w.Entries()
 }
@@ -73,12 +73,12 @@ func TestFormats(t *testing.T) {
 		require.Equal(t, "alerting", got["state"])
 		require.Equal(t, n.Link, got["link_to_upstream_details"])
 		require.Contains(t, got["message"], "Evidence:")
-		require.NoError(t, json.Unmarshal([]byte(send(t, "format: alert", escalatetest.As(n, escalate.Resolve))[0].Body), &got))
+		require.NoError(t, json.Unmarshal([]byte(send(t, "format: alert", escalatetest.As(n, notice.Resolve))[0].Body), &got))
 		require.Equal(t, "ok", got["state"])
 	})
 	t.Run("json is the notice with its texts", func(t *testing.T) {
 		var got struct {
-			escalate.Notice
+			notice.Notice
 			Title, Text string
 			Cut         bool
 		}

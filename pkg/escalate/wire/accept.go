@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // Acceptance is by which body a receiver of plain HTTP accepts what it was sent, beside a status of
@@ -48,18 +48,18 @@ func (c *Client) Accept(u *url.URL, reply Reply, by Acceptance) error {
 		if by.Match.Match(reply.Body) {
 			return nil
 		}
-		return c.Retry(escalate.ReasonServer, 0, fmt.Errorf("%s answered %d with %q, which does not match accept: %s",
+		return c.Retry(notice.ReasonServer, 0, fmt.Errorf("%s answered %d with %q, which does not match accept: %s",
 			hostOf(u), reply.Status, c.Snippet(reply.Body), by.Match))
 	}
 	if no := Refusal(reply.Body); no != "" {
-		reason := escalate.ReasonServer
+		reason := notice.ReasonServer
 		if tooFast.MatchString(no) {
-			reason = escalate.ReasonRateLimited
+			reason = notice.ReasonRateLimited
 		}
 		return c.Retry(reason, c.RetryAfter(reply), fmt.Errorf("%s answered %d but did not accept it: %q", hostOf(u), reply.Status, c.Snippet([]byte(no))))
 	}
 	if by.Known && !known(reply.Body) {
-		return c.Retry(escalate.ReasonServer, 0, fmt.Errorf("%s answered %d with %q, which is no answer of a service that we know: if it means yes, say so with accept",
+		return c.Retry(notice.ReasonServer, 0, fmt.Errorf("%s answered %d with %q, which is no answer of a service that we know: if it means yes, say so with accept",
 			hostOf(u), reply.Status, c.Snippet(reply.Body)))
 	}
 	return nil
@@ -71,7 +71,7 @@ func (c *Client) WebPage(u *url.URL, reply Reply) error {
 	if !isPage(reply) {
 		return nil
 	}
-	return c.Retry(escalate.ReasonServer, 0, fmt.Errorf("%s answered %d with a web page, as a login, a portal or a proxy does, and so accepted nothing: %q",
+	return c.Retry(notice.ReasonServer, 0, fmt.Errorf("%s answered %d with a web page, as a login, a portal or a proxy does, and so accepted nothing: %q",
 		hostOf(u), reply.Status, c.Snippet(reply.Body)))
 }
 

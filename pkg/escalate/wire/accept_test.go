@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
 )
 
@@ -79,7 +79,7 @@ func TestOnlyWhatMeansYesIsAnAcceptance(t *testing.T) {
 				}
 				require.Error(t, err, "known only: %v", known)
 				if r.status < 300 { // it may be a misunderstanding: the notice is kept
-					require.ErrorAs(t, err, new(*escalate.RetryError))
+					require.ErrorAs(t, err, new(*notice.RetryError))
 				}
 			}
 		})
@@ -100,9 +100,9 @@ func TestWhatIsAcceptedCanBeConfiguredButNoWebPageIs(t *testing.T) {
 
 func TestARefusalForBeingTooFastIsOne(t *testing.T) {
 	err := accept(t, 200, "text/plain", "OK (rate limited)", wire.Acceptance{Known: true})
-	retry, ok := errors.AsType[*escalate.RetryError](err)
+	retry, ok := errors.AsType[*notice.RetryError](err)
 	require.True(t, ok)
-	require.Equal(t, escalate.ReasonRateLimited, retry.Reason)
+	require.Equal(t, notice.ReasonRateLimited, retry.Reason)
 }
 
 func accept(t *testing.T, status int, kind, body string, by wire.Acceptance) error {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // Classify says what a status means when it is not the one the vendor documents for success:
@@ -19,26 +19,26 @@ import (
 // Only a vendor's own clear refusal (most of 4xx) and a redirect (a wrong address) are final. A
 // success that the vendor does not document, such as the 200 of a captive portal, proves nothing
 // and is tried again: a page is dropped by a clear no, never by a misunderstanding.
-func Classify(status int) (retry bool, reason escalate.Reason) {
+func Classify(status int) (retry bool, reason notice.Reason) {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
-		return false, escalate.ReasonAuth
+		return false, notice.ReasonAuth
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone:
-		return false, escalate.ReasonConfig
+		return false, notice.ReasonConfig
 	case http.StatusRequestTimeout:
-		return true, escalate.ReasonTimeout
+		return true, notice.ReasonTimeout
 	case http.StatusTooEarly:
-		return true, escalate.ReasonServer
+		return true, notice.ReasonServer
 	case http.StatusTooManyRequests:
-		return true, escalate.ReasonRateLimited
+		return true, notice.ReasonRateLimited
 	}
 	switch {
 	case status >= 300 && status < 400:
-		return false, escalate.ReasonConfig
+		return false, notice.ReasonConfig
 	case status >= 400 && status < 500:
-		return false, escalate.ReasonRejected
+		return false, notice.ReasonRejected
 	}
-	return true, escalate.ReasonServer
+	return true, notice.ReasonServer
 }
 
 // Rules is what a notifier knows about its vendor's statuses.
@@ -49,7 +49,7 @@ type Rules struct {
 	Limited []int
 }
 
-// Verdict turns a reply into nil (accepted), *escalate.RetryError or *escalate.FinalError. It
+// Verdict turns a reply into nil (accepted), *notice.RetryError or *notice.FinalError. It
 // looks at the status only; a body that was cut short is reply.Err, and for the notifier to judge.
 func (c *Client) Verdict(u *url.URL, reply Reply, rules Rules) error {
 	if slices.Contains(rules.Accept, reply.Status) {
@@ -57,7 +57,7 @@ func (c *Client) Verdict(u *url.URL, reply Reply, rules Rules) error {
 	}
 	retry, reason := Classify(reply.Status)
 	if slices.Contains(rules.Limited, reply.Status) {
-		retry, reason = true, escalate.ReasonRateLimited
+		retry, reason = true, notice.ReasonRateLimited
 	}
 	err := c.statusError(u, reply)
 	if !retry {
@@ -92,7 +92,7 @@ const snippet = 240
 // Snippet makes the beginning of a reply fit for an error: one line, printable, without secrets.
 func (c *Client) Snippet(body []byte) string {
 	// Redact before cutting, or a secret cut in half would pass.
-	return escalate.Cut(escalate.OneLine(c.Redact(string(body))), snippet)
+	return notice.Cut(notice.OneLine(c.Redact(string(body))), snippet)
 }
 
 // RetryAfter returns how long the vendor asked to wait, within the cap; 0 when it did not say, or

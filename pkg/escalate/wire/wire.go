@@ -1,7 +1,7 @@
 // Package wire makes one bounded HTTP exchange with a vendor and says what its outcome means.
 //
-// It decides whether a failure is worth another try ([escalate.RetryError]) or final
-// ([escalate.FinalError]), how long the vendor asked to wait, and what of a failure may be
+// It decides whether a failure is worth another try ([notice.RetryError]) or final
+// ([notice.FinalError]), how long the vendor asked to wait, and what of a failure may be
 // printed. It never retries, never follows a redirect (a notice and its credentials go to the
 // configured host only), never reads more than [MaxReply] bytes and never lets a secret into an
 // error. It knows no vendor: what a reply means beyond its status is the notifier's business.
@@ -24,7 +24,7 @@ import (
 	"time"
 
 	"github.com/recoveryd/recoveryd/pkg/egress"
-	"github.com/recoveryd/recoveryd/pkg/escalate"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // MaxReply bounds how much of a reply is read, in bytes. No vendor's answer to one notice comes
@@ -133,7 +133,7 @@ type Reply struct {
 var errTimeout = errors.New("no complete answer in time")
 
 // Do makes one attempt within the client's timeout and ctx. A failure before the status line is
-// returned as *escalate.RetryError, since nothing tells that the vendor took the notice; every
+// returned as *notice.RetryError, since nothing tells that the vendor took the notice; every
 // reply, whatever its status, is returned for [Client.Verdict] to judge.
 func (c *Client) Do(ctx context.Context, req *http.Request) (Reply, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errTimeout)
@@ -153,19 +153,19 @@ func (c *Client) Do(ctx context.Context, req *http.Request) (Reply, error) {
 		reply.Err = c.transportError(ctx, req.URL, err)
 	case len(reply.Body) > MaxReply:
 		reply.Body = reply.Body[:MaxReply]
-		reply.Err = c.Retry(escalate.ReasonServer, 0, fmt.Errorf("reply of %s is longer than %d bytes", hostOf(req.URL), MaxReply))
+		reply.Err = c.Retry(notice.ReasonServer, 0, fmt.Errorf("reply of %s is longer than %d bytes", hostOf(req.URL), MaxReply))
 	}
 	return reply, nil
 }
 
 // Retry makes an error that allows another try; the text is redacted and starts with the vendor.
-func (c *Client) Retry(reason escalate.Reason, after time.Duration, err error) error {
-	return &escalate.RetryError{Reason: reason, After: after, Err: c.redact.err(c.vendor, err)}
+func (c *Client) Retry(reason notice.Reason, after time.Duration, err error) error {
+	return &notice.RetryError{Reason: reason, After: after, Err: c.redact.err(c.vendor, err)}
 }
 
 // Final makes an error that forbids another try; the text is redacted and starts with the vendor.
-func (c *Client) Final(reason escalate.Reason, err error) error {
-	return &escalate.FinalError{Reason: reason, Err: c.redact.err(c.vendor, err)}
+func (c *Client) Final(reason notice.Reason, err error) error {
+	return &notice.FinalError{Reason: reason, Err: c.redact.err(c.vendor, err)}
 }
 
 // Redact replaces every secret in s.
@@ -178,24 +178,24 @@ func (c *Client) transportError(ctx context.Context, u *url.URL, err error) erro
 		err = ue.Err
 	}
 	if cause := context.Cause(ctx); errors.Is(cause, errTimeout) {
-		return c.Retry(escalate.ReasonTimeout, 0, fmt.Errorf("%s: %w (%s)", hostOf(u), errTimeout, c.timeout))
+		return c.Retry(notice.ReasonTimeout, 0, fmt.Errorf("%s: %w (%s)", hostOf(u), errTimeout, c.timeout))
 	} else if cause != nil {
-		reason := escalate.ReasonNetwork
+		reason := notice.ReasonNetwork
 		if errors.Is(cause, context.DeadlineExceeded) {
-			reason = escalate.ReasonTimeout
+			reason = notice.ReasonTimeout
 		}
 		return c.Retry(reason, 0, fmt.Errorf("%s: given up before an answer: %w", hostOf(u), cause))
 	}
 	if r, ok := errors.AsType[*egress.RefusedError](err); ok {
-		return c.Retry(escalate.ReasonConfig, 0, r)
+		return c.Retry(notice.ReasonConfig, 0, r)
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return c.Retry(escalate.ReasonConfig, 0, fmt.Errorf("%s: certificate is not trusted (see http.ca_file): %w", hostOf(u), err))
+		return c.Retry(notice.ReasonConfig, 0, fmt.Errorf("%s: certificate is not trusted (see http.ca_file): %w", hostOf(u), err))
 	}
 	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
-		return c.Retry(escalate.ReasonTimeout, 0, fmt.Errorf("%s: %w", hostOf(u), err))
+		return c.Retry(notice.ReasonTimeout, 0, fmt.Errorf("%s: %w", hostOf(u), err))
 	}
-	return c.Retry(escalate.ReasonNetwork, 0, fmt.Errorf("%s: %w", hostOf(u), err))
+	return c.Retry(notice.ReasonNetwork, 0, fmt.Errorf("%s: %w", hostOf(u), err))
 }
 
 func hostOf(u *url.URL) string { return u.Scheme + "://" + u.Host }

@@ -14,8 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 	"github.com/recoveryd/recoveryd/pkg/escalate/wire"
 )
 
@@ -42,10 +42,10 @@ func TestRedaction(t *testing.T) {
 	require.Equal(t, "<secret>", c.Redact("supersecret"), "the longer one goes first")
 	require.Equal(t, "abc", c.Redact("abc"), "three letters are no secret: they would mangle every text")
 	inner := errors.New("token supersecret")
-	err = c.Final(escalate.ReasonAuth, fmt.Errorf("outer: %w", inner))
+	err = c.Final(notice.ReasonAuth, fmt.Errorf("outer: %w", inner))
 	require.EqualError(t, err, "auth: vendor: outer: token <secret>")
 	require.NotErrorIs(t, err, inner, "the cause would show it")
-	err = c.Final(escalate.ReasonAuth, fmt.Errorf("outer: %w", io.ErrUnexpectedEOF))
+	err = c.Final(notice.ReasonAuth, fmt.Errorf("outer: %w", io.ErrUnexpectedEOF))
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 

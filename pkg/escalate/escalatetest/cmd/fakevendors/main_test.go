@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/recoveryd/recoveryd/pkg/escalate"
 	"github.com/recoveryd/recoveryd/pkg/escalate/builtin"
 	"github.com/recoveryd/recoveryd/pkg/escalate/escalatetest"
+	"github.com/recoveryd/recoveryd/pkg/escalate/notice"
 )
 
 // start runs the program and returns the addresses that it prints.
@@ -66,7 +66,7 @@ func TestEveryNotifierAgainstTheProgram(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, resp.Body.Close())
 			require.Equal(t, http.StatusNoContent, resp.StatusCode)
-			d := escalate.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1}
+			d := notice.Delivery{Notice: escalatetest.Notice("inc/t0"), Attempt: 1}
 			_, err = n.Notify(t.Context(), d)
 			require.Error(t, err, "the fault was set")
 			d.Attempt = 2
