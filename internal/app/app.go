@@ -102,6 +102,9 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		observeOnly(o.Config)
 	}
 	c := o.Config
+	if err := CheckPage(c); err != nil {
+		return nil, &ConfigError{err}
+	}
 	if err := os.MkdirAll(filepath.Join(c.RuntimeDir, "env"), 0o750); err != nil {
 		return nil, fmt.Errorf("runtime_dir: %w (let recoveryd create it: RuntimeDirectory=recoveryd in the unit)", err)
 	}

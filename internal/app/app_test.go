@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -135,4 +136,16 @@ func TestTheExampleConfigurationsBuildEverythingThatTheyAskFor(t *testing.T) {
 	require.NoError(t, err)
 	_, err = PolicyOf(c)
 	require.NoError(t, err)
+}
+
+func TestAPageWhoseTLSCannotBeUsedIsRefusedBeforeAnythingBegins(t *testing.T) {
+	dir := t.TempDir()
+	page := filepath.Join(dir, "web.yaml")
+	require.NoError(t, os.WriteFile(page, []byte("tls_server_config: {cert_file: none.crt, key_file: none.key}\n"), 0o600))
+	c := loaded(t, fmt.Sprintf("state_dir: %s/state\nruntime_dir: %s/run\nhttp: {web_config_file: %s}\ntargets: [{name: svc, kind: service, unit: svc.service, health: [{url: \"http://127.0.0.1:1/health\"}]}]", dir, dir, page))
+	_, err := New(t.Context(), Options{Config: c, Logger: zap.NewNop()})
+	wrong, is := errors.AsType[*ConfigError](err)
+	require.True(t, is, "exit code 2, and systemd does not start it again and again: %v", err)
+	require.ErrorContains(t, wrong, "http.web_config_file "+page+" cannot be used")
+	require.NoDirExists(t, filepath.Join(dir, "state"))
 }

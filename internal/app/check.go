@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/exporter-toolkit/web"
 	"go.uber.org/zap"
 
 	"github.com/recoveryd/recoveryd/internal/config"
@@ -48,6 +49,15 @@ func CheckParts(c *config.Config) error {
 	}
 	if _, err := subjectsOf(c, nil); err != nil {
 		return fmt.Errorf("%s: %w", c.File(), err)
+	}
+	return nil
+}
+
+// CheckPage finds out whether the status page can be served with the TLS and the passwords that its file names. It
+// reads that file and the certificate and key in it, so ask it on the configuration's own host only.
+func CheckPage(c *config.Config) error {
+	if err := web.Validate(c.HTTP.WebConfigFile); err != nil {
+		return fmt.Errorf("%s: http.web_config_file %s cannot be used: %w", c.File(), c.HTTP.WebConfigFile, err)
 	}
 	return nil
 }

@@ -46,6 +46,9 @@ func (c *cli) validate(show, noSecrets bool) error {
 	if err == nil {
 		err = app.CheckParts(cfg)
 	}
+	if err == nil && !noSecrets {
+		err = app.CheckPage(cfg)
+	}
 	warnings := []strictyaml.Problem{}
 	if cfg != nil {
 		warnings = append(warnings, app.Warnings(cfg, time.Now())...)
