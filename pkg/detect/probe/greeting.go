@@ -72,3 +72,30 @@ func (o *overheard) firstWords() string {
 	defer o.mu.Unlock()
 	return firstWords(o.head)
 }
+
+// hearing listens to every connection of one login: pgx makes a second one without TLS, and, in a goroutine of
+// its own, one to take back what it asked.
+type hearing struct {
+	mu  sync.Mutex
+	all []*overheard
+}
+
+func (h *hearing) listen(conn net.Conn) net.Conn {
+	o := &overheard{Conn: conn}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all = append(h.all, o)
+	return o
+}
+
+// firstWords are those of the connection on which the most was said.
+func (h *hearing) firstWords() (words string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, o := range h.all {
+		if w := o.firstWords(); len(w) > len(words) {
+			words = w
+		}
+	}
+	return words
+}

@@ -140,7 +140,7 @@ func (p *Postgres) login(ctx context.Context) (*pgconn.PgConn, error) {
 	ctx, cancel, hurried := within(ctx, p.connect)
 	defer cancel()
 	var accepted atomic.Bool
-	var heard *overheard
+	var heard hearing
 	config := p.config.Copy()
 	config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := egress.Dial(ctx, network, addr)
@@ -148,8 +148,7 @@ func (p *Postgres) login(ctx context.Context) (*pgconn.PgConn, error) {
 		if err != nil {
 			return nil, err
 		}
-		heard = &overheard{Conn: conn}
-		return heard, nil
+		return heard.listen(conn), nil
 	}
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	switch {
