@@ -42,6 +42,10 @@ func (tn *turn) obey() {
 		clear(tn.change().Rungs)
 		t.Efforts = slices.DeleteFunc(slices.Clone(t.Efforts), func(e Effort) bool { return e.Class == tn.inc.Class })
 		t.BackoffUntil = tn.now
+		if h, yes := tn.p.holdOf(tn); yes { // who asks must know why nothing follows yet
+			tn.note += fmt.Sprintf("; not acting yet (%s): %s", h.reason, h.why)
+		}
+		tn.planned = false // the look that follows plans for itself
 	case CmdForget:
 		forgot := tn.forgetLessons(c.Strategy)
 		if tn.refused = forgot == 0; tn.refused {
